@@ -1,0 +1,1 @@
+"""distil-stream: a real-time streaming transcription server."""

@@ -1,0 +1,120 @@
+"""What a session tells its client. Times are absolute samples; the wire turns them into seconds."""
+
+from dataclasses import dataclass
+
+from stream.core.hypothesis import EngineTiming, Word
+from stream.core.settings import StreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The VAD heard speech begin."""
+
+    channel: int
+    utterance: int
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The VAD heard speech end, and enough silence after it."""
+
+    channel: int
+    utterance: int
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """An utterance as heard so far."""
+
+    channel: int
+    utterance: int
+    revision: int
+    """Counts the partials of this utterance from 1."""
+    start_sample: int
+    end_sample: int
+    committed: tuple[Word, ...]
+    """These never change again."""
+    tentative: tuple[Word, ...]
+    """These may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """An utterance as it stays."""
+
+    channel: int
+    utterance: int
+    start_sample: int
+    end_sample: int
+    words: tuple[Word, ...]
+    language: str
+    speech_end_sample: int
+    """The last sample of speech; latency counts from here."""
+    endpoint_ms: float
+    """Audio between the last sample of speech and the decision that it was the last."""
+    timing: EngineTiming
+
+    @property
+    def confidence(self) -> float:
+        """The mean of the words' confidences, 0..1."""
+        return sum(word.confidence for word in self.words) / max(len(self.words), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the session is. Samples are the client's own, per channel, at its own rate."""
+
+    received: int
+    settled: int
+    """Everything before this sample is in a final or was found to hold no speech."""
+    lag_ms: float
+    """Audio received that no hypothesis has covered yet and that may hold speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkReached:
+    """Every sample received before the mark is settled."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The settings now in force."""
+
+    settings: StreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something went wrong; the message says what to do."""
+
+    code: str
+    message: str
+    close_code: int | None = None
+    """The websocket close code that follows; None when the stream goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last event of a session. Samples are the client's own, as in `Progress`."""
+
+    received: int
+    settled: int
+    speech_s: float
+    finals: int
+
+
+Event = (
+    SpeechStarted
+    | SpeechEnded
+    | Partial
+    | Final
+    | Progress
+    | MarkReached
+    | Configured
+    | Failure
+    | Ended
+)

@@ -1,0 +1,68 @@
+"""What a stream is: the settings a client chooses, and the ones the server tunes for all."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from stream.errors import SettingsError
+
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
+Task = Literal["transcribe", "translate"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """A client's choices for one stream; `check` refuses what cannot be served."""
+
+    encoding: str = "pcm_s16le"
+    sample_rate: int = 16_000
+    """Hertz, of each channel."""
+    channels: int = 1
+    language: str = "en"
+    task: str = "transcribe"
+    partials: bool = True
+    words: bool = False
+    endpointing_ms: int = 500
+    """Silence that ends an utterance."""
+    max_utterance_s: float = 30.0
+    """An utterance that never pauses is cut, between two words, at about this length."""
+    keyterms: tuple[str, ...] = ()
+    prompt: str = ""
+
+    def check(self) -> None:
+        """Raise `SettingsError` for the first setting out of its range."""
+        one_of("encoding", self.encoding, get_args(Encoding))
+        within("sample_rate", self.sample_rate, 8_000, 48_000, "Hz")
+        within("channels", self.channels, 1, 8, "channels")
+        one_of("task", self.task, get_args(Task))
+        within("endpointing_ms", self.endpointing_ms, 100, 10_000, "ms")
+        within("max_utterance_s", self.max_utterance_s, 5, 300, "s")
+
+
+def one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise `SettingsError` unless the value is among the allowed ones."""
+    if value not in allowed:
+        raise SettingsError(field, f"{field} is {value!r}; use one of {', '.join(allowed)}.")
+
+
+def within(field: str, value: float, low: float, high: float, unit: str) -> None:
+    """Raise `SettingsError` unless low <= value <= high."""
+    if not low <= value <= high:
+        raise SettingsError(field, f"{field} is {value:g}; use {low:g} to {high:g} {unit}.")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTuning:
+    """How a session hears and cuts; the same for every stream of a server."""
+
+    partial_hop_ms: int = 500
+    """New audio that makes the next partial worth its cost."""
+    pre_roll_ms: int = 300
+    """Audio before the VAD's onset that belongs to the utterance: a soft first consonant."""
+    onset_ms: int = 90
+    """Speech that starts an utterance."""
+    early_final_ms: int = 240
+    """Silence after which the final is decoded ahead of the endpoint's confirmation."""
+    max_window_s: float = 28.0
+    """A longer window is cut at a committed word; Whisper itself hears at most 30 s."""
+    overlap_s: float = 1.0
+    """Audio before the cut that the next window hears again."""

@@ -1,0 +1,1 @@
+"""Models and batching: windows in, hypotheses out."""

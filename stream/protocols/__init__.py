@@ -1,0 +1,1 @@
+"""Wire protocols: messages in, a session driven, messages out. No I/O."""

@@ -1,0 +1,1 @@
+"""The asyncio and websockets shell around the protocols and the engine."""
