@@ -1,0 +1,211 @@
+"""What the server says, a frozen dataclass for each message. Times are seconds, from the first
+sample of the session; channels count from 0; samples are the client's own, per channel."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a partial or a final."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float = 0.0
+    """Probability, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where a final spent its time, in milliseconds."""
+
+    endpoint_ms: float = 0.0
+    """Silence heard before the utterance was held to be over."""
+    queue_ms: float = 0.0
+    encode_ms: float = 0.0
+    decode_ms: float = 0.0
+    total_ms: float = 0.0
+    """From the last sample of speech to the sending of the final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the server takes."""
+
+    max_frame_bytes: int = 0
+    max_ahead_s: float = 0.0
+    idle_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerEvent:
+    """Any message of the server."""
+
+    seq: int = 0
+    """Counts the messages of a session: 1, 2, 3, … without gaps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(ServerEvent):
+    """The stream is open."""
+
+    protocol: int
+    session: str
+    model: str
+    received: int
+    """Samples that the server already holds: 0, or where to go on after a resume."""
+    resume_token: str = ""
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted(ServerEvent):
+    """Speech began on a channel."""
+
+    channel: int
+    utterance: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEnded(SpeechStarted):
+    """Speech ended on a channel, and enough silence followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial(ServerEvent):
+    """An utterance as heard so far."""
+
+    channel: int
+    utterance: int
+    revision: int
+    start: float
+    end: float
+    committed: str
+    """Never changes again, only grows."""
+    tentative: str
+    """May change."""
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final(ServerEvent):
+    """An utterance as it stays; the finals in order are the transcript."""
+
+    channel: int
+    utterance: int
+    start: float
+    end: float
+    text: str
+    language: str = ""
+    confidence: float = 0.0
+    """Probability, 0..1."""
+    words: tuple[Word, ...] = ()
+    latency: Latency = Latency()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(ServerEvent):
+    """How far the server is; sent about once a second and with every final."""
+
+    received: int
+    settled: int
+    """Everything before this sample is in a final or was found to hold no speech."""
+    lag_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark(ServerEvent):
+    """Every sample sent before the mark is settled."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured(ServerEvent):
+    """The settings now in force."""
+
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error(ServerEvent):
+    """Something went wrong and the stream goes on; a fatal one is raised as `ServerError`."""
+
+    code: str
+    message: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended(ServerEvent):
+    """The last message: every sample is accounted for, `received == settled`."""
+
+    received: int
+    settled: int
+    speech_s: float = 0.0
+    finals: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(ServerEvent):
+    """A message of a newer server, which this client does not know."""
+
+    type: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+EVENTS: dict[str, type[ServerEvent]] = {
+    "ready": Ready,
+    "speech_started": SpeechStarted,
+    "speech_ended": SpeechEnded,
+    "partial": Partial,
+    "final": Final,
+    "progress": Progress,
+    "mark": Mark,
+    "error": Error,
+    "ended": Ended,
+}
+
+NESTED: dict[str, Callable[[Any], Any]] = {
+    "words": lambda words: tuple(known_fields(Word, word) for word in words),
+    "latency": lambda latency: known_fields(Latency, latency),
+    "limits": lambda limits: known_fields(Limits, limits),
+}
+
+
+def parse(message: str | bytes) -> ServerEvent:
+    """Read one message. Unknown fields are left out, an unknown type becomes `Unknown`.
+
+    Raises `ValueError` for what is no message at all, or lacks a field that it must have.
+    """
+    fields = json.loads(message)
+    if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+        raise ValueError(f"not a message: {message[:80]!r}")
+    name, seq = fields.pop("type"), fields.pop("seq", 0)
+    if name == "configured":
+        return Configured(seq=seq, settings=fields.get("settings", fields))
+    if name not in EVENTS:
+        return Unknown(seq=seq, type=name, fields=fields)
+    try:
+        return known_fields(EVENTS[name], {**fields, "seq": seq})
+    except TypeError as error:
+        raise ValueError(f"a {name!r} message without all of its fields: {error}") from error
+
+
+def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Build `kind` from those values that it has fields for; a null is a field left out."""
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(
+        **{
+            name: NESTED[name](value) if name in NESTED else value
+            for name, value in values.items()
+            if name in names and value is not None
+        }
+    )
