@@ -1,0 +1,200 @@
+"""Where utterances begin and end, from one speech-or-not answer a frame.
+
+Theory of operation. Three states: SILENCE between utterances, SPEECH inside one, HANGOVER inside
+one while it may be over. Each frame, with those just before it, is heard as one of four things:
+
+- QUIET: the frame is not speech, or is a lone speech frame without another in the two before it.
+  A lone frame is a click or a cough of the detector: it neither begins speech nor prolongs it.
+- VOICED: the frame is speech, and so is one of the two before it.
+- SUSTAINED: the frame is VOICED, and speech fills `onset_ms` of a span a little longer (70 %).
+- TIMEOUT: the frame is QUIET, and for `endpointing_ms` nothing was VOICED.
+
+It takes SUSTAINED speech to begin an utterance, so noise seldom does; VOICED is enough to go on,
+so a short word after a pause is not lost. SILENCE to SPEECH is the onset; the way back to SILENCE
+is the endpoint. The detector's own hesitation at an onset is made good by the pre-roll, which never
+reaches into the utterance before.
+
+Knows neither audio nor text: time is the count of samples fed.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+from math import ceil
+
+from stream.core.audio import SAMPLE_RATE
+
+SAMPLES_PER_MS = SAMPLE_RATE // 1000
+
+MERGED_GAP_MS = 200
+"""A shorter gap between speech frames is a consonant's closure or the detector's: one span."""
+
+
+class State(Enum):
+    """Where the audio stands."""
+
+    SILENCE = auto()
+    SPEECH = auto()
+    HANGOVER = auto()
+
+
+class Heard(Enum):
+    """What a frame is in the light of those before it."""
+
+    QUIET = auto()
+    VOICED = auto()
+    SUSTAINED = auto()
+    TIMEOUT = auto()
+
+
+TRANSITIONS = {
+    State.SILENCE: {
+        Heard.QUIET: State.SILENCE,
+        Heard.VOICED: State.SILENCE,
+        Heard.SUSTAINED: State.SPEECH,  # the onset
+        Heard.TIMEOUT: State.SILENCE,
+    },
+    State.SPEECH: {
+        Heard.QUIET: State.HANGOVER,
+        Heard.VOICED: State.SPEECH,
+        Heard.SUSTAINED: State.SPEECH,
+        Heard.TIMEOUT: State.SILENCE,  # the endpoint, where it takes no more than a frame
+    },
+    State.HANGOVER: {
+        Heard.QUIET: State.HANGOVER,
+        Heard.VOICED: State.SPEECH,
+        Heard.SUSTAINED: State.SPEECH,
+        Heard.TIMEOUT: State.SILENCE,  # the endpoint
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """An utterance has begun."""
+
+    start_sample: int
+    """The first speech less the pre-roll, but not before the end of the last utterance."""
+    speech_sample: int
+    """The first sample of the first speech frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The utterance is over."""
+
+    speech_end_sample: int
+    """The end of its last speech frame."""
+    decided_sample: int
+    """Where the audio stood when this was decided."""
+
+
+EndpointEvent = Onset | Endpoint
+
+
+class Endpointer:
+    """Finds the utterances of one channel."""
+
+    def __init__(
+        self, pre_roll_ms: int, onset_ms: int, endpointing_ms: int, frame_samples: int
+    ) -> None:
+        """Take the durations of `SessionTuning` and `StreamSettings`, and the detector's frame."""
+        self.endpointing_ms = endpointing_ms
+        """Silence that ends an utterance; may be set at any time."""
+        self.now_sample = 0
+        """Samples fed so far."""
+        self.speech_end_sample = 0
+        """The end of the last voiced frame of this utterance, or of the last one."""
+        self.state = State.SILENCE
+        self._frame_samples = frame_samples
+        self._pre_roll_samples = pre_roll_ms * SAMPLES_PER_MS
+        self._onset_frames = max(ceil(onset_ms * SAMPLES_PER_MS / frame_samples), 1)
+        self._span_samples = ceil(self._onset_frames / 0.7) * frame_samples
+        self._recent: deque[int] = deque()
+        """Starts of the speech frames that may yet be part of an onset."""
+        self._boundary_sample = 0
+        """The end of the last utterance: the next one cannot begin before."""
+        self._spans: list[tuple[int, int]] = []
+
+    @property
+    def in_speech(self) -> bool:
+        """Whether an utterance has begun and not ended."""
+        return self.state is not State.SILENCE
+
+    @property
+    def silence_samples(self) -> int:
+        """Samples since the last voiced frame."""
+        return self.now_sample - self.speech_end_sample
+
+    @property
+    def safe_sample(self) -> int:
+        """The sample before which no later utterance can begin; it never goes back."""
+        if self.in_speech:
+            return self.speech_end_sample
+        pending = self._recent[0] if self._recent else self.now_sample
+        return max(self._boundary_sample, pending - self._pre_roll_samples)
+
+    def feed(self, is_speech: bool) -> EndpointEvent | None:
+        """Take the detector's answer for the next frame; return what it decides, if anything."""
+        before = self.state
+        heard = self._hear(is_speech)
+        self.state = TRANSITIONS[before][heard]
+        if self.in_speech and heard in (Heard.VOICED, Heard.SUSTAINED):
+            self.speech_end_sample = self.now_sample
+        if before is State.SILENCE and self.in_speech:
+            first = self._recent[0]
+            return Onset(max(first - self._pre_roll_samples, self._boundary_sample), first)
+        if before is not State.SILENCE and not self.in_speech:
+            return self._end(self.speech_end_sample)
+        return None
+
+    def force_end(self) -> Endpoint | None:
+        """End the utterance here, if there is one, as when the client asks for its finals.
+
+        Whether there is or not, no later utterance reaches back before this sample.
+        """
+        was_in_speech = self.in_speech
+        self.state = State.SILENCE
+        endpoint = self._end(self.now_sample)
+        return endpoint if was_in_speech else None
+
+    def speech_spans(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return where [start, end) holds speech: spans in order, without lone frames."""
+        spans = [(a, b) for a, b in self._spans if b - a > self._frame_samples]
+        inside = [(max(a, start), min(b, end)) for a, b in spans]
+        return [(a, b) for a, b in inside if a < b]
+
+    def forget_before(self, sample: int) -> None:
+        """Forget the spans that end before the sample."""
+        self._spans = [span for span in self._spans if span[1] > sample]
+
+    def _hear(self, is_speech: bool) -> Heard:
+        start = self.now_sample
+        self.now_sample += self._frame_samples
+        while self._recent and self._recent[0] < self.now_sample - self._span_samples:
+            self._recent.popleft()
+        if is_speech:
+            partner = bool(self._recent) and self._recent[-1] >= start - 2 * self._frame_samples
+            self._recent.append(start)
+            self._remember(start)
+            if len(self._recent) >= self._onset_frames:
+                return Heard.SUSTAINED
+            if partner:
+                return Heard.VOICED
+        if self.in_speech and self.silence_samples >= self.endpointing_ms * SAMPLES_PER_MS:
+            return Heard.TIMEOUT
+        return Heard.QUIET
+
+    def _remember(self, start: int) -> None:
+        end = start + self._frame_samples
+        if self._spans and start - self._spans[-1][1] < MERGED_GAP_MS * SAMPLES_PER_MS:
+            self._spans[-1] = (self._spans[-1][0], end)
+        else:
+            self._spans.append((start, end))
+
+    def _end(self, boundary: int) -> Endpoint:
+        """Leave the utterance behind: its frames are no part of a later onset."""
+        self._boundary_sample = boundary
+        while self._recent and self._recent[0] < boundary:
+            self._recent.popleft()
+        return Endpoint(self.speech_end_sample, self.now_sample)

@@ -1,0 +1,123 @@
+"""Any sample rate to 16 kHz, as a stream.
+
+A polyphase filter: output k lies at the input time k * step / phases (the ratio of the rates in
+lowest terms), between two input samples; the fraction of its phase chooses the row of taps that it
+is the dot product with. The filter is a Kaiser-windowed sinc that reaches 40 samples of the slower
+of the two rates to either side. That is the whole delay: 2.5 ms from 16 kHz up, 5 ms at 8 kHz.
+
+Each output is one dot product over the same number of samples, whatever the chunk it came in, so
+any chunking of the input gives the same bits. The output's time is the input's: the first samples
+are held back until the filter has heard enough, and `flush` gives the tail.
+"""
+
+from functools import lru_cache
+from math import ceil, gcd
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+
+REACH = 40
+"""Samples of the slower rate that the filter hears to either side of its centre."""
+
+ATTENUATION_DB = 90.0
+"""Of what would alias. It leaves 6.9 kHz of 8 kHz untouched, and 3.4 kHz of a phone's 4 kHz."""
+
+MAX_TABLE_PHASES = 640
+"""Ratios with more phases than 11025 Hz has (12345 Hz has 3200) get their taps by interpolation
+between this many: linear in the phase, the error is (pi / phases)**2 / 8, below -110 dB."""
+
+FEW_PHASES = 4
+"""With so few phases the outputs of one phase are a strided view, and no taps are copied."""
+
+
+@lru_cache(maxsize=32)
+def taps_table(source_rate: int, rows: int) -> NDArray[np.float32]:
+    """Return the taps for phases 0, 1/rows, …, 1 of an input sample, (rows + 1, n_taps).
+
+    Kaiser's formulas give the window's shape and the transition's width from the attenuation; the
+    stop band begins at the slower rate's Nyquist frequency.
+    """
+    slower = min(source_rate, SAMPLE_RATE)
+    reach = ceil(REACH * source_rate / slower)
+    beta = 0.1102 * (ATTENUATION_DB - 8.7)
+    transition = (ATTENUATION_DB - 7.95) / 14.36 / (2 * reach)  # in cycles per input sample
+    cutoff = slower / source_rate - transition  # twice the filter's middle frequency
+    phase = np.arange(rows + 1)[:, None] / rows
+    time = np.arange(1 - reach, reach + 1) - phase  # (rows + 1, n_taps) in input samples
+    window = np.i0(beta * np.sqrt(np.maximum(1 - (time / reach) ** 2, 0.0)))
+    taps = np.sinc(cutoff * time) * window
+    taps /= taps.sum(axis=1, keepdims=True)  # every phase passes a constant unchanged
+    taps.flags.writeable = False
+    return taps.astype(np.float32)
+
+
+class Resampler:
+    """Resamples one channel to 16 kHz."""
+
+    def __init__(self, source_rate: int) -> None:
+        """Take the rate of the input in Hertz, 8000 to 48000."""
+        common = gcd(source_rate, SAMPLE_RATE)
+        self.source_rate = source_rate
+        self._phases = SAMPLE_RATE // common
+        self._step = source_rate // common
+        rows = min(self._phases, MAX_TABLE_PHASES)
+        self._taps = taps_table(source_rate, rows)  # (rows + 1, n_taps)
+        self._reach = self._taps.shape[1] // 2
+        # Silence before the first sample, so that output 0 has its taps' left half.
+        self._input = np.zeros(self._reach - 1, np.float32)
+        self._input_start = 1 - self._reach
+        self._received = 0
+        self._sent = 0
+
+    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the output that this input completes: (n_samples,) in, (n_output,) out."""
+        self._received += len(samples)
+        if self._step == self._phases:
+            return samples
+        self._input = np.concatenate((self._input, samples))
+        # Output k hears up to input floor(k * step / phases) + reach, which must have come.
+        ready = max(-(-(self._received - self._reach) * self._phases // self._step), 0)
+        return self._advance(ready)
+
+    def flush(self) -> NDArray[np.float32]:
+        """Return the tail, (n_output,): the input that follows is taken to be silence."""
+        if self._step == self._phases:
+            return np.zeros(0, np.float32)
+        self._input = np.concatenate((self._input, np.zeros(self._reach, np.float32)))
+        return self._advance(-(-self._received * self._phases // self._step))
+
+    def _advance(self, until: int) -> NDArray[np.float32]:
+        """Return outputs up to `until`, and forget the input that no later one hears."""
+        first = self._sent
+        if until <= first:
+            return np.zeros(0, np.float32)
+        windows = sliding_window_view(self._input, 2 * self._reach)  # (n_starts, n_taps)
+        # The window whose row is 0 belongs to the input sample at input_start + reach - 1.
+        offset = self._input_start + self._reach - 1
+        if self._phases <= FEW_PHASES:
+            output = np.empty(until - first, np.float32)
+            for lane in range(min(self._phases, until - first)):
+                centre, phase = divmod((first + lane) * self._step, self._phases)
+                outputs = output[lane :: self._phases]
+                strided = windows[centre - offset :: self._step][: len(outputs)]
+                np.vecdot(strided, self._taps[phase], out=outputs)
+        else:
+            centres, phases = np.divmod(np.arange(first, until) * self._step, self._phases)
+            output = np.vecdot(windows[centres - offset], self._taps_of(phases))
+        self._sent = until
+        keep_from = until * self._step // self._phases - self._reach + 1
+        self._input = self._input[keep_from - self._input_start :]
+        self._input_start = keep_from
+        return output
+
+    def _taps_of(self, phases: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the taps of each output's phase: (n_output,) to (n_output, n_taps)."""
+        if self._phases <= MAX_TABLE_PHASES:
+            return self._taps[phases]
+        place = phases * (MAX_TABLE_PHASES / self._phases)
+        row = place.astype(np.int64)
+        fraction = (place - row).astype(np.float32)[:, None]
+        return self._taps[row] * (1 - fraction) + self._taps[row + 1] * fraction
