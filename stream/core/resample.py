@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import ceil, gcd
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
@@ -31,6 +31,9 @@ between this many: linear in the phase, the error is (pi / phases)**2 / 8, below
 
 FEW_PHASES = 4
 """With so few phases the outputs of one phase are a strided view, and no taps are copied."""
+
+BLOCK = 320
+"""Outputs whose windows are gathered at a time: few enough to stay in the cache."""
 
 
 @lru_cache(maxsize=32)
@@ -68,7 +71,8 @@ class Resampler:
         self._reach = self._taps.shape[1] // 2
         # Silence before the first sample, so that output 0 has its taps' left half.
         self._input = np.zeros(self._reach - 1, np.float32)
-        self._input_start = 1 - self._reach
+        self._first_centre = 0
+        """The input sample that the first window of `_input` is centred on."""
         self._received = 0
         self._sent = 0
 
@@ -91,26 +95,34 @@ class Resampler:
 
     def _advance(self, until: int) -> NDArray[np.float32]:
         """Return outputs up to `until`, and forget the input that no later one hears."""
-        first = self._sent
-        if until <= first:
+        if until <= self._sent:
             return np.zeros(0, np.float32)
-        windows = sliding_window_view(self._input, 2 * self._reach)  # (n_starts, n_taps)
-        # The window whose row is 0 belongs to the input sample at input_start + reach - 1.
-        offset = self._input_start + self._reach - 1
+        output = np.empty(until - self._sent, np.float32)
+        n_taps = 2 * self._reach
+        # windows[n] is what an output hears whose centre is input sample first_centre + n.
+        windows = as_strided(
+            self._input,
+            (len(self._input) - n_taps + 1, n_taps),
+            self._input.strides * 2,
+            writeable=False,
+        )
         if self._phases <= FEW_PHASES:
-            output = np.empty(until - first, np.float32)
-            for lane in range(min(self._phases, until - first)):
-                centre, phase = divmod((first + lane) * self._step, self._phases)
+            for lane in range(min(self._phases, len(output))):
+                centre, phase = divmod((self._sent + lane) * self._step, self._phases)
                 outputs = output[lane :: self._phases]
-                strided = windows[centre - offset :: self._step][: len(outputs)]
-                np.vecdot(strided, self._taps[phase], out=outputs)
+                heard = windows[centre - self._first_centre :: self._step][: len(outputs)]
+                np.vecdot(heard, self._taps[phase], out=outputs)
         else:
-            centres, phases = np.divmod(np.arange(first, until) * self._step, self._phases)
-            output = np.vecdot(windows[centres - offset], self._taps_of(phases))
+            for start in range(0, len(output), BLOCK):
+                outputs = output[start : start + BLOCK]
+                k = np.arange(self._sent + start, self._sent + start + len(outputs))
+                centres, phases = np.divmod(k * self._step, self._phases)
+                heard = windows[centres - self._first_centre]
+                np.vecdot(heard, self._taps_of(phases), out=outputs)
         self._sent = until
-        keep_from = until * self._step // self._phases - self._reach + 1
-        self._input = self._input[keep_from - self._input_start :]
-        self._input_start = keep_from
+        next_centre = until * self._step // self._phases
+        self._input = self._input[next_centre - self._first_centre :]
+        self._first_centre = next_centre
         return output
 
     def _taps_of(self, phases: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from stream.core.audio import SAMPLE_RATE
 FRAME_SAMPLES = SAMPLE_RATE // 50
 """20 ms, of the 10, 20 and 30 that webrtcvad takes."""
 
-SILENCE_DBFS = -65.0
+SILENCE_DBFS = -70.0
 """A quieter frame is silence, whatever is in it."""
 
 RISE_DB = 6.0
