@@ -1,0 +1,39 @@
+// Turns the microphone into frames for the wire: mono, 16-bit, about 40 ms each, at the rate of
+// the audio context. A message of any kind asks for what is left; it is followed by `last`.
+
+const FRAME_S = 0.04;
+
+class Capture extends AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.frame = new Int16Array(Math.round(sampleRate * FRAME_S));
+    this.filled = 0;
+    this.peak = 0;
+    this.running = true;
+    this.port.onmessage = () => {
+      this.running = false;
+      this.send(true);
+    };
+  }
+
+  process([[samples]]) {
+    if (!this.running) return false;
+    // No samples: the device has gone, or has not begun.
+    for (const sample of samples ?? []) {
+      const clipped = Math.max(-1, Math.min(1, sample));
+      this.frame[this.filled++] = Math.round(clipped * 32767);
+      this.peak = Math.max(this.peak, Math.abs(clipped));
+      if (this.filled === this.frame.length) this.send(false);
+    }
+    return true;
+  }
+
+  send(last) {
+    const audio = this.frame.slice(0, this.filled).buffer;
+    this.port.postMessage({ audio, peak: this.peak, last }, [audio]);
+    this.filled = 0;
+    this.peak = 0;
+  }
+}
+
+registerProcessor("capture", Capture);

@@ -1,0 +1,25 @@
+// What can go wrong, in sentences that say what to do.
+
+const SENTENCES = {
+  insecure: "The microphone needs a secure page: open this one over https, or on localhost.",
+  denied: "The microphone is not allowed. Allow it in the browser’s settings for this page.",
+  no_device: "No microphone was found. Plug one in and try again.",
+  device_busy: "Another program is using the microphone. Close it and try again.",
+  device_lost: "The microphone was unplugged or switched off.",
+  no_capture: "This browser cannot capture sound. Try a current one.",
+  away: "The server cannot be reached. Is it running?",
+  not_ready: "The server is not ready yet. Try again in a moment.",
+  lost: "The connection to the server broke.",
+  busy: "The server is busy. Try again in a moment.",
+  restarting: "The server is restarting. Try again in a moment.",
+  idle: "The server stopped listening because no sound came.",
+  unfinished: "The server did not finish; the last words may be missing.",
+};
+
+/** `code` is for programs, `message` for people. */
+export class Problem extends Error {
+  constructor(code, message = SENTENCES[code]) {
+    super(message);
+    this.code = code;
+  }
+}
