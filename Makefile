@@ -1,0 +1,47 @@
+# The two commands that matter: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MODEL ?= base
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check bench clean
+
+help:                   ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/'
+
+install: $(VENV)/installed    ## create .venv with everything the server needs
+
+run: install            ## start the server on http://127.0.0.1:8765/
+	@exec $(BIN)/distil-stream serve --model $(MODEL) $(ARGS)
+
+test: $(VENV)/installed-test  ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-test ## style, types, layers, Dockerfiles
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
+
+bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder of recordings
+	$(BIN)/distil-stream bench margins $(if $(DATA),--data $(DATA)) $(ARGS)
+
+clean:                  ## remove the virtual environment and what tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e '.[base]'
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@# Speech for the tests: a recording inside this package, whose code is never imported,
+	@# so that its dependencies are not wanted. Without it those tests skip.
+	-$(PIP) install --no-deps moonshine-voice==0.1.5
+	@touch $@

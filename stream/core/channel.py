@@ -1,0 +1,215 @@
+"""One channel of a session: its audio clock, its VAD, its utterances in order.
+
+Utterances queue behind one another: a fast upload can have several closed ones whose finals are
+still being decoded, and finals leave in the order of speech.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.endpointing import Endpoint, Endpointer, Onset
+from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.hypothesis import DecodingOptions, Hypothesis, Window
+from stream.core.resample import Resampler
+from stream.core.rolling_buffer import RollingBuffer
+from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.utterance import Utterance
+from stream.core.vad import VoiceDetector
+from stream.core.windowing import Span
+
+MS_PER_SAMPLE = 1000 / SAMPLE_RATE
+
+
+class Channel:
+    """Samples and hypotheses in; windows and events out, into the session's own lists.
+
+    `window_ids` counts the windows of the session.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        index: int,
+        settings: StreamSettings,
+        tuning: SessionTuning,
+        detector: VoiceDetector,
+        window_ids: Iterator[int],
+        windows: list[Window],
+        events: list[Event],
+    ) -> None:
+        self.settings = settings
+        self.finals = 0
+        self.speech_samples = 0
+        self.utterances_begun = 0
+        self._session = session
+        self._index = index
+        self._tuning = tuning
+        self._detector = detector
+        self._window_ids = window_ids
+        self._windows = windows
+        self._events = events
+        self._resampler = Resampler(settings.sample_rate)
+        self._audio = RollingBuffer()
+        self._now = 0  # samples that the VAD has judged
+        self._endpointer = Endpointer(
+            pre_roll_ms=tuning.pre_roll_ms,
+            onset_ms=tuning.onset_ms,
+            endpointing_ms=settings.endpointing_ms,
+            frame_samples=detector.frame_samples,
+        )
+        self._utterances: list[Utterance] = []
+
+    def receive_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take samples (n,) at the client's rate."""
+        self._audio.append(self._resampler.feed(samples))
+        self._hear()
+
+    def receive_end(self) -> None:
+        """Take note that no more samples come."""
+        self._audio.append(self._resampler.flush())
+        end = self._audio.end_sample
+        # The VAD judges whole frames: silence fills the last one, and is taken off again.
+        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
+        self._hear()
+        self._now = end
+        self.force_endpoint()
+
+    def force_endpoint(self) -> None:
+        """End the utterance here and now, also in the middle of a word."""
+        endpoint = self._endpointer.force_end()
+        if endpoint is not None:
+            self._close(endpoint.speech_end_sample, pause=False)
+        self._plan()
+
+    def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
+        """Hand a hypothesis to its utterance, and tell what it changed."""
+        for utterance in self._utterances:
+            if utterance.index == hypothesis.window.utterance:
+                utterance.receive(hypothesis)
+                if not utterance.finished and not hypothesis.failure and self.settings.partials:
+                    self._events.append(self._partial(utterance))
+                break
+        self._plan()
+
+    def configure(self, settings: StreamSettings) -> None:
+        """Let new settings hold from here on."""
+        self.settings = settings
+        self._endpointer.endpointing_ms = settings.endpointing_ms
+
+    @property
+    def settled_sample(self) -> int:
+        """Everything before this 16 kHz sample is in a final or was found to hold no speech."""
+        if self._utterances:
+            return min(self._utterances[0].start_sample, self._now)
+        return min(self._endpointer.safe_sample, self._now)
+
+    @property
+    def lag_samples(self) -> int:
+        """Audio, of an utterance, that no hypothesis has covered yet."""
+        if not self._utterances:
+            return 0
+        utterance = self._utterances[0]
+        return max(0, self._now - max(utterance.start_sample, utterance.covered_sample))
+
+    def _hear(self) -> None:
+        frame_samples = self._detector.frame_samples
+        while self._now + frame_samples <= self._audio.end_sample:
+            frame = self._audio.read(self._now, self._now + frame_samples)
+            self._now += frame_samples
+            match self._endpointer.feed(self._detector.is_speech(frame)):
+                case Onset(start_sample=start):
+                    self._open(start)
+                case Endpoint(speech_end_sample=speech_end):
+                    self._close(speech_end, pause=True)
+            self._split_if_too_long()
+            self._plan()
+        self._forget()
+
+    def _open(self, start_sample: int) -> None:
+        self.utterances_begun += 1
+        utterance = Utterance(self.utterances_begun, start_sample, self._tuning)
+        if not (self._utterances and self._utterances[-1].split):
+            utterance.begin(start_sample)
+        self._utterances.append(utterance)
+        self._events.append(SpeechStarted(self._index, utterance.index, start_sample))
+
+    def _close(self, speech_end: int, *, pause: bool, split: bool = False) -> None:
+        utterance = self._utterances[-1]
+        # The VAD's last frame may have been filled up with silence; the audio ends at now.
+        speech_end = max(min(speech_end, self._now), utterance.start_sample)
+        self.speech_samples += speech_end - utterance.start_sample
+        utterance.close(speech_end, self._now, pause=pause, split=split)
+        self._events.append(SpeechEnded(self._index, utterance.index, speech_end))
+
+    def _split_if_too_long(self) -> None:
+        limit = round(self.settings.max_utterance_s * SAMPLE_RATE)
+        if self._endpointer.in_speech and self._now - self._utterances[-1].start_sample >= limit:
+            self._close(self._now, pause=False, split=True)
+            self._open(self._now)
+
+    def _plan(self) -> None:
+        """Emit every final that is ready, and ask for every window that is due."""
+        while self._utterances and self._utterances[0].finished:
+            finished = self._utterances.pop(0)
+            self._events.append(self._final(finished))
+            if finished.split:
+                finished.continue_in(self._utterances[0])
+        for utterance in self._utterances:
+            span = utterance.next_span(
+                self._now, self._endpointer.speech_end_sample, self.settings.partials
+            )
+            if span is not None:
+                self._windows.append(self._window(utterance, span))
+
+    def _window(self, utterance: Utterance, span: Span) -> Window:
+        settings = self.settings
+        return Window(
+            session=self._session,
+            id=next(self._window_ids),
+            channel=self._index,
+            utterance=utterance.index,
+            kind=span.kind,
+            start_sample=span.start_sample,
+            samples=self._audio.read(span.start_sample, span.end_sample),
+            speech=tuple(self._endpointer.speech_spans(span.start_sample, span.end_sample)),
+            draft=utterance.draft(span.start_sample),
+            options=DecodingOptions(
+                settings.language, settings.task, settings.prompt, settings.keyterms
+            ),
+        )
+
+    def _partial(self, utterance: Utterance) -> Partial:
+        utterance.revision += 1
+        return Partial(
+            channel=self._index,
+            utterance=utterance.index,
+            revision=utterance.revision,
+            start_sample=utterance.start_sample,
+            end_sample=utterance.covered_sample,
+            committed=utterance.transcript.committed,
+            tentative=utterance.transcript.tentative,
+        )
+
+    def _final(self, utterance: Utterance) -> Final:
+        self.finals += 1
+        return Final(
+            channel=self._index,
+            utterance=utterance.index,
+            start_sample=utterance.start_sample,
+            end_sample=utterance.speech_end_sample,
+            words=utterance.transcript.committed,
+            language=utterance.language or self.settings.language,
+            speech_end_sample=utterance.speech_end_sample,
+            endpoint_ms=(utterance.decided_sample - utterance.speech_end_sample) * MS_PER_SAMPLE,
+            timing=utterance.timing,
+        )
+
+    def _forget(self) -> None:
+        """Let go of audio that no window will ask for again."""
+        needed = [utterance.needed_sample for utterance in self._utterances]
+        sample = min([*needed, self._endpointer.safe_sample])
+        self._audio.discard_before(sample)
+        self._endpointer.forget_before(sample)

@@ -1,0 +1,84 @@
+"""Where two hypotheses that heard the same audio join.
+
+Overlapping windows hear some words twice, and not always alike. The join is found as Distil-Whisper
+joins its chunks (Gandhi, von Platen and Rush 2023, section on long-form transcription): by the
+longest common sequence of the words on the overlap. Words are compared without case and
+punctuation, and two words can only be the same if they were said at about the same time, which
+keeps "very, very good" from collapsing.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import Word
+
+SAME_WORD_TOLERANCE = SAMPLE_RATE
+"""Samples by which two hearings of one word may differ: attention gives times to about 0.1 s, but
+a word at the edge of a window can be off by several tenths."""
+
+
+def normalise(text: str) -> str:
+    """Return the letters and digits of a word in lower case; the word itself if it has none."""
+    kept = "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LNM")
+    return kept or text.strip()
+
+
+def first_new_word(settled: Sequence[Word], heard: Sequence[Word]) -> int:
+    """Return the index in `heard` of the first word that comes after all `settled` words.
+
+    `settled` are the words that stand already; `heard` is a later hypothesis of audio that may
+    begin before their end.
+    """
+    if not settled:
+        return 0
+    matches = common_words(settled, heard)
+    last_settled, last_heard = matches[-1] if matches else (-1, -1)
+    index = last_heard + 1
+    if last_settled < len(settled) - 1:
+        # The last settled words were heard differently this time: what was heard in their
+        # place is passed over by the clock.
+        end = settled[-1].end_sample
+        while index < len(heard) and midpoint(heard[index]) < end:
+            index += 1
+    return index
+
+
+def common_words(settled: Sequence[Word], heard: Sequence[Word]) -> list[tuple[int, int]]:
+    """Return the index pairs of the longest common sequence, of equal length the closest in time.
+
+    The classic dynamic programme over (settled, heard), with a match worth 1 less up to a half
+    for the distance in time.
+    """
+    keys = [normalise(word.text) for word in settled]
+    heard_keys = [normalise(word.text) for word in heard]
+    rows, columns = len(settled), len(heard)
+    score = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    for i in range(rows - 1, -1, -1):
+        for j in range(columns - 1, -1, -1):
+            best = max(score[i + 1][j], score[i][j + 1])
+            if keys[i] == heard_keys[j]:
+                best = max(best, score[i + 1][j + 1] + worth(settled[i], heard[j]))
+            score[i][j] = best
+    matches = []
+    i = j = 0
+    while i < rows and j < columns:
+        if score[i][j] == score[i + 1][j]:
+            i += 1
+        elif score[i][j] == score[i][j + 1]:
+            j += 1
+        else:
+            matches.append((i, j))
+            i, j = i + 1, j + 1
+    return matches
+
+
+def worth(one: Word, other: Word) -> float:
+    """Return 1 for two equal words said at the same time, 0.5 at the tolerance, beyond it 0."""
+    distance = abs(midpoint(one) - midpoint(other)) / SAME_WORD_TOLERANCE
+    return 1.0 - distance / 2 if distance <= 1 else 0.0
+
+
+def midpoint(word: Word) -> int:
+    """Return the sample in the middle of a word."""
+    return (word.start_sample + word.end_sample) // 2

@@ -1,0 +1,193 @@
+"""A transcription session: a pure object with two ports.
+
+One port is the client's: audio and requests go in, events come out. The other is the engine's:
+windows go out, hypotheses come in. Receiving never raises for what a peer can cause: it becomes a
+`Failure` among the events. What was received is drained by `windows_to_transcribe` and
+`events_to_send`. There is no clock but the count of samples, so a recorded session replays exactly,
+and it makes no difference in what pieces the same bytes arrive.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+
+from stream.core.audio import SAMPLE_RATE, StreamDecoder
+from stream.core.channel import Channel
+from stream.core.events import Configured, Ended, Event, Failure, MarkReached, Progress
+from stream.core.hypothesis import Hypothesis, Window
+from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.vad import VoiceDetector, WebRtcVad
+from stream.errors import SettingsError
+
+CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", "prompt"})
+"""The settings that `receive_configure` may change."""
+
+
+class Session:
+    """One client's stream, of one or more channels.
+
+    Raises `SettingsError` for settings that cannot be served.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        settings: StreamSettings,
+        tuning: SessionTuning = SessionTuning(),
+        detector: Callable[[], VoiceDetector] = WebRtcVad,
+    ) -> None:
+        settings.check()
+        self.id = session_id
+        self.settings = settings
+        self.received = 0
+        """Samples of each channel heard so far, at the client's rate."""
+        self.ended = False
+        self._no_more_audio = False
+        self._windows: list[Window] = []
+        self._events: list[Event] = []
+        self._marks: list[tuple[int, list[int]]] = []
+        self._finals_reported = 0
+        self._decoder = StreamDecoder(settings.encoding, settings.channels)
+        # Audio is heard in steps of 20 ms, channel by channel, whatever pieces it came in: the
+        # order of events must not depend on those.
+        self._step = settings.sample_rate // 50
+        self._waiting = np.zeros((settings.channels, 0), np.float32)
+        window_ids = count()
+        self._channels = [
+            Channel(
+                session_id, i, settings, tuning, detector(), window_ids, self._windows, self._events
+            )
+            for i in range(settings.channels)
+        ]
+
+    def receive_audio(self, data: bytes) -> None:
+        """Take audio in the announced encoding; any number of bytes."""
+        if self._no_more_audio:
+            message = "Audio came after the end of the stream; open a new stream for it."
+            self._events.append(Failure("audio_after_end", message))
+            return
+        self._waiting = np.concatenate([self._waiting, self._decoder.decode(data)], axis=1)
+        while self._waiting.shape[1] >= self._step:
+            self._hear(self._step)
+
+    def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
+        """Take the engine's answer to one of the windows."""
+        if hypothesis.failure:
+            message = f"A window could not be transcribed: {hypothesis.failure}"
+            self._events.append(Failure("transcription_failed", message))
+        self._channels[hypothesis.window.channel].receive_hypothesis(hypothesis)
+        self._settle()
+
+    def receive_finalize(self, mark: int | None = None) -> None:
+        """Make all audio so far final, also in the middle of a word; then send the mark."""
+        self._hear(self._waiting.shape[1])
+        for channel in self._channels:
+            channel.force_endpoint()
+        if mark is not None:
+            self.receive_mark(mark)
+        self._settle()
+
+    def receive_mark(self, mark: int) -> None:
+        """Send the mark back when every utterance that has begun by now is final."""
+        self._marks.append((mark, self._begun()))
+        self._settle()
+
+    def receive_configure(self, changes: Mapping[str, object]) -> None:
+        """Change settings from here on; what cannot be changed or served changes nothing."""
+        try:
+            fixed = sorted(set(changes) - CONFIGURABLE)
+            if fixed:
+                changeable = ", ".join(sorted(CONFIGURABLE))
+                raise SettingsError(
+                    fixed[0], f"{fixed[0]} is fixed for a stream; {changeable} can be changed."
+                )
+            settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+            settings.check()
+        except SettingsError as error:
+            self._events.append(Failure(error.code, str(error)))
+            return
+        self.settings = settings
+        for channel in self._channels:
+            channel.configure(settings)
+        self._events.append(Configured(settings))
+
+    def receive_eof(self) -> None:
+        """Take note that no more audio comes: finals for all that is left, then `Ended`."""
+        if self._no_more_audio:
+            return
+        if self._decoder.leftover:
+            message = (
+                f"The audio ended {self._decoder.leftover} bytes into a sample, which were left "
+                "out; check that encoding and channels are what was announced."
+            )
+            self._events.append(Failure("truncated_audio", message))
+        self._hear(self._waiting.shape[1])
+        for channel in self._channels:
+            channel.receive_end()
+        self._no_more_audio = True
+        self._settle()
+
+    def windows_to_transcribe(self) -> list[Window]:
+        """Return the windows that became due, each once."""
+        windows = self._windows.copy()
+        self._windows.clear()
+        return windows
+
+    def events_to_send(self) -> list[Event]:
+        """Return the events since the last call."""
+        events = self._events.copy()
+        self._events.clear()
+        return events
+
+    @property
+    def settled(self) -> int:
+        """Samples of the client before which everything is final or was found to hold no speech."""
+        if self.ended:
+            return self.received
+        settled = min(channel.settled_sample for channel in self._channels)
+        return min(settled * self.settings.sample_rate // SAMPLE_RATE, self.received)
+
+    @property
+    def pending_s(self) -> float:
+        """Seconds of speech that no hypothesis covers yet: how far the engine is behind."""
+        return max(channel.lag_samples for channel in self._channels) / SAMPLE_RATE
+
+    def _hear(self, n_samples: int) -> None:
+        """Let every channel hear the next samples that wait."""
+        samples, self._waiting = np.split(self._waiting, [n_samples], axis=1)
+        for channel, lane in zip(self._channels, samples, strict=True):
+            channel.receive_samples(lane)
+        seconds = self.received // self.settings.sample_rate
+        self.received += n_samples
+        if self.received // self.settings.sample_rate > seconds:
+            self._report()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Follow up on what new finals have made true: progress, marks, the end."""
+        if self._finals() > self._finals_reported:
+            self._report()
+        while self._marks and self._all_final(self._marks[0][1]):
+            self._events.append(MarkReached(self._marks.pop(0)[0]))
+        if self._no_more_audio and not self.ended and self._all_final(self._begun()):
+            self.ended = True
+            self._report()
+            speech_s = sum(channel.speech_samples for channel in self._channels) / SAMPLE_RATE
+            self._events.append(Ended(self.received, self.settled, speech_s, self._finals()))
+
+    def _report(self) -> None:
+        self._finals_reported = self._finals()
+        self._events.append(Progress(self.received, self.settled, self.pending_s * 1000))
+
+    def _finals(self) -> int:
+        return sum(channel.finals for channel in self._channels)
+
+    def _begun(self) -> list[int]:
+        return [channel.utterances_begun for channel in self._channels]
+
+    def _all_final(self, utterances: list[int]) -> bool:
+        """Tell whether that many utterances of each channel are final."""
+        finals = [channel.finals for channel in self._channels]
+        return all(final >= begun for final, begun in zip(finals, utterances, strict=True))

@@ -1,0 +1,89 @@
+"""The words of one utterance: committed ones that never change, tentative ones that may.
+
+A word is committed when two consecutive hypotheses agree on it and on everything before it (local
+agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper). The last
+word of a hypothesis waits for company: the model ends its sentence where the audio ends, and
+"transcribe." may become "transcription of".
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from stream.core.hypothesis import Word
+from stream.core.overlap_merge import first_new_word, normalise
+
+
+class Transcript:
+    """Takes hypotheses of growing or sliding windows; knows nothing of audio or windows.
+
+    `context` are words of the utterance before, which this one's first windows hear again.
+    """
+
+    def __init__(self, context: Sequence[Word] = ()) -> None:
+        self._context = tuple(context)
+        self.committed: tuple[Word, ...] = ()
+        self.tentative: tuple[Word, ...] = ()
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words as they stand."""
+        return self.committed + self.tentative
+
+    def receive(self, heard: Sequence[Word], window_start: int) -> None:
+        """Join a hypothesis to what stands, and commit the words it agrees on with the last one."""
+        fresh = self._fresh(heard, window_start)
+        agreed = agreement(self.tentative, fresh)
+        self.tentative = fresh
+        self._commit(min(agreed, len(fresh) - 1))
+
+    def commit_before(self, sample: int) -> None:
+        """Commit the tentative words that end by the sample: the window must be cut there."""
+        count = 0
+        while count < len(self.tentative) and self.tentative[count].end_sample <= sample:
+            count += 1
+        self._commit(count)
+
+    def commit_all(self) -> None:
+        """Commit what is tentative: no more audio can change it."""
+        self._commit(len(self.tentative))
+
+    def words_from(self, sample: int) -> tuple[Word, ...]:
+        """Return the standing words, context included, that end after the sample."""
+        standing = self._context + self.committed
+        return tuple(word for word in standing if word.end_sample > sample)
+
+    def _fresh(self, heard: Sequence[Word], window_start: int) -> tuple[Word, ...]:
+        settled = self.words_from(window_start)
+        fresh = heard[first_new_word(settled, heard) :]
+        last = (self._context + self.committed)[-1:]
+        return monotone(fresh, last[0].end_sample if last else 0)
+
+    def _commit(self, count: int) -> None:
+        if count > 0:
+            self.committed += self.tentative[:count]
+            self.tentative = self.tentative[count:]
+
+
+def agreement(before: Sequence[Word], now: Sequence[Word]) -> int:
+    """Return how many leading words two hypotheses share, case and punctuation aside."""
+    count = 0
+    for one, other in zip(before, now, strict=False):
+        if normalise(one.text) != normalise(other.text):
+            break
+        count += 1
+    return count
+
+
+def monotone(words: Iterable[Word], floor: int) -> tuple[Word, ...]:
+    """Return the words with times that never run backwards, from `floor` on."""
+    kept = []
+    for word in words:
+        start = max(word.start_sample, floor)
+        floor = max(word.end_sample, start)
+        kept.append(replace(word, start_sample=start, end_sample=floor))
+    return tuple(kept)
+
+
+def text_of(words: Iterable[Word]) -> str:
+    """Return the words as the model spells them, without the space before the first."""
+    return "".join(word.text for word in words).strip()

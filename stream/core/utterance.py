@@ -1,0 +1,113 @@
+"""One utterance, from its onset to its final.
+
+It is *open* while somebody speaks, *closed* once its end is known, and *finished* when a hypothesis
+has heard all of it. An utterance that never pauses is *split*: it is closed in the middle of the
+speech, keeps the words that are safely before that point, and a successor, which waits for it,
+hears the rest.
+"""
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import EngineTiming, Hypothesis, Word
+from stream.core.settings import SessionTuning
+from stream.core.transcript import Transcript
+from stream.core.windowing import Span, Windowing, cut_sample, samples_of_ms
+
+SPLIT_GUARD = SAMPLE_RATE
+"""Samples before a split in which a word may be half heard, and is left to the successor."""
+
+
+class Utterance:
+    """Asks for windows, takes hypotheses; knows nothing of audio samples or channels."""
+
+    def __init__(self, index: int, start_sample: int, tuning: SessionTuning) -> None:
+        self.index = index
+        self.start_sample = start_sample
+        self.end_sample: int | None = None
+        """Where the audio to be heard ends; None while open."""
+        self.speech_end_sample = start_sample
+        self.decided_sample = start_sample
+        """When the end was decided, on the audio clock."""
+        self.split = False
+        self.finished = False
+        self.revision = 0
+        self.language = ""
+        self.timing = EngineTiming()
+        self.transcript = Transcript()
+        self._tuning = tuning
+        self._windowing: Windowing | None = None
+        self._heard: tuple[Word, ...] = ()
+
+    def begin(self, start_sample: int, context: tuple[Word, ...] = ()) -> None:
+        """Start asking for windows, from `start_sample` on, where `context` is heard once more."""
+        first_after = self.start_sample + samples_of_ms(self._tuning.pre_roll_ms)
+        said = context[-1].end_sample if context else start_sample
+        self.start_sample = min(self.start_sample, said)
+        self.transcript = Transcript(context)
+        self._windowing = Windowing(start_sample, first_after, self._tuning)
+
+    def close(self, speech_end: int, decided: int, *, pause: bool, split: bool = False) -> None:
+        """Take note of the end. After a pause the silence at the end need not be heard in full."""
+        tail = samples_of_ms(self._tuning.early_final_ms)
+        self.speech_end_sample = speech_end
+        self.decided_sample = decided
+        self.end_sample = min(decided, speech_end + tail) if pause else decided
+        self.split = split
+        self._finish_if_heard()
+
+    def next_span(self, now: int, speech_end: int, partials: bool) -> Span | None:
+        """Return the window that is due, None where there is nothing to ask for."""
+        if self._windowing is None or self.finished:
+            return None
+        if self.end_sample is None:
+            self.speech_end_sample = speech_end
+            return self._windowing.open_span(now, speech_end, partials)
+        return self._windowing.closing_span(self.end_sample)
+
+    def draft(self, start_sample: int) -> tuple[int, ...]:
+        """Return the tokens of the last hypothesis that lie behind the window's start."""
+        words = (word for word in self._heard if word.start_sample >= start_sample)
+        return tuple(token for word in words for token in word.tokens)
+
+    def receive(self, hypothesis: Hypothesis) -> None:
+        """Take what the engine heard in one of this utterance's windows."""
+        window = hypothesis.window
+        if self._windowing is None or self.finished:
+            return  # a partial that was overtaken by its final
+        full = self._windowing.answered(window.start_sample, window.end_sample)
+        if not hypothesis.failure:
+            self._heard = hypothesis.words
+            self.language = hypothesis.language
+            self.timing = hypothesis.timing
+            self.transcript.receive(hypothesis.words, window.start_sample)
+        if full and not (self.end_sample and window.end_sample >= self.end_sample):
+            latest = self._windowing.covered_sample - round(self._tuning.overlap_s * SAMPLE_RATE)
+            self.transcript.commit_before(latest)
+            self._windowing.cut(self.transcript.words_from(window.start_sample))
+        self._finish_if_heard()
+
+    @property
+    def covered_sample(self) -> int:
+        """The utterance has been heard up to here."""
+        return self._windowing.covered_sample if self._windowing else self.start_sample
+
+    @property
+    def needed_sample(self) -> int:
+        """No sample before this one will be asked for again."""
+        return self._windowing.start_sample if self._windowing else self.start_sample
+
+    def continue_in(self, successor: "Utterance") -> None:
+        """Let the successor of a split utterance listen from shortly before the split."""
+        latest = (self.end_sample or 0) - round(self._tuning.overlap_s * SAMPLE_RATE)
+        words = self.transcript.words_from(self.needed_sample)
+        start = cut_sample(words, latest, self.needed_sample)
+        successor.begin(start, self.transcript.words_from(start))
+
+    def _finish_if_heard(self) -> None:
+        if self._windowing is None or self.end_sample is None:
+            return
+        if self._windowing.covered_sample >= self.end_sample:
+            if self.split:
+                self.transcript.commit_before(self.end_sample - SPLIT_GUARD)
+                self.transcript.tentative = ()
+            self.transcript.commit_all()
+            self.finished = True

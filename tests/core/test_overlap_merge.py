@@ -1,0 +1,50 @@
+from stream.core.hypothesis import Word
+from stream.core.overlap_merge import common_words, first_new_word, normalise
+from tests.core.words import said
+
+
+def test_case_and_punctuation_do_not_count():
+    assert normalise(" Worst,") == normalise(" worst") == "worst"
+    assert normalise(" it's") == "its"
+    assert normalise(" —") == "—"
+
+
+def test_new_words_begin_after_the_settled_ones():
+    settled = said("it was the best", start=0.0)
+    heard = said("was the best of times", start=0.3)
+    assert first_new_word(settled, heard) == 3
+
+
+def test_nothing_is_new_where_all_is_settled():
+    words = said("it was the best", start=0.0)
+    assert first_new_word(words, words[1:3]) == 2
+
+
+def test_a_repeated_word_is_kept():
+    settled = said("very", start=0.0)
+    heard = said("very very good", start=0.0)
+    assert first_new_word(settled, heard) == 1
+
+
+def test_the_same_words_said_much_later_are_new():
+    settled = said("no no no", start=0.0)
+    heard = said("no no no", start=6.0)
+    assert first_new_word(settled, heard) == 0
+
+
+def test_settled_words_that_are_heard_differently_are_passed_over():
+    settled = said("we met to-day and then", start=0.0)
+    heard = [*said("we met", start=0.0), *said("today when", start=0.65), *said("left", start=2.0)]
+    assert [word.text for word in heard[first_new_word(settled, heard) :]] == [" left"]
+
+
+def test_longest_common_sequence_skips_what_differs_in_the_middle():
+    one = said("a b x d e", start=0.0)
+    other = said("a b y d e", start=0.0)
+    assert common_words(one, other) == [(0, 0), (1, 1), (3, 3), (4, 4)]
+
+
+def test_of_two_equal_matches_the_closer_in_time_wins():
+    settled = [Word(" the", 16_000, 19_200, 1.0)]
+    heard = [Word(" the", 4_000, 7_200, 1.0), Word(" the", 16_000, 19_200, 1.0)]
+    assert common_words(settled, heard) == [(0, 1)]

@@ -1,0 +1,304 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.events import (
+    Configured,
+    Ended,
+    Failure,
+    Final,
+    MarkReached,
+    Partial,
+    Progress,
+    SpeechEnded,
+    SpeechStarted,
+)
+from stream.core.hypothesis import Hypothesis, WindowKind
+from stream.core.settings import SessionTuning
+from stream.errors import SettingsError
+from tests.core.rehearsal import (
+    Script,
+    a_session,
+    answer_all,
+    check_promises,
+    final_text,
+    rehearse,
+    supersede,
+)
+
+seconds = st.floats(0.4, 6.0).map(lambda s: round(s, 2))
+scripts = st.lists(st.tuples(seconds, st.floats(0.1, 2.0)), min_size=1, max_size=5).map(Script)
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_one_utterance_from_onset_to_final():
+    script = Script([(3.0, 1.0)])
+    events = rehearse(a_session(), script, script.pcm)
+    kinds = [type(event) for event in events if not isinstance(event, Progress | Partial)]
+    assert kinds == [SpeechStarted, SpeechEnded, Final, Ended]
+    assert final_text(events) == script.text
+    final = of(Final, events)[0]
+    assert final.speech_end_sample == round(3.5 * SAMPLE_RATE)
+    assert final.endpoint_ms == 500
+
+
+def test_partials_come_within_a_second_and_commit():
+    script = Script([(4.0, 1.0)])
+    partials = of(Partial, rehearse(a_session(), script, script.pcm))
+    assert partials[0].end_sample <= 1.5 * SAMPLE_RATE
+    assert [partial.revision for partial in partials] == list(range(1, len(partials) + 1))
+    assert len(partials[-1].committed) >= 11
+
+
+def test_no_partials_where_none_are_wanted():
+    script = Script([(4.0, 1.0)])
+    events = rehearse(a_session(partials=False), script, script.pcm)
+    assert of(Partial, events) == []
+    assert final_text(events) == script.text
+
+
+@given(scripts, st.lists(st.integers(0, 10**6), max_size=20), st.integers(100, 70_000))
+@settings(max_examples=40, deadline=None)
+def test_the_pieces_in_which_bytes_arrive_make_no_difference(script, pieces, every):
+    whole = rehearse(a_session(), script, script.pcm, every=every)
+    pieces = [place for place in pieces if place < len(script.pcm)]
+    assert rehearse(a_session(), script, script.pcm, pieces, every) == whole
+
+
+@given(scripts, st.integers(100, 700_000))
+@settings(max_examples=40, deadline=None)
+def test_every_word_is_in_the_finals_once(script, every):
+    events = rehearse(a_session(), script, script.pcm, every=every)
+    assert final_text(events) == script.text
+    check_promises(events)
+    ended = of(Ended, events)[0]
+    assert ended.settled == ended.received == len(script.samples)
+    assert ended.finals == len(of(Final, events))
+
+
+@given(scripts, st.lists(st.tuples(st.integers(2, 200_000), st.integers(0, 5)), max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_an_engine_that_answers_late_and_in_any_order_loses_nothing(script, steps):
+    session, asked, pcm = a_session(), [], script.pcm
+    for size, turn in steps:
+        session.receive_audio(pcm[:size])
+        pcm = pcm[size:]
+        asked = supersede(asked + session.windows_to_transcribe())
+        if turn < len(asked):
+            session.receive_hypothesis(script.answer(asked.pop(turn)))
+    session.receive_audio(pcm)
+    session.receive_eof()
+    while asked := supersede(asked + session.windows_to_transcribe()):
+        session.receive_hypothesis(script.answer(asked.pop()))
+    events = session.events_to_send()
+    assert final_text(events) == script.text
+    check_promises(events)
+    assert session.ended
+
+
+@pytest.mark.parametrize("partials", [True, False])
+@pytest.mark.parametrize("every", [6_400, 10**9])
+def test_five_minutes_without_a_pause(partials, every):
+    script = Script([(300.0, 1.0)])
+    events = rehearse(a_session(partials=partials), script, script.pcm, every=every)
+    check_promises(events)
+    assert final_text(events) == script.text
+    finals = of(Final, events)
+    assert len(finals) == 11
+    assert all(len(final.words) < 110 for final in finals)
+
+
+def test_windows_overlap_and_never_grow_past_the_limit():
+    script = Script([(100.0, 1.0)])
+    session = a_session(SessionTuning(max_window_s=10.0), max_utterance_s=60)
+    spans = []
+    for start in range(0, len(script.pcm), 3_200):
+        session.receive_audio(script.pcm[start : start + 3_200])
+        for window in session.windows_to_transcribe():
+            spans.append((window.start_sample, window.end_sample))
+            session.receive_hypothesis(script.answer(window))
+    assert max(end - start for start, end in spans) <= 10 * SAMPLE_RATE
+    for (_, before), (start, _) in pairwise(spans):
+        assert start < before
+
+
+def test_the_previous_hypothesis_is_the_draft():
+    script = Script([(4.0, 1.0)])
+    session = a_session()
+    session.receive_audio(script.pcm)
+    first = session.windows_to_transcribe()[-1]
+    assert first.draft == ()
+    session.receive_audio(Script([(1.0, 0.0)]).pcm)
+    session.receive_hypothesis(script.answer(first))
+    second = a_session()
+    second.receive_audio(script.pcm[:64_000])
+    window = second.windows_to_transcribe()[-1]
+    heard = script.answer(window)
+    second.receive_hypothesis(heard)
+    second.receive_audio(script.pcm[64_000:100_000])
+    draft = second.windows_to_transcribe()[-1].draft
+    assert draft == tuple(token for word in heard.words for token in word.tokens) != ()
+
+
+def test_one_window_in_flight_until_the_final_overtakes_it():
+    script = Script([(5.0, 1.0)])
+    session = a_session()
+    session.receive_audio(script.pcm)
+    kinds = [window.kind for window in session.windows_to_transcribe()]
+    assert kinds == [WindowKind.PARTIAL, WindowKind.FINAL]
+
+
+def test_the_final_is_decoded_before_the_endpoint_is_confirmed():
+    script = Script([(3.0, 2.0)])
+    session = a_session(endpointing_ms=800)
+    heard_to = round((0.5 + 3.0 + 0.26) * SAMPLE_RATE) * 2
+    session.receive_audio(script.pcm[:heard_to])
+    answer_all(session, script)
+    assert of(Final, session.events_to_send()) == []
+    session.receive_audio(script.pcm[heard_to : heard_to + 2 * round(0.56 * SAMPLE_RATE)])
+    assert session.windows_to_transcribe() == []
+    assert final_text(session.events_to_send()) == script.text
+
+
+def test_finalize_in_the_middle_of_a_word_and_its_mark():
+    script = Script([(4.0, 1.0)])
+    session = a_session()
+    half = len(script.pcm) // 4 * 2
+    session.receive_audio(script.pcm[:half])
+    session.receive_finalize(mark=7)
+    assert of(MarkReached, session.events_to_send()) == []
+    answer_all(session, script)
+    events = session.events_to_send()
+    assert [type(event) for event in events[-3:]] == [Final, Progress, MarkReached]
+    assert events[-1] == MarkReached(7)
+    rest = script.pcm[half:]
+    session.receive_audio(rest)
+    session.receive_eof()
+    answer_all(session, script)
+    ended = session.events_to_send()[-1]
+    assert isinstance(ended, Ended)
+    assert ended.settled == ended.received == len(script.samples)
+
+
+def test_a_mark_comes_back_at_once_in_silence_and_waits_for_speech():
+    script = Script([(2.0, 2.0)])
+    session = a_session()
+    session.receive_mark(1)
+    assert session.events_to_send() == [MarkReached(1)]
+    session.receive_audio(script.pcm[: 2 * SAMPLE_RATE * 2])
+    session.receive_mark(2)
+    assert of(MarkReached, session.events_to_send()) == []
+    session.receive_audio(script.pcm[2 * SAMPLE_RATE * 2 :])
+    answer_all(session, script)
+    assert of(MarkReached, session.events_to_send()) == [MarkReached(2)]
+
+
+def test_silence_settles_but_for_the_pre_roll():
+    session = a_session()
+    session.receive_audio(bytes(2 * 5 * SAMPLE_RATE))
+    progress = of(Progress, session.events_to_send())
+    assert [p.received for p in progress] == [SAMPLE_RATE * s for s in range(1, 6)]
+    assert all(p.received - p.settled == 0.3 * SAMPLE_RATE for p in progress)
+    assert session.pending_s == 0
+    assert session.windows_to_transcribe() == []
+
+
+def test_channels_are_transcribed_apart():
+    left, right = Script([(2.0, 1.0), (1.0, 1.0)]), Script([(0.9, 3.1)])
+    both = np.zeros((len(left.samples), 2), np.float32)
+    both[:, 0] = left.samples
+    both[: len(right.samples), 1] = right.samples[: len(both)]
+    session = a_session(channels=2)
+    session.receive_audio((both * 32_767).astype("<i2").tobytes())
+    session.receive_eof()
+    while windows := session.windows_to_transcribe():
+        for window in supersede(windows):
+            session.receive_hypothesis([left, right][window.channel].answer(window))
+    events = session.events_to_send()
+    assert final_text(events, 0) == left.text
+    assert final_text(events, 1) == right.text
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000])
+def test_accounts_are_exact_at_any_rate(rate):
+    script = Script([(2.0, 0.5)])
+    places = np.arange(0, len(script.samples) * rate // SAMPLE_RATE)
+    samples = np.interp(places * SAMPLE_RATE / rate, range(len(script.samples)), script.samples)
+    session = a_session(sample_rate=rate)
+    data = (samples * 32_767).astype("<i2").tobytes()
+    events = rehearse(session, script, data)
+    assert final_text(events) == script.text
+    ended = events[-1]
+    assert ended.received == ended.settled == len(samples)
+
+
+def test_a_failed_window_is_told_and_the_stream_goes_on():
+    script = Script([(2.0, 1.0), (2.0, 1.0)])
+    session = a_session(partials=False)
+    session.receive_audio(script.pcm)
+    first, second = session.windows_to_transcribe()
+    session.receive_hypothesis(Hypothesis(first, (), failure="out of memory"))
+    session.receive_hypothesis(script.answer(second))
+    events = session.events_to_send()
+    assert of(Failure, events)[0].code == "transcription_failed"
+    assert [len(final.words) for final in of(Final, events)] == [0, 6]
+
+
+def test_a_broken_sample_at_the_end_is_told():
+    session = a_session()
+    session.receive_audio(bytes(101))
+    session.receive_eof()
+    events = session.events_to_send()
+    assert [type(event) for event in events] == [Failure, Progress, Ended]
+    assert events[0].code == "truncated_audio"
+    assert events[-1].received == 50
+
+
+def test_audio_after_the_end_is_told():
+    session = a_session()
+    session.receive_eof()
+    session.receive_eof()
+    session.receive_audio(bytes(100))
+    assert [type(event) for event in session.events_to_send()] == [Progress, Ended, Failure]
+
+
+def test_configure_changes_what_follows():
+    session = a_session()
+    session.receive_configure({"endpointing_ms": 300, "language": "de"})
+    session.receive_configure({"endpointing_ms": 1})
+    session.receive_configure({"channels": 2})
+    changed, *failures = session.events_to_send()
+    assert isinstance(changed, Configured)
+    assert changed.settings.endpointing_ms == 300
+    assert [type(failure) for failure in failures] == [Failure, Failure]
+    assert session.settings == changed.settings
+    script = Script([(1.0, 1.0)])
+    session.receive_audio(script.pcm)
+    assert session.windows_to_transcribe()[0].options.language == "de"
+    assert of(SpeechEnded, session.events_to_send())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"channels": 0},
+        {"channels": 99},
+        {"sample_rate": 1},
+        {"encoding": "opus"},
+        {"task": "sing"},
+        {"endpointing_ms": 0},
+        {"max_utterance_s": 1},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(SettingsError) as refused:
+        a_session(**wrong)
+    assert refused.value.field in wrong
+    assert refused.value.close_code == 4001

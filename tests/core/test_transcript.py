@@ -1,0 +1,89 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.core.transcript import Transcript, agreement, monotone, text_of
+from tests.core.words import said, texts
+
+
+def test_the_first_hypothesis_commits_nothing():
+    transcript = Transcript()
+    transcript.receive(said("it was", 0.0), 0)
+    assert transcript.committed == ()
+    assert texts(transcript.tentative) == ["it", "was"]
+
+
+def test_words_that_two_hypotheses_agree_on_are_committed():
+    transcript = Transcript()
+    transcript.receive(said("it was the west", 0.0), 0)
+    transcript.receive(said("it was the best of", 0.0), 0)
+    assert texts(transcript.committed) == ["it", "was", "the"]
+    assert texts(transcript.tentative) == ["best", "of"]
+
+
+def test_the_last_word_of_a_hypothesis_waits_for_company():
+    transcript = Transcript()
+    transcript.receive(said("it was", 0.0), 0)
+    transcript.receive(said("it was", 0.0), 0)
+    assert texts(transcript.committed) == ["it"]
+
+
+def test_words_heard_differently_later_stay_as_committed():
+    transcript = Transcript()
+    for _ in range(2):
+        transcript.receive(said("it was the best of times", 0.0), 0)
+    transcript.receive(said("hit was a vest of times it was", 0.0), 0)
+    assert texts(transcript.words) == ["it", "was", "the", "best", "of", "times", "it", "was"]
+
+
+def test_a_window_that_starts_at_a_cut_adds_only_what_is_new():
+    transcript = Transcript()
+    for _ in range(2):
+        transcript.receive(said("it was the best of times", 0.0), 0)
+    transcript.receive(said("best of times it was the worst", 0.9), round(0.9 * 16_000))
+    assert text_of(transcript.words) == "it was the best of times it was the worst"
+
+
+def test_context_is_heard_again_but_not_said_again():
+    transcript = Transcript(context=said("the best of", 0.0))
+    transcript.receive(said("best of times", 0.3), 0)
+    assert texts(transcript.words) == ["times"]
+
+
+def test_commit_before_a_sample():
+    transcript = Transcript()
+    transcript.receive(said("it was the best", 0.0), 0)
+    transcript.commit_before(16_000 * 85 // 100)
+    assert texts(transcript.committed) == ["it", "was", "the"]
+
+
+def test_agreement_ignores_case_and_punctuation():
+    assert agreement(said("It was. The", 0.0), said("it was the best", 0.0)) == 3
+
+
+def test_text_is_as_the_model_spells_it():
+    assert text_of(said("It was, the best.", 0.0)) == "It was, the best."
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=10))
+def test_times_never_run_backwards(times):
+    words = [
+        type(word)(word.text, start, end, 1.0)
+        for word, (start, end) in zip(said("a " * len(times), 0.0), times, strict=True)
+    ]
+    edges = [edge for word in monotone(words, 5) for edge in (word.start_sample, word.end_sample)]
+    assert edges == sorted(edges)
+    assert all(edge >= 5 for edge in edges)
+
+
+hypotheses = st.lists(
+    st.lists(st.sampled_from(["a", "b", "c", "the"]), max_size=8).map(" ".join), max_size=8
+)
+
+
+@given(hypotheses)
+def test_committed_words_never_change(heard):
+    transcript = Transcript()
+    for text in heard:
+        before = transcript.committed
+        transcript.receive(said(text, 0.0), 0)
+        assert transcript.committed[: len(before)] == before
