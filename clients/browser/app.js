@@ -106,7 +106,7 @@ class Caption {
     keepingPlace(() => {
       this.#place();
       this.#commit(committed);
-      this.tentative.textContent = committed && tentative ? ` ${tentative}` : tentative;
+      this.tentative.textContent = tentative; // with the space before its first word
     });
     // A guess that gets shorter must not pull down the lines above it.
     this.paragraph.style.minHeight = `${this.paragraph.offsetHeight}px`;

@@ -7,7 +7,7 @@ Stream audio and read what it says, at the same time:
     async for event in transcribe("ws://127.0.0.1:8765", frames, sample_rate=48_000):
         match event:
             case Partial():
-                print(event.committed, event.tentative, end="\\r")
+                print(event.committed + event.tentative, end="\\r")
             case Final():
                 print(event.text)
 

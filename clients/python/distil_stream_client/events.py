@@ -90,7 +90,7 @@ class Partial(ServerEvent):
     committed: str
     """Never changes again, only grows."""
     tentative: str
-    """May change."""
+    """May change. It brings its own space: `committed + tentative` is the text."""
     words: tuple[Word, ...] = ()
 
 
