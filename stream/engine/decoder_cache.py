@@ -1,0 +1,184 @@
+"""What the decoder remembers of a batch: keys and values, and where the model listened.
+
+Rows are ragged: each has its own length, takes its own number of new tokens in one pass and can be
+cut back, which is how rejected draft tokens are forgotten. Memory is taken once and written in
+place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_Slice = tuple[slice, slice]
+_Rows = tuple[Tensor, Tensor]
+
+
+def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:
+    """(batch, size), true where a row is real; None where all of it is, the fast case."""
+    if bool((lengths == size).all()):
+        return None
+    return (torch.arange(size) < lengths[:, None]).to(device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeStep:
+    """Where the new tokens of one decoder pass go, and what they may see."""
+
+    positions: Tensor
+    """(batch or 1, n_tokens) long, on the device: index into the position embedding."""
+    slots: _Slice | _Rows
+    """Index of the new tokens in a (batch, slots, ...) tensor."""
+    n_keys: int
+    """Self-attention reads slots 0..n_keys."""
+    causal: bool
+    """All rows begin here: the plain causal mask serves, and stays implicit."""
+    self_mask: Tensor | None
+    """(batch or 1, 1, n_tokens, n_keys), true where a token may look; None: everywhere."""
+    length: Tensor
+    """(batch,) long: the rows' lengths afterwards."""
+
+
+class DecoderCache:
+    """Keys, values and alignment of a batch; made by `Whisper.prefill_cache`."""
+
+    def __init__(
+        self,
+        cross_keys: list[Tensor],
+        cross_values: list[Tensor],
+        n_positions: Tensor,
+        max_tokens: int,
+        alignment_heads: Sequence[tuple[int, int]],
+    ) -> None:
+        """Take memory for `max_tokens` tokens a row.
+
+        Args:
+            cross_keys: for each layer (batch, n_positions, heads, head_size).
+            cross_values: the same.
+            n_positions: (batch,) long, on the CPU.
+            max_tokens: the most that a row can hold.
+            alignment_heads: (layer, head) pairs.
+        """
+        batch, audio_positions, heads, head_size = cross_keys[0].shape
+        self.max_tokens = max_tokens
+        self.cross_keys = cross_keys
+        self.cross_values = cross_values
+        self.length = torch.zeros(batch, dtype=torch.long)
+        """(batch,) long, on the CPU: how many tokens each row holds."""
+        mask = length_mask(n_positions, audio_positions, cross_keys[0].device)
+        self.cross_mask = None if mask is None else mask[:, None, None, :]
+        """(batch, 1, 1, n_positions), true where the audio is real; None: everywhere."""
+        # One slot more than there are tokens: padding is written there and never read. Zeros,
+        # for what a mask hides is still multiplied by nought.
+        shape = (batch, max_tokens + 1, heads, head_size)
+        self.self_keys = [keys.new_zeros(shape) for keys in cross_keys]
+        self.self_values = [keys.new_zeros(shape) for keys in cross_keys]
+
+        self._heads_of_layer = {
+            layer: [head for at, head in sorted(alignment_heads) if at == layer]
+            for layer, _ in sorted(alignment_heads)
+        }
+        self._alignment: Tensor | None = None
+        if alignment_heads:
+            self._alignment = torch.empty(
+                (batch, max_tokens + 1, len(alignment_heads), audio_positions),
+                device=cross_keys[0].device,
+            )
+
+    @property
+    def alignment(self) -> Tensor | None:
+        """Cross-attention of the alignment heads at each token: where it listened.
+
+        (batch, n_alignment_heads, max_tokens, n_positions) float32, each row of positions summing
+        to 1; heads in order of layer and head. Defined up to a row's length. None if no heads were
+        asked for.
+        """
+        if self._alignment is None:
+            return None
+        return self._alignment[:, : self.max_tokens].transpose(1, 2)
+
+    def truncate(self, lengths: Tensor) -> None:
+        """Forget the tokens of each row from `lengths` (batch,) on."""
+        self.length = torch.minimum(self.length, lengths.cpu())
+
+    def keep(self, rows: Tensor | Sequence[int]) -> None:
+        """Keep these rows of the batch, in this order."""
+        index = torch.as_tensor(rows, dtype=torch.long).cpu()
+        on_device = index.to(self.cross_keys[0].device)
+        self.length = self.length[index]
+        if self.cross_mask is not None:
+            self.cross_mask = self.cross_mask[on_device]
+        for tensors in (self.cross_keys, self.cross_values, self.self_keys, self.self_values):
+            tensors[:] = [tensor[on_device] for tensor in tensors]
+        if self._alignment is not None:
+            self._alignment = self._alignment[on_device]
+
+    def plan(self, n_new: Tensor, n_tokens: int) -> DecodeStep:
+        """Say where `n_new` (batch,) tokens of each row go, of `n_tokens` columns.
+
+        Raises:
+            ValueError: a row would hold more than `max_tokens`.
+        """
+        device = self.cross_keys[0].device
+        after = self.length + n_new
+        if int(after.max()) > self.max_tokens:
+            raise ValueError(f"{int(after.max())} tokens do not fit a cache of {self.max_tokens}")
+        start, n_keys = int(self.length[0]), int(after.max())
+        uniform = bool((self.length == start).all() and (n_new == n_tokens).all())
+        if uniform:
+            positions = torch.arange(start, n_keys)[None]  # (1, n_tokens)
+            slots: _Slice | _Rows = (slice(None), slice(start, n_keys))
+        else:
+            column = torch.arange(n_tokens)
+            positions = self.length[:, None] + column  # (batch, n_tokens)
+            padding = column >= n_new[:, None]
+            rows = torch.arange(len(after))[:, None]
+            slots = (rows.to(device), positions.masked_fill(padding, self.max_tokens).to(device))
+            positions = positions.clamp(max=self.max_tokens - 1)
+        causal = uniform and start == 0
+        everything = causal or (uniform and n_tokens == 1)
+        self_mask = torch.arange(n_keys) <= positions[:, None, :, None]
+        return DecodeStep(
+            positions=positions.to(device),
+            slots=slots,
+            n_keys=n_keys,
+            causal=causal,
+            self_mask=None if everything else self_mask.to(device),
+            length=after,
+        )
+
+    def append(
+        self, layer: int, step: DecodeStep, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Write the new (batch, n_tokens, heads, head_size) and return all there are so far.
+
+        Returns:
+            Keys and values, (batch, n_keys, heads, head_size).
+        """
+        self.self_keys[layer][step.slots] = keys
+        self.self_values[layer][step.slots] = values
+        return self.self_keys[layer][:, : step.n_keys], self.self_values[layer][:, : step.n_keys]
+
+    def record(self, layer: int, step: DecodeStep, query: Tensor) -> None:
+        """Note where the alignment heads of this layer listen.
+
+        The attention kernels do not give their weights away, so those of these few heads are
+        computed a second time.
+
+        Args:
+            layer: of the decoder.
+            step: of this pass.
+            query: (batch, n_tokens, heads, head_size) of the cross-attention.
+        """
+        heads = self._heads_of_layer.get(layer)
+        if heads is None or self._alignment is None:
+            return
+        first = sum(len(of) for at, of in self._heads_of_layer.items() if at < layer)
+        q = query[:, :, heads].transpose(1, 2).float()  # (batch, n_heads, n_tokens, head_size)
+        k = self.cross_keys[layer][:, :, heads].permute(0, 2, 3, 1).float()
+        scores = (q * q.shape[-1] ** -0.5) @ k  # (batch, n_heads, n_tokens, n_positions)
+        if self.cross_mask is not None:
+            scores.masked_fill_(~self.cross_mask, -torch.inf)
+        weights = scores.softmax(-1).transpose(1, 2)
+        self._alignment[:, :, first : first + len(heads)][step.slots] = weights

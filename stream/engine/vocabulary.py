@@ -1,0 +1,91 @@
+"""The tokens of a Whisper model that are not text, by their ids.
+
+They differ from model to model (English-only models count one less, large-v3 one more), so they
+are read from the tokenizer and the generation settings, never assumed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tokenizers import Tokenizer
+
+from stream.errors import CheckpointError
+
+SECONDS_PER_TIMESTAMP = 0.02
+"""From one timestamp token to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Ids of special tokens, and of those that a transcript must not contain."""
+
+    start_of_transcript: int
+    end_of_text: int
+    no_timestamps: int
+    timestamp_begin: int
+    """`<|0.00|>`; every id from here on is a timestamp."""
+    no_speech: int
+    translate: int
+    transcribe: int
+    start_of_previous: int
+    """Comes before the prompt."""
+    languages: Mapping[str, int]
+    """Language code to token; empty for an English-only model."""
+    suppressed: tuple[int, ...]
+    """Never said: special tokens, and symbols that transcripts of noise are made of."""
+    suppressed_at_start: tuple[int, ...]
+    """Not said first: a blank, the end."""
+
+    @property
+    def multilingual(self) -> bool:
+        """Whether the model takes a language and a task."""
+        return bool(self.languages)
+
+    @classmethod
+    def from_files(
+        cls, tokenizer: Tokenizer, generation_config: Mapping[str, Any], *, multilingual: bool
+    ) -> Self:
+        """Read the ids.
+
+        Args:
+            tokenizer: of the model.
+            generation_config: transformers' `generation_config.json`.
+            multilingual: English-only tokenizers list the languages too, as tokens never trained.
+
+        Raises:
+            CheckpointError: a token is missing, so it is no Whisper tokenizer.
+        """
+        no_timestamps = _id(tokenizer, "<|notimestamps|>")
+        return cls(
+            start_of_transcript=_id(tokenizer, "<|startoftranscript|>"),
+            end_of_text=_id(tokenizer, "<|endoftext|>"),
+            no_timestamps=no_timestamps,
+            timestamp_begin=no_timestamps + 1,
+            # Renamed on the way from OpenAI's release to later ones.
+            no_speech=_id(tokenizer, "<|nospeech|>", "<|nocaptions|>"),
+            translate=_id(tokenizer, "<|translate|>"),
+            transcribe=_id(tokenizer, "<|transcribe|>"),
+            start_of_previous=_id(tokenizer, "<|startofprev|>"),
+            languages=_languages(tokenizer) if multilingual else {},
+            suppressed=tuple(generation_config.get("suppress_tokens") or ()),
+            suppressed_at_start=tuple(generation_config.get("begin_suppress_tokens") or ()),
+        )
+
+
+def _id(tokenizer: Tokenizer, *spellings: str) -> int:
+    for spelling in spellings:
+        if (token := tokenizer.token_to_id(spelling)) is not None:
+            return int(token)
+    raise CheckpointError(f"the tokenizer has no {spellings[0]}, so it is not a Whisper model's")
+
+
+def _languages(tokenizer: Tokenizer) -> dict[str, int]:
+    """Whisper numbers its languages between `<|startoftranscript|>` and `<|translate|>`."""
+    first = _id(tokenizer, "<|startoftranscript|>") + 1
+    last = _id(tokenizer, "<|translate|>")
+    return {
+        spelling.removeprefix("<|").removesuffix("|>"): token
+        for token in range(first, last)
+        if (spelling := tokenizer.id_to_token(token)) is not None
+    }

@@ -1,0 +1,338 @@
+"""The Whisper network: any window up to 30 s, in batches of rows of different lengths.
+
+Plain torch modules that give the logits of transformers' `WhisperForConditionalGeneration`.
+What is theirs is the architecture (Radford et al., 2022, arXiv:2212.04356) and the names of the
+weights; what is ours: fused projections, rows masked by their own length so that padding changes
+nothing, and a cache that each row writes at its own position. Knows no tokens' meaning and no
+files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stream.engine.decoder_cache import DecoderCache, DecodeStep, length_mask
+from stream.engine.quantization import quantise_linears
+
+if TYPE_CHECKING:
+    from stream.engine.checkpoints import Checkpoint
+
+Precision = Literal["int8", "float32", "float16", "bfloat16"]
+"""How the weights are held and multiplied. int8 is for the CPU and leaves the encoder in float32:
+there it cost 2.6 points of word error rate, in the decoder 0.3, and that is where the time goes."""
+
+_DTYPES: dict[Precision, torch.dtype] = {
+    "int8": torch.float32,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperDims:
+    """The sizes of a Whisper model."""
+
+    n_mels: int
+    d_model: int
+    encoder_layers: int
+    encoder_heads: int
+    decoder_layers: int
+    decoder_heads: int
+    encoder_ffn: int
+    decoder_ffn: int
+    vocab_size: int
+    max_positions: int = 1500
+    """Positions of the encoder, 20 ms each."""
+    max_tokens: int = 448
+    """Positions of the decoder."""
+
+
+class Whisper(nn.Module):
+    """Encoder and decoder. Rows of a batch never see each other or their padding."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.dims = dims
+        self.encoder = Encoder(dims)
+        self.decoder = Decoder(dims)
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: "Checkpoint", device: str = "cpu", precision: Precision = "int8"
+    ) -> Self:
+        """Build the network with a checkpoint's weights; every one must be there and fit.
+
+        Raises:
+            ValueError: int8 was asked for on a device other than the CPU.
+            RuntimeError: the weights do not fit the dims.
+        """
+        if precision == "int8" and torch.device(device).type != "cpu":
+            raise ValueError(f"int8 runs on the CPU only; choose float16 on {device}")
+        with torch.device("meta"):  # no memory and no time for random weights
+            model = cls(checkpoint.dims)
+        state = {
+            name: tensor.to(device, _DTYPES[precision]) for name, tensor in checkpoint.state.items()
+        }
+        model.load_state_dict(fuse_projections(state), strict=True, assign=True)
+        if precision == "int8":
+            # `kv` runs once a window, over all positions: float costs little and keeps what
+            # every later token reads exact.
+            quantise_linears(model.decoder, skip=frozenset({"kv"}))
+        return model.requires_grad_(False).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.encoder.conv1.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What encoder and caches are computed in."""
+        return self.encoder.conv1.weight.dtype
+
+    @torch.no_grad()
+    def encode(self, mel: Tensor, n_frames: Tensor) -> Tensor:
+        """Encode windows.
+
+        Args:
+            mel: (batch, n_mels, n_frames), n_frames up to 3000; any values in the padding.
+            n_frames: (batch,) long, how many frames of each row are real, at least 1.
+
+        Returns:
+            (batch, n_positions, d_model); ceil(n_frames / 2) positions of a row are real.
+        """
+        return self.encoder(mel.to(self.device, self.dtype), n_frames.cpu())  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def prefill_cache(
+        self,
+        audio: Tensor,
+        n_positions: Tensor,
+        max_tokens: int,
+        alignment_heads: Sequence[tuple[int, int]] = (),
+    ) -> DecoderCache:
+        """Project the encoded audio for every decoder layer, and make room for tokens.
+
+        Args:
+            audio: (batch, n_positions, d_model) from `encode`.
+            n_positions: (batch,) long, how many positions of each row are real, at least 1.
+            max_tokens: how many tokens a row may take, prompt included.
+            alignment_heads: (layer, head) pairs whose cross-attention the cache is to record.
+        """
+        if not 0 < max_tokens <= self.dims.max_tokens:
+            raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
+        heads = self.dims.decoder_heads
+        layers = cast("list[DecoderLayer]", list(self.decoder.layers))
+        cross = [layer.encoder_attn.project_audio(audio, heads) for layer in layers]
+        return DecoderCache(
+            cross_keys=[keys for keys, _ in cross],
+            cross_values=[values for _, values in cross],
+            n_positions=n_positions.cpu(),
+            max_tokens=max_tokens,
+            alignment_heads=tuple(alignment_heads),
+        )
+
+    @torch.no_grad()
+    def decode(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
+        """Append tokens to each row and return what the model says comes after each of them.
+
+        One token a row, a whole prompt and a draft to verify all come through here.
+
+        Args:
+            tokens: (batch, n_tokens) long; any ids in the padding.
+            n_new: (batch,) long, how many tokens of each row are real; 0 leaves a row as it is.
+            cache: advanced by `n_new`.
+
+        Returns:
+            (batch, n_tokens, vocab_size) float32 logits; those of padding mean nothing.
+
+        Raises:
+            ValueError: a row would grow past the cache's `max_tokens`.
+        """
+        return self.decoder(tokens.to(self.device), n_new.cpu(), cache)  # type: ignore[no-any-return]
+
+
+class Encoder(nn.Module):
+    """Two convolutions over the mel frames, then layers of self-attention."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(dims.n_mels, dims.d_model, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv1d(dims.d_model, dims.d_model, kernel_size=3, stride=2, padding=1)
+        self.embed_positions = empty_embedding(dims.max_positions, dims.d_model)
+        self.layers = nn.ModuleList(EncoderLayer(dims) for _ in range(dims.encoder_layers))
+        self.layer_norm = nn.LayerNorm(dims.d_model)
+
+    def forward(self, mel: Tensor, n_frames: Tensor) -> Tensor:
+        """(batch, n_mels, n_frames) -> (batch, n_positions, d_model)."""
+        if mel.shape[-1] > 2 * self.embed_positions.num_embeddings:
+            raise ValueError(f"{mel.shape[-1]} mel frames are more than the model has places for")
+        frames = length_mask(n_frames, mel.shape[-1], mel.device)
+        positions = length_mask((n_frames + 1) // 2, (mel.shape[-1] + 1) // 2, mel.device)
+        # A row alone is bordered by the zeros of the convolutions' padding, so here too.
+        if frames is not None:
+            mel = mel.masked_fill(~frames[:, None, :], 0)
+        x = F.gelu(self.conv1(mel))  # (batch, d_model, n_frames)
+        if frames is not None:
+            x = x.masked_fill(~frames[:, None, :], 0)
+        x = F.gelu(self.conv2(x)).transpose(1, 2)  # (batch, n_positions, d_model)
+        x = x + self.embed_positions.weight[: x.shape[1]]
+        key_mask = None if positions is None else positions[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, key_mask)
+        return self.layer_norm(x)  # type: ignore[no-any-return]
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over all positions, then a feed-forward; both after a norm, both added."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.heads = dims.encoder_heads
+        self.self_attn = SelfAttention(dims.d_model)
+        self.self_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.fc1 = nn.Linear(dims.d_model, dims.encoder_ffn)
+        self.fc2 = nn.Linear(dims.encoder_ffn, dims.d_model)
+        self.final_layer_norm = nn.LayerNorm(dims.d_model)
+
+    def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
+        """(batch, n_positions, d_model) -> the same; key_mask (batch, 1, 1, n_positions)."""
+        query, key, value = self.self_attn.project(self.self_attn_layer_norm(x), self.heads)
+        x = x + self.self_attn.out_proj(attend(query, key, value, key_mask))
+        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
+
+
+class Decoder(nn.Module):
+    """Layers of self-attention over the tokens so far and cross-attention over the audio."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.embed_tokens = empty_embedding(dims.vocab_size, dims.d_model)
+        self.embed_positions = empty_embedding(dims.max_tokens, dims.d_model)
+        self.layers = nn.ModuleList(DecoderLayer(dims, i) for i in range(dims.decoder_layers))
+        self.layer_norm = nn.LayerNorm(dims.d_model)
+        self.project = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
+
+    def forward(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
+        """(batch, n_tokens) -> (batch, n_tokens, vocab_size) logits."""
+        step = cache.plan(n_new, tokens.shape[1])
+        x = self.embed_tokens(tokens) + self.embed_positions(step.positions)
+        for layer in self.layers:
+            x = layer(x, step, cache)  # (batch, n_tokens, d_model)
+        cache.length = step.length
+        return self.project(self.layer_norm(x)).float()  # type: ignore[no-any-return]
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, cross-attention and a feed-forward, each after a norm, each added."""
+
+    def __init__(self, dims: WhisperDims, index: int) -> None:
+        super().__init__()
+        self.index = index
+        self.heads = dims.decoder_heads
+        self.self_attn = SelfAttention(dims.d_model)
+        self.self_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.encoder_attn = CrossAttention(dims.d_model)
+        self.encoder_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.fc1 = nn.Linear(dims.d_model, dims.decoder_ffn)
+        self.fc2 = nn.Linear(dims.decoder_ffn, dims.d_model)
+        self.final_layer_norm = nn.LayerNorm(dims.d_model)
+
+    def forward(self, x: Tensor, step: DecodeStep, cache: DecoderCache) -> Tensor:
+        """(batch, n_tokens, d_model) -> the same."""
+        query, keys, values = self.self_attn.project(self.self_attn_layer_norm(x), self.heads)
+        keys, values = cache.append(self.index, step, keys, values)
+        attended = attend(query, keys, values, step.self_mask, causal=step.causal)
+        x = x + self.self_attn.out_proj(attended)
+
+        query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
+        query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
+        cache.record(self.index, step, query)
+        keys, values = cache.cross_keys[self.index], cache.cross_values[self.index]
+        attended = attend(query, keys, values, cache.cross_mask)
+        x = x + self.encoder_attn.out_proj(attended)
+
+        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
+
+
+class SelfAttention(nn.Module):
+    """The projections of self-attention, query, key and value in one."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+    def project(self, x: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(batch, n, d_model) -> query, keys, values, each (batch, n, heads, head_size)."""
+        query, keys, values = self.qkv(x).unflatten(-1, (3, heads, -1)).unbind(2)
+        return query, keys, values
+
+
+class CrossAttention(nn.Module):
+    """The projections of cross-attention: queries from the text, keys and values from the audio."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(d_model, d_model)
+        self.kv = nn.Linear(d_model, 2 * d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+    def project_audio(self, audio: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        """(batch, n, d_model) -> keys, values, each (batch, n, heads, head_size)."""
+        keys, values = self.kv(audio).unflatten(-1, (2, heads, -1)).unbind(2)
+        return keys, values
+
+
+def empty_embedding(size: int, d_model: int) -> nn.Embedding:
+    """Return (size, d_model) without the usual random start, which costs seconds of imports."""
+    return nn.Embedding(size, d_model, _weight=torch.empty(size, d_model))
+
+
+def attend(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
+) -> Tensor:
+    """Scaled dot-product attention over (batch, n, heads, head_size).
+
+    Args:
+        query: n is the number of queries.
+        keys: n is the number of keys.
+        values: as keys.
+        mask: broadcasts to (batch, heads, n_queries, n_keys), true where a query may look. Without
+            one, PyTorch takes its flash kernel on CUDA.
+        causal: query i sees keys 0..i.
+
+    Returns:
+        (batch, n_queries, heads * head_size).
+    """
+    q, k, v = query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+    return attended.transpose(1, 2).flatten(2)
+
+
+def fuse_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn transformers' names into ours: q, k, v stacked (keys have no bias: zeros).
+
+    Args:
+        state: `model.encoder....`, `model.decoder....`, and `proj_out.weight` or not: the logits
+            are projected by the token embedding either way.
+    """
+    fused = {
+        name.removeprefix("model."): tensor
+        for name, tensor in state.items()
+        if name != "proj_out.weight"
+    }
+    for name in [name for name in fused if name.endswith("_attn.v_proj.weight")]:
+        attention = name.removesuffix("v_proj.weight")
+        parts = "kv" if attention.endswith("encoder_attn.") else "qkv"
+        fused.setdefault(f"{attention}k_proj.bias", torch.zeros_like(fused[name][:, 0]))
+        for kind in ("weight", "bias"):
+            stacked = [fused.pop(f"{attention}{part}_proj.{kind}") for part in parts]
+            fused[f"{attention}{parts}.{kind}"] = torch.cat(stacked)
+    fused["decoder.project.weight"] = fused["decoder.embed_tokens.weight"]
+    return fused
