@@ -36,7 +36,12 @@ class ConnectionLost(Exception):  # noqa: N818 -- it names what happened
 
 @asynccontextmanager
 async def connect(
-    url: str, *, open_timeout: float = 10, proxy: str | Literal[True] | None = True, **settings: Any
+    url: str,
+    *,
+    api_key: str | None = None,
+    open_timeout: float = 10,
+    proxy: str | Literal[True] | None = True,
+    **settings: Any,
 ) -> AsyncIterator["Stream"]:
     """Open a stream; `settings` are the fields of `start`. Leaving the context closes it.
 
@@ -46,11 +51,14 @@ async def connect(
     """
     try:
         websocket = await websocket_connect(
-            stream_url(url), compression=None, open_timeout=open_timeout, proxy=proxy
+            stream_url(url),
+            additional_headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            compression=None,
+            open_timeout=open_timeout,
+            proxy=proxy,
         )
     except InvalidStatus as error:
-        status = error.response.status_code
-        raise ServerError(f"http_{status}", f"{url} answered HTTP {status}.") from error
+        raise refused(error) from error
     except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
         raise ConnectionLost(f"No server answers at {url}: {error}") from error
     async with websocket:
@@ -180,6 +188,13 @@ class Stream:
             await self.websocket.send(data)
         except ConnectionClosed as closed:
             raise lost(closed) from closed
+
+
+def refused(error: InvalidStatus) -> ServerError:
+    """Say what the server answered instead of opening a websocket."""
+    status = error.response.status_code
+    said = error.response.body.decode(errors="replace").strip()
+    return ServerError(f"http_{status}", said or f"The server answered HTTP {status}.")
 
 
 def lost(closed: ConnectionClosed) -> ConnectionLost:
