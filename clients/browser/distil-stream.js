@@ -81,8 +81,8 @@ export class DistilStream {
 
   #onFrame(audio, peak) {
     this.onLevel?.(peak);
-    if (this.#opened) this.socket.send(audio);
-    else this.#frames.push(audio);
+    if (!this.#opened) this.#frames.push(audio);
+    else if (this.socket.readyState === WebSocket.OPEN) this.socket.send(audio);
   }
 
   #send(message) {
@@ -106,8 +106,8 @@ export class DistilStream {
       };
       this.socket.onclose = async ({ code }) => {
         const problem = await this.#outcome(code);
+        await this.microphone.close();
         this.#finish(problem);
-        this.microphone.close();
         if (problem) reject(problem);
         else resolve();
       };

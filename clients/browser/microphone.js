@@ -24,7 +24,7 @@ export class Microphone {
       await microphone.#open(onFrame, onLost);
     } catch (error) {
       await microphone.close();
-      throw new Problem(PROBLEMS[error.name] ?? "no_capture");
+      throw error instanceof Problem ? error : new Problem("no_capture");
     }
     return microphone;
   }
@@ -32,7 +32,9 @@ export class Microphone {
   async #open(onFrame, onLost) {
     // Models learn from plain recordings: filters made for calls only cost them words.
     const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false };
-    this.source = await navigator.mediaDevices.getUserMedia({ audio });
+    this.source = await navigator.mediaDevices.getUserMedia({ audio }).catch((error) => {
+      throw new Problem(PROBLEMS[error.name] ?? "no_capture");
+    });
     this.source.getAudioTracks()[0].onended = onLost;
 
     this.context = new AudioContext();
@@ -40,7 +42,10 @@ export class Microphone {
       this.context.close();
       this.context = new AudioContext({ sampleRate: HIGHEST_RATE });
     }
-    await this.context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
+    const worklet = new URL("capture-worklet.js", import.meta.url);
+    await this.context.audioWorklet.addModule(worklet).catch(() => {
+      throw new Problem("away"); // Its file comes from the server.
+    });
     const options = { channelCount: 1, channelCountMode: "explicit" };
     this.capture = new AudioWorkletNode(this.context, "capture", options);
     this.capture.port.onmessage = ({ data }) => {
