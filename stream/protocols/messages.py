@@ -1,0 +1,263 @@
+"""The messages of the native protocol, its error codes and its close codes, each declared once.
+
+`docs/protocol.md` explains them; a test holds the two together. Structs only: what a message
+does is `native.py`'s business.
+"""
+
+from enum import IntEnum
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class CloseCode(IntEnum):
+    """Why a connection was closed (RFC 6455, section 7.4; 4000 and up are ours)."""
+
+    ENDED = 1000
+    GOING_AWAY = 1001
+    WRONG_KIND = 1003
+    MALFORMED = 1007
+    NOT_AUTHORISED = 1008
+    TOO_LARGE = 1009
+    INTERNAL = 1011
+    OVERLOADED = 1013
+    IDLE = 4000
+    BAD_SETTINGS = 4001
+    RESUME_REFUSED = 4002
+
+
+ERROR_CODES: dict[str, CloseCode | None] = {
+    "bad_message": None,
+    "malformed": CloseCode.MALFORMED,
+    "bad_settings": CloseCode.BAD_SETTINGS,
+    "resume_refused": CloseCode.RESUME_REFUSED,
+    "not_authorised": CloseCode.NOT_AUTHORISED,
+    "audio_after_end": None,
+    "truncated_audio": None,
+    "transcription_failed": None,
+    "internal": CloseCode.INTERNAL,
+}
+"""Each `error.code`, and the close code that follows where it is fatal.
+
+`bad_settings` is fatal in `start` and in the query string, and not in `configure`.
+"""
+
+
+class ClientMessage(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"
+):
+    """A text frame from the client. A field left out is UNSET, so that sources can be merged."""
+
+    def given(self) -> dict[str, object]:
+        """The fields that the client named, with their values."""
+        values = {field: getattr(self, field) for field in self.__struct_fields__}
+        return {field: value for field, value in values.items() if value is not UNSET}
+
+
+class Resume(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which session to go on with."""
+
+    session: str
+    token: str
+
+
+class Start(ClientMessage, frozen=True, kw_only=True, tag="start"):
+    """The settings of the stream, in the units of `StreamSettings`."""
+
+    encoding: str | UnsetType = UNSET
+    sample_rate: int | UnsetType = UNSET
+    channels: int | UnsetType = UNSET
+    language: str | UnsetType = UNSET
+    task: str | UnsetType = UNSET
+    model: str | UnsetType | None = UNSET
+    partials: bool | UnsetType = UNSET
+    words: bool | UnsetType = UNSET
+    endpointing_ms: int | UnsetType = UNSET
+    max_utterance_s: float | UnsetType = UNSET
+    keyterms: tuple[str, ...] | UnsetType = UNSET
+    prompt: str | UnsetType = UNSET
+    resume: Resume | UnsetType | None = UNSET
+
+
+class Configure(ClientMessage, frozen=True, kw_only=True, tag="configure"):
+    """Settings that may change while the stream runs."""
+
+    language: str | UnsetType = UNSET
+    partials: bool | UnsetType = UNSET
+    endpointing_ms: int | UnsetType = UNSET
+    keyterms: tuple[str, ...] | UnsetType = UNSET
+    prompt: str | UnsetType = UNSET
+
+
+class Finalize(ClientMessage, frozen=True, kw_only=True, tag="finalize"):
+    """Send the finals of all audio so far, then the mark."""
+
+    mark: int | None = None
+
+
+class Mark(ClientMessage, frozen=True, kw_only=True, tag="mark"):
+    """Comes back when every sample before it is settled."""
+
+    id: int
+
+
+class KeepAlive(ClientMessage, frozen=True, kw_only=True, tag="keepalive"):
+    """Resets the idle timer."""
+
+
+class End(ClientMessage, frozen=True, kw_only=True, tag="end"):
+    """No more audio."""
+
+
+Incoming = Start | Configure | Finalize | Mark | KeepAlive | End
+
+
+class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A text frame to the client. Times are seconds from the first sample."""
+
+    seq: int = 0
+    """1, 2, 3, …: given when the message leaves, since a stale partial never does."""
+
+
+class Limits(Struct, frozen=True):
+    """What the server takes from one client."""
+
+    max_frame_bytes: int
+    max_ahead_s: float
+    idle_s: float
+
+
+class Ready(ServerMessage, frozen=True, kw_only=True, tag="ready"):
+    """The stream has begun."""
+
+    protocol: int = 1
+    session: str
+    resume_token: str | None = None
+    """None: this server does not resume streams."""
+    model: str
+    received: int = 0
+    """Samples already held."""
+    limits: Limits
+
+
+class SpeechStarted(ServerMessage, frozen=True, kw_only=True, tag="speech_started"):
+    """The first sound of an utterance."""
+
+    channel: int
+    utterance: int
+    time: float
+
+
+class SpeechEnded(ServerMessage, frozen=True, kw_only=True, tag="speech_ended"):
+    """The last sound of an utterance."""
+
+    channel: int
+    utterance: int
+    time: float
+
+
+class Word(Struct, frozen=True):
+    """One word. Times in seconds, confidence 0..1."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float
+
+
+class Partial(ServerMessage, frozen=True, kw_only=True, tag="partial"):
+    """An utterance as heard so far: `committed + tentative` is its text."""
+
+    channel: int
+    utterance: int
+    revision: int
+    start: float
+    end: float
+    committed: str
+    tentative: str
+    words: tuple[Word, ...] | UnsetType = UNSET
+
+
+class Latency(Struct, frozen=True):
+    """Where the time went between the last sample of speech and its final, in milliseconds."""
+
+    endpoint_ms: float
+    queue_ms: float
+    encode_ms: float
+    decode_ms: float
+    total_ms: float = 0.0
+    """Filled in when the message leaves."""
+
+
+class Final(ServerMessage, frozen=True, kw_only=True, tag="final"):
+    """An utterance as it stays."""
+
+    channel: int
+    utterance: int
+    start: float
+    end: float
+    text: str
+    language: str
+    confidence: float
+    words: tuple[Word, ...] | UnsetType = UNSET
+    latency: Latency
+
+
+class Progress(ServerMessage, frozen=True, kw_only=True, tag="progress"):
+    """How far the stream is, in the client's samples of one channel."""
+
+    received: int
+    settled: int
+    lag_ms: float
+
+
+class MarkReached(ServerMessage, frozen=True, kw_only=True, tag="mark"):
+    """Every sample received before the mark is settled."""
+
+    id: int
+
+
+class Configured(ServerMessage, frozen=True, kw_only=True, tag="configured"):
+    """The settings now in force."""
+
+    encoding: str
+    sample_rate: int
+    channels: int
+    language: str
+    task: str
+    partials: bool
+    words: bool
+    endpointing_ms: int
+    max_utterance_s: float
+    keyterms: tuple[str, ...]
+    prompt: str
+
+
+class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
+    """Something went wrong; the message says what to do."""
+
+    code: str
+    message: str
+    fatal: bool
+
+
+class Ended(ServerMessage, frozen=True, kw_only=True, tag="ended"):
+    """The last message of a stream; `received` and `settled` are equal."""
+
+    received: int
+    settled: int
+    speech_s: float
+    finals: int
+
+
+Outgoing = (
+    Ready
+    | SpeechStarted
+    | SpeechEnded
+    | Partial
+    | Final
+    | Progress
+    | MarkReached
+    | Configured
+    | Error
+    | Ended
+)
