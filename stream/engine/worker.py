@@ -1,0 +1,167 @@
+"""The engine: one thread that takes batches of windows through the transcriber.
+
+One thread because a model keeps all cores (or the GPU) busy by itself: a second would only make
+both slower. The scheduler decides what comes next; this file holds its lock, measures how long
+windows waited, and keeps the thread alive whatever the transcriber does.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import Hypothesis, Window
+from stream.engine.scheduler import Scheduler
+
+if TYPE_CHECKING:  # it imports torch, which a scripted engine does without
+    from stream.engine.transcriber import Transcriber
+
+Deliver = Callable[[Hypothesis], None]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """One pass of the transcriber, for the metrics."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    audio_s: float
+    """Seconds of audio in all windows."""
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A window, who waits for it, and since when."""
+
+    window: Window
+    deliver: Deliver
+    submitted_s: float
+
+
+class Engine:
+    """Transcribes the windows of all sessions; every method may be called from any thread.
+
+    `deliver` and `on_batch` are called on the engine's thread.
+    """
+
+    def __init__(
+        self,
+        transcriber: "Transcriber",
+        max_batch: int = 8,
+        on_batch: Callable[[BatchReport], None] = lambda report: None,
+    ) -> None:
+        self.transcriber = transcriber
+        self._on_batch = on_batch
+        self._scheduler = Scheduler(max_batch)
+        self._jobs: dict[tuple[str, int], Job] = {}
+        self._running: list[Window] = []
+        self._owed: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._stopping = False
+        # A daemon: a model that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, window: Window, deliver: Deliver) -> None:
+        """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten."""
+        with self._changed:
+            self._jobs[window.session, window.id] = Job(window, deliver, time.perf_counter())
+            self._owed[window.session] += 1
+            superseded = self._scheduler.add(window)
+            if superseded is not None:
+                self._drop(superseded)
+            self._changed.notify_all()
+
+    def forget(self, session: str) -> None:
+        """Drop what waits for a session that is gone; nothing is delivered to it any more."""
+        with self._changed:
+            self._scheduler.forget(session)
+            self._jobs = {key: job for key, job in self._jobs.items() if key[0] != session}
+            del self._owed[session]
+
+    def stop(self, drain: bool) -> None:
+        """End the thread and wait for it: after all that waits (drain), or after this batch."""
+        with self._changed:
+            self._stopping = True
+            if not drain:
+                self._scheduler = Scheduler()
+                self._jobs.clear()
+                self._owed.clear()
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def queued(self) -> int:
+        """Windows that wait."""
+        return len(self._scheduler)
+
+    @property
+    def in_flight(self) -> int:
+        """Windows that are being transcribed."""
+        return len(self._running)
+
+    def owes(self, session: str) -> bool:
+        """Whether a hypothesis of this session is still to come."""
+        return self._owed[session] > 0
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            started_s = time.perf_counter()
+            hypotheses = self._transcribe(batch)
+            took_s = time.perf_counter() - started_s
+            timed = [self._deliver(hypothesis, started_s) for hypothesis in hypotheses]
+            audio_s = sum(len(window.samples) for window in batch) / SAMPLE_RATE
+            self._on_batch(BatchReport(tuple(timed), audio_s, took_s))
+
+    def _next_batch(self) -> list[Window]:
+        """Wait for windows; an empty list ends the thread."""
+        with self._changed:
+            self._running = []
+            self._changed.wait_for(lambda: self._stopping or len(self._scheduler))
+            self._running = self._scheduler.next_batch()
+            return self._running
+
+    def _transcribe(self, batch: list[Window]) -> list[Hypothesis]:
+        """Never raises: one bad batch must not end the transcription of everybody else."""
+        try:
+            hypotheses = self.transcriber.transcribe(batch)
+            if len(hypotheses) != len(batch):
+                raise ValueError(f"{len(hypotheses)} hypotheses for {len(batch)} windows")
+        except Exception as error:
+            log.exception("the transcriber failed on a batch of %d", len(batch))
+            reason = f"{type(error).__name__}: {error}"
+            return [Hypothesis(window, words=(), failure=reason) for window in batch]
+        return hypotheses
+
+    def _deliver(self, hypothesis: Hypothesis, started_s: float) -> Hypothesis:
+        """Hand a hypothesis over, with the time that its window waited."""
+        window = hypothesis.window
+        with self._changed:
+            job = self._jobs.get((window.session, window.id))
+            if job is None:  # forgotten meanwhile
+                return hypothesis
+            self._drop(window)
+        queue_ms = (started_s - job.submitted_s) * 1000
+        timed = replace(hypothesis, timing=replace(hypothesis.timing, queue_ms=queue_ms))
+        try:
+            job.deliver(timed)
+        except Exception:
+            log.exception("a hypothesis could not be delivered")
+        return timed
+
+    def _drop(self, window: Window) -> None:
+        """Owe nothing for a window any more."""
+        self._jobs.pop((window.session, window.id), None)
+        self._owed[window.session] -= 1
+        if not self._owed[window.session]:
+            del self._owed[window.session]
