@@ -1,0 +1,99 @@
+"""The command line: each command is a function; modules are imported when their command runs."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from stream.config import SOURCES, ServerConfig
+from stream.errors import DistilStreamError
+
+if TYPE_CHECKING:
+    from stream.engine.transcriber import Transcriber
+
+log = logging.getLogger(__name__)
+
+app = App(
+    name="distil-stream",
+    help="Real-time speech to text over a websocket, with Whisper and Distil-Whisper models.",
+)
+bench = App(name="bench", help="Measure speed and accuracy on this machine.", sort_key=4)
+app.command(bench)
+# Named, not imported: each brings its own libraries along.
+app.command("stream.cli_transcribe:transcribe", help="Stream recordings and print what is said.")
+app.command("stream.cli_models:models", help="List the models, and which of them are here.")
+app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
+bench.command("stream.cli_bench:margins", help="Word errors by silence added after the speech.")
+
+
+@app.command(config=SOURCES, sort_key=0)
+def serve(
+    *,
+    config: Annotated[Path | None, Parameter(show_default=False)] = None,
+    settings: ServerConfig = ServerConfig(),
+) -> None:
+    """Serve the captions page and the websocket that it speaks with.
+
+    Every option is also an environment variable (--max-sessions is DISTIL_STREAM_MAX_SESSIONS) and
+    a key of the configuration file (max_sessions). An option wins over a variable, a variable over
+    the file.
+
+    Parameters
+    ----------
+    config
+        TOML file of settings; DISTIL_STREAM_CONFIG may name it, too.
+    """
+    from stream.server.app import serve as run_server
+    from stream.server.logs import set_up_logging
+
+    set_up_logging(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(run_server(settings, lambda: load(settings), announce))
+
+
+def load(settings: ServerConfig) -> "Transcriber":
+    """Return the model, warm."""
+    if settings.model == "scripted":  # hears numbers in any speech: to try everything but a model
+        from stream.engine.scripted import ScriptedTranscriber, counting
+
+        return ScriptedTranscriber(counting())
+    log.info("loading %s", settings.model)
+    from stream.engine.transcriber import WhisperTranscriber
+
+    transcriber = WhisperTranscriber(
+        settings.model,
+        None if settings.precision == "auto" else settings.precision,
+        None if settings.device == "auto" else settings.device,
+    )
+    log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
+    transcriber.warm_up()
+    return transcriber
+
+
+def announce(address: str) -> None:
+    """Print the one address to open."""
+    print(f"Captions of your microphone: {address}", flush=True)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return uvloop's, which exists everywhere but on Windows."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def main() -> None:
+    """Run the command; what the user can put right ends in a sentence and exit status 1."""
+    try:
+        app()
+    except DistilStreamError as error:
+        print(f"distil-stream: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

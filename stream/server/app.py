@@ -1,0 +1,275 @@
+"""The server: listens, gets its model ready, lets clients in, and goes away politely.
+
+It answers HTTP from the moment it listens, so that whoever watches it can tell that it is alive
+(`/healthz`) from that it is ready (`/readyz`): the model is loaded meanwhile, in a thread.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+import websockets.asyncio.server as websockets
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
+from stream.core.vad import WebRtcVad
+from stream.engine.worker import Engine
+from stream.errors import UsageError
+from stream.protocols import PROTOCOLS, load_protocol
+from stream.protocols.messages import CloseCode
+from stream.protocols.port import Closing, Service
+from stream.server import http
+from stream.server.connection import Connection
+from stream.server.metrics import CONTENT_TYPE, Metrics
+
+if TYPE_CHECKING:  # it imports torch, which a scripted engine does without
+    from stream.engine.transcriber import Transcriber
+
+SUBPROTOCOL = Subprotocol("stream.v1")
+CLOSE_TIMEOUT_S = 2.0
+"""How long a client has to answer a close frame before its TCP connection is cut."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Server:
+    """One listening port and all that is behind it."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.assets = http.load_assets(http.page_folder())
+        self.connections: dict[str, Connection] = {}
+        self.nobody_here = asyncio.Event()
+        self.nobody_here.set()
+        self.draining = False
+        self.engine: Engine | None = None
+        self.service: Service | None = None
+        self.listener: websockets.Server | None = None
+
+    async def listen(self) -> None:
+        """Open the port. Raises `UsageError` where that is impossible."""
+        try:
+            self.listener = await websockets.serve(
+                self._serve_client,
+                self.config.host,
+                self.config.port,
+                process_request=self._answer,
+                select_subprotocol=choose_subprotocol,
+                subprotocols=[SUBPROTOCOL],
+                compression=None,
+                max_size=self.config.max_frame_bytes,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_timeout=None,  # see Connection._receive_one
+            )
+        except OSError as error:
+            where = f"{self.config.host} port {self.config.port}"
+            raise UsageError(
+                f"Cannot listen on {where}: {os.strerror(error.errno or 0)}. "
+                "Stop what is using it, or choose another with --port."
+            ) from None
+
+    @property
+    def address(self) -> str:
+        """The address of the page, for people; a stream is at `/v1/stream` of it."""
+        assert self.listener
+        port = next(iter(self.listener.sockets)).getsockname()[1]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.config.host, self.config.host)
+        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}/"
+
+    async def start_engine(self, load: "Callable[[], Transcriber]") -> None:
+        """Get the model, warm, from `load` (called on a thread); then let clients in."""
+        transcriber = await in_thread(load)
+        config = self.config
+        self.service = Service(
+            model=transcriber.name,
+            languages=transcriber.languages,
+            max_frame_bytes=config.max_frame_bytes,
+            max_ahead_s=config.max_ahead_s,
+            idle_s=config.idle_s,
+            tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
+            detector=partial(WebRtcVad, config.vad_aggressiveness),
+        )
+        self.engine = Engine(transcriber, config.max_batch, self.metrics.count_batch)
+        self.metrics.watch(self.engine)
+        self.engine.start()
+        self.metrics.ready.set(1)
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients are let in."""
+        return self.engine is not None and not self.draining
+
+    async def drain(self) -> None:
+        """Let nobody in, and give everybody inside their finals, for `drain_s` at most."""
+        self.draining = True
+        self.metrics.ready.set(0)
+        log.info("draining %d streams", len(self.connections))
+        for connection in list(self.connections.values()):
+            connection.finish(Closing(CloseCode.GOING_AWAY, "the server is going away"))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_s):
+                await self.nobody_here.wait()
+
+    async def close(self) -> None:
+        """Close the port and what is left of the connections, and end the engine's thread."""
+        if self.listener:
+            self.listener.close()
+            await self.listener.wait_closed()
+        if self.engine:
+            await in_thread(partial(self.engine.stop, drain=False))
+
+    async def _serve_client(self, websocket: websockets.ServerConnection) -> None:
+        assert self.engine
+        assert self.service
+        assert websocket.request
+        session_id = secrets.token_hex(8)
+        protocol_class = load_protocol(http.path_of(websocket.request))
+        protocol = protocol_class(self.service, session_id, http.query_of(websocket.request))
+        if not http.authorised(websocket.request, self.config):
+            protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
+        connection = Connection(
+            websocket, protocol, session_id, self.engine, self.config, self.metrics
+        )
+        self.connections[session_id] = connection
+        self.nobody_here.clear()
+        self.metrics.sessions.set(len(self.connections))
+        try:
+            await connection.run()
+        finally:
+            del self.connections[session_id]
+            self.metrics.sessions.set(len(self.connections))
+            if not self.connections:
+                self.nobody_here.set()
+
+    def _answer(self, websocket: websockets.ServerConnection, request: Request) -> Response | None:
+        """Answer plain HTTP; None lets a websocket open."""
+        path = http.path_of(request)
+        if path in PROTOCOLS:
+            refusal = self._refusal(request)
+            if refusal is not None:
+                self.metrics.refused.labels(str(refusal.status_code)).inc()
+            return refusal
+        if path == "/healthz":
+            return http.response(HTTPStatus.OK, "ok\n")
+        if path == "/readyz":
+            if self.ready:
+                return http.response(HTTPStatus.OK, "ready\n")
+            why = "draining\n" if self.draining else "loading the model\n"
+            return http.response(HTTPStatus.SERVICE_UNAVAILABLE, why)
+        if path == "/metrics":
+            return http.response(HTTPStatus.OK, self.metrics.exposition(), CONTENT_TYPE)
+        if path in self.assets:
+            content_type, content = self.assets[path]
+            return http.response(HTTPStatus.OK, content, content_type)
+        return http.response(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Why this request may not become a stream, if it may not."""
+        if not http.origin_allowed(request.headers, self.config):
+            return http.response(
+                HTTPStatus.FORBIDDEN, "Pages of this origin may not; see --allow-origin.\n"
+            )
+        if not self.ready:
+            return http.response(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready; see /readyz.\n")
+        if len(self.connections) >= self.config.max_sessions:
+            return http.response(HTTPStatus.SERVICE_UNAVAILABLE, "Full; try again later.\n")
+        return None
+
+
+def choose_subprotocol(
+    websocket: websockets.ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    """Confirm ours if it is offered; a client may as well offer none."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Run a function on a daemon thread: one that hangs must not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if outcome.cancelled():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        try:
+            result, error = function(), None
+        except BaseException as raised:
+            result, error = None, raised
+        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await outcome
+
+
+@asynccontextmanager
+async def running(config: ServerConfig, load: "Callable[[], Transcriber]") -> AsyncIterator[Server]:
+    """Run a server within this process; it is ready when the block begins."""
+    server = Server(config)
+    await server.listen()
+    try:
+        await server.start_engine(load)
+        yield server
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def running_server(config: ServerConfig, transcriber: "Transcriber") -> AsyncIterator[str]:
+    """Run a server within this process, and yield its address (`http://host:port/`)."""
+    async with running(config, lambda: transcriber) as server:
+        yield server.address
+
+
+async def serve(
+    config: ServerConfig, load: "Callable[[], Transcriber]", announce: Callable[[str], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` gets the address once clients are let in.
+
+    The first signal drains: streams get their finals. The second ends the process at once.
+    """
+    server = Server(config)
+    await server.listen()
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_or_exit, stopped)
+    try:
+        starting = asyncio.create_task(server.start_engine(load))
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            announce(server.address)
+            await stopping
+            await server.drain()
+        else:
+            starting.cancel()
+    finally:
+        await server.close()
+
+
+def stop_or_exit(stopped: asyncio.Event) -> None:
+    """Take a signal: the first asks, the second insists."""
+    if stopped.is_set():
+        log.warning("ending at once")
+        os._exit(1)
+    stopped.set()

@@ -1,0 +1,195 @@
+"""One client's websocket: what arrives goes through the protocol to the engine, and back.
+
+One synchronous chain leads from a frame to `engine.submit`; the engine's thread hands a hypothesis
+to the event loop, and the same chain leads it to the outbox, from which one task sends. There is no
+queue between, so being behind has one place to show: the session's pending audio, and while that
+is too much the socket is not read, which the client's TCP feels.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from stream.config import ServerConfig
+from stream.core.hypothesis import Hypothesis
+from stream.engine.worker import Engine
+from stream.protocols.messages import CloseCode
+from stream.protocols.port import Closing, StreamProtocol
+from stream.server.metrics import Metrics
+from stream.server.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+SEND_BUFFER_BYTES = 64 * 1024
+"""Of the kernel: a partial that waits there cannot be overtaken by a newer one any more."""
+
+
+class Connection:
+    """Serves one client until it is gone; costs the others nothing, and leaves nothing behind."""
+
+    def __init__(
+        self,
+        websocket: ServerConnection,
+        protocol: StreamProtocol,
+        session_id: str,
+        engine: Engine,
+        config: ServerConfig,
+        metrics: Metrics,
+    ) -> None:
+        self.websocket = websocket
+        self.protocol = protocol
+        self.session_id = session_id
+        self.engine = engine
+        self.config = config
+        self.metrics = metrics
+        self.outbox = Outbox()
+        self._loop = asyncio.get_running_loop()
+        self._gone = False
+        self._something_to_send = asyncio.Event()
+        self._room = asyncio.Event()
+        self._too_slow: asyncio.Future[None] = self._loop.create_future()
+
+    async def run(self) -> None:
+        """Serve the client until the stream is over, then close."""
+        log.info("opened from %s", self._peer(), extra=self._fields(peer=self._peer()))
+        self._limit_send_buffer()
+        self._feed(lambda: None)  # the query string may have been refused
+        tasks = [
+            asyncio.create_task(self._receive()),
+            asyncio.create_task(self._send()),
+            asyncio.create_task(self.websocket.wait_closed()),
+        ]
+        try:
+            await asyncio.wait([*tasks, self._too_slow], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._gone = True
+            self.engine.forget(self.session_id)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._close()
+        self._report()
+
+    def finish(self, closing: Closing) -> None:
+        """Take no more audio from the client, send its finals, then close so."""
+        self._feed(self.protocol.finish, closing)
+
+    def _feed(self, receive: Callable[..., None], *args: object) -> None:
+        """Let the protocol receive something, and pass on all that comes of it."""
+        if self._gone:
+            return
+        try:
+            receive(*args)
+            windows = self.protocol.windows_to_transcribe()
+        except Exception:
+            log.exception("the stream failed", extra=self._fields())
+            self.protocol.fail("internal", "The server made a mistake; open a new stream.")
+            windows = []
+        for window in windows:
+            self.engine.submit(window, self._deliver)
+        for draft in self.protocol.messages_to_send():
+            self.outbox.put(draft)
+        if self.outbox.overflowing and not self._too_slow.done():
+            self._too_slow.set_result(None)
+        self._something_to_send.set()
+        self._make_room()
+
+    def _deliver(self, hypothesis: Hypothesis) -> None:
+        """Called on the engine's thread."""
+        self._loop.call_soon_threadsafe(self._feed, self.protocol.receive_hypothesis, hypothesis)
+
+    def _make_room(self) -> None:
+        """Stop reading a client that is too far ahead, as long as the engine has work of it.
+
+        Without that condition an utterance that waits for more audio would wait for ever.
+        """
+        ahead = self.protocol.pending_s > self.config.max_ahead_s
+        if ahead and self.engine.owes(self.session_id) and not self.protocol.no_more_audio:
+            self._room.clear()
+        else:
+            self._room.set()
+
+    async def _receive(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await self._room.wait()
+                await self._receive_one()
+                # Frames that lie in the buffer are received without waiting; others get a turn.
+                await asyncio.sleep(0)
+
+    async def _receive_one(self) -> None:
+        """Take one message, or close a client that has been silent for too long.
+
+        There is no timeout on websocket pings besides: the answer to one waits behind the audio
+        that a fast upload is ahead, and that is not read on purpose.
+        """
+        idle_s = None if self.protocol.no_more_audio else self.config.idle_s
+        try:
+            async with asyncio.timeout(idle_s):
+                message = await self.websocket.recv()
+        except TimeoutError:
+            self.finish(Closing(CloseCode.IDLE, f"no message for {idle_s:g} s"))
+            return
+        now = time.monotonic()
+        if isinstance(message, str):
+            self._feed(self.protocol.receive_text, message, now)
+        else:
+            self._feed(self.protocol.receive_binary, message, now)
+
+    async def _send(self) -> None:
+        """Send what waits, until all has been said or the client does not read."""
+        with suppress(ConnectionClosed, TimeoutError):
+            while self.protocol.closing is None or self.outbox:
+                await self._something_to_send.wait()
+                self._something_to_send.clear()
+                while (draft := self.outbox.take()) is not None:
+                    now = time.monotonic()
+                    async with asyncio.timeout(self.config.idle_s):
+                        await self.websocket.send(self.protocol.encode(draft, now))
+                    if draft.spoken_at is not None:
+                        self.metrics.final_s.observe(now - draft.spoken_at)
+
+    async def _close(self) -> None:
+        """Close, and read on meanwhile: the client's own close frame may be behind its audio."""
+        said_all = self.protocol.closing is not None and not self.outbox
+        closing = self.protocol.closing if said_all else None
+        if closing is None:
+            closing = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
+        closer = asyncio.create_task(self.websocket.close(closing.code, closing.reason))
+        with suppress(ConnectionClosed):
+            while True:
+                await self.websocket.recv()
+                await asyncio.sleep(0)
+        await closer
+
+    def _report(self) -> None:
+        code = self.websocket.close_code or 1006
+        tally = self.protocol.tally
+        self.metrics.count_session(tally, self.outbox.coalesced, code)
+        fields = self._fields(
+            close_code=code,
+            audio_s=round(tally.audio_s, 1),
+            finals=tally.finals,
+            partials=tally.partials,
+            errors=tally.errors,
+        )
+        log.info(
+            "closed (%d): %.1f s of audio, %d finals", code, tally.audio_s, tally.finals,
+            extra=fields,
+        )  # fmt: skip
+
+    def _limit_send_buffer(self) -> None:
+        transport_socket = self.websocket.transport.get_extra_info("socket")
+        transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def _peer(self) -> str:
+        return str((self.websocket.remote_address or ("a local socket",))[0])
+
+    def _fields(self, **fields: object) -> dict[str, object]:
+        return {"session": self.session_id, **fields}
