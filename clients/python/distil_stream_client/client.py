@@ -14,6 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from distil_stream_client.events import Ended, Error, Ready, ServerEvent, parse
 
 
+GOING_AWAY = 1001
+
+
 class ServerError(Exception):
     """The server refused, and says why: `code` for programs, `message` for people."""
 
@@ -59,7 +62,7 @@ async def connect(
         )
     except InvalidStatus as error:
         raise refused(error) from error
-    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
+    except (OSError, ValueError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
         raise ConnectionLost(f"No server answers at {url}: {error}") from error
     async with websocket:
         stream = Stream(websocket)
@@ -84,7 +87,6 @@ async def transcribe(
         try:
             async for event in stream:
                 yield event
-            await sending
         finally:
             sending.cancel()
             with suppress(asyncio.CancelledError):
@@ -103,6 +105,7 @@ class Stream:
     def __init__(self, websocket: ClientConnection) -> None:
         self.websocket = websocket
         self.ended: Ended | None = None
+        self._failure: Exception | None = None
 
     async def send_audio(self, data: bytes) -> None:
         """Send samples in the announced encoding, channels interleaved, as many as you like."""
@@ -135,7 +138,7 @@ class Stream:
     async def send_all(self, audio: AsyncIterable[bytes]) -> None:
         """Send all of `audio` and `end`; returns early where the server closes the stream.
 
-        Whoever reads the events learns why it did. A failure of `audio` itself is raised.
+        Whoever reads the events learns why it did, and also when `audio` itself fails.
         """
         try:
             async for data in audio:
@@ -143,17 +146,20 @@ class Stream:
             await self.end()
         except ConnectionLost:
             return
-        except Exception:
+        except Exception as error:
+            self._failure = error
             await self.websocket.close()  # Nobody waits for events of audio that does not come.
-            raise
 
     def __aiter__(self) -> AsyncIterator[ServerEvent]:
         return self
 
     async def __anext__(self) -> ServerEvent:
-        if self.ended:
-            raise StopAsyncIteration
-        return await self.receive()
+        if self.ended is None:
+            return await self.receive()
+        await self.websocket.wait_closed()
+        if self.websocket.close_code == GOING_AWAY:  # It ended the stream before we did.
+            raise ConnectionLost("The server went away; the finals so far were sent.", GOING_AWAY)
+        raise StopAsyncIteration
 
     async def receive(self) -> ServerEvent:
         """Receive one event.
@@ -163,7 +169,7 @@ class Stream:
         try:
             event = parse(await self.websocket.recv())
         except ConnectionClosed as closed:
-            raise lost(closed) from closed
+            raise self._failure or lost(closed) from closed
         except ValueError as error:
             raise ServerError("bad_message", f"The server sent {error}") from error
         match event:
