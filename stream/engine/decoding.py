@@ -1,0 +1,196 @@
+"""The decode loop: a batch of encoded windows in, tokens out.
+
+Greedy and ragged: each row brings its own prompt and its own draft. A draft goes through the
+decoder together with the prompt, in one pass; it is accepted as far as greedy decoding would have
+said the same, and decoding goes on from the first difference. So a draft changes the cost and
+never the words. Rows leave the batch as they end.
+
+The loop knows no audio and no text: it reads encoder positions and writes token ids.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stream.engine.decoder_cache import DecoderCache
+from stream.engine.logit_filters import LogitFilter, filters_for
+from stream.engine.rows import DecodeRequest, DecodeResult, Row
+from stream.engine.vocabulary import Vocabulary
+from stream.engine.whisper import Whisper
+
+__all__ = ["DecodeRequest", "DecodeResult", "decode"]
+
+
+@torch.inference_mode()
+def decode(
+    model: Whisper,
+    vocabulary: Vocabulary,
+    audio: Tensor,
+    n_positions: Tensor,
+    requests: Sequence[DecodeRequest],
+    alignment_heads: Sequence[tuple[int, int]] = (),
+    *,
+    temperature: float = 0.0,
+    timestamps: bool = False,
+) -> list[DecodeResult]:
+    """Decode a batch of encoded windows.
+
+    Args:
+        model: the network.
+        vocabulary: of the model.
+        audio: (batch, n_positions, d_model) from `model.encode`.
+        n_positions: (batch,) long, the positions of each row that are real.
+        requests: one a row.
+        alignment_heads: (layer, head) pairs to record attention of; none: no word times.
+        temperature: 0 is greedy; above it tokens are sampled and drafts are not used.
+        timestamps: let the model write timestamp tokens.
+
+    Returns:
+        One result a request, in order.
+    """
+    limit = model.dims.max_tokens
+    languages = detect_languages(model, vocabulary, audio, n_positions, requests)
+    rows = [
+        Row(
+            request=request,
+            language=language,
+            opening=opening_tokens(vocabulary, request, language, timestamps, limit),
+            draft=[] if temperature > 0 else usable_draft(request, model.dims.vocab_size),
+            n_positions=n,
+            end_of_text=vocabulary.end_of_text,
+        )
+        for request, language, n in zip(requests, languages, n_positions.tolist(), strict=True)
+    ]
+    longest = max(len(row.opening) + row.request.max_new_tokens for row in rows)
+    cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
+    filters = filters_for(vocabulary, timestamps, model.dims.vocab_size)
+    active = rows
+    while active:
+        logits = model.decode(*ragged([row.next_input() for row in active]), cache)
+        if active is rows:
+            note_no_speech(logits, rows, vocabulary)
+        choose(logits, active, cache.alignment, filters, temperature)
+        cache.truncate(torch.tensor([row.known for row in active]))
+        active = leave(active, cache)
+    return [row.result() for row in rows]
+
+
+def detect_languages(
+    model: Whisper,
+    vocabulary: Vocabulary,
+    audio: Tensor,
+    n_positions: Tensor,
+    requests: Sequence[DecodeRequest],
+) -> list[str]:
+    """The language of each row: what was asked for, or what one decoder pass hears."""
+    if not vocabulary.multilingual:
+        return ["en"] * len(requests)
+    auto = [i for i, request in enumerate(requests) if request.language == "auto"]
+    languages = [request.language for request in requests]
+    if not auto:
+        return languages
+    cache = model.prefill_cache(audio[auto], n_positions[auto], max_tokens=1)
+    start = torch.full((len(auto), 1), vocabulary.start_of_transcript)
+    logits = model.decode(start, torch.ones(len(auto), dtype=torch.long), cache)[:, 0]
+    codes = list(vocabulary.languages)
+    heard = logits[:, [vocabulary.languages[code] for code in codes]].argmax(-1)
+    for i, best in zip(auto, heard.tolist(), strict=True):
+        languages[i] = codes[best]
+    return languages
+
+
+def opening_tokens(
+    vocabulary: Vocabulary, request: DecodeRequest, language: str, timestamps: bool, limit: int
+) -> list[int]:
+    """The tokens that a row begins with: its prompt, the start, language and task.
+
+    Raises:
+        ValueError: the model has no such language.
+    """
+    opening = []
+    if request.prompt:
+        # Half the context, as Whisper was trained: the other half is for what it says.
+        opening = [vocabulary.start_of_previous, *request.prompt[-(limit // 2 - 1) :]]
+    opening.append(vocabulary.start_of_transcript)
+    if vocabulary.multilingual:
+        if language not in vocabulary.languages:
+            raise ValueError(f"the model has no language {language!r}")
+        translate = request.task == "translate"
+        opening.append(vocabulary.languages[language])
+        opening.append(vocabulary.translate if translate else vocabulary.transcribe)
+    return opening if timestamps else [*opening, vocabulary.no_timestamps]
+
+
+def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
+    """The draft without what cannot be fed: beyond the budget, or no token of this model."""
+    draft = list(request.draft[: request.max_new_tokens - 1])
+    strange = (i for i, token in enumerate(draft) if not 0 <= token < vocab_size)
+    return draft[: next(strange, len(draft))]
+
+
+def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Rows of tokens as (batch, n_tokens) long, padded with zeros, and their lengths (batch,)."""
+    lengths = torch.tensor([len(row) for row in inputs])
+    tokens = torch.zeros((len(inputs), int(lengths.max())), dtype=torch.long)
+    for i, row in enumerate(inputs):
+        tokens[i, : len(row)] = torch.tensor(row)
+    return tokens, lengths
+
+
+def note_no_speech(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
+    """Give each row of the first pass its probability that nothing is said at all."""
+    starts = [row.opening.index(vocabulary.start_of_transcript) for row in rows]
+    at_start = logits[torch.arange(len(rows)), starts]  # (batch, vocab_size)
+    for row, p in zip(rows, at_start.softmax(-1)[:, vocabulary.no_speech].tolist(), strict=True):
+        row.no_speech = p
+
+
+def choose(
+    logits: Tensor,
+    rows: Sequence[Row],
+    alignment: Tensor | None,
+    filters: Sequence[LogitFilter],
+    temperature: float,
+) -> None:
+    """Let each row take what follows its last token, and what follows each token of its draft.
+
+    Args:
+        logits: (batch, n_tokens, vocab_size) of this pass.
+        rows: one a row of the batch.
+        alignment: of the cache, (batch, n_heads, max_tokens, n_positions).
+        filters: rules, applied in order.
+        temperature: 0 takes the likeliest token.
+    """
+    places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]
+    at = (torch.tensor([i for i, _ in places]), torch.tensor([column for _, column in places]))
+    candidates = logits[at]  # (n, vocab_size)
+    before = [said for row in rows for said in row.before()]
+    for rule in filters:
+        rule.apply(candidates, before)
+    if temperature > 0:
+        warmed = (candidates / temperature).softmax(-1).cpu()
+        drawn = [row.draw(p) for row, p in zip(rows, warmed, strict=True)]
+        chosen = torch.tensor(drawn, device=logits.device)
+    else:
+        chosen = candidates.argmax(-1)
+    scores = candidates.gather(1, chosen[:, None])[:, 0] - candidates.logsumexp(-1)  # (n,)
+    focus = torch.zeros(len(places))
+    if alignment is not None:
+        slots = at[1] + torch.tensor([rows[i].known for i in at[0].tolist()])
+        focus = alignment[at[0], :, slots].mean(1).argmax(-1)  # (n,)
+    taken = iter(zip(chosen.tolist(), scores.tolist(), focus.tolist(), strict=True))
+    for row in rows:
+        row.accept([next(taken) for _ in row.columns()])
+
+
+def leave(active: list[Row], cache: DecoderCache) -> list[Row]:
+    """Take the rows that ended out of the batch, with what they listened to."""
+    going = [i for i, row in enumerate(active) if row.ending is None]
+    if cache.alignment is not None:
+        for i, row in enumerate(active):
+            if row.ending is not None:
+                row.note_attention(cache.alignment[i])
+    if going and len(going) < len(active):
+        cache.keep(going)
+    return [active[i] for i in going]

@@ -1,0 +1,58 @@
+"""Signs that a hypothesis is not what was said: pure functions of tokens, text and numbers.
+
+Whisper fails in few ways: it repeats itself without end, it goes on after the speech, it is
+unsure of every token, it hears words in noise. Each guard knows one of them.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+COMPRESSION_RATIO = 2.4
+"""Text that zlib shrinks further repeats itself. OpenAI's threshold."""
+MEAN_LOG_PROBABILITY = -1.0
+"""Per token; below it the words are guesses. OpenAI's threshold."""
+NO_SPEECH = 0.6
+"""Probability of no speech above which unsure words are no words. OpenAI's threshold."""
+LONGEST_LOOP = 24
+"""Tokens in the longest phrase that counts as looping."""
+LOOP_REPEATS = 4
+LOOP_TOKENS = 16
+"""A loop is a phrase said at least so often, and over so many tokens: "no, no, no, no" is none."""
+TOKENS_PER_S = 14.0
+"""Nobody speaks faster: 5 words a second make about 8 English tokens, 11 of dense scripts."""
+TOKENS_BESIDE = 6
+"""Tokens allowed whatever the speech lasts: marks, and an onset that the VAD missed."""
+
+
+def loop_period(tokens: Sequence[int]) -> int:
+    """The length of the phrase that repeats at the tail, in tokens; 0 if none does."""
+    for period in range(1, LONGEST_LOOP + 1):
+        length = max(LOOP_REPEATS * period, LOOP_TOKENS)
+        if length > len(tokens):
+            continue
+        tail = tokens[-length:]
+        if all(tail[i] == tail[i - period] for i in range(length - 1, period - 1, -1)):
+            return period
+    return 0
+
+
+def without_loop(tokens: Sequence[int]) -> Sequence[int]:
+    """The tokens up to where the phrase at the tail was first said in full."""
+    period = loop_period(tokens)
+    if not period:
+        return tokens
+    end = len(tokens)
+    while end > period and tokens[end - 1] == tokens[end - 1 - period]:
+        end -= 1
+    return tokens[:end]
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of the text over its bytes compressed: about 1 for a sentence, 2.4 for a loop."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data))
+
+
+def too_many_tokens(tokens: int, speech_s: float) -> bool:
+    """Whether so much cannot have been said in so much speech."""
+    return tokens > TOKENS_BESIDE + TOKENS_PER_S * speech_s

@@ -1,0 +1,217 @@
+"""What was heard in a stretch of audio: its words, placed in time, and what speaks against them.
+
+Pure functions from a decoded row to words and verdicts; no model runs here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import DecodingOptions, Window, Word
+from stream.engine import guards
+from stream.engine.alignment import (
+    SAMPLES_PER_POSITION,
+    split_words,
+    spoken_tokens,
+    token_positions,
+)
+from stream.engine.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
+
+Decode = Callable[[Sequence[int]], str]
+
+UNCOVERED_S = 1.0
+"""Speech without words that is worth a window of its own; word ends are off by less."""
+LEAST_PROGRESS_S = 0.5
+LEAD_S = 0.2
+"""Audio before the uncovered speech that goes with it, if no word is there."""
+
+
+MAX_SAMPLES = 30 * SAMPLE_RATE
+"""Whisper hears at most 30 s."""
+
+
+class Fault(Enum):
+    """A sign that a hypothesis is not what was said."""
+
+    LOOP = "a phrase repeats without end"
+    PAST_SPEECH = "words where no speech is"
+    COMPRESSION = "the text repeats itself"
+    UNSURE = "the words are guesses"
+    TOO_MANY = "more words than the speech has time for"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a window that is decoded in one go; at first all of it."""
+
+    window: Window
+    start_sample: int
+    draft: tuple[int, ...]
+
+    @property
+    def end_sample(self) -> int:
+        """Where the stretch ends: with its window, or where Whisper hears no further."""
+        return min(self.window.end_sample, self.start_sample + MAX_SAMPLES)
+
+    @property
+    def samples(self) -> NDArray[np.float32]:
+        """(n_samples,) at 16 kHz."""
+        first = self.start_sample - self.window.start_sample
+        return self.window.samples[first : first + self.end_sample - self.start_sample]
+
+    @property
+    def speech(self) -> tuple[tuple[int, int], ...]:
+        """Spans of speech within the stretch, in absolute samples."""
+        spans = speech_after(self.window, self.start_sample)
+        return tuple((a, min(b, self.end_sample)) for a, b in spans if a < self.end_sample)
+
+    @property
+    def options(self) -> DecodingOptions:
+        """What the client asked of the words."""
+        return self.window.options
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """The words of a stretch, and what speaks against them."""
+
+    words: tuple[Word, ...]
+    result: DecodeResult
+    faults: frozenset[Fault]
+
+
+def speech_after(window: Window, sample: int) -> tuple[tuple[int, int], ...]:
+    """The window's spans of speech, or parts of them, from a sample on."""
+    return tuple((max(start, sample), end) for start, end in window.speech if end > sample)
+
+
+def length_s(spans: Sequence[tuple[int, int]]) -> float:
+    """Seconds in spans of samples."""
+    return sum(end - start for start, end in spans) / SAMPLE_RATE
+
+
+def read(stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int) -> Heard:
+    """Make words of a decoded row and judge them.
+
+    Args:
+        stretch: what was decoded.
+        result: what the model said.
+        decode: tokens to text.
+        text_end: tokens from here on are special ones, timestamps among them.
+    """
+    if result.no_speech > guards.NO_SPEECH and (
+        result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
+    ):
+        return Heard((), result, frozenset())
+    words = place_words(stretch, result, decode, text_end)
+    return Heard(words, result, judge(stretch, result, "".join(word.text for word in words)))
+
+
+def place_words(
+    stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int
+) -> tuple[Word, ...]:
+    """The words of a row at absolute samples: in order, within the stretch."""
+    spoken = [i for i, token in enumerate(result.tokens) if token < text_end]
+    pieces = split_words([result.tokens[i] for i in spoken], decode, result.language)
+    starts = token_starts(stretch, result)
+    words: list[Word] = []
+    taken = 0
+    for piece in pieces:
+        rows = spoken[taken : taken + len(piece.tokens)]
+        taken += len(piece.tokens)
+        last = rows[spoken_tokens(piece, decode) - 1]
+        confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
+        words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
+    return within_speech(words, stretch.speech)
+
+
+def within_speech(words: list[Word], speech: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
+    """The words, the silence before the first and after the last taken off them.
+
+    The path through the attention begins and ends in the corners, so the first word takes up the
+    silence before it.
+    """
+    if words and speech:
+        first = words[0]
+        words[0] = replace(first, start_sample=clamp(speech[0][0], first))
+        last = words[-1]
+        words[-1] = replace(last, end_sample=clamp(speech[-1][1], last))
+    return tuple(words)
+
+
+def clamp(sample: int, word: Word) -> int:
+    """The sample, or the end of the word that is nearer to it."""
+    return max(word.start_sample, min(sample, word.end_sample))
+
+
+def token_starts(stretch: Stretch, result: DecodeResult) -> list[int]:
+    """The absolute sample at which each token begins, and after the last one where it ends."""
+    if result.attention is None:
+        positions = [0] * len(result.tokens)
+    else:
+        positions = token_positions(result.attention).tolist()
+    starts = [stretch.start_sample + p * SAMPLES_PER_POSITION for p in positions]
+    starts += [stretch.end_sample] * (len(result.tokens) + 1 - len(starts))
+    return [min(start, stretch.end_sample) for start in starts]
+
+
+def judge(stretch: Stretch, result: DecodeResult, text: str) -> frozenset[Fault]:
+    """All that speaks against a result."""
+    too_many = guards.too_many_tokens(len(result.tokens), length_s(stretch.speech))
+    signs = {
+        Fault.LOOP: result.ending is Ending.LOOP,
+        Fault.PAST_SPEECH: result.ending is Ending.PAST_SPEECH,
+        Fault.COMPRESSION: guards.compression_ratio(text) > guards.COMPRESSION_RATIO,
+        Fault.UNSURE: result.mean_log_probability < guards.MEAN_LOG_PROBABILITY,
+        Fault.TOO_MANY: too_many or result.ending is Ending.BUDGET,
+    }
+    return frozenset(fault for fault, seen in signs.items() if seen)
+
+
+def better(first: Heard, second: Heard) -> Heard:
+    """Of two attempts the one with fewer faults; then the one that was surer of its tokens."""
+    if len(first.faults) != len(second.faults):
+        return min(first, second, key=lambda heard: len(heard.faults))
+    return max(first, second, key=lambda heard: heard.result.mean_log_probability)
+
+
+def without_invention(heard: Heard) -> Heard:
+    """The words less what a fault that is still there says was never spoken."""
+    tokens = [token for word in heard.words for token in word.tokens]
+    if Fault.LOOP in heard.faults:
+        tokens = list(guards.without_loop(tokens))
+    elif Fault.PAST_SPEECH in heard.faults:
+        tokens = tokens[:-PAST_SPEECH_TOKENS]
+    elif Fault.TOO_MANY in heard.faults or Fault.COMPRESSION in heard.faults:
+        tokens = []
+    return replace(heard, words=words_within(heard.words, len(tokens)))
+
+
+def words_within(words: Sequence[Word], n_tokens: int) -> tuple[Word, ...]:
+    """The words that are complete in the first tokens."""
+    kept = []
+    for word in words:
+        n_tokens -= len(word.tokens)
+        if n_tokens < 0:
+            break
+        kept.append(word)
+    return tuple(kept)
+
+
+def rest_of(stretch: Stretch, heard: Heard) -> Stretch | None:
+    """What is still to be decoded: the speech after the last word, where there is much of it."""
+    end = heard.words[-1].end_sample if heard.words else stretch.end_sample
+    uncovered = speech_after(stretch.window, end)
+    if length_s(uncovered) <= UNCOVERED_S:
+        return None
+    start = max(end, uncovered[0][0] - round(LEAD_S * SAMPLE_RATE))
+    if start - stretch.start_sample < LEAST_PROGRESS_S * SAMPLE_RATE:
+        return None  # its rest would be much the same stretch once more
+    said = tuple(token for word in heard.words for token in word.tokens)
+    follows = stretch.draft[: len(said)] == said
+    return Stretch(stretch.window, start, stretch.draft[len(said) :] if follows else ())

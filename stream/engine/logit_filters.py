@@ -1,0 +1,90 @@
+"""What a transcript may not say, as rules on the logits; each is a few lines.
+
+After `openai/whisper`'s `LogitFilter`. A filter works in place on the logits of many positions at
+once, of several rows and of a draft under verification, and is told what was said before each.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from stream.engine.vocabulary import SECONDS_PER_TIMESTAMP, Vocabulary
+
+LATEST_FIRST_TIMESTAMP_S = 1.0
+"""The first timestamp lies within this of the window's start, as in Whisper's own decoding."""
+
+
+class LogitFilter(Protocol):
+    """A rule that forbids tokens."""
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Set logits (n, vocab_size) to minus infinity where `before[i]` forbids a token."""
+
+
+class SuppressTokens:
+    """Symbols that transcripts of noise are made of, and every special token but the end."""
+
+    def __init__(self, vocabulary: Vocabulary, timestamps: bool, vocab_size: int) -> None:
+        last = vocabulary.timestamp_begin if timestamps else vocab_size
+        special = range(vocabulary.end_of_text + 1, last)
+        self.tokens = sorted({*vocabulary.suppressed, *special})
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Forbid the tokens everywhere."""
+        logits[:, self.tokens] = -torch.inf
+
+
+class SuppressAtStart:
+    """A transcript does not begin with a blank, nor is it empty."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.tokens = torch.tensor(vocabulary.suppressed_at_start, dtype=torch.long)
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Forbid the tokens where nothing was said yet."""
+        at_start = torch.tensor([i for i, said in enumerate(before) if not said], dtype=torch.long)
+        logits[at_start[:, None], self.tokens] = -torch.inf
+
+
+class TimestampRules:
+    """Timestamps come in pairs, never go back, open the transcript, and win when likelier."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.begin = vocabulary.timestamp_begin
+        self.end_of_text = vocabulary.end_of_text
+        self.no_timestamps = vocabulary.no_timestamps
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Apply the rules position by position."""
+        logits[:, self.no_timestamps] = -torch.inf
+        for position, said in zip(logits, before, strict=True):
+            self._pair(position, said)
+            if not said:
+                latest = self.begin + round(LATEST_FIRST_TIMESTAMP_S / SECONDS_PER_TIMESTAMP)
+                position[: self.begin] = -torch.inf
+                position[latest + 1 :] = -torch.inf
+            log_p = position.log_softmax(-1)
+            if log_p[self.begin :].logsumexp(-1) > log_p[: self.begin].max():
+                position[: self.begin] = -torch.inf
+
+    def _pair(self, position: Tensor, said: Sequence[int]) -> None:
+        closes = bool(said) and said[-1] >= self.begin
+        pair = len(said) < 2 or said[-2] >= self.begin
+        if closes and pair:  # a pair is complete: text follows
+            position[self.begin :] = -torch.inf
+        elif closes:  # half a pair: no text until its other half, or the end
+            position[: self.end_of_text] = -torch.inf
+        stamps = [token for token in said if token >= self.begin]
+        if stamps:  # an end may equal the next start; a segment is never empty
+            position[self.begin : stamps[-1] + (not (closes and not pair))] = -torch.inf
+
+
+def filters_for(vocabulary: Vocabulary, timestamps: bool, vocab_size: int) -> list[LogitFilter]:
+    """The rules of a model, with timestamps or without."""
+    filters: list[LogitFilter] = [
+        SuppressTokens(vocabulary, timestamps, vocab_size),
+        SuppressAtStart(vocabulary),
+    ]
+    return [*filters, TimestampRules(vocabulary)] if timestamps else filters

@@ -1,0 +1,168 @@
+"""One row of a decoding batch: what it asks for, what it has said so far, what came out.
+
+A row accepts its own number of draft tokens and ends on its own; it never sees its neighbours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream.engine.guards import loop_period
+
+SEED = 2022
+"""Of every row's own generator: sampling depends on the row alone and repeats exactly."""
+PAST_SPEECH_TOKENS = 8
+"""So many tokens in a row said while listening past the speech are invention."""
+
+
+class Ending(Enum):
+    """Why a row stopped."""
+
+    END_OF_TEXT = "end of text"
+    BUDGET = "token budget"
+    LOOP = "loop"
+    PAST_SPEECH = "attention past the speech"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """What one row of the batch is to be decoded with."""
+
+    max_new_tokens: int
+    """Budget of text tokens and the end."""
+    language: str = "en"
+    """A code of the vocabulary, or `auto`; an English-only model reads neither."""
+    task: str = "transcribe"
+    prompt: tuple[int, ...] = ()
+    """Text tokens that were said before, or that are to be expected."""
+    draft: tuple[int, ...] = ()
+    """Text tokens to verify."""
+    speech_positions: int = 1500
+    """Encoder positions up to the end of the speech; attention beyond it is suspect."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeResult:
+    """What one row said."""
+
+    tokens: tuple[int, ...]
+    """Text tokens, and timestamps where they were asked for; without the end."""
+    log_probabilities: tuple[float, ...]
+    """One a token, and one of the end where the row reached it."""
+    language: str
+    no_speech: float
+    """Probability, at the first position, that there is no speech."""
+    ending: Ending
+    passes: int
+    """Decoder passes that this row took part in."""
+    drafted: int
+    accepted: int
+    attention: NDArray[np.float32] | None
+    """(n_alignment_heads, len(log_probabilities), n_positions): where each was heard."""
+
+    @property
+    def mean_log_probability(self) -> float:
+        """Mean over the tokens and the end."""
+        return sum(self.log_probabilities) / max(1, len(self.log_probabilities))
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A row on its way through the batch."""
+
+    request: DecodeRequest
+    language: str
+    opening: list[int]
+    """The tokens before the first one that is the model's own."""
+    draft: list[int]
+    n_positions: int
+    """Encoder positions of the row that are real."""
+    end_of_text: int
+    tokens: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    no_speech: float = 0.0
+    ending: Ending | None = None
+    passes: int = 0
+    accepted: int = 0
+    past_speech: int = 0
+    """How many of the last tokens listened past the speech."""
+    attention: NDArray[np.float32] | None = None
+    generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(SEED))
+
+    @property
+    def known(self) -> int:
+        """How many of the row's tokens the cache holds: all but the last said, at first none."""
+        return len(self.opening) + len(self.tokens) - 1 if self.tokens else 0
+
+    def next_input(self) -> list[int]:
+        """What the next pass reads: opening and draft at first, then one token at a time."""
+        return [self.tokens[-1]] if self.tokens else self.opening + self.draft
+
+    def columns(self) -> range:
+        """The columns of the next input after which the row is to choose a token."""
+        return range(1) if self.tokens else range(len(self.opening) - 1, len(self.next_input()))
+
+    def before(self) -> list[list[int]]:
+        """What is said before each of these columns' tokens, if the draft is right so far."""
+        return (
+            [self.tokens] if self.tokens else [self.draft[:i] for i in range(len(self.draft) + 1)]
+        )
+
+    def draw(self, probabilities: Tensor) -> int:
+        """A token at random, (vocab_size,) on the CPU."""
+        return int(torch.multinomial(probabilities, 1, generator=self.generator))
+
+    def accept(self, choices: Sequence[tuple[int, float, int]]) -> None:
+        """Take a pass's choices as long as they agree with the draft, and the one after that.
+
+        Each is a token, its log-probability, and the encoder position it was heard at.
+        """
+        draft = [] if self.tokens else self.draft
+        self.passes += 1
+        for i, (token, log_probability, position) in enumerate(choices):
+            self.say(token, log_probability, position)
+            if self.ending is not None or i == len(draft) or draft[i] != token:
+                return
+            self.accepted += 1
+
+    def say(self, token: int, log_probability: float, position: int) -> None:
+        """Append one token, or end."""
+        self.log_probabilities.append(log_probability)
+        if token == self.end_of_text:
+            self.ending = Ending.END_OF_TEXT
+            return
+        self.tokens.append(token)
+        past = position > self.request.speech_positions
+        self.past_speech = self.past_speech + 1 if past else 0
+        if loop_period(self.tokens):
+            self.ending = Ending.LOOP
+        elif self.past_speech >= PAST_SPEECH_TOKENS:
+            self.ending = Ending.PAST_SPEECH
+        elif len(self.tokens) >= self.request.max_new_tokens:
+            self.ending = Ending.BUDGET
+
+    def note_attention(self, alignment: Tensor) -> None:
+        """Copy the row's part of (n_heads, max_tokens, n_positions): one line a choice."""
+        first = len(self.opening) - 1
+        heard = alignment[:, first : first + len(self.log_probabilities), : self.n_positions]
+        self.attention = heard.float().cpu().numpy()
+
+    def result(self) -> DecodeResult:
+        """The finished row."""
+        assert self.ending is not None
+        return DecodeResult(
+            tokens=tuple(self.tokens),
+            log_probabilities=tuple(self.log_probabilities),
+            language=self.language,
+            no_speech=self.no_speech,
+            ending=self.ending,
+            passes=self.passes,
+            drafted=len(self.draft),
+            accepted=self.accepted,
+            attention=self.attention,
+        )
