@@ -13,7 +13,6 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from distil_stream_client.events import Ended, Error, Ready, ServerEvent, parse
 
-
 GOING_AWAY = 1001
 
 

@@ -1,0 +1,231 @@
+"""`distil-stream transcribe`: recordings through a server, and their captions in the terminal.
+
+It is a client like any other: what it shows is what a stream of that sound would have shown.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import soundfile
+from cyclopts import Parameter
+from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
+from distil_stream_client import transcribe as stream_audio
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from stream.errors import DistilStreamError
+
+FRAME_MS = 100
+"""Milliseconds of audio in one message."""
+
+
+def transcribe(
+    files: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    server: str | None = None,
+    model: str | None = None,
+    fast: Annotated[bool, Parameter(negative=())] = False,
+    language: str = "en",
+    task: str = "transcribe",
+    words: Annotated[bool, Parameter(negative=())] = False,
+    endpointing_ms: int = 500,
+    prompt: str = "",
+    api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
+) -> int:
+    """Stream recordings through a server and print what is said, one line an utterance.
+
+    On a terminal the words appear as they are heard: solid once they are sure, dim while they may
+    still change. The exit status is 1 when a file could not be transcribed; the others still are.
+
+    Parameters
+    ----------
+    files
+        WAV, FLAC, OGG or MP3 files of one to eight channels; each channel is transcribed by itself.
+    server
+        Address of a running server, such as ws://127.0.0.1:8765; without it, one is started for
+        these files.
+    model
+        Name of the model: `base` unless a server is named, which has its own.
+    fast
+        Send the audio as fast as the server takes it, not at the pace of speech.
+    language
+        Language code, or `auto`.
+    task
+        `transcribe`, or `translate` into English.
+    words
+        Below each line, its words: start and end in seconds, confidence 0 to 1.
+    endpointing_ms
+        Silence that ends an utterance, in milliseconds.
+    prompt
+        Text that the model reads as if it had been said before.
+    api_key
+        Key that the named server asks for.
+    """
+    settings: dict[str, Any] = {
+        "language": language,
+        "task": task,
+        "words": words,
+        "endpointing_ms": endpointing_ms,
+        "prompt": prompt,
+    }
+
+    async def run() -> bool:
+        if server is None:
+            async with own_server(model or "base") as url:
+                return await transcribe_files(files, url, settings, fast)
+        theirs = {"api_key": api_key, **({"model": model} if model else {})}
+        return await transcribe_files(files, server, {**settings, **theirs}, fast)
+
+    try:
+        return 0 if asyncio.run(run()) else 1
+    except DistilStreamError as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def transcribe_files(
+    files: Sequence[Path], url: str, settings: Mapping[str, Any], fast: bool
+) -> bool:
+    """Transcribe one file after the other; True when all went well."""
+    console = Console()
+    well = True
+    for path in files:
+        label = f"{path.name}: " if len(files) > 1 else ""
+        try:
+            with Recording.open(path) as recording:
+                well &= await transcribe_recording(recording, label, console, url, settings, fast)
+        except (ServerError, ConnectionLost) as error:
+            complain(f"{path}: {error}")
+            well = False
+        except soundfile.LibsndfileError as error:
+            complain(f"{path} cannot be read as sound: {error.error_string}")
+            well = False
+        except OSError as error:
+            complain(f"{path}: {error.strerror}.")
+            well = False
+    return well
+
+
+async def transcribe_recording(
+    recording: "Recording",
+    label: str,
+    console: Console,
+    url: str,
+    settings: Mapping[str, Any],
+    fast: bool,
+) -> bool:
+    """Transcribe one file; True when the server had nothing to complain of."""
+    captions = Captions(console, label, recording.sound.channels)
+    format_of_file = {
+        "sample_rate": recording.sound.samplerate,
+        "channels": recording.sound.channels,
+    }
+    well = True
+    audio = stream_audio(url, recording.frames(fast), **settings, **format_of_file)
+    with captions.live:
+        async with aclosing(audio) as events:
+            async for event in events:
+                captions.show(event)
+                well &= not isinstance(event, Error)
+    return well
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A sound file, open for reading, of which only a piece is in memory at a time."""
+
+    path: Path
+    sound: soundfile.SoundFile
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator["Recording"]:
+        """Open a file; raises `OSError` or `soundfile.LibsndfileError` where it cannot be read."""
+        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
+            yield cls(path, sound)
+
+    async def frames(self, fast: bool) -> AsyncIterator[bytes]:
+        """16-bit samples, channels interleaved, `FRAME_MS` at a time: at its own pace or `fast`."""
+        clock = asyncio.get_running_loop().time
+        rate = self.sound.samplerate
+        began, sent = clock(), 0
+        while len(samples := self.sound.read(rate * FRAME_MS // 1000, np.float32)):
+            # libsndfile does not scale float files to integers, so they are read as floats.
+            yield np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
+            sent += len(samples)
+            await asyncio.sleep(0 if fast else began + sent / rate - clock())
+
+
+class Captions:
+    """Finals line by line; on a terminal also, below them, what is being said now."""
+
+    def __init__(self, console: Console, label: str, channels: int) -> None:
+        self.console = console
+        self.label = label
+        self.channels = channels
+        self.open: dict[tuple[int, int], Text] = {}
+        """What each utterance that is not over sounds like, by channel and number."""
+        self.live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stderr=sys.stderr.isatty(),
+        )
+
+    def show(self, event: ServerEvent) -> None:
+        """Print what the event says, if it says something to a reader."""
+        match event:
+            case Partial():
+                self.open[event.channel, event.utterance] = Text.assemble(
+                    self.speaker(event.channel), event.committed, (event.tentative, "dim")
+                )
+            case Final():
+                self.open.pop((event.channel, event.utterance), None)
+                if event.text:
+                    self.line(self.speaker(event.channel) + event.text)
+                for word in event.words:
+                    self.line(
+                        f"{word.start:10.2f}{word.end:10.2f}{word.confidence:7.2f}  {word.word}"
+                    )
+            case Error():
+                complain(f"{self.label}{event.message}")
+        self.live.update(Group(*self.open.values()), refresh=True)
+
+    def line(self, text: str) -> None:
+        """Print one line, however long, as it is."""
+        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def speaker(self, channel: int) -> str:
+        """What comes before the words: the file if there are many, the channel if there are."""
+        return self.label + (f"[{channel}] " if self.channels > 1 else "")
+
+
+@asynccontextmanager
+async def own_server(model: str) -> AsyncIterator[str]:
+    """Run a server for this command alone, on a free port; yields its address."""
+    from stream.config import ServerConfig
+    from stream.engine.transcriber import Transcriber, WhisperTranscriber
+    from stream.server.app import running
+
+    def load() -> Transcriber:
+        transcriber = WhisperTranscriber(model)
+        transcriber.warm_up()
+        return transcriber
+
+    async with running(ServerConfig(port=0), load) as server:
+        yield server.address
+
+
+def complain(sentence: str) -> None:
+    """Say what is wrong, apart from the transcript."""
+    print(sentence, file=sys.stderr)
