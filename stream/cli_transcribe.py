@@ -20,8 +20,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from stream.errors import DistilStreamError
-
 FRAME_MS = 100
 """Milliseconds of audio in one message."""
 
@@ -80,17 +78,11 @@ def transcribe(
     async def run() -> bool:
         if server is None:
             async with own_server(model or "base") as url:
-                return await transcribe_files(files, url, settings, fast)
+                return await transcribe_files(files, url, {**settings, "proxy": None}, fast)
         theirs = {"api_key": api_key, **({"model": model} if model else {})}
         return await transcribe_files(files, server, {**settings, **theirs}, fast)
 
-    try:
-        return 0 if asyncio.run(run()) else 1
-    except DistilStreamError as error:
-        complain(str(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return 0 if asyncio.run(run()) else 1
 
 
 async def transcribe_files(
@@ -213,16 +205,12 @@ class Captions:
 @asynccontextmanager
 async def own_server(model: str) -> AsyncIterator[str]:
     """Run a server for this command alone, on a free port; yields its address."""
+    from stream.cli import load
     from stream.config import ServerConfig
-    from stream.engine.transcriber import Transcriber, WhisperTranscriber
     from stream.server.app import running
 
-    def load() -> Transcriber:
-        transcriber = WhisperTranscriber(model)
-        transcriber.warm_up()
-        return transcriber
-
-    async with running(ServerConfig(port=0), load) as server:
+    config = ServerConfig(port=0, model=model)
+    async with running(config, lambda: load(config)) as server:
         yield server.address
 
 

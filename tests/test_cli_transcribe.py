@@ -13,6 +13,7 @@ from rich.console import Console
 
 from stream.cli_transcribe import Captions, transcribe, transcribe_files
 from stream.config import ServerConfig
+from stream.errors import UsageError
 from stream.server.app import running_server
 from tests.clients import recording
 from tests.clients.speech import two_cities
@@ -128,10 +129,14 @@ def test_a_server_that_is_not_there(wav, capsys):
 
 
 def test_a_model_that_is_not_there(wav, capsys):
-    assert transcribe([wav], model="no-such-model") == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "no-such-model" in captured.err
+    with pytest.raises(UsageError, match="no-such-model"):
+        transcribe([wav], model="no-such-model")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_server_of_its_own(wav, capsys):
+    assert transcribe([wav], model="scripted", fast=True) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "one two three four"
 
 
 def test_without_fast_it_takes_the_time_that_speech_takes(tmp_path, capsys):
