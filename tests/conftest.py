@@ -1,0 +1,35 @@
+"""Real speech and real models, loaded once for all tests."""
+
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.engine.checkpoints import Checkpoint, load_checkpoint
+
+
+@pytest.fixture(scope="session")
+def speech() -> NDArray[np.float32]:
+    """The opening of A Tale of Two Cities, read aloud: 44 s at 16 kHz."""
+    try:
+        wheel = metadata.distribution("moonshine-voice")
+    except metadata.PackageNotFoundError:
+        pytest.skip("moonshine-voice, which holds the recording, is not installed")
+    path = Path(str(wheel.locate_file("moonshine_voice/assets/two_cities.wav")))
+    samples, rate = soundfile.read(path, dtype="float32")
+    return soxr.resample(samples, rate, SAMPLE_RATE)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint() -> Checkpoint:
+    return load_checkpoint("tiny.en")
+
+
+@pytest.fixture(scope="session")
+def base_checkpoint() -> Checkpoint:
+    return load_checkpoint("base")
