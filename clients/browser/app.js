@@ -15,12 +15,10 @@ const [main, transcript, toggle, label, status, model] = [
   "main", "#transcript", "#toggle", "#toggle-label", "#status", "#model",
 ].map((selector) => document.querySelector(selector));
 
-const reading = new URLSearchParams(location.search); // ?language=de&model=base
-const settings = Object.fromEntries(
-  ["language", "model"].filter((name) => reading.has(name)).map((name) => [name, reading.get(name)]),
-);
+const asked = [...new URLSearchParams(location.search)]; // ?language=de, and a server's ?token=key
+const settings = Object.fromEntries(asked.filter(([name]) => name === "language"));
 const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
-url.search = "";
+url.search = new URLSearchParams(asked.filter(([name]) => name === "token"));
 
 let stream = null;
 let awake = null; // keeps a phone's screen on while it captions

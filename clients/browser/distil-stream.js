@@ -17,9 +17,9 @@
 import { Microphone } from "./microphone.js";
 import { Problem } from "./problem.js";
 
-const LAST_WORDS_MS = 30_000; // a server that needs longer for its last finals is taken for lost
+const SILENCE_MS = 60_000; // a server that says nothing for longer, after `end`, is taken for lost
 
-const CLOSE_PROBLEMS = { 1001: "restarting", 1012: "restarting", 1013: "busy", 4000: "idle" };
+const CLOSE_PROBLEMS = { 1001: "shut_down", 1012: "restarting", 1013: "busy", 4000: "idle" };
 
 /** One stream, from its start to its end; make a new one for the next. */
 export class DistilStream {
@@ -72,11 +72,17 @@ export class DistilStream {
   }
 
   #sendEnd() {
+    if (this.socket.readyState !== WebSocket.OPEN) return; // It broke: `onclose` sees to it.
     this.#send({ type: "end" });
-    setTimeout(() => {
+    this.#expectWord();
+  }
+
+  #expectWord() {
+    clearTimeout(this.deadline);
+    this.deadline = setTimeout(() => {
       this.#finish(new Problem("unfinished"));
       this.socket.close();
-    }, LAST_WORDS_MS);
+    }, SILENCE_MS);
   }
 
   #onFrame(audio, peak) {
@@ -105,6 +111,7 @@ export class DistilStream {
         this.#onMessage(message);
       };
       this.socket.onclose = async ({ code }) => {
+        clearTimeout(this.deadline);
         const problem = await this.#outcome(code);
         await this.microphone.close();
         this.#finish(problem);
@@ -115,6 +122,7 @@ export class DistilStream {
   }
 
   #onMessage(message) {
+    if (this.deadline) this.#expectWord();
     this.onEvent?.(message);
     this.handlers[message.type]?.(message);
     if (message.type === "error" && message.fatal) {
@@ -126,7 +134,8 @@ export class DistilStream {
 
   /** Why the socket closed: null where all went well. */
   async #outcome(code) {
-    if (this.ended || this.problem) return this.problem ?? null;
+    if (this.problem) return this.problem;
+    if (this.ended && (this.stopping || code === 1000)) return null;
     if (this.#opened) return new Problem(CLOSE_PROBLEMS[code] ?? "lost");
     try {
       // A browser does not say why a socket would not open: ask whether anyone is there.
