@@ -3,6 +3,8 @@
 `SCREENSHOTS=docs/images pytest tests/clients/test_browser.py` renews the pictures of the docs.
 """
 
+import asyncio
+import json
 import os
 import re
 import shutil
@@ -234,3 +236,25 @@ async def test_a_server_that_goes_away_and_stays_away(noise):
         await server.close()
         await page.get_by_role("button").click()
         await expect(status).to_contain_text("cannot be reached", timeout=PATIENCE_MS)
+
+
+async def test_words_that_may_change_do_not_move_those_that_will_not(scripted, noise):
+    committed = "It was the best of"
+    guesses = ["", " times", " times, it was the worst of times, it was the", " thymes", ""]
+    server = asyncio.get_running_loop().create_future()
+    async with opened(scripted, microphone(noise), **PHONE, reduced_motion="reduce") as (page, _):
+        await page.route_web_socket("**/v1/stream", lambda socket: server.set_result(socket))
+        await page.reload()
+        await page.get_by_role("button").click()
+        socket = await server
+        socket.send('{"type":"ready","model":"none"}')
+        await state_is(page, "listening")
+        tops = []
+        for guess in guesses:
+            partial = {"channel": 0, "utterance": 1, "committed": committed, "tentative": guess}
+            socket.send(json.dumps({"type": "partial", **partial}))
+            await expect(page.locator("#transcript .tentative")).to_have_text(guess)
+            tops.append((await page.locator(".committed").bounding_box())["y"])
+    assert tops[0] == tops[1]
+    assert tops[2] < tops[1], "a new line comes in at the bottom"
+    assert tops[2:] == [tops[2]] * 3, "and does not go away again"
