@@ -178,11 +178,10 @@ class Captions:
         """Print what the event says, if it says something to a reader."""
         match event:
             case Partial():
-                self.open[event.channel, event.utterance] = Text.assemble(
-                    self.speaker(event.channel), event.committed, (event.tentative, "dim")
-                )
+                text = Text.assemble(event.committed, (event.tentative, "dim"))
+                self._now_said(event.channel, event.utterance, text)
             case Final():
-                self.open.pop((event.channel, event.utterance), None)
+                self._now_said(event.channel, event.utterance, Text())
                 if event.text:
                     self.line(self.speaker(event.channel) + event.text)
                 for word in event.words:
@@ -191,6 +190,13 @@ class Captions:
                     )
             case Error():
                 complain(f"{self.label}{event.message}")
+
+    def _now_said(self, channel: int, utterance: int, text: Text) -> None:
+        """Show what an utterance sounds like now; nothing, once it is over."""
+        if text:
+            self.open[channel, utterance] = Text(self.speaker(channel)).append(text)
+        else:
+            self.open.pop((channel, utterance), None)
         self.live.update(Group(*self.open.values()), refresh=True)
 
     def line(self, text: str) -> None:
@@ -205,12 +211,16 @@ class Captions:
 @asynccontextmanager
 async def own_server(model: str) -> AsyncIterator[str]:
     """Run a server for this command alone, on a free port; yields its address."""
-    from stream.cli import load
     from stream.config import ServerConfig
+    from stream.engine.transcriber import Transcriber, WhisperTranscriber
     from stream.server.app import running
 
-    config = ServerConfig(port=0, model=model)
-    async with running(config, lambda: load(config)) as server:
+    def load() -> Transcriber:
+        transcriber = WhisperTranscriber(model)
+        transcriber.warm_up()
+        return transcriber
+
+    async with running(ServerConfig(port=0, model=model), load) as server:
         yield server.address
 
 

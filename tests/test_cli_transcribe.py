@@ -134,11 +134,6 @@ def test_a_model_that_is_not_there(wav, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_server_of_its_own(wav, capsys):
-    assert transcribe([wav], model="scripted", fast=True) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "one two three four"
-
-
 def test_without_fast_it_takes_the_time_that_speech_takes(tmp_path, capsys):
     path = tmp_path / "short.wav"
     soundfile.write(path, recording.samples()[:16_000], 16_000)
