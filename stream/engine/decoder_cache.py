@@ -75,9 +75,11 @@ class DecoderCache:
         self.self_keys = [keys.new_zeros(shape) for keys in cross_keys]
         self.self_values = [keys.new_zeros(shape) for keys in cross_keys]
 
-        self._heads_of_layer = {
-            layer: [head for at, head in sorted(alignment_heads) if at == layer]
-            for layer, _ in sorted(alignment_heads)
+        self._heads = tuple(sorted(alignment_heads))
+        # Picked out once: a pass of one token would spend a tenth of its time on that.
+        self._alignment_keys: dict[int, Tensor] = {
+            layer: cross_keys[layer][:, :, self._heads_of(layer)].permute(0, 2, 3, 1).float()
+            for layer, _ in self._heads
         }
         self._alignment: Tensor | None = None
         if alignment_heads:
@@ -113,6 +115,8 @@ class DecoderCache:
             tensors[:] = [tensor[on_device] for tensor in tensors]
         if self._alignment is not None:
             self._alignment = self._alignment[on_device]
+            keys = self._alignment_keys
+            self._alignment_keys = {layer: keys[layer][on_device] for layer in keys}
 
     def plan(self, n_new: Tensor, n_tokens: int) -> DecodeStep:
         """Say where `n_new` (batch,) tokens of each row go, of `n_tokens` columns.
@@ -171,14 +175,15 @@ class DecoderCache:
             step: of this pass.
             query: (batch, n_tokens, heads, head_size) of the cross-attention.
         """
-        heads = self._heads_of_layer.get(layer)
-        if heads is None or self._alignment is None:
+        if layer not in self._alignment_keys or self._alignment is None:
             return
-        first = sum(len(of) for at, of in self._heads_of_layer.items() if at < layer)
+        heads, first = self._heads_of(layer), [at for at, _ in self._heads].index(layer)
         q = query[:, :, heads].transpose(1, 2).float()  # (batch, n_heads, n_tokens, head_size)
-        k = self.cross_keys[layer][:, :, heads].permute(0, 2, 3, 1).float()
-        scores = (q * q.shape[-1] ** -0.5) @ k  # (batch, n_heads, n_tokens, n_positions)
+        scores = (q * q.shape[-1] ** -0.5) @ self._alignment_keys[layer]
         if self.cross_mask is not None:
-            scores.masked_fill_(~self.cross_mask, -torch.inf)
+            scores.masked_fill_(~self.cross_mask, -torch.inf)  # (.., n_tokens, n_positions)
         weights = scores.softmax(-1).transpose(1, 2)
         self._alignment[:, :, first : first + len(heads)][step.slots] = weights
+
+    def _heads_of(self, layer: int) -> list[int]:
+        return [head for at, head in self._heads if at == layer]

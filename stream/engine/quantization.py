@@ -61,12 +61,10 @@ def _pack(weight: Tensor) -> torch.ScriptObject:
     return packed
 
 
-def quantise_linears(module: nn.Module, skip: frozenset[str] = frozenset()) -> None:
-    """Replace every `nn.Linear` inside `module` by an `Int8Linear`, but those named in `skip`."""
+def quantise_linears(module: nn.Module) -> None:
+    """Replace every `nn.Linear` inside `module` by an `Int8Linear`."""
     for name, child in module.named_children():
-        if name in skip:
-            continue
         if isinstance(child, nn.Linear):
             setattr(module, name, Int8Linear(child.weight, child.bias))
         else:
-            quantise_linears(child, skip)
+            quantise_linears(child)

@@ -84,9 +84,7 @@ class Whisper(nn.Module):
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
-            # `kv` runs once a window, over all positions: float costs little and keeps what
-            # every later token reads exact.
-            quantise_linears(model.decoder, skip=frozenset({"kv"}))
+            quantise_linears(model.decoder)
         return model.requires_grad_(False).eval()
 
     @property
