@@ -15,6 +15,8 @@ from stream.errors import DistilStreamError
 if TYPE_CHECKING:
     from stream.engine.transcriber import Transcriber
 
+DEFAULTS = ServerConfig()
+
 log = logging.getLogger(__name__)
 
 app = App(
@@ -27,14 +29,16 @@ app.command(bench)
 app.command("stream.cli_transcribe:transcribe", help="Stream recordings and print what is said.")
 app.command("stream.cli_models:models", help="List the models, and which of them are here.")
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
-bench.command("stream.cli_bench:margins", help="Word errors by silence added after the speech.")
+bench.command(
+    "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
+)
 
 
 @app.command(config=SOURCES, sort_key=0)
 def serve(
     *,
     config: Annotated[Path | None, Parameter(show_default=False)] = None,
-    settings: ServerConfig = ServerConfig(),
+    settings: ServerConfig = DEFAULTS,
 ) -> None:
     """Serve the captions page and the websocket that it speaks with.
 

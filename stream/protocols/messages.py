@@ -5,8 +5,12 @@ does is `native.py`'s business.
 """
 
 from enum import IntEnum
+from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Integer = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+"""As far as every JSON reader counts exactly."""
 
 
 class CloseCode(IntEnum):
@@ -64,14 +68,14 @@ class Start(ClientMessage, frozen=True, kw_only=True, tag="start"):
     """The settings of the stream, in the units of `StreamSettings`."""
 
     encoding: str | UnsetType = UNSET
-    sample_rate: int | UnsetType = UNSET
-    channels: int | UnsetType = UNSET
+    sample_rate: Integer | UnsetType = UNSET
+    channels: Integer | UnsetType = UNSET
     language: str | UnsetType = UNSET
     task: str | UnsetType = UNSET
     model: str | UnsetType | None = UNSET
     partials: bool | UnsetType = UNSET
     words: bool | UnsetType = UNSET
-    endpointing_ms: int | UnsetType = UNSET
+    endpointing_ms: Integer | UnsetType = UNSET
     max_utterance_s: float | UnsetType = UNSET
     keyterms: tuple[str, ...] | UnsetType = UNSET
     prompt: str | UnsetType = UNSET
@@ -83,7 +87,7 @@ class Configure(ClientMessage, frozen=True, kw_only=True, tag="configure"):
 
     language: str | UnsetType = UNSET
     partials: bool | UnsetType = UNSET
-    endpointing_ms: int | UnsetType = UNSET
+    endpointing_ms: Integer | UnsetType = UNSET
     keyterms: tuple[str, ...] | UnsetType = UNSET
     prompt: str | UnsetType = UNSET
 
@@ -91,13 +95,13 @@ class Configure(ClientMessage, frozen=True, kw_only=True, tag="configure"):
 class Finalize(ClientMessage, frozen=True, kw_only=True, tag="finalize"):
     """Send the finals of all audio so far, then the mark."""
 
-    mark: int | None = None
+    mark: Integer | None = None
 
 
 class Mark(ClientMessage, frozen=True, kw_only=True, tag="mark"):
     """Comes back when every sample before it is settled."""
 
-    id: int
+    id: Integer
 
 
 class KeepAlive(ClientMessage, frozen=True, kw_only=True, tag="keepalive"):

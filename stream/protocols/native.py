@@ -68,6 +68,7 @@ class NativeProtocol:
         self._asked: dict[str, object] = {}
         try:
             self._asked = from_query(query).given()
+            settings_of(self._asked, service)
         except PeerError as error:
             self._refuse(error)
 

@@ -36,9 +36,7 @@ if TYPE_CHECKING:  # it imports torch, which a scripted engine does without
     from stream.engine.transcriber import Transcriber
 
 SUBPROTOCOL = Subprotocol("stream.v1")
-CLOSE_TIMEOUT_S = 2.0
-"""How long a client has to answer a close frame before its TCP connection is cut."""
-
+GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -70,7 +68,6 @@ class Server:
                 subprotocols=[SUBPROTOCOL],
                 compression=None,
                 max_size=self.config.max_frame_bytes,
-                close_timeout=CLOSE_TIMEOUT_S,
                 ping_timeout=None,  # see Connection._receive_one
             )
         except OSError as error:
@@ -117,13 +114,17 @@ class Server:
         self.metrics.ready.set(0)
         log.info("draining %d streams", len(self.connections))
         for connection in list(self.connections.values()):
-            connection.finish(Closing(CloseCode.GOING_AWAY, "the server is going away"))
+            connection.finish(GOING_AWAY)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
                 await self.nobody_here.wait()
 
     async def close(self) -> None:
         """Close the port and what is left of the connections, and end the engine's thread."""
+        self.draining = True
+        for connection in self.connections.values():
+            connection.cut(GOING_AWAY)
+        await self.nobody_here.wait()
         if self.listener:
             self.listener.close()
             await self.listener.wait_closed()

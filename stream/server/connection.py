@@ -12,15 +12,17 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from stream.config import ServerConfig
 from stream.core.hypothesis import Hypothesis
 from stream.engine.worker import Engine
 from stream.protocols.messages import CloseCode
-from stream.protocols.port import Closing, StreamProtocol
+from stream.protocols.port import Closing, Draft, StreamProtocol
 from stream.server.metrics import Metrics
 from stream.server.outbox import Outbox
 
@@ -28,6 +30,12 @@ log = logging.getLogger(__name__)
 
 SEND_BUFFER_BYTES = 64 * 1024
 """Of the kernel: a partial that waits there cannot be overtaken by a newer one any more."""
+
+CLOSE_TIMEOUT_S = 2.0
+"""How long a client has to answer a close frame before its TCP connection is cut."""
+
+FAULT = Closing(CloseCode.INTERNAL, "internal")
+TOO_SLOW = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
 
 
 class Connection:
@@ -53,32 +61,38 @@ class Connection:
         self._gone = False
         self._something_to_send = asyncio.Event()
         self._room = asyncio.Event()
-        self._too_slow: asyncio.Future[None] = self._loop.create_future()
+        self._cut: asyncio.Future[Closing] = self._loop.create_future()
 
     async def run(self) -> None:
         """Serve the client until the stream is over, then close."""
         log.info("opened from %s", self._peer(), extra=self._fields(peer=self._peer()))
         self._limit_send_buffer()
         self._feed(lambda: None)  # the query string may have been refused
-        tasks = [
+        tasks: list[asyncio.Future[Any]] = [
             asyncio.create_task(self._receive()),
             asyncio.create_task(self._send()),
             asyncio.create_task(self.websocket.wait_closed()),
         ]
         try:
-            await asyncio.wait([*tasks, self._too_slow], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*tasks, self._cut], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._gone = True
             self.engine.forget(self.session_id)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        await self._close()
-        self._report()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.error("the connection failed", exc_info=outcome, extra=self._fields())
+        self._report(await self._close())
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio from the client, send its finals, then close so."""
         self._feed(self.protocol.finish, closing)
+
+    def cut(self, closing: Closing) -> None:
+        """Close so at once, whatever waits to be sent."""
+        if not self._cut.done():
+            self._cut.set_result(closing)
 
     def _feed(self, receive: Callable[..., None], *args: object) -> None:
         """Let the protocol receive something, and pass on all that comes of it."""
@@ -95,8 +109,8 @@ class Connection:
             self.engine.submit(window, self._deliver)
         for draft in self.protocol.messages_to_send():
             self.outbox.put(draft)
-        if self.outbox.overflowing and not self._too_slow.done():
-            self._too_slow.set_result(None)
+        if self.outbox.overflowing:
+            self.cut(TOO_SLOW)
         self._something_to_send.set()
         self._make_room()
 
@@ -143,33 +157,48 @@ class Connection:
             self._feed(self.protocol.receive_binary, message, now)
 
     async def _send(self) -> None:
-        """Send what waits, until all has been said or the client does not read."""
-        with suppress(ConnectionClosed, TimeoutError):
+        """Send what waits, until all has been said or the client is gone."""
+        with suppress(ConnectionClosed):
             while self.protocol.closing is None or self.outbox:
                 await self._something_to_send.wait()
                 self._something_to_send.clear()
                 while (draft := self.outbox.take()) is not None:
-                    now = time.monotonic()
-                    async with asyncio.timeout(self.config.idle_s):
-                        await self.websocket.send(self.protocol.encode(draft, now))
-                    if draft.spoken_at is not None:
-                        self.metrics.final_s.observe(now - draft.spoken_at)
+                    await self._send_one(draft)
 
-    async def _close(self) -> None:
-        """Close, and read on meanwhile: the client's own close frame may be behind its audio."""
-        said_all = self.protocol.closing is not None and not self.outbox
-        closing = self.protocol.closing if said_all else None
-        if closing is None:
-            closing = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
+    async def _send_one(self, draft: Draft) -> None:
+        """Send a message, or cut off a client whose socket has taken nothing for too long."""
+        now = time.monotonic()
+        try:
+            async with asyncio.timeout(self.config.idle_s):
+                await self.websocket.send(self.protocol.encode(draft, now))
+        except TimeoutError:
+            self.cut(TOO_SLOW)
+        if draft.spoken_at is not None:
+            self.metrics.final_s.observe(now - draft.spoken_at)
+
+    async def _close(self) -> int:
+        """Close, and return the close code; 1006 stands for a client that went without a word.
+
+        Reads on meanwhile: the client's own close frame may be behind its audio.
+        """
+        ours = self.websocket.state is State.OPEN
+        closing = self._cut.result() if self._cut.done() else self.protocol.closing or FAULT
         closer = asyncio.create_task(self.websocket.close(closing.code, closing.reason))
-        with suppress(ConnectionClosed):
-            while True:
-                await self.websocket.recv()
-                await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                while True:
+                    await self.websocket.recv()
+                    await asyncio.sleep(0)
+        except ConnectionClosed:
+            pass
+        except TimeoutError:
+            # websockets' own timeout begins when the close frame has left, and a socket that
+            # takes nothing does not even take that.
+            self.websocket.transport.abort()
         await closer
+        return closing.code if ours else self.websocket.close_code or 1006
 
-    def _report(self) -> None:
-        code = self.websocket.close_code or 1006
+    def _report(self, code: int) -> None:
         tally = self.protocol.tally
         self.metrics.count_session(tally, self.outbox.coalesced, code)
         fields = self._fields(

@@ -1,0 +1,109 @@
+"""The scheduler: no final is lost or overtaken, the newest partial wins, the gone are forgotten."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from stream.core.hypothesis import Window, WindowKind
+from stream.engine.scheduler import LENGTH_RATIO, Scheduler
+from tests.engine.windows import a_window
+
+
+def ids(windows: list[Window]) -> list[int]:
+    return [window.id for window in windows]
+
+
+def utterance(window: Window) -> tuple[str, int, int]:
+    return window.session, window.channel, window.utterance
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever is added, taken and forgotten, the queue is what a slow and plain model says."""
+
+    windows = Bundle("windows")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scheduler = Scheduler(max_batch=3)
+        self.waiting: list[Window] = []
+        self.count = 0
+
+    @rule(
+        session=st.sampled_from("ab"),
+        utterance=st.integers(1, 3),
+        final=st.booleans(),
+        n_samples=st.integers(1, 10_000),
+    )
+    def add(self, session: str, utterance: int, final: bool, n_samples: int) -> None:
+        self.count += 1
+        window = a_window(
+            self.count, session, utterance=utterance, final=final, n_samples=n_samples
+        )
+        same = [
+            w
+            for w in self.waiting
+            if (w.session, w.utterance, w.kind) == (session, utterance, WindowKind.PARTIAL)
+        ]
+        superseded = self.scheduler.add(window)
+        assert ([superseded] if superseded else []) == same
+        self.waiting = [w for w in self.waiting if w not in same] + [window]
+
+    @rule()
+    def take(self) -> None:
+        before = len(self.waiting)
+        batch = self.scheduler.next_batch()
+        finals = [w for w in self.waiting if w.kind is WindowKind.FINAL]
+        assert 0 < len(batch) <= 3 or before == 0
+        taken_finals = [w for w in batch if w.kind is WindowKind.FINAL]
+        assert taken_finals == finals[: len(taken_finals)], "finals leave in order"
+        assert len(taken_finals) == min(3, len(finals)), "and before any partial"
+        self.waiting = [w for w in self.waiting if w not in batch]
+        assert len(self.waiting) == before - len(batch), "each once, and only what waited"
+
+    @rule(session=st.sampled_from("ab"))
+    def forget(self, session: str) -> None:
+        gone = self.scheduler.forget(session)
+        assert {w.id for w in gone} == {w.id for w in self.waiting if w.session == session}
+        self.waiting = [w for w in self.waiting if w.session != session]
+
+    @invariant()
+    def counts(self) -> None:
+        assert len(self.scheduler) == len(self.waiting)
+
+
+TestAnyOrder = AnyOrder.TestCase
+
+
+def test_a_newer_partial_keeps_the_turn_of_the_older() -> None:
+    scheduler = Scheduler(max_batch=1)
+    scheduler.add(a_window(1, utterance=1))
+    scheduler.add(a_window(2, utterance=2))
+    scheduler.add(a_window(3, utterance=1))
+    assert ids(scheduler.next_batch()) == [3]
+    assert ids(scheduler.next_batch()) == [2]
+
+
+def test_every_partial_gets_its_turn() -> None:
+    """However many streams keep asking, one that waits is taken within as many batches."""
+    scheduler = Scheduler(max_batch=1)
+    scheduler.add(a_window(0, "patient"))
+    for turn in range(1, 6):
+        scheduler.add(a_window(turn, f"chatty {turn}"))
+    assert ids(scheduler.next_batch()) == [0]
+
+
+def test_a_batch_holds_partials_of_like_length() -> None:
+    scheduler = Scheduler(max_batch=8)
+    lengths = [1000, 5000, 1200, 400]
+    for id, n_samples in enumerate(lengths):
+        scheduler.add(a_window(id, utterance=id, n_samples=n_samples))
+    first = scheduler.next_batch()
+    assert ids(first) == [0, 2, 3]
+    assert max(len(w.samples) for w in first) <= LENGTH_RATIO * len(first[0].samples)
+    assert ids(scheduler.next_batch()) == [1]
+
+
+def test_channels_are_apart() -> None:
+    scheduler = Scheduler()
+    scheduler.add(a_window(1, channel=0))
+    scheduler.add(a_window(2, channel=1))
+    assert len(scheduler) == 2

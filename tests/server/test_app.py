@@ -1,0 +1,176 @@
+"""The server's life: getting ready, draining, ending, and what a signal does."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from stream.config import ServerConfig
+from stream.engine.scripted import ScriptedTranscriber
+from stream.errors import UsageError
+from stream.server.app import Server, running_server
+from tests.server.serving import (
+    WAIT_S,
+    GatedTranscriber,
+    client,
+    get,
+    pcm,
+    receive,
+    send_audio,
+    serving,
+    until,
+)
+
+
+async def test_alive_before_it_is_ready() -> None:
+    loaded = threading.Event()
+
+    def load() -> ScriptedTranscriber:
+        assert loaded.wait(WAIT_S)
+        return ScriptedTranscriber([])
+
+    server = Server(ServerConfig(port=0))
+    await server.listen()
+    starting = asyncio.create_task(server.start_engine(load))
+    assert (await get(server, "/healthz"))[0] == 200
+    assert (await get(server, "/readyz"))[0] == 503
+    with pytest.raises(InvalidStatus) as refused:
+        await client(server)
+    assert refused.value.response.status_code == 503
+    loaded.set()
+    await starting
+    assert (await get(server, "/readyz"))[0] == 200
+    await server.close()
+
+
+async def test_a_model_that_does_not_load() -> None:
+    def load() -> ScriptedTranscriber:
+        raise UsageError("There is no such model.")
+
+    server = Server(ServerConfig(port=0))
+    await server.listen()
+    with pytest.raises(UsageError, match="no such model"):
+        await server.start_engine(load)
+    assert (await get(server, "/readyz"))[0] == 503
+    await server.close()
+
+
+async def test_a_port_that_is_taken() -> None:
+    async with serving() as server:
+        port = int(server.address.rstrip("/").rsplit(":", 1)[1])
+        with pytest.raises(UsageError, match=rf"port {port}: Address already in use\. Stop"):
+            await Server(ServerConfig(port=port)).listen()
+
+
+async def test_draining_gives_everybody_their_finals(speech: NDArray[np.float32]) -> None:
+    gated = GatedTranscriber()
+    audio = pcm(speech[: 5 * 16_000])
+    async with serving(gated) as server, client(server) as websocket:
+        await send_audio(websocket, audio)
+        (connection,) = server.connections.values()
+        await until(lambda: connection.protocol.tally.audio_s == 5)
+        draining = asyncio.create_task(server.drain())
+        await until(lambda: server.draining)
+        assert (await get(server, "/readyz"))[0] == 503
+        with pytest.raises(InvalidStatus):
+            await client(server)
+        await send_audio(websocket, audio)  # too late, and no fault of the client's
+        gated.gate.set()
+        messages = await receive(websocket)
+        await draining
+    assert any(message["type"] == "final" and message["text"] for message in messages)
+    assert not any(message["type"] == "error" for message in messages)
+    assert messages[-1]["settled"] == messages[-1]["received"] == len(audio) // 2
+    assert websocket.close_code == 1001
+
+
+async def test_draining_takes_no_longer_than_it_may(speech: NDArray[np.float32]) -> None:
+    gated = GatedTranscriber()
+    async with serving(gated, drain_s=0.1) as server, client(server) as websocket:
+        await send_audio(websocket, pcm(speech[: 5 * 16_000]))
+        await until(lambda: server.engine.in_flight > 0)
+        await server.drain()
+        assert len(server.connections) == 1
+        closing = asyncio.create_task(server.close())
+        await receive(websocket)
+        assert websocket.close_code == 1001
+        gated.gate.set()
+        await closing
+
+
+async def test_a_server_within_a_program() -> None:
+    transcriber = ScriptedTranscriber([])
+    async with running_server(ServerConfig(port=0), transcriber) as address:
+        url = address.replace("http", "ws") + "v1/stream"
+        async with connect(url, compression=None) as websocket:
+            await websocket.send('{"type":"end"}')
+            assert (await receive(websocket))[-1]["type"] == "ended"
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    command = "from stream.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "serve", "--model", "scripted", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+async def address_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    line = await asyncio.to_thread(process.stdout.readline)
+    (address,) = re.findall(r"http://127\.0\.0\.1:\d+/", line)
+    return address.replace("http", "ws") + "v1/stream"
+
+
+async def test_a_signal_drains(process: subprocess.Popen[str], speech: NDArray[np.float32]) -> None:
+    async with connect(await address_of(process), compression=None) as websocket:
+        await send_audio(websocket, pcm(speech[: 5 * 16_000]))
+        await receive(websocket, "partial")
+        process.send_signal(signal.SIGTERM)
+        messages = await receive(websocket)
+        assert messages[-1]["type"] == "ended"
+        assert websocket.close_code == 1001
+    _, log = await asyncio.to_thread(process.communicate, timeout=WAIT_S)
+    assert process.returncode == 0
+    session = re.findall(r"\[(\w+)\] opened from 127.0.0.1", log)
+    assert re.findall(r"\[(\w+)\] closed \(1001\): [\d.]+ s of audio, \d finals", log) == session
+    assert "Traceback" not in log
+
+
+async def test_a_second_signal_ends_at_once(process: subprocess.Popen[str]) -> None:
+    url = await address_of(process)
+    websocket = await connect(url, compression=None, ping_interval=None)
+    await websocket.send('{"type":"start"}')
+    await receive(websocket, "ready")
+    websocket.transport.pause_reading()  # never answers the close frame
+    process.send_signal(signal.SIGINT)
+    assert process.stderr
+    for line in iter(process.stderr.readline, ""):
+        if "draining" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(process.wait, WAIT_S) == 1
+    websocket.transport.abort()
+    await websocket.wait_closed()
+
+
+def test_no_thread_is_left(request: pytest.FixtureRequest) -> None:
+    """The engines of the tests before have ended."""
+    assert os.getpid()
+    assert [thread for thread in threading.enumerate() if thread.name == "engine"] == []

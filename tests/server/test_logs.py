@@ -1,0 +1,49 @@
+"""Log lines, for people and for machines."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from stream.server.logs import LOG_FIELDS, JsonFormatter, TextFormatter
+
+SERVING = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+
+
+def a_record(message: str = "closed (%d)", **extra: object) -> logging.LogRecord:
+    logger = logging.getLogger("stream.server.connection")
+    return logger.makeRecord(
+        logger.name, logging.INFO, "f.py", 1, message, (1000,), None, extra=extra
+    )
+
+
+def test_text() -> None:
+    line = TextFormatter().format(a_record(session="ab12", finals=3))
+    assert line.endswith(" info    [ab12] closed (1000)")
+    assert TextFormatter().format(a_record()).endswith(" info    closed (1000)")
+
+
+def test_json() -> None:
+    content = json.loads(JsonFormatter().format(a_record(session="ab12", finals=3)))
+    assert content.pop("time").endswith("+00:00")
+    assert content == {
+        "level": "info",
+        "logger": "stream.server.connection",
+        "message": "closed (1000)",
+        "session": "ab12",
+        "finals": 3,
+    }
+
+
+def test_a_traceback_is_part_of_the_line() -> None:
+    record = a_record()
+    try:
+        raise ValueError("so")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert "ValueError: so" in TextFormatter().format(record)
+    assert "ValueError: so" in json.loads(JsonFormatter().format(record))["traceback"]
+
+
+def test_fields_are_documented() -> None:
+    assert [field for field in LOG_FIELDS if f"`{field}`" not in SERVING] == []

@@ -1,0 +1,140 @@
+"""One dataclass: flags, environment and file all set it; what is unknown is an error."""
+
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from cyclopts import App, CycloptsError
+
+from stream.config import CHOICES, ENV_PREFIX, SOURCES, ServerConfig
+from stream.errors import UsageError
+
+DEFAULTS = ServerConfig()
+
+
+def parse(*arguments: str) -> ServerConfig:
+    """What `serve` is called with."""
+    app = App(config=SOURCES, result_action="return_value")
+
+    @app.default
+    def serve(*, config: Path | None = None, settings: ServerConfig = DEFAULTS) -> ServerConfig:
+        return settings
+
+    parsed = app(arguments, exit_on_error=False, print_error=False)
+    assert isinstance(parsed, ServerConfig)
+    return parsed
+
+
+VALUES = {
+    "host": "0.0.0.0",
+    "port": 1234,
+    "api_key": "secret",
+    "allow_origin": ("https://a.example", "https://b.example"),
+    "model": "tiny.en",
+    "device": "cpu",
+    "precision": "float32",
+    "max_batch": 3,
+    "vad_aggressiveness": 3,
+    "partial_hop_ms": 250,
+    "max_sessions": 5,
+    "max_frame_bytes": 4096,
+    "max_ahead_s": 2.5,
+    "idle_s": 5.5,
+    "drain_s": 0.5,
+    "log_level": "debug",
+    "log_format": "json",
+}
+
+
+def test_every_field_is_tried_here() -> None:
+    assert set(VALUES) == {field.name for field in fields(ServerConfig)}
+
+
+@pytest.fixture
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for variable in os.environ:
+        if variable.startswith(ENV_PREFIX):
+            monkeypatch.delenv(variable)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("field", VALUES)
+def test_flags(field: str, no_variables: pytest.MonkeyPatch) -> None:
+    value = VALUES[field]
+    flag = f"--{field.replace('_', '-')}"
+    values = value if isinstance(value, tuple) else (value,)
+    arguments = [argument for each in values for argument in (flag, str(each))]
+    assert getattr(parse(*arguments), field) == value
+
+
+@pytest.mark.parametrize("field", VALUES)
+def test_variables(field: str, no_variables: pytest.MonkeyPatch) -> None:
+    value = VALUES[field]
+    text = " ".join(value) if isinstance(value, tuple) else str(value)
+    no_variables.setenv(ENV_PREFIX + field.upper(), text)
+    assert getattr(parse(), field) == value
+
+
+@pytest.mark.parametrize("field", VALUES)
+def test_file(field: str, tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
+    value = VALUES[field]
+    toml = tmp_path / "config.toml"
+    toml.write_text(f"{field} = {list(value) if isinstance(value, tuple) else value!r}\n")
+    assert getattr(parse("--config", str(toml)), field) == value
+    no_variables.setenv(f"{ENV_PREFIX}CONFIG", str(toml))
+    assert getattr(parse(), field) == value
+
+
+def test_flags_win_over_variables_and_those_over_the_file(
+    tmp_path: Path, no_variables: pytest.MonkeyPatch
+) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_text("port = 1\nmax_batch = 1\nmax_sessions = 1\n")
+    no_variables.setenv(f"{ENV_PREFIX}PORT", "2")
+    no_variables.setenv(f"{ENV_PREFIX}MAX_BATCH", "2")
+    config = parse("--config", str(toml), "--port", "3")
+    assert (config.port, config.max_batch, config.max_sessions) == (3, 2, 1)
+
+
+def test_what_is_unknown(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_text("prot = 1\n")
+    with pytest.raises(CycloptsError, match="prot"):
+        parse("--config", str(toml))
+    with pytest.raises(CycloptsError, match="no configuration file"):
+        parse("--config", str(tmp_path / "nothing.toml"))
+    with pytest.raises(CycloptsError, match="prot"):
+        parse("--prot", "1")
+    no_variables.setenv(f"{ENV_PREFIX}PROT", "1")
+    with pytest.raises(CycloptsError, match=f"{ENV_PREFIX}PROT is no setting"):
+        parse()
+
+
+def test_a_file_that_is_no_toml(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_text("port: 1\n")
+    with pytest.raises(CycloptsError, match="TOMLDecodeError"):
+        parse("--config", str(toml))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("port", -1),
+        ("port", 70_000),
+        ("max_batch", 0),
+        ("vad_aggressiveness", 4),
+        ("partial_hop_ms", 0),
+        ("max_sessions", 0),
+        ("max_frame_bytes", 0),
+        ("max_ahead_s", 0.0),
+        ("idle_s", 0.0),
+        ("drain_s", -1.0),
+        ("api_key", ""),
+        *((field, "x") for field in CHOICES),
+    ],
+)
+def test_values_out_of_range(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match=field):
+        ServerConfig(**{field: value})  # type: ignore[arg-type]
