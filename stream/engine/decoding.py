@@ -64,7 +64,7 @@ def decode(
     ]
     longest = max(len(row.opening) + row.request.max_new_tokens for row in rows)
     cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
-    filters = filters_for(vocabulary, timestamps, model.dims.vocab_size)
+    filters = filters_for(vocabulary, timestamps)
     active = rows
     while active:
         logits = model.decode(*ragged([row.next_input() for row in active]), cache)

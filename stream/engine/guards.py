@@ -23,6 +23,12 @@ TOKENS_PER_S = 14.0
 TOKENS_BESIDE = 6
 """Tokens allowed whatever the speech lasts: marks, and an onset that the VAD missed."""
 
+CROWD = 8
+CROWD_S = 0.4
+"""So many tokens in so little time were not spoken: said again without an end, or said twice, they
+find no audio left, and the path through the attention crowds them together. In 270 transcripts of
+90 sentences every repetition fell below, nothing else did (docs/measurements.md)."""
+
 
 def loop_period(tokens: Sequence[int]) -> int:
     """The length of the phrase that repeats at the tail, in tokens; 0 if none does."""
@@ -56,3 +62,17 @@ def compression_ratio(text: str) -> float:
 def too_many_tokens(tokens: int, speech_s: float) -> bool:
     """Whether so much cannot have been said in so much speech."""
     return tokens > TOKENS_BESIDE + TOKENS_PER_S * speech_s
+
+
+def crowded(starts_s: Sequence[float]) -> list[bool]:
+    """For each token whether it is one of a crowd.
+
+    Args:
+        starts_s: where each token begins, in seconds, and where the last one ends.
+    """
+    n_tokens = len(starts_s) - 1
+    within = [False] * n_tokens
+    for first in range(n_tokens - CROWD + 1):
+        if starts_s[first + CROWD] - starts_s[first] < CROWD_S:
+            within[first : first + CROWD] = [True] * CROWD
+    return within

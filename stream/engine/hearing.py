@@ -43,6 +43,7 @@ class Fault(Enum):
     COMPRESSION = "the text repeats itself"
     UNSURE = "the words are guesses"
     TOO_MANY = "more words than the speech has time for"
+    CROWDED = "words that were given no time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +109,22 @@ def read(stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int) 
         result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
     ):
         return Heard((), result, frozenset())
-    words = place_words(stretch, result, decode, text_end)
-    return Heard(words, result, judge(stretch, result, "".join(word.text for word in words)))
+    starts = token_starts(stretch, result)
+    words = place_words(stretch, result, starts, decode, text_end)
+    faults = judge(stretch, result, starts, "".join(word.text for word in words))
+    return Heard(words, result, faults)
 
 
 def place_words(
-    stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int
+    stretch: Stretch,
+    result: DecodeResult,
+    starts: Sequence[int],
+    decode: Decode,
+    text_end: int,
 ) -> tuple[Word, ...]:
     """The words of a row at absolute samples: in order, within the stretch."""
     spoken = [i for i, token in enumerate(result.tokens) if token < text_end]
     pieces = split_words([result.tokens[i] for i in spoken], decode, result.language)
-    starts = token_starts(stretch, result)
     words: list[Word] = []
     taken = 0
     for piece in pieces:
@@ -160,7 +166,9 @@ def token_starts(stretch: Stretch, result: DecodeResult) -> list[int]:
     return [min(start, stretch.end_sample) for start in starts]
 
 
-def judge(stretch: Stretch, result: DecodeResult, text: str) -> frozenset[Fault]:
+def judge(
+    stretch: Stretch, result: DecodeResult, starts: Sequence[int], text: str
+) -> frozenset[Fault]:
     """All that speaks against a result."""
     too_many = guards.too_many_tokens(len(result.tokens), length_s(stretch.speech))
     signs = {
@@ -169,6 +177,7 @@ def judge(stretch: Stretch, result: DecodeResult, text: str) -> frozenset[Fault]
         Fault.COMPRESSION: guards.compression_ratio(text) > guards.COMPRESSION_RATIO,
         Fault.UNSURE: result.mean_log_probability < guards.MEAN_LOG_PROBABILITY,
         Fault.TOO_MANY: too_many or result.ending is Ending.BUDGET,
+        Fault.CROWDED: any(guards.crowded([start / SAMPLE_RATE for start in starts])),
     }
     return frozenset(fault for fault, seen in signs.items() if seen)
 
@@ -183,13 +192,17 @@ def better(first: Heard, second: Heard) -> Heard:
 def without_invention(heard: Heard) -> Heard:
     """The words less what a fault that is still there says was never spoken."""
     tokens = [token for word in heard.words for token in word.tokens]
+    words = heard.words
     if Fault.LOOP in heard.faults:
-        tokens = list(guards.without_loop(tokens))
+        words = words_within(words, len(guards.without_loop(tokens)))
     elif Fault.PAST_SPEECH in heard.faults:
-        tokens = tokens[:-PAST_SPEECH_TOKENS]
-    elif Fault.TOO_MANY in heard.faults or Fault.COMPRESSION in heard.faults:
-        tokens = []
-    return replace(heard, words=words_within(heard.words, len(tokens)))
+        words = words_within(words, len(tokens) - PAST_SPEECH_TOKENS)
+    elif Fault.CROWDED in heard.faults:
+        # Of a phrase said twice one copy has its time and the other none.
+        words = tuple(w for w in words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
+    elif heard.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
+        words = ()
+    return replace(heard, words=words)
 
 
 def words_within(words: Sequence[Word], n_tokens: int) -> tuple[Word, ...]:

@@ -26,14 +26,15 @@ class LogitFilter(Protocol):
 class SuppressTokens:
     """Symbols that transcripts of noise are made of, and every special token but the end."""
 
-    def __init__(self, vocabulary: Vocabulary, timestamps: bool, vocab_size: int) -> None:
-        last = vocabulary.timestamp_begin if timestamps else vocab_size
-        special = range(vocabulary.end_of_text + 1, last)
-        self.tokens = sorted({*vocabulary.suppressed, *special})
+    def __init__(self, vocabulary: Vocabulary, timestamps: bool) -> None:
+        self.tokens = torch.tensor(vocabulary.suppressed, dtype=torch.long)
+        last = vocabulary.timestamp_begin if timestamps else None
+        self.special = slice(vocabulary.end_of_text + 1, last)
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
         """Forbid the tokens everywhere."""
         logits[:, self.tokens] = -torch.inf
+        logits[:, self.special] = -torch.inf
 
 
 class SuppressAtStart:
@@ -81,10 +82,10 @@ class TimestampRules:
             position[self.begin : stamps[-1] + (not (closes and not pair))] = -torch.inf
 
 
-def filters_for(vocabulary: Vocabulary, timestamps: bool, vocab_size: int) -> list[LogitFilter]:
+def filters_for(vocabulary: Vocabulary, timestamps: bool) -> list[LogitFilter]:
     """The rules of a model, with timestamps or without."""
     filters: list[LogitFilter] = [
-        SuppressTokens(vocabulary, timestamps, vocab_size),
+        SuppressTokens(vocabulary, timestamps),
         SuppressAtStart(vocabulary),
     ]
     return [*filters, TimestampRules(vocabulary)] if timestamps else filters

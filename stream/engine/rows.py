@@ -126,9 +126,10 @@ class Row:
         self.passes += 1
         for i, (token, log_probability, position) in enumerate(choices):
             self.say(token, log_probability, position)
-            if self.ending is not None or i == len(draft) or draft[i] != token:
+            agreed = i < len(draft) and draft[i] == token
+            self.accepted += agreed
+            if self.ending is not None or not agreed:
                 return
-            self.accepted += 1
 
     def say(self, token: int, log_probability: float, position: int) -> None:
         """Append one token, or end."""

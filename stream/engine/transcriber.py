@@ -304,7 +304,9 @@ def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     if temperature == 0:
         return True
     final = stretch.window.kind is WindowKind.FINAL
-    return final and bool(heard.faults & {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE})
+    return final and bool(
+        heard.faults & {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
+    )
 
 
 def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypothesis:

@@ -1,0 +1,277 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.engine.decoding import DecodeRequest, DecodeResult, decode
+from stream.engine.features import log_mel
+from stream.engine.logit_filters import SuppressAtStart, SuppressTokens, TimestampRules
+from stream.engine.rows import Ending
+from stream.engine.vocabulary import Vocabulary
+from stream.engine.whisper import Whisper, WhisperDims
+
+SMALL = WhisperDims(
+    n_mels=8,
+    d_model=32,
+    encoder_layers=1,
+    encoder_heads=4,
+    decoder_layers=2,
+    decoder_heads=4,
+    encoder_ffn=64,
+    decoder_ffn=64,
+    vocab_size=60,
+    max_positions=40,
+    max_tokens=64,
+)
+VOCABULARY = Vocabulary(
+    start_of_transcript=41,
+    end_of_text=40,
+    no_timestamps=48,
+    timestamp_begin=49,
+    no_speech=47,
+    translate=44,
+    transcribe=45,
+    start_of_previous=46,
+    languages={"en": 42, "de": 43},
+    suppressed=(3, 5, 41, 46, 47),
+    suppressed_at_start=(7, 40),
+)
+HEADS = ((0, 1), (1, 2))
+BUDGET = 20
+ROWS = 8
+
+
+@pytest.fixture(scope="module")
+def model() -> Whisper:
+    """A network with random weights: what it says is nonsense, but a row's own nonsense."""
+    torch.manual_seed(1)
+    model = Whisper(SMALL).requires_grad_(False).eval()
+    for name, parameter in model.named_parameters():
+        if "layer_norm" not in name:  # a bias there would say the same token for ever
+            parameter.normal_(0, 0.3 if "layers" in name else 1.0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def encoded(model: Whisper) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(2)
+    n_frames = torch.tensor([80, 60, 44, 80, 20, 33, 71, 52])
+    audio = model.encode(torch.randn(ROWS, SMALL.n_mels, 80), n_frames)
+    return audio, (n_frames + 1) // 2
+
+
+def run(model, encoded, rows=range(ROWS), **changes) -> list[DecodeResult]:
+    audio, n_positions = encoded
+    requests = [request(**{k: v[i] for k, v in changes.items()}) for i in rows]
+    rows = list(rows)
+    return decode(model, VOCABULARY, audio[rows], n_positions[rows], requests, HEADS)
+
+
+def request(**changes) -> DecodeRequest:
+    return DecodeRequest(**{"max_new_tokens": BUDGET, **changes})
+
+
+@pytest.fixture(scope="module")
+def greedy(model, encoded) -> list[DecodeResult]:
+    results = run(model, encoded)
+    assert len({result.tokens for result in results}) == ROWS
+    assert {Ending.END_OF_TEXT, Ending.BUDGET} <= {result.ending for result in results}
+    return results
+
+
+def draft_of(kind: str, right: tuple[int, ...], where: int) -> tuple[int, ...]:
+    where %= len(right) + 1
+    return {
+        "empty": (),
+        "right": right,
+        "short": right[:where],
+        "wrong": (*right[:where], 11, *right[where + 1 :]),
+        "shifted": right[1:],
+        "too long": right + tuple(range(BUDGET)),
+        "ended": (*right[:where], VOCABULARY.end_of_text, *right[where:]),
+        "not a token": (*right[:where], SMALL.vocab_size, -1),
+    }[kind]
+
+
+KINDS = ("empty", "right", "short", "wrong", "shifted", "too long", "ended", "not a token")
+
+
+@given(
+    rows=st.sampled_from([(0,), (4,), (2, 0, 6), tuple(range(ROWS))]),
+    kinds=st.lists(st.sampled_from(KINDS), min_size=ROWS, max_size=ROWS),
+    where=st.integers(0, BUDGET),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_draft_never_changes_the_words(model, encoded, greedy, rows, kinds, where):
+    drafts = [
+        draft_of(kind, result.tokens, where) for kind, result in zip(kinds, greedy, strict=True)
+    ]
+    for i, result in zip(rows, run(model, encoded, rows, draft=drafts), strict=True):
+        assert result.tokens == greedy[i].tokens
+        assert result.ending is greedy[i].ending
+        np.testing.assert_allclose(result.log_probabilities, greedy[i].log_probabilities, atol=1e-4)
+        np.testing.assert_allclose(result.attention, greedy[i].attention, atol=1e-5)
+        assert result.accepted <= result.drafted <= BUDGET
+
+
+def test_a_right_draft_takes_one_pass(model, encoded, greedy):
+    for i, result in enumerate(run(model, encoded, draft=[r.tokens for r in greedy])):
+        assert result.accepted == result.drafted
+        if result.ending is Ending.END_OF_TEXT:
+            assert result.passes == 1
+            assert greedy[i].passes == len(greedy[i].tokens) + 1
+
+
+@given(rows=st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=ROWS, unique=True))
+@settings(max_examples=25, deadline=None)
+def test_a_row_says_the_same_alone_and_in_any_batch(model, encoded, greedy, rows):
+    assert [r.tokens for r in run(model, encoded, rows)] == [greedy[i].tokens for i in rows]
+
+
+def test_attention_has_a_line_for_each_choice(encoded, greedy):
+    for result, n_positions in zip(greedy, encoded[1].tolist(), strict=True):
+        assert result.attention.shape == (len(HEADS), len(result.log_probabilities), n_positions)
+        np.testing.assert_allclose(result.attention.sum(-1), 1, atol=1e-4)
+
+
+def test_what_is_suppressed_is_not_said(greedy):
+    for result in greedy:
+        assert not {*result.tokens} & {*VOCABULARY.suppressed, *range(41, 60)}
+        assert result.tokens[0] not in VOCABULARY.suppressed_at_start
+
+
+def test_the_prompt_is_read_and_bounded(model, encoded, greedy):
+    prompted = run(model, encoded, prompt=[(1, 2, 9)] * ROWS)
+    assert [r.tokens for r in prompted] != [r.tokens for r in greedy]
+    long = run(model, encoded, prompt=[tuple(range(40)) * 3] * ROWS)
+    tail = run(model, encoded, prompt=[(tuple(range(40)) * 3)[-31:]] * ROWS)
+    assert [r.tokens for r in long] == [r.tokens for r in tail]
+
+
+def test_rows_with_and_without_prompts_and_drafts_mix(model, encoded, greedy):
+    prompts = [(1, 2, 9) if i % 2 else () for i in range(ROWS)]
+    prompted = run(model, encoded, prompt=[(1, 2, 9)] * ROWS)
+    expected = [prompted[i].tokens if i % 2 else greedy[i].tokens for i in range(ROWS)]
+    drafts = [tokens[: i + 1] for i, tokens in enumerate(expected)]
+    mixed = run(model, encoded, prompt=prompts, draft=drafts)
+    assert [r.tokens for r in mixed] == expected
+
+
+def test_the_language_is_heard_where_it_is_asked_for(model, encoded):
+    heard = [r.language for r in run(model, encoded, language=["auto"] * ROWS)]
+    assert {*heard} <= {*VOCABULARY.languages}
+    mixed = run(model, encoded, language=["de", *["auto"] * (ROWS - 1)])
+    assert [r.language for r in mixed] == ["de", *heard[1:]]
+    named = run(model, encoded, language=heard)
+    assert [r.tokens for r in run(model, encoded, language=["auto"] * ROWS)] == [
+        r.tokens for r in named
+    ]
+
+
+def test_a_language_that_the_model_has_not_is_refused(model, encoded):
+    with pytest.raises(ValueError, match="no language 'xx'"):
+        run(model, encoded, language=["xx"] * ROWS)
+
+
+def test_the_task_is_told(model, encoded, greedy):
+    translated = run(model, encoded, task=["translate"] * ROWS)
+    assert [r.tokens for r in translated] != [r.tokens for r in greedy]
+
+
+def test_samples_are_drawn_alike_every_time_and_in_any_batch(model, encoded, greedy):
+    audio, n_positions = encoded
+
+    def sample(rows):
+        requests = [request() for _ in rows]
+        return [
+            r.tokens
+            for r in decode(
+                model, VOCABULARY, audio[rows], n_positions[rows], requests, temperature=0.9
+            )
+        ]
+
+    everything = sample(list(range(ROWS)))
+    assert everything == sample(list(range(ROWS)))
+    assert [everything[3]] == sample([3])
+    assert everything != [r.tokens for r in greedy]
+
+
+def test_a_loop_stops_its_row(model, encoded, greedy):
+    looping = Whisper(SMALL).requires_grad_(False).eval()
+    looping.load_state_dict(model.state_dict())
+    looping.decoder.layer_norm.weight.zero_()
+    looping.decoder.layer_norm.bias.fill_(1)
+    looping.decoder.project.weight.zero_()
+    looping.decoder.project.weight[9] = 1  # says 9, and 9 again
+    result = run(looping, encoded, rows=[0])[0]
+    assert result.ending is Ending.LOOP
+    assert {*result.tokens} == {9}
+    assert len(result.tokens) < BUDGET
+
+
+def test_listening_past_the_speech_stops_a_row(model, encoded):
+    result = run(model, encoded, rows=[0], speech_positions=[-1])[0]
+    assert result.ending is Ending.PAST_SPEECH
+    assert len(result.tokens) < BUDGET
+
+
+NO, TEXT, END = VOCABULARY.timestamp_begin, 9, VOCABULARY.end_of_text
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ((), {*range(49, 60)}),  # opens with a timestamp
+        ((50,), {*range(40), END}),  # then text, or the end
+        ((50, TEXT), {*range(41), *range(51, 60)}),  # then anything later
+        ((50, TEXT, 53), {END, *range(53, 60)}),  # a closed segment: the next opens, or the end
+        ((50, TEXT, 53, 53), {*range(41)}),  # opened: text
+    ],
+)
+def test_timestamps_come_in_pairs_and_never_go_back(said, allowed):
+    logits = torch.zeros(1, SMALL.vocab_size)
+    logits[:, 41:49] = -torch.inf  # special tokens are forbidden by another rule
+    logits[:, NO:] = -9  # unlikely, or they would win over text
+    TimestampRules(VOCABULARY).apply(logits, [said])
+    assert {*torch.isfinite(logits[0]).nonzero()[:, 0].tolist()} == allowed
+
+
+def test_timestamps_win_where_together_they_are_likelier_than_any_text():
+    logits = torch.zeros(1, SMALL.vocab_size)
+    TimestampRules(VOCABULARY).apply(logits, [(50, TEXT)])
+    assert torch.isinf(logits[0, :NO]).all()
+
+
+def test_filters_tell_positions_apart():
+    logits = torch.zeros(3, SMALL.vocab_size)
+    before = [(), (1,), ()]
+    SuppressTokens(VOCABULARY, timestamps=False).apply(logits, before)
+    SuppressAtStart(VOCABULARY).apply(logits, before)
+    assert torch.isinf(logits[:, 49:]).all()
+    assert torch.isinf(logits[[0, 2]][:, [7, 40]]).all()
+    assert torch.isfinite(logits[1, [7, 40]]).all()
+
+
+@pytest.mark.model
+def test_real_drafts_are_verified_in_one_pass(tiny_checkpoint, speech):
+    whisper = Whisper.from_checkpoint(tiny_checkpoint, "cpu", "int8")
+    seconds = (3, 5, 8)
+    silence = np.zeros(16_000, np.float32)
+    windows = [np.concatenate([speech[: s * 16_000], silence]) for s in seconds]
+    mels = [log_mel(torch.from_numpy(window), 80) for window in windows]
+    n_frames = torch.tensor([mel.shape[1] for mel in mels])
+    batch = torch.nn.utils.rnn.pad_sequence([mel.T for mel in mels], batch_first=True)
+    audio = whisper.encode(batch.transpose(1, 2), n_frames)
+
+    def heard(drafts):
+        requests = [DecodeRequest(max_new_tokens=60, draft=draft) for draft in drafts]
+        vocabulary = tiny_checkpoint.vocabulary
+        return decode(whisper, vocabulary, audio, (n_frames + 1) // 2, requests)
+
+    plain = heard([(), (), ()])
+    assert "best of times" in tiny_checkpoint.tokenizer.decode(plain[0].tokens)
+    drafted = heard([plain[0].tokens, plain[1].tokens[:4], (11, *plain[2].tokens)])
+    assert [r.tokens for r in drafted] == [r.tokens for r in plain]
+    assert drafted[0].passes == 1
+    assert [r.accepted for r in drafted] == [len(plain[0].tokens), 4, 0]
