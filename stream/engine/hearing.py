@@ -26,6 +26,8 @@ Decode = Callable[[Sequence[int]], str]
 
 UNCOVERED_S = 1.0
 """Speech without words that is worth a window of its own; word ends are off by less."""
+TAIL_S = 0.25
+"""So much speech after the last word, and a pause, is still that word."""
 LEAST_PROGRESS_S = 0.5
 LEAD_S = 0.2
 """Audio before the uncovered speech that goes with it, if no word is there."""
@@ -222,6 +224,8 @@ def rest_of(stretch: Stretch, heard: Heard) -> Stretch | None:
     uncovered = speech_after(stretch.window, end)
     if length_s(uncovered) <= UNCOVERED_S:
         return None
+    if len(uncovered) > 1 and length_s(uncovered[:1]) < TAIL_S:
+        uncovered = uncovered[1:]
     start = max(end, uncovered[0][0] - round(LEAD_S * SAMPLE_RATE))
     if start - stretch.start_sample < LEAST_PROGRESS_S * SAMPLE_RATE:
         return None  # its rest would be much the same stretch once more

@@ -1,0 +1,26 @@
+import os
+
+import pytest
+
+from stream.engine.threads import cpu_quota, usable_cores
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+    ],
+)
+def test_the_quota_of_either_version_of_cgroups(tmp_path, files, quota):
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert cpu_quota(tmp_path) == quota
+    cores = usable_cores(tmp_path)
+    assert 1 <= cores <= (os.cpu_count() or 1)
+    if quota is not None:
+        assert cores <= max(1, quota + 1)
