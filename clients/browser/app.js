@@ -119,6 +119,7 @@ class Caption {
       }
       if (text !== null) this.tentative.remove();
       if (text === "") this.paragraph.remove();
+      if (this.paragraph.nextSibling) this.paragraph.style.minHeight = "";
     });
   }
 

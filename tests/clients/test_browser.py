@@ -114,6 +114,7 @@ async def test_speech_becomes_captions(tmp_path, name, device):
         await expect(said).to_be_visible(timeout=PATIENCE_MS)
         await expect(page.locator("#transcript")).to_contain_text("wisdom", timeout=PATIENCE_MS)
         if pictures:  # A slow machine may never show the two at once.
+            await page.locator("#transcript", has_text="light").wait_for(timeout=PATIENCE_MS)
             await page.locator(BOTH).wait_for(timeout=PATIENCE_MS)
         await page.screenshot(path=Path(pictures or tmp_path) / f"page-{name}.png")
         await page.get_by_role("button", name="Stop").click()
