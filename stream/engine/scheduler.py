@@ -1,25 +1,31 @@
 """Which windows the engine transcribes next.
 
-Theory of operation. Two queues. Finals wait in order of arrival: someone waits for each of them
-and none is ever replaced or dropped. Partials wait one per utterance: a newer window of the same
-utterance takes the place of the older in the queue, because it holds the same audio and more,
-and a final removes the partial of its utterance for the same reason. It keeps the older one's
-turn, so a chatty stream cannot push itself back forever.
+Theory of operation. Two queues. Finals are never replaced or dropped: someone waits for each. A
+session's own leave in order, and sessions take turns, so that an upload with fifty finals to come
+does not stand before the one of somebody who is speaking. Partials wait one per utterance: a newer
+window of the same utterance takes the place of the older in the queue, because it holds the same
+audio and more, and a final removes the partial of its utterance for the same reason. It keeps the
+older one's turn, so that nobody pushes himself back for ever.
 
-A batch is as long as its longest window, so windows of alike length share one: the batch is led
-by the first in line, and filled with those nearest to it in length. Finals are always taken
-before partials, but a batch may hold both: rows that would be empty cost little.
+A batch costs as much as if all its windows were as long as its longest, so windows of like length
+share one. The final whose turn it is leads, or, where there is none, the oldest partial; behind it
+go finals of like length, by turns, and, if no final is left to wait, partials of like length.
 
 Pure: knows no clock and no thread; `worker.py` holds the lock.
 """
 
+from collections import Counter
+
+from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Window, WindowKind
 
 Utterance = tuple[str, int, int]
 """Session, channel, utterance."""
 
-LENGTH_RATIO = 1.5
-"""A batch holds no partial longer than this times its leader's length: it would slow all rows."""
+LIKE_RATIO = 0.5
+"""Windows are of like length when they differ by at most this part of the leader's,"""
+LIKE_SAMPLES = 2 * SAMPLE_RATE
+"""or by this many samples, over which a model's fixed costs outweigh the padding."""
 
 
 class Scheduler:
@@ -29,6 +35,9 @@ class Scheduler:
         self.max_batch = max_batch
         self.finals: list[Window] = []
         self.partials: dict[Utterance, Window] = {}
+        self._batches = 0
+        self._served: dict[str, int] = {}
+        """By session: the last batch with a final of it."""
 
     def __len__(self) -> int:
         return len(self.finals) + len(self.partials)
@@ -44,27 +53,40 @@ class Scheduler:
         return superseded
 
     def next_batch(self) -> list[Window]:
-        """Take up to `max_batch` windows out: finals in order, then partials that fit beside them.
+        """Take out up to `max_batch` windows of like length; none when nothing waits."""
+        finals = self._finals_by_turns()
+        waiting = finals or list(self.partials.values())
+        if not waiting:
+            return []
+        leader = len(waiting[0].samples)
+        slack = max(LIKE_RATIO * leader, LIKE_SAMPLES)
 
-        Empty when nothing waits.
-        """
-        batch = self.finals[: self.max_batch]
-        del self.finals[: self.max_batch]
-        if not batch and self.partials:
-            batch = [self.partials.pop(next(iter(self.partials)))]
-        if batch:
-            self._fill(batch)
+        def alike(window: Window) -> bool:
+            return abs(len(window.samples) - leader) <= slack
+
+        batch = list(filter(alike, finals))[: self.max_batch]
+        taken = {id(window) for window in batch}
+        self.finals = [window for window in self.finals if id(window) not in taken]
+        self._batches += 1
+        self._served |= {window.session: self._batches for window in batch}
+        if not self.finals:
+            riders = [u for u, window in self.partials.items() if alike(window)]
+            batch += map(self.partials.pop, riders[: self.max_batch - len(batch)])
         return batch
 
-    def _fill(self, batch: list[Window]) -> None:
-        """Add the oldest partials that are not much longer than the batch already is."""
-        longest = max(len(window.samples) for window in batch) * LENGTH_RATIO
-        fitting = [u for u, w in self.partials.items() if len(w.samples) <= longest]
-        batch.extend(map(self.partials.pop, fitting[: self.max_batch - len(batch)]))
+    def _finals_by_turns(self) -> list[Window]:
+        """Each session's first final, then each one's second, …; who waits longest goes first."""
+        place: Counter[str] = Counter()
+        turns = []
+        for number, window in enumerate(self.finals):
+            turns.append((place[window.session], self._served.get(window.session, 0), number))
+            place[window.session] += 1
+        return [self.finals[number] for _, _, number in sorted(turns)]
 
     def forget(self, session: str) -> list[Window]:
         """Drop and return all windows of a session that is gone."""
         gone = [w for w in (*self.finals, *self.partials.values()) if w.session == session]
         self.finals = [w for w in self.finals if w.session != session]
         self.partials = {u: w for u, w in self.partials.items() if u[0] != session}
+        self._served.pop(session, None)
         return gone

@@ -290,41 +290,27 @@ def ignore(protocol: NativeProtocol, message: Message) -> None:
 Action = Callable[[NativeProtocol, Message], None]
 N = NativeProtocol
 
+REQUESTS = (Finalize, Mark, Configure)
+
 ACTIONS: dict[State, dict[type, Action]] = {
     State.OPENING: {
-        Start: N._begin,
-        Audio: N._begin,
-        Finalize: N._begin,
-        Mark: N._begin,
-        Configure: N._begin,
-        End: N._begin,
+        **dict.fromkeys((Start, Audio, *REQUESTS, End), N._begin),
         KeepAlive: ignore,
     },
     State.REFUSED: {
         Start: N._begin,
-        Audio: N._refuse_unstarted,
-        Finalize: N._refuse_unstarted,
-        Mark: N._refuse_unstarted,
-        Configure: N._refuse_unstarted,
-        End: N._refuse_unstarted,
+        **dict.fromkeys((Audio, *REQUESTS, End), N._refuse_unstarted),
         KeepAlive: ignore,
     },
     State.STREAMING: {
         Start: N._refuse_late_start,
         Audio: N._take_audio,
-        Finalize: N._ask,
-        Mark: N._ask,
-        Configure: N._ask,
+        **dict.fromkeys(REQUESTS, N._ask),
         End: N._end,
         KeepAlive: ignore,
     },
     State.ENDING: {
-        Start: N._refuse_after_end,
-        Audio: N._refuse_after_end,
-        Finalize: N._refuse_after_end,
-        Mark: N._refuse_after_end,
-        Configure: N._refuse_after_end,
-        End: N._refuse_after_end,
+        **dict.fromkeys((Start, Audio, *REQUESTS, End), N._refuse_after_end),
         KeepAlive: ignore,
     },
     State.FINISHING: {},

@@ -252,7 +252,8 @@ async def serve(
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop_or_exit, stopped)
+        with suppress(NotImplementedError):  # on Windows, Ctrl-C interrupts instead
+            loop.add_signal_handler(number, stop_or_exit, stopped)
     try:
         starting = asyncio.create_task(server.start_engine(load))
         stopping = asyncio.create_task(stopped.wait())

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from stream.core.hypothesis import Window, WindowKind
-from stream.engine.scheduler import LENGTH_RATIO, Scheduler
+from stream.engine.scheduler import LIKE_RATIO, LIKE_SAMPLES, Scheduler
 from tests.engine.windows import a_window
 
 
@@ -14,6 +14,11 @@ def ids(windows: list[Window]) -> list[int]:
 
 def utterance(window: Window) -> tuple[str, int, int]:
     return window.session, window.channel, window.utterance
+
+
+def alike(window: Window, leader: Window) -> bool:
+    difference = abs(len(window.samples) - len(leader.samples))
+    return difference <= max(LIKE_SAMPLES, LIKE_RATIO * len(leader.samples))
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -31,7 +36,7 @@ class AnyOrder(RuleBasedStateMachine):
         session=st.sampled_from("ab"),
         utterance=st.integers(1, 3),
         final=st.booleans(),
-        n_samples=st.integers(1, 10_000),
+        n_samples=st.integers(1, 400_000),
     )
     def add(self, session: str, utterance: int, final: bool, n_samples: int) -> None:
         self.count += 1
@@ -50,12 +55,20 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         before = len(self.waiting)
-        batch = self.scheduler.next_batch()
         finals = [w for w in self.waiting if w.kind is WindowKind.FINAL]
+        batch = self.scheduler.next_batch()
+        taken = [w for w in finals if w in batch]
         assert 0 < len(batch) <= 3 or before == 0
-        taken_finals = [w for w in batch if w.kind is WindowKind.FINAL]
-        assert taken_finals == finals[: len(taken_finals)], "finals leave in order"
-        assert len(taken_finals) == min(3, len(finals)), "and before any partial"
+        for session in "ab":
+            own = [w for w in finals if w.session == session]
+            assert not own or batch[0] is own[0] or batch[0].session != session
+            leaving = [w for w in batch if w in own]
+            assert leaving == [w for w in own if w in batch], "a session's leave in order"
+        assert len(taken) in (len(batch), len(finals)), "no partial before a final that waits"
+        for window in batch:
+            assert alike(window, batch[0])
+        if len(batch) < 3:
+            assert not any(alike(w, batch[0]) for w in finals if w not in batch)
         self.waiting = [w for w in self.waiting if w not in batch]
         assert len(self.waiting) == before - len(batch), "each once, and only what waited"
 
@@ -82,6 +95,16 @@ def test_a_newer_partial_keeps_the_turn_of_the_older() -> None:
     assert ids(scheduler.next_batch()) == [2]
 
 
+def test_sessions_take_turns() -> None:
+    """An upload has ten finals waiting; two who speak wait for one batch each at most."""
+    scheduler = Scheduler(max_batch=2)
+    for id in range(10):
+        scheduler.add(a_window(id, "upload", utterance=id, n_samples=25 * 16_000, final=True))
+    scheduler.add(a_window(10, "near", n_samples=2 * 16_000, final=True))
+    scheduler.add(a_window(11, "far", n_samples=8 * 16_000, final=True))
+    assert [ids(scheduler.next_batch()) for _ in range(4)] == [[0, 1], [10], [11], [2, 3]]
+
+
 def test_every_partial_gets_its_turn() -> None:
     """However many streams keep asking, one that waits is taken within as many batches."""
     scheduler = Scheduler(max_batch=1)
@@ -91,15 +114,13 @@ def test_every_partial_gets_its_turn() -> None:
     assert ids(scheduler.next_batch()) == [0]
 
 
-def test_a_batch_holds_partials_of_like_length() -> None:
+def test_a_batch_holds_windows_of_like_length() -> None:
     scheduler = Scheduler(max_batch=8)
-    lengths = [1000, 5000, 1200, 400]
-    for id, n_samples in enumerate(lengths):
-        scheduler.add(a_window(id, utterance=id, n_samples=n_samples))
-    first = scheduler.next_batch()
-    assert ids(first) == [0, 2, 3]
-    assert max(len(w.samples) for w in first) <= LENGTH_RATIO * len(first[0].samples)
-    assert ids(scheduler.next_batch()) == [1]
+    for id, seconds in enumerate([10, 28, 12, 3, 14]):
+        scheduler.add(a_window(id, utterance=id, n_samples=seconds * 16_000, final=id < 3))
+    assert ids(scheduler.next_batch()) == [0, 2]
+    assert ids(scheduler.next_batch()) == [1, 4]
+    assert ids(scheduler.next_batch()) == [3]
 
 
 def test_channels_are_apart() -> None:
