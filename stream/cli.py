@@ -1,23 +1,18 @@
 """The command line: each command is a function; modules are imported when their command runs."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from stream.config import SOURCES, ServerConfig
 from stream.errors import DistilStreamError
 
-if TYPE_CHECKING:
-    from stream.engine.transcriber import Transcriber
-
 DEFAULTS = ServerConfig()
-
-log = logging.getLogger(__name__)
 
 app = App(
     name="distil-stream",
@@ -51,31 +46,14 @@ def serve(
     config
         TOML file of settings; DISTIL_STREAM_CONFIG may name it, too.
     """
+    from stream.engine.loading import load_transcriber
     from stream.server.app import serve as run_server
     from stream.server.logs import set_up_logging
 
     set_up_logging(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(run_server(settings, lambda: load(settings), announce))
-
-
-def load(settings: ServerConfig) -> "Transcriber":
-    """Return the model, warm."""
-    if settings.model == "scripted":  # hears numbers in any speech: to try everything but a model
-        from stream.engine.scripted import ScriptedTranscriber, counting
-
-        return ScriptedTranscriber(counting())
-    log.info("loading %s", settings.model)
-    from stream.engine.transcriber import WhisperTranscriber
-
-    transcriber = WhisperTranscriber(
-        settings.model,
-        None if settings.precision == "auto" else settings.precision,
-        None if settings.device == "auto" else settings.device,
-    )
-    log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
-    transcriber.warm_up()
-    return transcriber
+        load = partial(load_transcriber, settings.model, settings.precision, settings.device)
+        runner.run(run_server(settings, load, announce))
 
 
 def announce(address: str) -> None:

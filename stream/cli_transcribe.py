@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -212,15 +213,11 @@ class Captions:
 async def own_server(model: str) -> AsyncIterator[str]:
     """Run a server for this command alone, on a free port; yields its address."""
     from stream.config import ServerConfig
-    from stream.engine.transcriber import Transcriber, WhisperTranscriber
+    from stream.engine.loading import load_transcriber
     from stream.server.app import running
 
-    def load() -> Transcriber:
-        transcriber = WhisperTranscriber(model)
-        transcriber.warm_up()
-        return transcriber
-
-    async with running(ServerConfig(port=0, model=model), load) as server:
+    config = ServerConfig(port=0, model=model)
+    async with running(config, partial(load_transcriber, model)) as server:
         yield server.address
 
 

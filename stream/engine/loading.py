@@ -1,0 +1,35 @@
+"""From a model's name to a transcriber that is ready to serve."""
+
+import logging
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # it imports torch, which the scripted transcriber does without
+    from stream.engine.transcriber import Transcriber
+
+SCRIPTED = "scripted"
+"""Hears numbers in any speech: to try everything but a model."""
+
+log = logging.getLogger(__name__)
+
+
+def load_transcriber(
+    name: str,
+    precision: Literal["auto", "int8", "float32", "float16", "bfloat16"] = "auto",
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> "Transcriber":
+    """Return the model of that name, warm. Raises `CheckpointError` where it is not to be had."""
+    if name == SCRIPTED:
+        from stream.engine.scripted import ScriptedTranscriber, counting
+
+        return ScriptedTranscriber(counting())
+    log.info("loading %s", name)
+    from stream.engine.transcriber import WhisperTranscriber
+
+    transcriber = WhisperTranscriber(
+        name,
+        None if precision == "auto" else precision,
+        None if device == "auto" else device,
+    )
+    log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
+    transcriber.warm_up()
+    return transcriber
