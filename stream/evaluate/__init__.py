@@ -85,7 +85,7 @@ def evaluate(
     results = [Result(played) for played in asyncio.run(stream())]
     if offline and transcriber is not None:
         results = with_offline(results, transcriber)
-    print_tables(results, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    print_tables(results, Console(width=None if sys.stdout.isatty() else 150, highlight=False))
     if report is not None:
         write_report(results, report)
     summary = {

@@ -113,7 +113,8 @@ def print_tables(results: Sequence[Result], console: Console) -> None:
         if row["count"]:
             values = [f"{row[p]:.0f}" for p in ("p50", "p90", "p99", "count")]
             times.add_row(name.replace("_", " "), *values)
-    console.print(times)
+    if times.row_count:
+        console.print(times)
     for result in results:
         for wrong in (*result.played.violations, result.played.failure):
             if wrong:

@@ -58,8 +58,12 @@ def word_errors(reference: str, transcript: str) -> WordErrors:
 
 
 def normalised(text: str) -> str:
-    """Return the text in lower case, without punctuation, with numbers in one spelling."""
-    return str(_normaliser()(text)).strip()
+    """Return the text in lower case, without punctuation, with numbers in one spelling.
+
+    What is in parentheses stays: the normaliser takes it for a subtitler's remark, but a book's
+    reader reads it out.
+    """
+    return str(_normaliser()(text.replace("(", " ").replace(")", " "))).strip()
 
 
 @cache

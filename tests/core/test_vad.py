@@ -1,12 +1,7 @@
 """Silence and steady noise are never speech; speech is, loud or quiet."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
-import soundfile
-import soxr
 
 from stream.core.endpointing import Endpointer, Onset
 from stream.core.vad import FRAME_SAMPLES, WebRtcVad, level_dbfs
@@ -27,16 +22,6 @@ def onsets(samples):
     return [
         event for answer in answers(samples) if isinstance(event := endpointer.feed(answer), Onset)
     ]
-
-
-@pytest.fixture(scope="module")
-def speech():
-    package = importlib.util.find_spec("moonshine_voice")
-    if package is None or not package.submodule_search_locations:
-        pytest.skip("moonshine-voice, which carries the recording, is not installed")
-    path = Path(package.submodule_search_locations[0]) / "assets" / "two_cities.wav"
-    samples, rate = soundfile.read(path, dtype="float32")
-    return soxr.resample(samples, rate, 16000)
 
 
 def noise(colour, dbfs, seconds=60):

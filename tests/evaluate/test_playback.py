@@ -90,14 +90,8 @@ async def parrot():
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        ready = {
-            "type": "ready",
-            "seq": 1,
-            "protocol": 1,
-            "session": "s",
-            "model": "m",
-            "received": 0,
-        }
+        ready = {"type": "ready", "seq": 1, "protocol": 1, "session": "s", "model": "m"}
+        ready |= {"received": 0}
         heard = 0
         async for message in websocket:
             if isinstance(message, bytes):
@@ -115,6 +109,7 @@ async def parrot():
                     ended = {"type": "ended", "seq": 3, "received": heard, "settled": heard}
                     await websocket.send(json.dumps(said))
                     await websocket.send(json.dumps(ended))
+                    await websocket.close()
         at_once -= 1
 
     async with serve(talk, "127.0.0.1", 0) as server:

@@ -10,6 +10,7 @@ from stream.evaluate.scoring import WordErrors, percentiles, word_errors
     [
         ("PLEASE CALL STELLA", " Please call Stella.", WordErrors(3, 0, 0, 0)),
         ("one moment mister smith", "1 moment, Mr. Smith!", WordErrors(4, 0, 0, 0)),
+        ("the Bible (the first one) was", "The Bible, the first one, was", WordErrors(6, 0, 0, 0)),
         ("a b c d", "a x d", WordErrors(4, 1, 1, 0)),
         ("a b", "a b c", WordErrors(2, 0, 0, 1)),
         ("a b", "", WordErrors(2, 0, 2, 0)),
