@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from stream.engine import ctranslate2_format
+from stream.engine.dims import WhisperDims
 from stream.engine.embedded_models import (
     EMBEDDED_MODELS,
     convert,
@@ -27,7 +28,6 @@ from stream.engine.embedded_models import (
 )
 from stream.engine.hub import HUB_MODELS, download, hub_id, is_downloaded
 from stream.engine.vocabulary import Vocabulary
-from stream.engine.whisper import WhisperDims
 from stream.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.engine.decoding import DecodeRequest, DecodeResult, decode
+from stream.engine.dims import WhisperDims
 from stream.engine.features import log_mel
 from stream.engine.logit_filters import SuppressAtStart, SuppressTokens, TimestampRules
 from stream.engine.rows import Ending
 from stream.engine.vocabulary import Vocabulary
-from stream.engine.whisper import Whisper, WhisperDims
+from stream.engine.whisper import Whisper
 
 SMALL = WhisperDims(
     n_mels=8,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from stream.engine.checkpoints import locate_checkpoint
 from stream.engine.decoder_cache import DecoderCache
+from stream.engine.dims import WhisperDims
 from stream.engine.features import MAX_FRAMES, log_mel
-from stream.engine.whisper import Whisper, WhisperDims
+from stream.engine.whisper import Whisper
 from stream.errors import CheckpointError
 
 SMALL = WhisperDims(
