@@ -21,8 +21,8 @@ from stream.engine.quantization import quantise_linears
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
-"""How the weights are held and multiplied. int8 is for the CPU and leaves the encoder in float32: the
-time of a token goes into the decoder, and what int8 costs there is in docs/measurements.md."""
+"""How the weights are held and multiplied. int8 is for the CPU and leaves the encoder in float32:
+a token's time goes into the decoder, and docs/measurements.md says what int8 costs there."""
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "int8": torch.float32,
