@@ -61,6 +61,7 @@ class Channel:
             frame_samples=detector.frame_samples,
         )
         self._utterances: list[Utterance] = []
+        self._language = ""  # heard last
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take samples (n,) at the client's rate."""
@@ -86,6 +87,8 @@ class Channel:
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Hand a hypothesis to its utterance, and tell what it changed."""
+        if hypothesis.words:
+            self._language = hypothesis.language
         for utterance in self._utterances:
             if utterance.index == hypothesis.window.utterance:
                 utterance.receive(hypothesis)
@@ -177,7 +180,11 @@ class Channel:
             speech=tuple(self._endpointer.speech_spans(span.start_sample, span.end_sample)),
             draft=utterance.draft(span.start_sample),
             options=DecodingOptions(
-                settings.language, settings.task, settings.prompt, settings.keyterms
+                language=settings.language,
+                expected_language=self._language,
+                task=settings.task,
+                prompt=settings.prompt,
+                keyterms=settings.keyterms,
             ),
         )
 

@@ -24,6 +24,8 @@ class DecodingOptions:
 
     language: str = "en"
     """A language code of the model, or `auto`."""
+    expected_language: str = ""
+    """What was spoken last, where the language is `auto`: it takes much to hear another."""
     task: str = "transcribe"
     """`transcribe` or `translate`."""
     prompt: str = ""

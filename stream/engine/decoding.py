@@ -9,6 +9,7 @@ The loop knows no audio and no text: it reads encoder positions and writes token
 """
 
 from collections.abc import Sequence
+from math import log
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from stream.engine.logit_filters import LogitFilter, filters_for
 from stream.engine.rows import DecodeRequest, DecodeResult, Row
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
+
+EXPECTED_ODDS = 20.0
+"""How much likelier another language must sound than the expected one, to be taken for it."""
 
 __all__ = ["DecodeRequest", "DecodeResult", "decode"]
 
@@ -83,7 +87,11 @@ def detect_languages(
     n_positions: Tensor,
     requests: Sequence[DecodeRequest],
 ) -> list[str]:
-    """The language of each row: what was asked for, or what one decoder pass hears."""
+    """The language of each row: what was asked for, or what one decoder pass hears.
+
+    A stream seldom changes its language, and a short window is easily misheard: the language that
+    is expected counts as `EXPECTED_ODDS` times likelier.
+    """
     if not vocabulary.multilingual:
         return ["en"] * len(requests)
     auto = [i for i, request in enumerate(requests) if request.language == "auto"]
@@ -94,8 +102,11 @@ def detect_languages(
     start = torch.full((len(auto), 1), vocabulary.start_of_transcript)
     logits = model.decode(start, torch.ones(len(auto), dtype=torch.long), cache)[:, 0]
     codes = list(vocabulary.languages)
-    heard = logits[:, [vocabulary.languages[code] for code in codes]].argmax(-1)
-    for i, best in zip(auto, heard.tolist(), strict=True):
+    heard = logits[:, [vocabulary.languages[code] for code in codes]]  # (n_auto, n_languages)
+    for position, i in zip(heard, auto, strict=True):
+        if requests[i].expected_language in vocabulary.languages:
+            position[codes.index(requests[i].expected_language)] += log(EXPECTED_ODDS)
+    for i, best in zip(auto, heard.argmax(-1).tolist(), strict=True):
         languages[i] = codes[best]
     return languages
 
@@ -168,12 +179,13 @@ def choose(
     before = [said for row in rows for said in row.before()]
     for rule in filters:
         rule.apply(candidates, before)
+    swayed = sway(candidates, rows)
     if temperature > 0:
-        warmed = (candidates / temperature).softmax(-1).cpu()
+        warmed = (swayed / temperature).softmax(-1).cpu()
         drawn = [row.draw(p) for row, p in zip(rows, warmed, strict=True)]
         chosen = torch.tensor(drawn, device=logits.device)
     else:
-        chosen = candidates.argmax(-1)
+        chosen = swayed.argmax(-1)
     scores = candidates.gather(1, chosen[:, None])[:, 0] - candidates.logsumexp(-1)  # (n,)
     focus = torch.zeros(len(places))
     if alignment is not None:
@@ -182,6 +194,23 @@ def choose(
     taken = iter(zip(chosen.tolist(), scores.tolist(), focus.tolist(), strict=True))
     for row in rows:
         row.accept([next(taken) for _ in row.columns()])
+
+
+def sway(candidates: Tensor, rows: Sequence[Row]) -> Tensor:
+    """The logits (n, vocab_size) as each row's own rules change them, in a copy.
+
+    The choice is made from these; how likely the model thought it is told by the others.
+    """
+    if not any(row.request.rules for row in rows):
+        return candidates
+    swayed = candidates.clone()
+    first = 0
+    for row in rows:
+        last = first + len(row.columns())
+        for rule in row.request.rules:
+            rule.apply(swayed[first:last], row.before())
+        first = last
+    return swayed
 
 
 def leave(active: list[Row], cache: DecoderCache) -> list[Row]:

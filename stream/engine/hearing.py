@@ -130,6 +130,8 @@ def place_words(
     words: list[Word] = []
     taken = 0
     for piece in pieces:
+        if "\ufffd" in piece.text:
+            break  # the row ended within a character
         rows = spoken[taken : taken + len(piece.tokens)]
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.engine.guards import loop_period
+from stream.engine.logit_filters import LogitFilter
 
 SEED = 2022
 """Of every row's own generator: sampling depends on the row alone and repeats exactly."""
@@ -37,11 +38,15 @@ class DecodeRequest:
     """Budget of text tokens and the end."""
     language: str = "en"
     """A code of the vocabulary, or `auto`; an English-only model reads neither."""
+    expected_language: str = ""
+    """With `auto`: the language that is likelier than any other before a word is heard."""
     task: str = "transcribe"
     prompt: tuple[int, ...] = ()
     """Text tokens that were said before, or that are to be expected."""
     draft: tuple[int, ...] = ()
     """Text tokens to verify."""
+    rules: tuple[LogitFilter, ...] = ()
+    """Of this row alone, such as the terms that its client expects."""
     speech_positions: int = 1500
     """Encoder positions up to the end of the speech; attention beyond it is suspect."""
 

@@ -37,6 +37,7 @@ from stream.engine.hearing import (
     rest_of,
     without_invention,
 )
+from stream.engine.keyterms import BoostKeyterms
 from stream.engine.threads import use_usable_cores
 from stream.engine.whisper import Precision, Whisper
 
@@ -46,6 +47,10 @@ MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
 """Seconds of silence after the speech, by model: measured (`margins.py`)."""
 DEFAULT_MARGIN_S = 2.0
 """For a model that was not measured."""
+LEAST_S = 8.0
+"""Seconds that are encoded at least. Of windows of 1.5 s and 3 s with 2 s of silence every fourth
+and every twelfth went into a loop; filled up to 8 s, next to none (docs/measurements.md). Filling
+up costs 40 ms, decoding again at 30 s ten times that."""
 FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
 
@@ -86,6 +91,8 @@ class TranscribeOptions:
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
 """Plain greedy decoding at full padding: the reference of every evaluation."""
+FULL = OFFLINE
+"""Padding of a second attempt."""
 
 
 @dataclass(slots=True)
@@ -180,13 +187,13 @@ class WhisperTranscriber:
         self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
     ) -> list[Heard]:
         """Decode stretches; where a guard fires, once more with all the padding there is."""
-        heard = self._decode(stretches, self._encode(stretches, options.margin_s, watch), watch)
+        heard = self._decode(stretches, self._encode(stretches, options, watch), watch)
         if not options.guards:
             return heard
-        doubtful = [i for i, h in enumerate(heard) if h.faults]
+        doubtful = [i for i, h in enumerate(heard) if h.faults and tries(h, stretches[i], 0)]
         if doubtful:
             drafted = [replace(stretches[i], draft=heard[i].result.tokens) for i in doubtful]
-            encoded = self._encode(drafted, FULL_S, watch)
+            encoded = self._encode(drafted, FULL, watch)
             for temperature in (0.0, *options.temperatures):
                 rows = [
                     k for k, i in enumerate(doubtful) if tries(heard[i], drafted[k], temperature)
@@ -199,12 +206,13 @@ class WhisperTranscriber:
                         heard[doubtful[k]] = better(heard[doubtful[k]], second)
         return [without_invention(h) for h in heard]
 
-    def _encode(self, stretches: Sequence[Stretch], margin_s: float, watch: Stopwatch) -> "Encoded":
+    def _encode(
+        self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
+    ) -> "Encoded":
         """Encode stretches, each with its own silence after it and at most 30 s long."""
         began = time.perf_counter()
         mels = [
-            log_mel(self._padded(stretch, margin_s), self.model.dims.n_mels)
-            for stretch in stretches
+            log_mel(self._padded(stretch, options), self.model.dims.n_mels) for stretch in stretches
         ]
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
         mel = torch.zeros(
@@ -216,10 +224,11 @@ class WhisperTranscriber:
         watch.encode_ms += 1000 * (time.perf_counter() - began)
         return Encoded(audio, (n_frames + 1) // 2)
 
-    def _padded(self, stretch: Stretch, margin_s: float) -> torch.Tensor:
+    def _padded(self, stretch: Stretch, options: TranscribeOptions) -> torch.Tensor:
         """The samples of a stretch and silence, (n_samples,), in whole encoder positions."""
         n = stretch.end_sample - stretch.start_sample
-        wanted = min(n + round(margin_s * SAMPLE_RATE), MAX_SAMPLES)
+        wanted = round(max(n / SAMPLE_RATE + options.margin_s, options.least_s) * SAMPLE_RATE)
+        wanted = min(wanted, MAX_SAMPLES)
         padded = torch.zeros(-(-wanted // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
         padded[:n] = torch.from_numpy(stretch.samples)
         return padded.to(self.device)
@@ -259,9 +268,11 @@ class WhisperTranscriber:
                 TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE, self.model.dims.max_tokens // 2
             ),
             language=options.language,
+            expected_language=options.expected_language,
             task=options.task,
             prompt=self._prompt(options),
             draft=stretch.draft,
+            rules=(BoostKeyterms(options.keyterms, self._tokens),) if options.keyterms else (),
             speech_positions=spoken_to // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
         )
 
@@ -269,7 +280,11 @@ class WhisperTranscriber:
         """Text tokens of the key terms and the prompt, which is nearer and so stronger."""
         texts = [", ".join(options.keyterms), options.prompt.strip()]
         text = "".join(f" {text}" for text in texts if text)
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids) if text else ()
+        return tuple(self._tokens(text)) if text else ()
+
+    def _tokens(self, text: str) -> list[int]:
+        """Text as tokens, without special ones."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, its leading space kept."""
@@ -299,14 +314,13 @@ def worth_decoding(stretch: Stretch) -> bool:
 def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     """Whether a doubtful stretch is decoded at 30 s at this temperature.
 
-    Sampling helps against guesses and repetitions only, and only a final is worth its time.
+    A partial that is merely unsure breaks off in mid-word, and the next one will know. Sampling
+    helps against guesses and repetitions only, and only a final is worth its time.
     """
-    if temperature == 0:
-        return True
-    final = stretch.window.kind is WindowKind.FINAL
-    return final and bool(
-        heard.faults & {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
-    )
+    if stretch.window.kind is WindowKind.PARTIAL:
+        return temperature == 0 and heard.faults != {Fault.UNSURE}
+    sampled = {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
+    return temperature == 0 or bool(heard.faults & sampled)
 
 
 def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypothesis:

@@ -120,7 +120,10 @@ def measure_margins(
         for precision in precisions:
             transcriber = WhisperTranscriber(model, precision, "cpu", checkpoint=checkpoint)
             transcriber.warm_up()
-            for options in (OFFLINE, *(TranscribeOptions(margin) for margin in margins_s)):
+            for options in (
+                OFFLINE,
+                *(TranscribeOptions(margin, least_s=0.0) for margin in margins_s),
+            ):
                 began = time.perf_counter()
                 errors = transcribe_all(transcriber, spoken, options)
                 yield MarginRow(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -283,6 +284,17 @@ def test_configure_changes_what_follows():
     session.receive_audio(script.pcm)
     assert session.windows_to_transcribe()[0].options.language == "de"
     assert of(SpeechEnded, session.events_to_send())
+
+
+def test_the_language_that_was_heard_is_expected_next():
+    script = Script([(4.0, 1.0)])
+    session = a_session(language="auto")
+    session.receive_audio(script.pcm[:64_000])
+    window = session.windows_to_transcribe()[-1]
+    assert window.options.expected_language == ""
+    session.receive_hypothesis(replace(script.answer(window), language="fr"))
+    session.receive_audio(script.pcm[64_000:])
+    assert session.windows_to_transcribe()[-1].options.expected_language == "fr"
 
 
 @pytest.mark.parametrize(

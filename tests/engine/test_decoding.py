@@ -170,6 +170,31 @@ def test_the_language_is_heard_where_it_is_asked_for(model, encoded):
     ]
 
 
+def test_the_expected_language_is_held_on_to(model, encoded):
+    auto = ["auto"] * ROWS
+    heard = [r.language for r in run(model, encoded, language=auto)]
+    swayed = 0
+    for code in VOCABULARY.languages:
+        expecting = run(model, encoded, language=auto, expected_language=[code] * ROWS)
+        languages = [r.language for r in expecting]
+        assert all(now in (code, then) for now, then in zip(languages, heard, strict=True))
+        swayed += languages != heard
+    assert swayed
+    unknown = run(model, encoded, language=auto, expected_language=["xx"] * ROWS)
+    assert [r.language for r in unknown] == heard
+
+
+def test_rules_of_a_row_sway_its_words_and_not_their_probabilities(model, encoded, greedy):
+    class Prefer:
+        def apply(self, logits, before):
+            logits[:, 8] += 100
+
+    told = run(model, encoded, rules=[(Prefer(),), *[()] * (ROWS - 1)])
+    assert set(told[0].tokens) == {8}
+    assert all(p < -0.5 for p in told[0].log_probabilities)
+    assert [r.tokens for r in told[1:]] == [r.tokens for r in greedy[1:]]
+
+
 def test_a_language_that_the_model_has_not_is_refused(model, encoded):
     with pytest.raises(ValueError, match="no language 'xx'"):
         run(model, encoded, language=["xx"] * ROWS)

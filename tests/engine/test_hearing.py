@@ -65,6 +65,17 @@ def test_words_lie_where_they_were_heard():
     assert all(w.confidence == pytest.approx(np.exp(-0.1)) for w in words)
 
 
+def test_half_a_character_is_no_word():
+    def spell_bytes(tokens):
+        return bytes(tokens).decode(errors="replace")
+
+    halves = tuple(" dé".encode())
+    row = result(*[(i, i + 1) for i in range(3)], tokens=halves[:3])
+    assert read(stretch(), row, spell_bytes, TEXT_END).words == ()
+    row = result(*[(i, i + 1) for i in range(4)], tokens=halves)
+    assert [w.text for w in read(stretch(), row, spell_bytes, TEXT_END).words] == [" dé"]
+
+
 def test_words_keep_to_the_speech_at_both_ends():
     row = result((1, 2), (2, 4), (8, 9))
     words = read(stretch(speech=((0.8, 3.5),)), row, spell, TEXT_END).words
