@@ -3,7 +3,8 @@
 Greedy and ragged: each row brings its own prompt and its own draft. A draft goes through the
 decoder together with the prompt, in one pass; it is accepted as far as greedy decoding would have
 said the same, and decoding goes on from the first difference. So a draft changes the cost and
-never the words. Rows leave the batch as they end.
+never the words; nor does an assistant, a smaller model that proposes what comes next. Rows leave
+the batch as they end.
 
 The loop knows no audio and no text: it reads encoder positions and writes token ids.
 """
@@ -14,9 +15,10 @@ from math import log
 import torch
 from torch import Tensor
 
+from stream.engine.assistant import Assistant
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.logit_filters import LogitFilter, filters_for
-from stream.engine.rows import DecodeRequest, DecodeResult, Row
+from stream.engine.rows import DecodeRequest, DecodeResult, Row, ragged
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
 
@@ -37,6 +39,7 @@ def decode(
     *,
     temperature: float = 0.0,
     timestamps: bool = False,
+    assistant: Assistant | None = None,
 ) -> list[DecodeResult]:
     """Decode a batch of encoded windows.
 
@@ -49,6 +52,7 @@ def decode(
         alignment_heads: (layer, head) pairs to record attention of; none: no word times.
         temperature: 0 is greedy; above it tokens are sampled and drafts are not used.
         timestamps: let the model write timestamp tokens.
+        assistant: a smaller model that proposes tokens, for greedy decoding.
 
     Returns:
         One result a request, in order.
@@ -60,7 +64,7 @@ def decode(
             request=request,
             language=language,
             opening=opening_tokens(vocabulary, request, language, timestamps, limit),
-            draft=[] if temperature > 0 else usable_draft(request, model.dims.vocab_size),
+            proposed=[] if temperature > 0 else usable_draft(request, model.dims.vocab_size),
             n_positions=n,
             end_of_text=vocabulary.end_of_text,
         )
@@ -71,12 +75,14 @@ def decode(
     filters = filters_for(vocabulary, timestamps)
     active = rows
     while active:
+        if assistant is not None and active[0].tokens and not temperature:
+            assistant.propose(active, filters)
         logits = model.decode(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
             note_no_speech(logits, rows, vocabulary)
         choose(logits, active, cache.alignment, filters, temperature)
         cache.truncate(torch.tensor([row.known for row in active]))
-        active = leave(active, cache)
+        active = leave(active, cache, assistant)
     return [row.result() for row in rows]
 
 
@@ -138,15 +144,6 @@ def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
     draft = list(request.draft[: request.max_new_tokens - 1])
     strange = (i for i, token in enumerate(draft) if not 0 <= token < vocab_size)
     return draft[: next(strange, len(draft))]
-
-
-def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Rows of tokens as (batch, n_tokens) long, padded with zeros, and their lengths (batch,)."""
-    lengths = torch.tensor([len(row) for row in inputs])
-    tokens = torch.zeros((len(inputs), int(lengths.max())), dtype=torch.long)
-    for i, row in enumerate(inputs):
-        tokens[i, : len(row)] = torch.tensor(row)
-    return tokens, lengths
 
 
 def note_no_speech(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
@@ -213,7 +210,7 @@ def sway(candidates: Tensor, rows: Sequence[Row]) -> Tensor:
     return swayed
 
 
-def leave(active: list[Row], cache: DecoderCache) -> list[Row]:
+def leave(active: list[Row], cache: DecoderCache, assistant: Assistant | None) -> list[Row]:
     """Take the rows that ended out of the batch, with what they listened to."""
     going = [i for i, row in enumerate(active) if row.ending is None]
     if cache.alignment is not None:
@@ -222,4 +219,6 @@ def leave(active: list[Row], cache: DecoderCache) -> list[Row]:
                 row.note_attention(cache.alignment[i])
     if going and len(going) < len(active):
         cache.keep(going)
+        if assistant is not None:
+            assistant.keep(going)
     return [active[i] for i in going]

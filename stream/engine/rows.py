@@ -84,7 +84,8 @@ class Row:
     language: str
     opening: list[int]
     """The tokens before the first one that is the model's own."""
-    draft: list[int]
+    proposed: list[int]
+    """What may come next, to be verified by the next pass: at first the request's draft."""
     n_positions: int
     """Encoder positions of the row that are real."""
     end_of_text: int
@@ -93,7 +94,10 @@ class Row:
     no_speech: float = 0.0
     ending: Ending | None = None
     passes: int = 0
+    drafted: int = 0
     accepted: int = 0
+    all_accepted: bool = False
+    """Whether the whole of the last proposal was."""
     past_speech: int = 0
     """How many of the last tokens listened past the speech."""
     attention: NDArray[np.float32] | None = None
@@ -104,37 +108,43 @@ class Row:
         """How many of the row's tokens the cache holds: all but the last said, at first none."""
         return len(self.opening) + len(self.tokens) - 1 if self.tokens else 0
 
+    def context(self) -> list[int]:
+        """What the next pass reads before what is proposed: the opening, or the last token."""
+        return [self.tokens[-1]] if self.tokens else self.opening
+
     def next_input(self) -> list[int]:
-        """What the next pass reads: opening and draft at first, then one token at a time."""
-        return [self.tokens[-1]] if self.tokens else self.opening + self.draft
+        """What the next pass reads."""
+        return self.context() + self.proposed
 
     def columns(self) -> range:
         """The columns of the next input after which the row is to choose a token."""
-        return range(1) if self.tokens else range(len(self.opening) - 1, len(self.next_input()))
+        first = len(self.context()) - 1
+        return range(first, first + 1 + len(self.proposed))
 
     def before(self) -> list[list[int]]:
-        """What is said before each of these columns' tokens, if the draft is right so far."""
-        return (
-            [self.tokens] if self.tokens else [self.draft[:i] for i in range(len(self.draft) + 1)]
-        )
+        """What is said before each of these columns' tokens, if the proposal is right so far."""
+        return [self.tokens + self.proposed[:i] for i in range(len(self.proposed) + 1)]
 
     def draw(self, probabilities: Tensor) -> int:
         """A token at random, (vocab_size,) on the CPU."""
         return int(torch.multinomial(probabilities, 1, generator=self.generator))
 
     def accept(self, choices: Sequence[tuple[int, float, int]]) -> None:
-        """Take a pass's choices as long as they agree with the draft, and the one after that.
+        """Take a pass's choices as long as they agree with the proposal, and the one after that.
 
         Each is a token, its log-probability, and the encoder position it was heard at.
         """
-        draft = [] if self.tokens else self.draft
+        proposed, self.proposed = self.proposed, []
         self.passes += 1
+        self.drafted += len(proposed)
+        before = self.accepted
         for i, (token, log_probability, position) in enumerate(choices):
             self.say(token, log_probability, position)
-            agreed = i < len(draft) and draft[i] == token
+            agreed = i < len(proposed) and proposed[i] == token
             self.accepted += agreed
             if self.ending is not None or not agreed:
-                return
+                break
+        self.all_accepted = self.accepted - before == len(proposed)
 
     def say(self, token: int, log_probability: float, position: int) -> None:
         """Append one token, or end."""
@@ -168,7 +178,16 @@ class Row:
             no_speech=self.no_speech,
             ending=self.ending,
             passes=self.passes,
-            drafted=len(self.draft),
+            drafted=self.drafted,
             accepted=self.accepted,
             attention=self.attention,
         )
+
+
+def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Rows of tokens as (batch, n_tokens) long, padded with zeros, and their lengths (batch,)."""
+    lengths = torch.tensor([len(row) for row in inputs])
+    tokens = torch.zeros((len(inputs), int(lengths.max())), dtype=torch.long)
+    for i, row in enumerate(inputs):
+        tokens[i, : len(row)] = torch.tensor(row)
+    return tokens, lengths
