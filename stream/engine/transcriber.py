@@ -1,4 +1,4 @@
-"""Windows in, hypotheses out, in batches: features, encoder, decode loop, word times, guards.
+"""Windows in, hypotheses out, in batches.
 
 A window is encoded at its own length and a margin of silence, not at Whisper's 30 s. Where a
 guard says that the words cannot be right, it is decoded once more at 30 s and the better of the
@@ -6,7 +6,6 @@ two stays. Where the words end and the speech goes on, the rest is decoded as a 
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,23 +22,11 @@ from stream.core.hypothesis import (
     Window,
     WindowKind,
 )
-from stream.engine.alignment import SAMPLES_PER_POSITION
 from stream.engine.checkpoints import Checkpoint, load_checkpoint
-from stream.engine.decoding import DecodeRequest, decode
-from stream.engine.features import log_mel
-from stream.engine.hearing import (
-    MAX_SAMPLES,
-    Fault,
-    Heard,
-    Stretch,
-    better,
-    read,
-    rest_of,
-    without_invention,
-)
-from stream.engine.keyterms import BoostKeyterms
+from stream.engine.hearing import Fault, Heard, Stretch, better, rest_of, without_invention
+from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.threads import use_usable_cores
-from stream.engine.whisper import Precision, Whisper
+from stream.engine.whisper import Precision
 
 logger = logging.getLogger(__name__)
 
@@ -48,19 +35,12 @@ MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
 DEFAULT_MARGIN_S = 2.0
 """For a model that was not measured."""
 LEAST_S = 8.0
-"""Seconds that are encoded at least. Of windows of 1.5 s and 3 s with 2 s of silence every fourth
-and every twelfth went into a loop; filled up to 8 s, next to none (docs/measurements.md). Filling
-up costs 40 ms, decoding again at 30 s ten times that."""
+"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 s ran into a
+repetition and every fourteenth of 3 s; filled up to 8 s, three of 172 (docs/measurements.md)."""
 FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
-
-PAST_SPEECH_SLACK = 25
-"""Encoder positions (half a second) past the speech that a word's end may listen to."""
 SHORTEST_S = 0.1
 """Shorter audio holds no word, and costs nothing."""
-TOKENS_PER_S = 16
-"""Budget: twice what a fast speaker of English needs, and enough for dense scripts."""
-TOKENS_BESIDE = 16
 
 
 class Transcriber(Protocol):
@@ -79,6 +59,8 @@ class TranscribeOptions:
 
     margin_s: float
     """Silence after the audio; 30 pads to the full length."""
+    least_s: float = LEAST_S
+    """What is encoded at least, silence included."""
     guards: bool = True
     """Decode what cannot be right once more at 30 s, and cut what stays wrong."""
     cover: bool = True
@@ -91,16 +73,6 @@ class TranscribeOptions:
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
 """Plain greedy decoding at full padding: the reference of every evaluation."""
-FULL = OFFLINE
-"""Padding of a second attempt."""
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """What a batch has cost so far."""
-
-    encode_ms: float = 0.0
-    decode_ms: float = 0.0
 
 
 class WhisperTranscriber:
@@ -134,10 +106,7 @@ class WhisperTranscriber:
         if on_cpu:
             use_usable_cores()
         checkpoint = checkpoint or load_checkpoint(name)
-        self.model = Whisper.from_checkpoint(checkpoint, self.device, self.precision)
-        self.tokenizer = checkpoint.tokenizer
-        self.vocabulary = checkpoint.vocabulary
-        self.alignment_heads = checkpoint.alignment_heads
+        self.recognizer = Recognizer(checkpoint, self.device, self.precision)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
         self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
 
@@ -186,123 +155,46 @@ class WhisperTranscriber:
     def _hear(
         self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
     ) -> list[Heard]:
-        """Decode stretches; where a guard fires, once more with all the padding there is."""
-        heard = self._decode(stretches, self._encode(stretches, options, watch), watch)
+        """Decode stretches, and once more those that a guard doubts; cut what stays wrong."""
+        encoded = self.recognizer.encode(stretches, options.margin_s, options.least_s, watch)
+        heard = self.recognizer.decode(stretches, encoded, watch, timestamps=options.timestamps)
         if not options.guards:
             return heard
-        doubtful = [i for i, h in enumerate(heard) if h.faults and tries(h, stretches[i], 0)]
+        doubtful = [i for i, h in enumerate(heard) if h.faults and tries(h, stretches[i], 0.0)]
         if doubtful:
-            drafted = [replace(stretches[i], draft=heard[i].result.tokens) for i in doubtful]
-            encoded = self._encode(drafted, FULL, watch)
-            for temperature in (0.0, *options.temperatures):
-                rows = [
-                    k for k, i in enumerate(doubtful) if tries(heard[i], drafted[k], temperature)
-                ]
-                if rows:
-                    again = self._decode(
-                        [drafted[k] for k in rows], encoded.rows(rows), watch, temperature
-                    )
-                    for k, second in zip(rows, again, strict=True):
-                        heard[doubtful[k]] = better(heard[doubtful[k]], second)
+            second = self._hear_again(
+                [stretches[i] for i in doubtful], [heard[i] for i in doubtful], options, watch
+            )
+            for i, h in zip(doubtful, second, strict=True):
+                heard[i] = h
         return [without_invention(h) for h in heard]
 
-    def _encode(
-        self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
-    ) -> "Encoded":
-        """Encode stretches, each with its own silence after it and at most 30 s long."""
-        began = time.perf_counter()
-        mels = [
-            log_mel(self._padded(stretch, options), self.model.dims.n_mels) for stretch in stretches
-        ]
-        n_frames = torch.tensor([mel.shape[1] for mel in mels])
-        mel = torch.zeros(
-            len(mels), self.model.dims.n_mels, int(n_frames.max()), device=self.device
-        )
-        for i, row in enumerate(mels):
-            mel[i, :, : row.shape[1]] = row
-        audio = self.model.encode(mel, n_frames)  # (batch, n_positions, d_model)
-        watch.encode_ms += 1000 * (time.perf_counter() - began)
-        return Encoded(audio, (n_frames + 1) // 2)
-
-    def _padded(self, stretch: Stretch, options: TranscribeOptions) -> torch.Tensor:
-        """The samples of a stretch and silence, (n_samples,), in whole encoder positions."""
-        n = stretch.end_sample - stretch.start_sample
-        wanted = round(max(n / SAMPLE_RATE + options.margin_s, options.least_s) * SAMPLE_RATE)
-        wanted = min(wanted, MAX_SAMPLES)
-        padded = torch.zeros(-(-wanted // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
-        padded[:n] = torch.from_numpy(stretch.samples)
-        return padded.to(self.device)
-
-    def _decode(
+    def _hear_again(
         self,
         stretches: Sequence[Stretch],
-        encoded: "Encoded",
+        heard: Sequence[Heard],
+        options: TranscribeOptions,
         watch: Stopwatch,
-        temperature: float = 0.0,
     ) -> list[Heard]:
-        """Decode encoded stretches and read their words."""
-        began = time.perf_counter()
-        results = decode(
-            self.model,
-            self.vocabulary,
-            encoded.audio,
-            encoded.n_positions,
-            [self._request(stretch) for stretch in stretches],
-            self.alignment_heads,
-            temperature=temperature,
-        )
-        end_of_text = self.vocabulary.end_of_text
-        heard = [
-            read(s, r, self._text, end_of_text) for s, r in zip(stretches, results, strict=True)
-        ]
-        watch.decode_ms += 1000 * (time.perf_counter() - began)
-        return heard
-
-    def _request(self, stretch: Stretch) -> DecodeRequest:
-        """What the decode loop is to do for a stretch."""
-        n = stretch.end_sample - stretch.start_sample
-        options = stretch.options
-        spoken_to = stretch.speech[-1][1] - stretch.start_sample
-        return DecodeRequest(
-            max_new_tokens=min(
-                TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE, self.model.dims.max_tokens // 2
-            ),
-            language=options.language,
-            expected_language=options.expected_language,
-            task=options.task,
-            prompt=self._prompt(options),
-            draft=stretch.draft,
-            rules=(BoostKeyterms(options.keyterms, self._tokens),) if options.keyterms else (),
-            speech_positions=spoken_to // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
-        )
-
-    def _prompt(self, options: DecodingOptions) -> tuple[int, ...]:
-        """Text tokens of the key terms and the prompt, which is nearer and so stronger."""
-        texts = [", ".join(options.keyterms), options.prompt.strip()]
-        text = "".join(f" {text}" for text in texts if text)
-        return tuple(self._tokens(text)) if text else ()
-
-    def _tokens(self, text: str) -> list[int]:
-        """Text as tokens, without special ones."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def _text(self, tokens: Sequence[int]) -> str:
-        """The text of tokens, its leading space kept."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """Encoded stretches."""
-
-    audio: torch.Tensor
-    """(batch, n_positions, d_model)"""
-    n_positions: torch.Tensor
-    """(batch,) long: the positions of each row that are real."""
-
-    def rows(self, rows: Sequence[int]) -> "Encoded":
-        """Some of the rows."""
-        return Encoded(self.audio[list(rows)], self.n_positions[list(rows)])
+        """The better of what was heard and what is heard with all the padding there is."""
+        best = list(heard)
+        # What was heard is the draft: up to where it went wrong it costs nothing again.
+        drafted = [replace(s, draft=h.result.tokens) for s, h in zip(stretches, heard, strict=True)]
+        encoded = self.recognizer.encode(drafted, FULL_S, FULL_S, watch)
+        for temperature in (0.0, *options.temperatures):
+            rows = [i for i, h in enumerate(best) if tries(h, drafted[i], temperature)]
+            if not rows:
+                break
+            again = self.recognizer.decode(
+                [drafted[i] for i in rows],
+                encoded.rows(rows),
+                watch,
+                temperature,
+                options.timestamps,
+            )
+            for i, h in zip(rows, again, strict=True):
+                best[i] = better(best[i], h)
+        return best
 
 
 def worth_decoding(stretch: Stretch) -> bool:

@@ -1,0 +1,156 @@
+"""A loaded model that hears stretches of audio: features, encoder, decode loop, word times.
+
+It takes each stretch as it comes. Whether what it heard can be right, and what to do if not, is for
+`transcriber` to say.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import DecodingOptions
+from stream.engine import decoding
+from stream.engine.alignment import SAMPLES_PER_POSITION
+from stream.engine.checkpoints import Checkpoint
+from stream.engine.features import log_mel
+from stream.engine.hearing import MAX_SAMPLES, Heard, Stretch, read
+from stream.engine.keyterms import BoostKeyterms
+from stream.engine.rows import DecodeRequest
+from stream.engine.whisper import Precision, Whisper
+
+PAST_SPEECH_SLACK = 25
+"""Encoder positions (half a second) past the speech that a word's end may listen to."""
+TOKENS_PER_S = 16
+"""Budget: twice what a fast speaker of English needs, and enough for dense scripts."""
+TOKENS_BESIDE = 16
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """What a batch has cost so far."""
+
+    encode_ms: float = 0.0
+    decode_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """Encoded stretches."""
+
+    audio: torch.Tensor
+    """(batch, n_positions, d_model)"""
+    n_positions: torch.Tensor
+    """(batch,) long: the positions of each row that are real."""
+
+    def rows(self, rows: Sequence[int]) -> "Encoded":
+        """Some of the rows."""
+        return Encoded(self.audio[list(rows)], self.n_positions[list(rows)])
+
+
+class Recognizer:
+    """A Whisper or Distil-Whisper model on one device."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str, precision: Precision) -> None:
+        """Build the network with the checkpoint's weights."""
+        self.device = device
+        self.model = Whisper.from_checkpoint(checkpoint, device, precision)
+        self.tokenizer = checkpoint.tokenizer
+        self.vocabulary = checkpoint.vocabulary
+        self.alignment_heads = checkpoint.alignment_heads
+
+    def encode(
+        self, stretches: Sequence[Stretch], margin_s: float, least_s: float, watch: Stopwatch
+    ) -> Encoded:
+        """Encode stretches, each with its own silence after it.
+
+        Args:
+            stretches: of any lengths.
+            margin_s: silence to add, as far as Whisper hears.
+            least_s: what is encoded at least, silence included.
+            watch: takes the time.
+        """
+        began = time.perf_counter()
+        mels = [
+            log_mel(self._padded(stretch, margin_s, least_s), self.model.dims.n_mels)
+            for stretch in stretches
+        ]
+        n_frames = torch.tensor([mel.shape[1] for mel in mels])
+        mel = torch.zeros(
+            len(mels), self.model.dims.n_mels, int(n_frames.max()), device=self.device
+        )
+        for i, row in enumerate(mels):
+            mel[i, :, : row.shape[1]] = row
+        audio = self.model.encode(mel, n_frames)  # (batch, n_positions, d_model)
+        watch.encode_ms += 1000 * (time.perf_counter() - began)
+        return Encoded(audio, (n_frames + 1) // 2)
+
+    def _padded(self, stretch: Stretch, margin_s: float, least_s: float) -> torch.Tensor:
+        """The samples of a stretch and silence, (n_samples,), in whole encoder positions."""
+        n = stretch.end_sample - stretch.start_sample
+        wanted = round(max(n / SAMPLE_RATE + margin_s, least_s) * SAMPLE_RATE)
+        wanted = min(wanted, MAX_SAMPLES)
+        padded = torch.zeros(-(-wanted // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
+        padded[:n] = torch.from_numpy(stretch.samples)
+        return padded.to(self.device)
+
+    def decode(
+        self,
+        stretches: Sequence[Stretch],
+        encoded: Encoded,
+        watch: Stopwatch,
+        temperature: float = 0.0,
+        timestamps: bool = False,
+    ) -> list[Heard]:
+        """Decode encoded stretches and read their words."""
+        began = time.perf_counter()
+        results = decoding.decode(
+            self.model,
+            self.vocabulary,
+            encoded.audio,
+            encoded.n_positions,
+            [self._request(stretch) for stretch in stretches],
+            self.alignment_heads,
+            temperature=temperature,
+            timestamps=timestamps,
+        )
+        end_of_text = self.vocabulary.end_of_text
+        heard = [
+            read(s, r, self._text, end_of_text) for s, r in zip(stretches, results, strict=True)
+        ]
+        watch.decode_ms += 1000 * (time.perf_counter() - began)
+        return heard
+
+    def _request(self, stretch: Stretch) -> DecodeRequest:
+        """What the decode loop is to do for a stretch."""
+        n = stretch.end_sample - stretch.start_sample
+        options = stretch.options
+        spoken_to = stretch.speech[-1][1] - stretch.start_sample
+        return DecodeRequest(
+            max_new_tokens=min(
+                TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE, self.model.dims.max_tokens // 2
+            ),
+            language=options.language,
+            expected_language=options.expected_language,
+            task=options.task,
+            prompt=self._prompt(options),
+            draft=stretch.draft,
+            rules=(BoostKeyterms(options.keyterms, self._tokens),) if options.keyterms else (),
+            speech_positions=spoken_to // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
+        )
+
+    def _prompt(self, options: DecodingOptions) -> tuple[int, ...]:
+        """Text tokens of the key terms and the prompt, which is nearer and so stronger."""
+        texts = [", ".join(options.keyterms), options.prompt.strip()]
+        text = "".join(f" {text}" for text in texts if text)
+        return tuple(self._tokens(text)) if text else ()
+
+    def _tokens(self, text: str) -> list[int]:
+        """Text as tokens, without special ones."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, its leading space kept."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))

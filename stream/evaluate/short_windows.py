@@ -1,0 +1,112 @@
+"""How much has to be encoded of a window that has only begun: faults by length.
+
+The first partials of an utterance are a second or two long, end in mid-word, and tempt the model
+into repetitions more than any other window.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import Window
+from stream.engine.checkpoints import load_checkpoint
+from stream.engine.hearing import Stretch
+from stream.engine.recognizer import Recognizer, Stopwatch
+from stream.engine.threads import use_usable_cores
+from stream.evaluate.margins import BATCH, MODELS, read_spoken
+
+PREFIXES_S = (1.5, 3.0)
+LEASTS_S = (3.5, 5.0, 6.5, 8.0, 10.0, 15.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ShortRow:
+    """What the guards say to windows of one length, encoded at one length."""
+
+    model: str
+    prefix_s: float
+    """Audio of each window."""
+    encoded_s: float
+    """With its silence."""
+    windows: int
+    unsure: int
+    """Windows whose only fault is a low mean log-probability."""
+    repeating: int
+    """Windows with any other fault."""
+    words: int
+    encode_ms: float
+    """Of a window, in batches."""
+
+
+def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 45) -> None:
+    """Print the table and one JSON line, for the beginnings of LibriSpeech recordings.
+
+    Args:
+        data: the folder that holds `dev.jsonl`.
+        models: names as `load_checkpoint` takes them.
+        limit: how many recordings, the longest; None for all.
+    """
+    windows = [spoken.window for spoken in read_spoken(data / "dev.jsonl", limit)]
+    print("| model | audio s | encoded s | windows | unsure | repeating | words | encode ms |")
+    print("|---|---|---|---|---|---|---|---|")
+    rows = []
+    for row in measure_short(windows, models):
+        rows.append(row)
+        print(
+            f"| {row.model} | {row.prefix_s} | {row.encoded_s} | {row.windows} | {row.unsure} "
+            f"| {row.repeating} | {row.words} | {row.encode_ms} |",
+            flush=True,
+        )
+    print(json.dumps({"short_windows": [asdict(row) for row in rows]}))
+
+
+def measure_short(windows: Sequence[Window], models: Sequence[str]) -> Iterator[ShortRow]:
+    """Yield a row a model, prefix and encoded length."""
+    use_usable_cores()
+    for model in models:
+        recognizer = Recognizer(load_checkpoint(model), "cpu", "int8")
+        for prefix_s in PREFIXES_S:
+            cut = [beginning(window, prefix_s) for window in windows]
+            begun = [Stretch(window, 0, ()) for window in cut if window.speech]
+            for encoded_s in LEASTS_S:
+                if encoded_s > prefix_s:
+                    yield measure_row(recognizer, model, begun, prefix_s, encoded_s)
+
+
+def beginning(window: Window, seconds: float) -> Window:
+    """The first seconds of a window, and the speech within them."""
+    end = round(seconds * SAMPLE_RATE)
+    speech = tuple((start, min(stop, end)) for start, stop in window.speech if start < end)
+    return replace(window, samples=window.samples[:end], speech=speech)
+
+
+def measure_row(
+    recognizer: Recognizer,
+    model: str,
+    stretches: Sequence[Stretch],
+    prefix_s: float,
+    encoded_s: float,
+) -> ShortRow:
+    """Decode once, at one encoded length, and count what the guards say."""
+    watch, seen = Stopwatch(), Counter[str]()
+    for first in range(0, len(stretches), BATCH):
+        batch = stretches[first : first + BATCH]
+        encoded = recognizer.encode(batch, 0.0, encoded_s, watch)
+        for heard in recognizer.decode(batch, encoded, watch):
+            names = {fault.name for fault in heard.faults}
+            seen["unsure"] += names == {"UNSURE"}
+            seen["repeating"] += bool(names - {"UNSURE"})
+            seen["words"] += len(heard.words)
+    return ShortRow(
+        model=model,
+        prefix_s=prefix_s,
+        encoded_s=encoded_s,
+        windows=len(stretches),
+        unsure=seen["unsure"],
+        repeating=seen["repeating"],
+        words=seen["words"],
+        encode_ms=round(watch.encode_ms / len(stretches), 1),
+    )
