@@ -27,6 +27,11 @@ app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds
 bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
 )
+bench.command(
+    "stream.evaluate.short_windows:run",
+    name="short-windows",
+    help="Repetitions in windows that have only begun, by what is encoded.",
+)
 
 
 @app.command(config=SOURCES, sort_key=0)
