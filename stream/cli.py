@@ -32,6 +32,9 @@ bench.command(
     name="short-windows",
     help="Repetitions in windows that have only begun, by what is encoded.",
 )
+bench.command(
+    "stream.evaluate.terms:run", name="terms", help="Names found, with key terms and without."
+)
 
 
 @app.command(config=SOURCES, sort_key=0)

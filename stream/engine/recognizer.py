@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import DecodingOptions
 from stream.engine import decoding
 from stream.engine.alignment import SAMPLES_PER_POSITION
 from stream.engine.checkpoints import Checkpoint
@@ -26,6 +25,8 @@ PAST_SPEECH_SLACK = 25
 TOKENS_PER_S = 16
 """Budget: twice what a fast speaker of English needs, and enough for dense scripts."""
 TOKENS_BESIDE = 16
+OPENING_TOKENS = 4
+"""Start, language, task and no timestamps: half the context is for the prompt before them."""
 
 
 @dataclass(slots=True)
@@ -128,24 +129,20 @@ class Recognizer:
         n = stretch.end_sample - stretch.start_sample
         options = stretch.options
         spoken_to = stretch.speech[-1][1] - stretch.start_sample
+        prompt = options.prompt.strip()
         return DecodeRequest(
             max_new_tokens=min(
-                TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE, self.model.dims.max_tokens // 2
+                TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE,
+                self.model.dims.max_tokens // 2 - OPENING_TOKENS,
             ),
             language=options.language,
             expected_language=options.expected_language,
             task=options.task,
-            prompt=self._prompt(options),
+            prompt=tuple(self._tokens(f" {prompt}")) if prompt else (),
             draft=stretch.draft,
             rules=(BoostKeyterms(options.keyterms, self._tokens),) if options.keyterms else (),
             speech_positions=spoken_to // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
         )
-
-    def _prompt(self, options: DecodingOptions) -> tuple[int, ...]:
-        """Text tokens of the key terms and the prompt, which is nearer and so stronger."""
-        texts = [", ".join(options.keyterms), options.prompt.strip()]
-        text = "".join(f" {text}" for text in texts if text)
-        return tuple(self._tokens(text)) if text else ()
 
     def _tokens(self, text: str) -> list[int]:
         """Text as tokens, without special ones."""
