@@ -60,7 +60,13 @@ def serve(
 
     set_up_logging(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        load = partial(load_transcriber, settings.model, settings.precision, settings.device)
+        load = partial(
+            load_transcriber,
+            settings.model,
+            settings.precision,
+            settings.device,
+            settings.assistant,
+        )
         runner.run(run_server(settings, load, announce))
 
 

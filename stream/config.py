@@ -31,6 +31,7 @@ LOG = Group("Log", sort_key=5)
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
+Vad = Literal["silero", "webrtc"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -58,6 +59,10 @@ class ServerConfig:
     model: Annotated[str, Parameter(group=MODEL)] = "base"
     """Name, folder or hub id; `distil-stream models` lists them."""
 
+    assistant: Annotated[str | None, Parameter(group=MODEL)] = None
+    """Smaller model of the same tokens that drafts what the model verifies: the words stay the
+    model's own. For large-v3 that is distil-large-v3.5."""
+
     device: Annotated[Device, Parameter(group=MODEL)] = "auto"
     """Where the model runs; auto takes CUDA where there is one."""
 
@@ -67,8 +72,12 @@ class ServerConfig:
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once."""
 
+    vad: Annotated[Vad, Parameter(group=HEARING)] = "silero"
+    """What tells speech from noise: Silero's network behind webrtcvad, or webrtcvad alone, which is
+    the lightest."""
+
     vad_aggressiveness: Annotated[int, Parameter(group=HEARING)] = 2
-    """How readily sound is called noise: 0 (least) to 3."""
+    """How readily webrtcvad alone calls sound noise: 0 (least) to 3."""
 
     partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 500
     """New audio that makes the next partial due, in milliseconds."""
@@ -106,13 +115,14 @@ class ServerConfig:
         within("drain_s", self.drain_s, 0, 3600)
         if self.api_key == "":
             raise UsageError("api_key is empty; leave it out, or give a key.")
-        for field in ("device", "precision", "log_level", "log_format"):
+        for field in ("device", "precision", "vad", "log_level", "log_format"):
             one_of(field, getattr(self, field))
 
 
 CHOICES = {
     "device": get_args(Device),
     "precision": get_args(Precision),
+    "vad": get_args(Vad),
     "log_level": get_args(LogLevel),
     "log_format": get_args(LogFormat),
 }

@@ -23,11 +23,22 @@ LONGEST_PROPOSAL = 16
 class Assistant:
     """The assistant's side of one batch. Rows are in the order of the teacher's."""
 
-    def __init__(self, model: Whisper, audio: Tensor, n_positions: Tensor, max_tokens: int) -> None:
-        """Take (batch, n_positions, d_model) as the assistant's own encoder gives it."""
+    def __init__(self, model: Whisper, audio: Tensor, n_positions: Tensor) -> None:
+        """Take the batch as the assistant's own encoder gives it, or one that is equal to it.
+
+        Args:
+            model: the assistant.
+            audio: (batch, n_positions, d_model).
+            n_positions: (batch,) long, the positions of each row that are real.
+        """
         self._model = model
-        self._cache = model.prefill_cache(audio, n_positions, max_tokens)
+        self._audio = audio
+        self._n_positions = n_positions
         self._length = 0
+
+    def begin(self, max_tokens: int) -> None:
+        """Make room for so many tokens a row."""
+        self._cache = self._model.prefill_cache(self._audio, self._n_positions, max_tokens)
 
     @torch.inference_mode()
     def propose(self, rows: Sequence[Row], filters: Sequence[LogitFilter]) -> None:

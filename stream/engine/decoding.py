@@ -52,7 +52,7 @@ def decode(
         alignment_heads: (layer, head) pairs to record attention of; none: no word times.
         temperature: 0 is greedy; above it tokens are sampled and drafts are not used.
         timestamps: let the model write timestamp tokens.
-        assistant: a smaller model that proposes tokens, for greedy decoding.
+        assistant: a smaller model that proposes tokens; only where the temperature is 0.
 
     Returns:
         One result a request, in order.
@@ -73,9 +73,11 @@ def decode(
     longest = max(len(row.opening) + row.request.max_new_tokens for row in rows)
     cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
     filters = filters_for(vocabulary, timestamps)
+    if assistant is not None:
+        assistant.begin(cache.max_tokens)
     active = rows
     while active:
-        if assistant is not None and active[0].tokens and not temperature:
+        if assistant is not None and active[0].tokens:
             assistant.propose(active, filters)
         logits = model.decode(*ragged([row.next_input() for row in active]), cache)
         if active is rows:

@@ -16,19 +16,24 @@ def load_transcriber(
     name: str,
     precision: Literal["auto", "int8", "float32", "float16", "bfloat16"] = "auto",
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    assistant: str | None = None,
 ) -> "Transcriber":
-    """Return the model of that name, warm. Raises `CheckpointError` where it is not to be had."""
+    """Return the model of that name, warm, with its assistant.
+
+    Raises `UsageError` where one of them is not to be had, or they do not go together.
+    """
     if name == SCRIPTED:
         from stream.engine.scripted import ScriptedTranscriber, counting
 
         return ScriptedTranscriber(counting())
-    log.info("loading %s", name)
+    log.info("loading %s", f"{name}, assisted by {assistant}" if assistant else name)
     from stream.engine.transcriber import WhisperTranscriber
 
     transcriber = WhisperTranscriber(
         name,
         None if precision == "auto" else precision,
         None if device == "auto" else device,
+        assistant=assistant,
     )
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()

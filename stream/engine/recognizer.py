@@ -13,12 +13,14 @@ import torch
 from stream.core.audio import SAMPLE_RATE
 from stream.engine import decoding
 from stream.engine.alignment import SAMPLES_PER_POSITION
+from stream.engine.assistant import Assistant
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.features import log_mel
 from stream.engine.hearing import MAX_SAMPLES, Heard, Stretch, read
 from stream.engine.keyterms import BoostKeyterms
 from stream.engine.rows import DecodeRequest
 from stream.engine.whisper import Precision, Whisper
+from stream.errors import UsageError
 
 PAST_SPEECH_SLACK = 25
 """Encoder positions (half a second) past the speech that a word's end may listen to."""
@@ -45,22 +47,41 @@ class Encoded:
     """(batch, n_positions, d_model)"""
     n_positions: torch.Tensor
     """(batch,) long: the positions of each row that are real."""
+    assistant_audio: torch.Tensor
+    """(batch, n_positions, assistant's d_model): the audio itself where the encoder is shared."""
 
     def rows(self, rows: Sequence[int]) -> "Encoded":
         """Some of the rows."""
-        return Encoded(self.audio[list(rows)], self.n_positions[list(rows)])
+        kept = list(rows)
+        return Encoded(self.audio[kept], self.n_positions[kept], self.assistant_audio[kept])
 
 
 class Recognizer:
     """A Whisper or Distil-Whisper model on one device."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str, precision: Precision) -> None:
-        """Build the network with the checkpoint's weights."""
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str,
+        precision: Precision,
+        assistant: Checkpoint | None = None,
+    ) -> None:
+        """Build the network with the checkpoint's weights, and its assistant's.
+
+        Raises:
+            UsageError: the assistant does not speak the model's tokens.
+        """
         self.device = device
         self.model = Whisper.from_checkpoint(checkpoint, device, precision)
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
         self.alignment_heads = checkpoint.alignment_heads
+        self.assistant: Whisper | None = None
+        if assistant is not None:
+            check_same_tokens(checkpoint, assistant)
+            self.assistant = Whisper.from_checkpoint(assistant, device, precision)
+            if same_encoder(checkpoint, assistant):
+                self.assistant.encoder = self.model.encoder
 
     def encode(
         self, stretches: Sequence[Stretch], margin_s: float, least_s: float, watch: Stopwatch
@@ -74,19 +95,25 @@ class Recognizer:
             watch: takes the time.
         """
         began = time.perf_counter()
-        mels = [
-            log_mel(self._padded(stretch, margin_s, least_s), self.model.dims.n_mels)
-            for stretch in stretches
-        ]
+        padded = [self._padded(stretch, margin_s, least_s) for stretch in stretches]
+        audio, n_positions = self._encode(self.model, padded)
+        if self.assistant is None or self.assistant.encoder is self.model.encoder:
+            assistant_audio = audio
+        else:
+            assistant_audio, _ = self._encode(self.assistant, padded)
+        watch.encode_ms += 1000 * (time.perf_counter() - began)
+        return Encoded(audio, n_positions, assistant_audio)
+
+    def _encode(
+        self, model: Whisper, padded: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode samples: (batch, n_positions, d_model), and the real positions of each row."""
+        mels = [log_mel(samples, model.dims.n_mels) for samples in padded]
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
-        mel = torch.zeros(
-            len(mels), self.model.dims.n_mels, int(n_frames.max()), device=self.device
-        )
+        mel = torch.zeros(len(mels), model.dims.n_mels, int(n_frames.max()), device=self.device)
         for i, row in enumerate(mels):
             mel[i, :, : row.shape[1]] = row
-        audio = self.model.encode(mel, n_frames)  # (batch, n_positions, d_model)
-        watch.encode_ms += 1000 * (time.perf_counter() - began)
-        return Encoded(audio, (n_frames + 1) // 2)
+        return model.encode(mel, n_frames), (n_frames + 1) // 2
 
     def _padded(self, stretch: Stretch, margin_s: float, least_s: float) -> torch.Tensor:
         """The samples of a stretch and silence, (n_samples,), in whole encoder positions."""
@@ -107,6 +134,9 @@ class Recognizer:
     ) -> list[Heard]:
         """Decode encoded stretches and read their words."""
         began = time.perf_counter()
+        assistant = None
+        if self.assistant is not None and not temperature:
+            assistant = Assistant(self.assistant, encoded.assistant_audio, encoded.n_positions)
         results = decoding.decode(
             self.model,
             self.vocabulary,
@@ -116,6 +146,7 @@ class Recognizer:
             self.alignment_heads,
             temperature=temperature,
             timestamps=timestamps,
+            assistant=assistant,
         )
         end_of_text = self.vocabulary.end_of_text
         heard = [
@@ -151,3 +182,25 @@ class Recognizer:
     def _text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, its leading space kept."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+
+def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
+    """Raise `UsageError` unless the two models mean the same by a token."""
+    if (
+        teacher.dims.vocab_size != assistant.dims.vocab_size
+        or teacher.vocabulary.languages != assistant.vocabulary.languages
+    ):
+        raise UsageError(
+            f"{assistant.name} cannot assist {teacher.name}: their vocabularies differ "
+            f"({assistant.dims.vocab_size} and {teacher.dims.vocab_size} tokens). Choose an "
+            "assistant that was distilled from this model."
+        )
+
+
+def same_encoder(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether the two encoders are equal, weight for weight, as a distilled model's is."""
+    weights = {name: w for name, w in one.state.items() if ".encoder." in name}
+    theirs = {name: w for name, w in other.state.items() if ".encoder." in name}
+    return weights.keys() == theirs.keys() and all(
+        torch.equal(weight, theirs[name]) for name, weight in weights.items()
+    )

@@ -85,6 +85,7 @@ class WhisperTranscriber:
         device: str | None = None,
         options: TranscribeOptions | None = None,
         *,
+        assistant: str | Checkpoint | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
         """Load a model.
@@ -94,10 +95,12 @@ class WhisperTranscriber:
             precision: int8 on the CPU and float16 on CUDA unless told.
             device: CUDA where there is one unless told.
             options: the model's measured margin and all guards unless told.
+            assistant: a smaller model that drafts what this one verifies.
             checkpoint: already loaded, else it is by its name.
 
         Raises:
-            CheckpointError: the model is not to be had.
+            CheckpointError: the model or its assistant is not to be had.
+            UsageError: the assistant does not speak the model's tokens.
         """
         self.name = name
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -106,7 +109,9 @@ class WhisperTranscriber:
         if on_cpu:
             use_usable_cores()
         checkpoint = checkpoint or load_checkpoint(name)
-        self.recognizer = Recognizer(checkpoint, self.device, self.precision)
+        if isinstance(assistant, str):
+            assistant = load_checkpoint(assistant)
+        self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
         self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
 

@@ -1,9 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+from stream.core.hypothesis import Hypothesis, Window, WindowKind
 from stream.engine.assistant import Assistant
+from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoding import decode
+from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.whisper import Whisper
+from stream.errors import UsageError
 from tests.engine.nonsense import SMALL, VOCABULARY, nonsense_model
 from tests.engine.test_decoding import BUDGET, HEADS, ROWS, request
 
@@ -28,7 +34,7 @@ def run(teacher, audio, rows, student=None, drafts=None):
     n_positions = torch.tensor([40 - row for row in rows])
     requests = [request(draft=drafts[row] if drafts else ()) for row in rows]
     rows = list(rows)
-    assistant = Assistant(student, audio[rows], n_positions, SMALL.max_tokens) if student else None
+    assistant = Assistant(student, audio[rows], n_positions) if student else None
     return decode(
         teacher, VOCABULARY, audio[rows], n_positions, requests, HEADS, assistant=assistant
     )
@@ -57,3 +63,44 @@ def test_an_assistant_that_is_right_saves_passes(teacher, audio):
     assert assisted.accepted == assisted.drafted > 0
     assert assisted.passes < alone.passes / 2
     assert alone.passes <= BUDGET + 1
+
+
+def first_and_last(checkpoint: Checkpoint) -> Checkpoint:
+    """An untrained student: the teacher with its first and last decoder layer alone."""
+    last = checkpoint.dims.decoder_layers - 1
+    state = {}
+    for name, weight in checkpoint.state.items():
+        _, found, layer = name.partition(".decoder.layers.")
+        number, _, rest = layer.partition(".")
+        if not found:
+            state[name] = weight
+        elif int(number) in (0, last):
+            state[f"model.decoder.layers.{int(number) // last}.{rest}"] = weight
+    dims = replace(checkpoint.dims, decoder_layers=2)
+    return replace(checkpoint, name="student", dims=dims, state=state, alignment_heads=())
+
+
+def tokens_of(hypothesis: Hypothesis) -> list[int]:
+    return [token for word in hypothesis.words for token in word.tokens]
+
+
+@pytest.mark.model
+def test_a_student_does_not_change_what_its_teacher_hears(tiny_checkpoint, speech):
+    windows = [
+        Window("s", i, 0, i, WindowKind.FINAL, at, speech[at : at + 80_000], ((at, at + 80_000),))
+        for i, at in enumerate(range(16_000, 400_000, 80_000))
+    ]
+    alone = WhisperTranscriber("tiny.en", checkpoint=tiny_checkpoint)
+    student = first_and_last(tiny_checkpoint)
+    assisted = WhisperTranscriber("tiny.en", checkpoint=tiny_checkpoint, assistant=student)
+    assert assisted.recognizer.assistant.encoder is assisted.recognizer.model.encoder
+    expected = alone.transcribe(windows)
+    heard = assisted.transcribe(windows)
+    assert [tokens_of(h) for h in heard] == [tokens_of(h) for h in expected]
+    assert sum(h.timing.drafted_tokens for h in heard) > 0
+
+
+@pytest.mark.model
+def test_an_assistant_of_other_tokens_is_refused(tiny_checkpoint, base_checkpoint):
+    with pytest.raises(UsageError, match=r"tiny\.en cannot assist base: their vocabularies differ"):
+        WhisperTranscriber("base", checkpoint=base_checkpoint, assistant=tiny_checkpoint)
