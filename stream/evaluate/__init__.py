@@ -1,47 +1,59 @@
-"""`distil-stream evaluate`: how good are the captions, and how fast?
+"""`distil-stream evaluate`: how good are the captions, how soon, how steady, at what cost?
 
-Recordings are played through the websocket like a microphone; the finals are held against the
-published text and against the same model that hears each recording offline and fully padded.
+Recordings are played through the websocket like a microphone. What comes back is held against the
+published text, against the same model that hears each recording offline and fully padded, and
+against the promises of the protocol.
 """
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn, track
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from stream.config import ServerConfig
 from stream.errors import UsageError
-from stream.evaluate.offline import OfflineTranscriber, offline_text
-from stream.evaluate.playback import Played, play_all
-from stream.evaluate.recordings import Recording, read_manifest, silences
-from stream.evaluate.report import Result, as_json, print_tables, write_report
-from stream.server.app import running_server
+from stream.evaluate import adapters
+from stream.evaluate.cost import Cost, listening_pid, measured
+from stream.evaluate.html import write_html
+from stream.evaluate.playback import Pace, Played, play_all
+from stream.evaluate.recordings import Recording, read_manifest
+from stream.evaluate.report import Result, as_json, by_suite, write_json
+from stream.evaluate.server_process import server_process
+from stream.evaluate.suites import Suite, recordings_of
+from stream.evaluate.tables import print_tables
 
-if TYPE_CHECKING:
-    from stream.engine.transcriber import WhisperTranscriber
+Flag = Annotated[bool, Parameter(negative=())]
 
 
 def evaluate(
     manifest: Path | None = None,
     /,
     *,
+    suite: Annotated[tuple[Suite, ...], Parameter(negative=())] = ("speech",),
+    noise: Path | None = None,
+    minutes: float = 1.0,
     server: str | None = None,
+    adapter: Literal["native"] = "native",
     model: str = "base",
     streams: int = 4,
-    fast: Annotated[bool, Parameter(negative=())] = False,
+    fast: Flag = False,
     limit: int | None = None,
     offline: bool = True,
-    trailing_silence_s: float = 0.0,
-    silence_minutes: float = 0.0,
+    yardstick: Flag = False,
+    endpointing_ms: int = 500,
+    trailing_silence_s: float = 1.0,
+    gap_s: float = 0.8,
+    seed: int = 0,
     report: Path | None = None,
 ) -> int:
-    """Play recordings through a server and count word errors, broken promises and milliseconds.
+    """Play recordings through a server and measure words, milliseconds, flicker and cost.
 
     Prints tables, and one JSON line last. The exit status is 1 when a committed word changed, a
     sample was not accounted for, a recording could not be played, or words were heard in silence.
@@ -49,64 +61,75 @@ def evaluate(
     Parameters
     ----------
     manifest
-        JSON lines, a recording each: `audio`, `text`, `kind`.
+        JSON lines, a recording each: `audio`, `text`, `kind`, and `words` where their times are
+        known; or `cuts` to be joined.
+    suite
+        What to play: the recordings as they are (speech), in noise at 20, 10, 5 and 0 dB
+        (noise-levels), over a telephone that loses 0, 1, 3 and 5 % of its packets (phone), or what
+        holds no words (silence). May be repeated.
+    noise
+        Manifest of recordings without words, for noise-levels and silence; noise is made without.
+    minutes
+        Length of each sound that is made for the suite silence.
     server
-        Address of a running server, such as ws://127.0.0.1:8765; without it, one is started.
+        Address of a running server, such as ws://127.0.0.1:8765; without it, one is started, with
+        the settings that the environment holds.
+    adapter
+        Protocol that the server speaks.
     model
-        Name of the model: of the server that is started, and of the offline reference.
+        Name of the model: of the server that is started, and of those that hear offline.
     streams
         Recordings played at a time.
     fast
-        Play as fast as the server takes it, not at the pace of speech.
+        Play as fast as the server takes it, not at the pace of speech: there are no latencies then.
     limit
-        Play so many recordings only, spread over the manifest.
+        Play so many recordings of each manifest only, spread over it.
     offline
-        Transcribe each recording offline too, plainly and fully padded.
+        Have the same model transcribe what was said offline too, plainly and fully padded.
+    yardstick
+        Have faster-whisper transcribe everything offline too.
+    endpointing_ms
+        Silence that ends an utterance.
     trailing_silence_s
         Silence after each recording, in seconds, so that its last utterance ends by itself.
-    silence_minutes
-        Play so many minutes of digital zeros, of low noise and of a room's noise, too.
+    gap_s
+        Silence between the cuts of a recording, in seconds, where the manifest does not say.
+    seed
+        Of all chance: noises, their places, lost packets.
     report
-        File for the details: JSON lines, a recording each.
+        Folder for report.json, with every event, and report.html, with plots.
     """
-    recordings = [] if manifest is None else spread(read_manifest(manifest), limit)
-    quiet = silences(silence_minutes) if silence_minutes else []
-    if not recordings and not quiet:
-        raise UsageError("Nothing to play: name a manifest, or --silence-minutes.")
-    transcriber = load(model) if offline or server is None else None
-
-    async def stream() -> list[Played]:
-        if server is not None:
-            return await stream_all(recordings, quiet, server, streams, fast, trailing_silence_s)
-        assert transcriber is not None
-        async with running_server(ServerConfig(port=0), transcriber) as url:
-            return await stream_all(recordings, quiet, url, streams, fast, trailing_silence_s)
-
-    results = [Result(played) for played in asyncio.run(stream())]
-    if offline and transcriber is not None:
-        results = with_offline(results, transcriber)
-    print_tables(results, Console(width=None if sys.stdout.isatty() else 150, highlight=False))
-    if report is not None:
-        write_report(results, report)
+    recordings = [] if manifest is None else spread(read_manifest(manifest, gap_s), limit)
+    noises = [] if noise is None else spread(read_manifest(noise), limit)
+    to_play = recordings_of(suite, recordings, noises, minutes, seed)
+    if not to_play:
+        raise UsageError("Nothing to play: name a manifest with recordings, or --suite silence.")
+    costs: list[Cost] = []
+    pace = Pace(streams, fast, trailing_silence_s, endpointing_ms)
+    with serving(server, model, streams) as (url, pid):
+        played = stream_all(to_play, adapters.listener(adapter), url, pid, pace, costs)
+    systems = ["same-model"] * offline + ["faster-whisper"] * yardstick
+    results = hear_offline([Result(one) for one in played], systems, model, costs)
     summary = {
         "command": "evaluate",
         "manifest": manifest and manifest.stem,
+        "server": server,
         "model": model,
         "streams": streams,
         "pace": "fast" if fast else "real time",
+        "endpointing_ms": endpointing_ms,
+        "seed": seed,
         **as_json(results),
+        "cost": [cost.as_json() for cost in costs],
     }
+    width = None if sys.stdout.isatty() else 160
+    print_tables(summary, results, Console(width=width, highlight=False))
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)
+        write_json(summary, results, report / "report.json")
+        write_html(summary, results, report / "report.html")
     print(json.dumps(summary))
-    return 0 if all(went_well(result) for result in results) else 1
-
-
-def load(model: str) -> "WhisperTranscriber":
-    """Return the model, warm: it serves the stream and the offline reference."""
-    from stream.engine.transcriber import WhisperTranscriber
-
-    transcriber = WhisperTranscriber(model)
-    transcriber.warm_up()
-    return transcriber
+    return 0 if all(result.went_well() for result in results) else 1
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
@@ -116,47 +139,70 @@ def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording
     return [recordings[i * len(recordings) // limit] for i in range(limit)]
 
 
-async def stream_all(
+@contextmanager
+def serving(server: str | None, model: str, streams: int) -> Iterator[tuple[str, int | None]]:
+    """Yield a server's address and process id, if it is to be seen; starts one unless it runs."""
+    if server is not None:
+        yield server, listening_pid(server)
+    else:
+        with server_process(model, streams) as found:
+            yield found
+
+
+def stream_all(
     recordings: Sequence[Recording],
-    quiet: Sequence[Recording],
+    listen: adapters.Listen,
     url: str,
-    streams: int,
-    fast: bool,
-    trailing_silence_s: float,
+    pid: int | None,
+    pace: Pace,
+    costs: list[Cost],
 ) -> list[Played]:
-    """Play everything to a server, the silences as fast as it takes them."""
-    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("streaming", total=len(recordings) + len(quiet))
-
-        def on_played(played: Played) -> None:
-            progress.advance(task)
-
-        played = await play_all(
-            recordings,
-            url,
-            streams=streams,
-            fast=fast,
-            trailing_silence_s=trailing_silence_s,
-            on_played=on_played,
-        )
-        # Of silence nothing is to be learnt at the pace of speech.
-        silent = await play_all(quiet, url, streams=streams, fast=True, on_played=on_played)
-        return played + silent
-
-
-def with_offline(results: Sequence[Result], transcriber: OfflineTranscriber) -> list[Result]:
-    """Add what the model hears offline in the recordings whose text is known."""
-    return [
-        Result(result.played, offline_text(transcriber, result.played.recording.read()))
-        if result.played.recording.text
-        else result
-        for result in track(results, "offline", console=Console(stderr=True))
-    ]
+    """Play everything, suite by suite."""
+    suites: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        suites.setdefault(recording.suite, []).append(recording)
+    found: list[Played] = []
+    with progress() as bars:
+        for name, members in suites.items():
+            task = bars.add_task(f"streaming {name}", total=len(members))
+            # Of silence nothing is to be learnt at the pace of speech.
+            own = Pace(pace.streams, True, 0.0, pace.endpointing_ms) if name == "silence" else pace
+            with measured(Cost("streamed", name), pid) as cost:
+                played = asyncio.run(
+                    play_all(members, listen, url, own, lambda _, task=task: bars.advance(task))  # type: ignore[misc]
+                )
+            cost.audio_s = sum(one.seconds + own.trailing_silence_s for one in played)
+            costs.append(cost)
+            found += played
+    return found
 
 
-def went_well(result: Result) -> bool:
-    """Whether every promise was kept, and silence stayed silent."""
-    played = result.played
-    invented = played.recording.kind == "silence" and played.text
-    return not (played.violations or played.failure or invented)
+def hear_offline(
+    results: Sequence[Result], systems: Sequence[str], model: str, costs: list[Cost]
+) -> list[Result]:
+    """Have each offline system transcribe what was played; the same model only what was said."""
+    with progress() as bars:
+        for system in systems:
+            transcribe = adapters.offline(system, model)
+            for name, members in by_suite(results).items():
+                heard = [
+                    r for r in members
+                    if r.played.recording.text or (system != "same-model" and not r.played.failure)
+                ]  # fmt: skip
+                if not heard:
+                    continue
+                task = bars.add_task(f"{system}: {name}", total=len(heard))
+                with measured(Cost(system, name), os.getpid()) as cost:
+                    for result in heard:
+                        result.offline[system] = transcribe(result.played.recording.read())
+                        bars.advance(task)
+                cost.audio_s = sum(r.played.seconds for r in heard)
+                cost.peak_bytes = 0  # this process also holds the events, and other systems
+                costs.append(cost)
+    return list(results)
+
+
+def progress() -> Progress:
+    """Return bars on stderr, one a task."""
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))

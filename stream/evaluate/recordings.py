@@ -1,21 +1,23 @@
-"""What an evaluation plays: the recordings of a manifest, or silence and noise made up for it.
+"""What an evaluation plays: the recordings of a manifest.
 
-A manifest is JSON lines, a recording each: `audio` (a path from the manifest's folder), `text`
-(what was said, null where nobody wrote it down) and `kind`; or `cuts`, a list of such recordings
-that are joined with a pause.
+A manifest is JSON lines, a recording each: `audio` (a path from the manifest's folder), `text` or
+`reference` (what was said, null where nobody wrote it down), `kind`, and `words`, a list of
+`word`, `start` and `end` in seconds, where the true times are known; or `cuts`, a list of such
+recordings that are joined with a pause of `gap_s` seconds.
 """
 
 import json
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE
 from stream.errors import UsageError
+from stream.evaluate.record import TimedWord
 
 CUT_GAP_S = 0.8
 """The pause between the cuts of a joined recording."""
@@ -51,25 +53,44 @@ class Recording:
     """The reference; empty where nothing is said, None where it is not known."""
     read: Callable[[], Audio]
     """Reads or makes the audio."""
+    words: tuple[TimedWord, ...] = ()
+    """When each word is said; empty where that is not known."""
+    suite: str = "speech"
+    condition: str = ""
+    """What was done to it, such as "10 dB" of noise; the results of each condition are given
+    apart."""
+
+    @property
+    def group(self) -> str:
+        """What the results are given for."""
+        return self.condition or f"{self.kind}: {self.source}"
+
+    def under(self, suite: str, condition: str, change: Callable[[Audio], Audio]) -> "Recording":
+        """Return the same recording with its audio changed when it is read."""
+        return replace(self, suite=suite, condition=condition, read=lambda: change(self.read()))
 
 
-def read_manifest(path: Path) -> list[Recording]:
-    """Return a manifest's recordings; raises `UsageError` where it is none."""
+def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
+    """Return a manifest's recordings; raises `UsageError` where it is none.
+
+    `gap_s` is the pause between cuts where the manifest does not say.
+    """
     try:
         entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        return [recording(entry, path.parent) for entry in entries]
+        return [recording(entry, path.parent, gap_s) for entry in entries]
     except OSError as error:
         raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a manifest of JSON lines: {error!r}.") from error
 
 
-def recording(entry: dict[str, Any], folder: Path) -> Recording:
+def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> Recording:
     """Make a recording of a manifest's line."""
     cuts = entry.get("cuts", [entry])
     names = [cut["audio"] for cut in cuts]
-    texts = [cut["text"] for cut in cuts]
+    texts = [cut["text"] if "text" in cut else cut["reference"] for cut in cuts]
     kind = entry.get("kind", "joined")
+    gap_s = float(entry.get("gap_s", gap_s))
     if kind in NO_SPEECH:
         text: str | None = ""
     else:
@@ -80,12 +101,36 @@ def recording(entry: dict[str, Any], folder: Path) -> Recording:
         # The folder that holds the corpus: audio/CORPUS/…
         source=Path(names[0]).parts[1] if len(Path(names[0]).parts) > 2 else kind,
         text=text,
-        read=lambda: read_audio([folder / name for name in names]),
+        read=lambda: read_audio([folder / name for name in names], gap_s),
+        words=word_times(cuts, folder, gap_s) if all("words" in cut for cut in cuts) else (),
+        suite="silence" if text == "" else "speech",
+        condition=noise_category(names[0]) if kind in NO_SPEECH else "",
     )
 
 
-def read_audio(paths: list[Path]) -> Audio:
-    """Read files as one channel, joined with `CUT_GAP_S` of silence between them."""
+def noise_category(name: str) -> str:
+    """Return what a recording of noise is of, by its path: `…/noise/rain/3-14.ogg` is rain."""
+    path = Path(name)
+    if path.parent.name not in ("noise", "audio", ""):
+        return path.parent.name.replace("_", " ")
+    return re.sub(r"[_\d]+$", "", path.stem).replace("_", " ")
+
+
+def word_times(cuts: list[dict[str, Any]], folder: Path, gap_s: float) -> tuple[TimedWord, ...]:
+    """Return the words of joined cuts, on the clock of the whole."""
+    words, offset_s = [], 0.0
+    for cut in cuts:
+        words += [
+            TimedWord(word["word"], word["start"] + offset_s, word["end"] + offset_s)
+            for word in cut["words"]
+        ]
+        if len(cuts) > 1:
+            offset_s += read_audio([folder / cut["audio"]]).seconds + gap_s
+    return tuple(words)
+
+
+def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
+    """Read files as one channel, joined with `gap_s` of silence between them."""
     import soundfile
 
     pieces: list[NDArray[np.float32]] = []
@@ -96,7 +141,7 @@ def read_audio(paths: list[Path]) -> Audio:
         except (OSError, soundfile.LibsndfileError) as error:
             raise UsageError(f"{path} cannot be read: {error}.") from error
         rates.add(rate)
-        pieces += [samples.mean(axis=1), np.zeros(round(CUT_GAP_S * rate), np.float32)]
+        pieces += [samples.mean(axis=1), np.zeros(round(gap_s * rate), np.float32)]
     if len(rates) > 1:
         raise UsageError(f"{paths[0]} is joined with cuts of other sample rates.")
     return Audio(to_int16(np.concatenate(pieces[:-1])), rates.pop())
@@ -105,29 +150,3 @@ def read_audio(paths: list[Path]) -> Audio:
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
     """Turn samples of -1..1 into 16-bit ones."""
     return np.clip(np.round(samples * 32_768), -32_768, 32_767).astype(np.int16)
-
-
-def silences(minutes: float, seed: int = 0) -> list[Recording]:
-    """Return three recordings of nothing: digital zeros, low noise, and a room's noise."""
-    n_samples = round(minutes * 60 * SAMPLE_RATE)
-    made: dict[str, Callable[[], NDArray[np.float64]]] = {
-        "zeros": lambda: np.zeros(n_samples),
-        "white noise at -60 dBFS": lambda: noise(n_samples, 0.0, -60, seed),
-        "pink noise at -50 dBFS": lambda: noise(n_samples, 0.5, -50, seed),
-    }
-    return [
-        Recording(name, "silence", name, "", lambda make=make: Audio(to_int16(make()), SAMPLE_RATE))  # type: ignore[misc]
-        for name, make in made.items()
-    ]
-
-
-def noise(n_samples: int, slope: float, dbfs: float, seed: int) -> NDArray[np.float64]:
-    """Return noise whose amplitude falls as frequency**-slope: 0 is white, 0.5 pink.
-
-    `dbfs` is its root mean square level in decibels of full scale.
-    """
-    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(n_samples))
-    spectrum[0] = 0.0
-    spectrum[1:] *= np.arange(1, len(spectrum)) ** -slope
-    samples = np.fft.irfft(spectrum, n_samples)
-    return np.asarray(samples * 10 ** (dbfs / 20) / samples.std())

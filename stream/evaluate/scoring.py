@@ -1,6 +1,6 @@
 """Word errors, each kind apart, and percentiles."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from stream.errors import UsageError
+from stream.evaluate.calibration import Judged
+from stream.evaluate.record import TimedWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class WordErrors:
         return self.substitutions + self.deletions + self.insertions
 
     @property
+    def insertion_rate(self) -> float:
+        """Words that were not said, in percent of those that were."""
+        return 100 * self.insertions / self.words if self.words else 0.0
+
+    @property
     def rate(self) -> float:
         """The word error rate in percent; 0 where nothing was said."""
         return 100 * self.errors / self.words if self.words else 0.0
@@ -55,6 +62,30 @@ def word_errors(reference: str, transcript: str) -> WordErrors:
         output.deletions,
         output.insertions,
     )
+
+
+def judged(reference: str, words: Sequence[TimedWord]) -> list[Judged]:
+    """Return the confidence of each word that has one, and whether it was said.
+
+    Both texts are normalised word by word, so that a confidence stays with its word.
+    """
+    said = " ".join(normalised(word) for word in reference.split()).split()
+    heard = [
+        (part, word.confidence)
+        for word in words
+        if word.confidence is not None
+        for part in normalised(word.text).split()
+    ]
+    if not said or not heard:
+        return [Judged(confidence, False) for _, confidence in heard]
+    output = _jiwer().process_words(" ".join(said), " ".join(part for part, _ in heard))
+    right = {
+        index
+        for chunk in output.alignments[0]
+        if chunk.type == "equal"
+        for index in range(chunk.hyp_start_idx, chunk.hyp_end_idx)
+    }
+    return [Judged(confidence, i in right) for i, (_, confidence) in enumerate(heard)]
 
 
 def normalised(text: str) -> str:
@@ -84,10 +115,14 @@ def _jiwer() -> Any:
     return jiwer
 
 
+PERCENTILES = (50, 90, 95, 99)
+
+
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """Return the median, the 90th and the 99th percentile, and how many values there are."""
+    """Return the percentiles `p50` to `p99`, and how many values there are."""
     data = np.fromiter(values, float)
     if not len(data):
         return {"count": 0}
-    p50, p90, p99 = np.percentile(data, [50, 90, 99])
-    return {"p50": round(p50, 1), "p90": round(p90, 1), "p99": round(p99, 1), "count": len(data)}
+    found = np.percentile(data, PERCENTILES)
+    named = {f"p{p}": round(float(v), 1) for p, v in zip(PERCENTILES, found, strict=True)}
+    return {**named, "count": len(data)}

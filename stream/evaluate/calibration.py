@@ -1,0 +1,54 @@
+"""What confidences mean: of the words at about 0.9, how many are right?"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A word's confidence, and whether it was said."""
+
+    confidence: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The words whose confidence is within [low, high), or up to 1 in the last."""
+
+    low: float
+    high: float
+    words: int
+    confidence: float
+    """Mean."""
+    right: float
+    """The part of the words that is right, 0..1."""
+
+
+def calibration(words: Iterable[Judged], bins: int = BINS) -> list[Bin]:
+    """Sort words by confidence into bins of equal width; empty bins are left out."""
+    sorted_into: list[list[Judged]] = [[] for _ in range(bins)]
+    for word in words:
+        sorted_into[min(int(word.confidence * bins), bins - 1)].append(word)
+    return [
+        Bin(
+            low=i / bins,
+            high=(i + 1) / bins,
+            words=len(found),
+            confidence=sum(word.confidence for word in found) / len(found),
+            right=sum(word.right for word in found) / len(found),
+        )
+        for i, found in enumerate(sorted_into)
+        if found
+    ]
+
+
+def expected_calibration_error(bins: Sequence[Bin]) -> float:
+    """Return how far confidence is from truth, the mean over words, 0..1.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
+    """
+    words = sum(b.words for b in bins)
+    return sum(b.words * abs(b.confidence - b.right) for b in bins) / words if words else 0.0

@@ -1,0 +1,47 @@
+"""The cost of a process tree is that of all its processes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stream.evaluate.cost import Cost, listening_pid, measured, tree_bytes
+
+BUSY = (
+    "import time; x = bytearray(50_000_000)\nwhile time.process_time() < 0.3: pass\nprint('done')"
+)
+CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}]); input()"
+
+
+def test_a_child_of_the_child_counts():
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD + "; print('bye')"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        with measured(Cost("busy", "none"), process.pid) as cost:
+            assert process.stdout.readline() == b"done\n"
+            assert tree_bytes(process.pid) > 0
+        process.communicate(b"\n")
+    assert cost.peak_bytes > 5_000_000
+    assert cost.cpu_s is not None
+    assert cost.cpu_s >= 0
+
+
+def test_what_is_not_seen_is_not_said():
+    with measured(Cost("elsewhere", "speech"), None) as cost:
+        pass
+    cost.audio_s = 10
+    assert cost.as_json() == {"system": "elsewhere", "suite": "speech", "audio_s": 10}
+
+
+def test_the_cost_of_a_second():
+    cost = Cost("ours", "speech", audio_s=10, cpu_s=2.5, peak_bytes=3 << 20, gpu_percent=50)
+    assert cost.as_json() == {
+        "system": "ours", "suite": "speech", "audio_s": 10, "cpu_s_per_audio_s": 0.25,
+        "peak_mib": 3, "gpu_percent": 50, "gpu_peak_mib": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["ws://example.org:1/", "ws://127.0.0.1/", "ws://127.0.0.1:9"])
+def test_a_server_elsewhere_has_no_process(url):
+    assert listening_pid(url) is None
