@@ -206,6 +206,8 @@ def without_invention(heard: Heard) -> Heard:
         words = tuple(w for w in words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
     elif heard.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
         words = ()
+    if Fault.UNSURE in heard.faults:
+        words = ()  # of speech they get next to every word wrong, of noise they make up some
     return replace(heard, words=words)
 
 

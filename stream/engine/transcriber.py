@@ -35,8 +35,8 @@ MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
 DEFAULT_MARGIN_S = 2.0
 """For a model that was not measured."""
 LEAST_S = 8.0
-"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 s ran into a
-repetition and every fourteenth of 3 s; filled up to 8 s, three of 172 (docs/measurements.md)."""
+"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s repeated
+itself; filled up to 8 s, five of 180 did (docs/measurements.md)."""
 FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
 SHORTEST_S = 0.1

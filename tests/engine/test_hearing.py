@@ -151,10 +151,10 @@ def test_of_words_said_twice_those_without_time_go():
     assert left == tuple(words[:2])
 
 
-def test_more_words_than_time_are_none_and_a_guess_stays_a_guess():
+def test_more_words_than_time_and_guesses_are_no_words():
     words = [word(" a", 0, 1)]
     assert without_invention(heard(*words, faults=[Fault.TOO_MANY])).words == ()
-    assert without_invention(heard(*words, faults=[Fault.UNSURE])).words == tuple(words)
+    assert without_invention(heard(*words, faults=[Fault.UNSURE])).words == ()
     assert without_invention(heard(*words)).words == tuple(words)
 
 
