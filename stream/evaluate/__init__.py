@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -28,14 +28,13 @@ from stream.evaluate.report import Result, as_json, by_suite, write_json
 from stream.evaluate.server_process import server_process
 from stream.evaluate.suites import Suite, recordings_of
 from stream.evaluate.tables import print_tables
+from stream.evaluate.targets import targets
 
 Flag = Annotated[bool, Parameter(negative=())]
 
 
 def evaluate(
-    manifest: Path | None = None,
-    /,
-    *,
+    *manifests: Path,
     suite: Annotated[tuple[Suite, ...], Parameter(negative=())] = ("speech",),
     noise: Path | None = None,
     minutes: float = 1.0,
@@ -60,7 +59,7 @@ def evaluate(
 
     Parameters
     ----------
-    manifest
+    manifests
         JSON lines, a recording each: `audio`, `text`, `kind`, and `words` where their times are
         known; or `cuts` to be joined.
     suite
@@ -99,7 +98,7 @@ def evaluate(
     report
         Folder for report.json, with every event, and report.html, with plots.
     """
-    recordings = [] if manifest is None else spread(read_manifest(manifest, gap_s), limit)
+    recordings = [one for path in manifests for one in spread(read_manifest(path, gap_s), limit)]
     noises = [] if noise is None else spread(read_manifest(noise), limit)
     to_play = recordings_of(suite, recordings, noises, minutes, seed)
     if not to_play:
@@ -110,9 +109,9 @@ def evaluate(
         played = stream_all(to_play, adapters.listener(adapter), url, pid, pace, costs)
     systems = ["same-model"] * offline + ["faster-whisper"] * yardstick
     results = hear_offline([Result(one) for one in played], systems, model, costs)
-    summary = {
+    summary: dict[str, Any] = {
         "command": "evaluate",
-        "manifest": manifest and manifest.stem,
+        "manifest": "+".join(path.stem for path in manifests),
         "server": server,
         "model": model,
         "streams": streams,
@@ -122,6 +121,7 @@ def evaluate(
         **as_json(results),
         "cost": [cost.as_json() for cost in costs],
     }
+    summary["targets"] = targets(summary)
     width = None if sys.stdout.isatty() else 160
     print_tables(summary, results, Console(width=width, highlight=False))
     if report is not None:

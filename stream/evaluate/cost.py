@@ -133,8 +133,13 @@ def gpu_state() -> tuple[float, int] | None:
         return None
     query = ["--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
     answer = subprocess.run([command, *query], capture_output=True, text=True, check=False)
+    return read_gpu_state(answer.stdout)
+
+
+def read_gpu_state(answer: str) -> tuple[float, int] | None:
+    """Read what `nvidia-smi` answers: a line a GPU, percent and MiB."""
     try:
-        percent, mib = answer.stdout.splitlines()[0].split(",")
+        percent, mib = answer.splitlines()[0].split(",")
         return float(percent), int(mib) * 2**20
     except (IndexError, ValueError):
         return None

@@ -17,7 +17,7 @@ from stream.evaluate.plots import (
 from stream.evaluate.record import Finished, Shown, SpeechBegan, SpeechOver
 from stream.evaluate.report import Result, by_suite
 from stream.evaluate.scoring import PERCENTILES
-from stream.evaluate.tables import LATENCIES
+from stream.evaluate.tables import LATENCIES, rows_of
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2026; --paper: #fcfcfd; --soft: #6b7280;
@@ -33,7 +33,8 @@ svg text { fill: var(--soft); } .grid { stroke: var(--rule); }
 .line { fill: none; stroke-width: 2; }
 .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); }
 .spoken { --c: #8a93a355; } .partial { --c: #8a93a388; } .honest { --c: var(--soft); }
-.line { stroke: var(--c); } .dot, .bar { fill: var(--c); } .partial.line { stroke-width: 1; stroke-dasharray: 2 3; }
+.line { stroke: var(--c); } .dot, .bar { fill: var(--c); }
+.partial.line { stroke-width: 1; stroke-dasharray: 2 3; }
 .honest.line { stroke-dasharray: 4; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid var(--rule);
@@ -60,6 +61,7 @@ def page(summary: dict[str, Any], results: Sequence[Result]) -> str:
         f"<h1>distil-stream evaluate: {escape(title)}</h1>",
         table(["setting", "value"], settings(summary)),
         *wrongs(results),
+        *targets(summary.get("targets", [])),
     ]
     of = by_suite(results)
     for name, suite in summary["suites"].items():
@@ -80,6 +82,15 @@ def settings(summary: dict[str, Any]) -> list[list[Cell]]:
     """Return what was run."""
     plain = (str, int, float)
     return [[k, v] for k, v in summary.items() if isinstance(v, plain) and not isinstance(v, bool)]
+
+
+def targets(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is to be reached, and what was."""
+    if found:
+        rows = [
+            [r["target"], r["at_most"], r["measured"], "yes" if r["met"] else "no"] for r in found
+        ]
+        yield "<h2>Targets</h2>" + table(["", "at most", "measured", "met"], rows)
 
 
 def wrongs(results: Sequence[Result]) -> Iterator[str]:
@@ -105,7 +116,7 @@ def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterat
         columns += ["sub", "del", "ins", "ins %", "5-dup", "price of streaming"]
         rows = [
             row
-            for group, score in (*suite["groups"].items(), ("total", total))
+            for group, score in rows_of(suite).items()
             for row in error_rows(group, score, systems)
         ]
         yield table(columns, rows)
@@ -115,7 +126,7 @@ def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterat
         heard = list(total["words_per_hour"])
         rows = [
             [group, score["minutes"], *(score["words_per_hour"].get(s) for s in heard)]
-            for group, score in (*suite["groups"].items(), ("total", total))
+            for group, score in rows_of(suite).items()
             if "words_per_hour" in score
         ]
         yield table(["holds no words", "min", *(f"{s}, words an hour" for s in heard)], rows)

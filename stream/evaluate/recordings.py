@@ -22,8 +22,12 @@ from stream.evaluate.record import TimedWord
 CUT_GAP_S = 0.8
 """The pause between the cuts of a joined recording."""
 
-NO_SPEECH = frozenset({"noise", "silence"})
+BABBLE_OR_MUSIC = "babble and music"
+NO_SPEECH = frozenset({"noise", "silence", BABBLE_OR_MUSIC})
 """Kinds that hold no speech: every word heard in them was invented."""
+
+LIKE_SPEECH = ("babble", "cafe", "music")
+"""Names of noise that is nearer to speech than other noise; it is a kind of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,11 @@ def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> 
     texts = [cut["text"] if "text" in cut else cut["reference"] for cut in cuts]
     kind = entry.get("kind", "joined")
     gap_s = float(entry.get("gap_s", gap_s))
+    text: str | None = None if None in texts else " ".join(texts)
+    category = ""
     if kind in NO_SPEECH:
-        text: str | None = ""
-    else:
-        text = None if None in texts else " ".join(texts)
+        text, category = "", noise_category(names[0])
+        kind = BABBLE_OR_MUSIC if any(n in category.lower() for n in LIKE_SPEECH) else kind
     return Recording(
         name=names[0],
         kind=kind,
@@ -104,7 +109,7 @@ def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> 
         read=lambda: read_audio([folder / name for name in names], gap_s),
         words=word_times(cuts, folder, gap_s) if all("words" in cut for cut in cuts) else (),
         suite="silence" if text == "" else "speech",
-        condition=noise_category(names[0]) if kind in NO_SPEECH else "",
+        condition=category,
     )
 
 

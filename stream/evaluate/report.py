@@ -127,6 +127,14 @@ def groups(results: Sequence[Result]) -> dict[str, list[Result]]:
     return found
 
 
+def kinds(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Sort results by kind, in the order in which they were played."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(result.played.recording.kind, []).append(result)
+    return found
+
+
 def by_suite(results: Sequence[Result]) -> dict[str, list[Result]]:
     """Sort results by suite, in the order in which they were played."""
     found: dict[str, list[Result]] = {}
@@ -211,6 +219,7 @@ def suite_json(results: Sequence[Result]) -> dict[str, Any]:
     """Return all figures of a suite."""
     found: dict[str, Any] = {
         "total": Score.of(results).as_json(),
+        "kinds": {name: Score.of(kind).as_json() for name, kind in kinds(results).items()},
         "groups": {name: Score.of(group).as_json() for name, group in groups(results).items()},
     }
     if any(r.played.recording.text for r in results):

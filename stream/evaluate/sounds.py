@@ -1,7 +1,7 @@
 """Sounds without words, made from a seed: every word that is heard in them was invented.
 
 `silence` is what a line carries when nobody speaks: nothing, stationary noise, the tones of a
-telephone. `noise` is what surrounds people: keys, music.
+telephone. Then there is what surrounds people: keys, music.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.evaluate.recordings import Audio, Recording, to_int16
+from stream.evaluate.recordings import BABBLE_OR_MUSIC, Audio, Recording, to_int16
 
 Samples = NDArray[np.float64]
 Make = Callable[[int, np.random.Generator], Samples]
@@ -115,7 +115,8 @@ SILENCE: dict[str, Make] = {
 }
 """Must be captioned with nothing. The tones are those of North America."""
 
-NOISE: dict[str, Make] = {"keyboard": keyboard, "music": music}
+NOISE: dict[str, Make] = {"keyboard": keyboard}
+MUSIC: dict[str, Make] = {"music": music}
 
 
 def made_sounds(minutes: float, seed: int = 0) -> list[Recording]:
@@ -128,5 +129,5 @@ def made_sounds(minutes: float, seed: int = 0) -> list[Recording]:
 
         return Recording(name, kind, "made", "", read, suite="silence", condition=name)
 
-    kinds = {"silence": SILENCE, "noise": NOISE}
+    kinds = {"silence": SILENCE, "noise": NOISE, BABBLE_OR_MUSIC: MUSIC}
     return [made(name, kind, make) for kind, all in kinds.items() for name, make in all.items()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.evaluate.mixing import babble, chance, with_noise
 from stream.evaluate.phone import phone_line
-from stream.evaluate.recordings import Audio, Recording
+from stream.evaluate.recordings import BABBLE_OR_MUSIC, Audio, Recording
 from stream.evaluate.sounds import made_sounds
 
 Suite = Literal["speech", "noise-levels", "phone", "silence", "all"]
@@ -49,7 +49,8 @@ def recordings_of(
     if "noise-levels" in chosen:
         found += in_noise(said, noises or made_sounds(minutes, seed), seed)
     if "phone" in chosen:
-        found += over_telephone(said, seed)
+        # What is a telephone's already needs no other.
+        found += over_telephone([one for one in said if one.kind != "phone"], seed)
     if "silence" in chosen:
         found += made_sounds(minutes, seed)
         if len(said) >= VOICES and minutes:
@@ -108,4 +109,4 @@ def voices(speech: Sequence[Recording], minutes: float, seed: int) -> Recording:
     read: Callable[[], Audio] = partial(
         lambda seconds: babble(speech, VOICES, seconds, np.random.default_rng(seed)), minutes * 60
     )
-    return Recording(name, "noise", "made", "", read, suite="silence", condition=name)
+    return Recording(name, BABBLE_OR_MUSIC, "made", "", read, suite="silence", condition=name)

@@ -39,6 +39,8 @@ def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Co
                     console.print(made)
     if summary.get("cost"):
         console.print(cost(summary["cost"]))
+    if summary.get("targets"):
+        console.print(targets(summary["targets"]))
     for result in results:
         for wrong in (*result.played.violations, result.played.failure):
             if wrong:
@@ -56,7 +58,8 @@ def accuracy(name: str, suite: dict[str, Any]) -> Table:
         f"{name}: word errors" if systems else f"{name}: words invented",
         "", "files", "min", "words", *columns, *others, *(f"{s} words/hour" for s in silent),
     )  # fmt: skip
-    for group, score in (*suite["groups"].items(), ("total", total)):
+    rows, sums = rows_of(suite), len(suite["groups"])
+    for number, (group, score) in enumerate(rows.items()):
         row = [str(score["recordings"]), f"{score['minutes']:.1f}", str(score.get("words", ""))]
         for system in systems:
             if errors := score.get(system):
@@ -71,10 +74,17 @@ def accuracy(name: str, suite: dict[str, Any]) -> Table:
         row += [
             f"{score['words_per_hour'][s]:g}" if "words_per_hour" in score else "" for s in silent
         ]
-        if group == "total":
+        if number == sums:
             made.add_section()
-        made.add_row(group, *row, style="bold" if group == "total" else "")
+        made.add_row(group, *row, style="bold" if number >= sums else "")
     return made
+
+
+def rows_of(suite: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the groups, of the kinds where there are several, and of all."""
+    kinds = suite["kinds"] if len(suite["kinds"]) > 1 else {}
+    sums = {f"all of {kind}": score for kind, score in kinds.items()}
+    return {**suite["groups"], **sums, "total": suite["total"]}
 
 
 def latency(name: str, suite: dict[str, Any]) -> Table:
@@ -115,6 +125,15 @@ def calibration(name: str, suite: dict[str, Any]) -> Table:
             f"{100 * b['confidence']:.1f}",
             f"{100 * b['right']:.1f}",
         )
+    return made
+
+
+def targets(found: Sequence[dict[str, Any]]) -> Table:
+    """What is to be reached, and what was."""
+    made = table("targets", "", "at most", "measured", "met")
+    for row in found:
+        met = "[green]yes[/green]" if row["met"] else "[red]no[/red]"
+        made.add_row(row["target"], f"{row['at_most']:g}", f"{row['measured']:g}", met)
     return made
 
 

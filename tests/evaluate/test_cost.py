@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from stream.evaluate.cost import Cost, listening_pid, measured, tree_bytes
+from stream.evaluate.cost import Cost, listening_pid, measured, read_gpu_state, tree_bytes
 
 BUSY = (
     "import time; x = bytearray(50_000_000)\nwhile time.process_time() < 0.3: pass\nprint('done')"
@@ -45,3 +45,11 @@ def test_the_cost_of_a_second():
 @pytest.mark.parametrize("url", ["ws://example.org:1/", "ws://127.0.0.1/", "ws://127.0.0.1:9"])
 def test_a_server_elsewhere_has_no_process(url):
     assert listening_pid(url) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [("35, 2048\n0, 3\n", (35.0, 2 << 30)), ("", None), ("[N/A], [N/A]\n", None)],
+)
+def test_the_state_of_a_gpu(answer, state):
+    assert read_gpu_state(answer) == state

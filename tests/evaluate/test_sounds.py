@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.evaluate.sounds import NOISE, SILENCE, cadence, made_sounds, noise, tones
+from stream.evaluate.sounds import MUSIC, NOISE, SILENCE, cadence, made_sounds, noise, tones
 
 RATE = 16_000
 
@@ -24,7 +24,9 @@ def test_every_sound_is_as_long_as_asked_and_the_same_again(recording):
 
 
 def test_names_are_unique():
-    assert len({recording.name for recording in made_sounds(0)}) == len(SILENCE) + len(NOISE)
+    assert len({recording.name for recording in made_sounds(0)}) == len(SILENCE) + len(NOISE) + len(
+        MUSIC
+    )
 
 
 @pytest.mark.parametrize(("slope", "dbfs"), [(0.0, -60), (0.5, -30)])
