@@ -45,9 +45,10 @@ class WebRtcVad:
 
     frame_samples = FRAME_SAMPLES
 
-    def __init__(self, aggressiveness: int = 2) -> None:
-        """Take 0 (calls much speech) to 3 (calls little)."""
+    def __init__(self, aggressiveness: int = 2, rise_db: float = RISE_DB) -> None:
+        """Take 0 (calls much speech) to 3 (calls little), and the rise above the noise floor."""
         self._vad = webrtcvad.Vad(aggressiveness)
+        self._rise_db = rise_db
         self._levels: deque[float] = deque(maxlen=FLOOR_FRAMES)
 
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
@@ -61,7 +62,7 @@ class WebRtcVad:
         floor = min(self._levels)
         if len(self._levels) < FLOOR_FRAMES:
             floor = min(floor, OPENING_FLOOR_DBFS)
-        return level > max(floor + RISE_DB, SILENCE_DBFS)
+        return level > max(floor + self._rise_db, SILENCE_DBFS)
 
 
 def level_dbfs(frame: NDArray[np.float32]) -> float:

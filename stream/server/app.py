@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
-from stream.core.vad import WebRtcVad
+from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Engine
 from stream.errors import UsageError
 from stream.protocols import PROTOCOLS, load_protocol
@@ -87,8 +87,9 @@ class Server:
 
     async def start_engine(self, load: "Callable[[], Transcriber]") -> None:
         """Get the model, warm, from `load` (called on a thread); then let clients in."""
-        transcriber = await in_thread(load)
         config = self.config
+        detector = choose_detector(config.vad, config.vad_aggressiveness)
+        transcriber = await in_thread(load)
         self.service = Service(
             model=transcriber.name,
             languages=transcriber.languages,
@@ -96,7 +97,7 @@ class Server:
             max_ahead_s=config.max_ahead_s,
             idle_s=config.idle_s,
             tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
-            detector=partial(WebRtcVad, config.vad_aggressiveness),
+            detector=detector,
         )
         self.engine = Engine(transcriber, config.max_batch, self.metrics.count_batch)
         self.metrics.watch(self.engine)

@@ -1,6 +1,6 @@
-"""A recording that the scripted engine knows the words of: two bursts of noise among silence.
+"""A recording that the scripted engine knows the words of: two bursts of a made voice, and silence.
 
-Noise is speech to WebRTC's detector, and the scripted transcriber says what it hears in it.
+It says no words, but is speech to every detector; the scripted transcriber says what it hears.
 """
 
 import numpy as np
@@ -28,13 +28,27 @@ def transcriber() -> ScriptedTranscriber:
     return ScriptedTranscriber(words())
 
 
+def voice(rate: int, seconds: float) -> np.ndarray:
+    """(n_samples,): vowels that glide into each other, four syllables a second."""
+    t = np.arange(round(seconds * rate)) / rate
+    pitch = 130 * (1 + 0.08 * np.sin(4.4 * t))
+    first, second = 500 + 250 * np.sin(8.2 * t), 1500 + 500 * np.sin(11.9 * t)  # formants, Hz
+    sound = np.zeros_like(t)
+    for k in range(1, 26):
+        strength = 1 / (1 + ((130 * k - first) / 120) ** 2)
+        strength += 0.5 / (1 + ((130 * k - second) / 150) ** 2)
+        sound += strength / k**0.3 * np.sin(2 * np.pi * k * np.cumsum(pitch) / rate)
+    sound *= 0.15 + 0.85 * np.abs(np.sin(4 * np.pi * t))
+    return 0.3 * sound / np.abs(sound).max()
+
+
 def samples(rate: int = SAMPLE_RATE, channels: int = 1) -> np.ndarray:
     """float32 (n_samples, channels), in -1..1."""
-    noise = np.random.default_rng(0).normal(0, 0.2, (round(SECONDS * rate), channels))
-    loud = np.zeros(len(noise), bool)
+    recording = np.zeros((round(SECONDS * rate), channels), np.float32)
     for start, end in BURSTS.values():
-        loud[round(start * rate) : round(end * rate)] = True
-    return (noise.clip(-1, 1) * loud[:, None]).astype(np.float32)
+        sound = voice(rate, end - start)
+        recording[round(start * rate) :][: len(sound)] = sound[:, None]
+    return recording
 
 
 def pcm(rate: int = SAMPLE_RATE, channels: int = 1) -> bytes:

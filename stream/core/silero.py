@@ -1,0 +1,101 @@
+"""Silero's voice activity network in numpy: how likely is it that a person speaks?
+
+The network of silero-vad 6 for 16 kHz: the magnitudes of a short-time Fourier transform, four
+convolutions and an LSTM that remembers what came before. It hears 32 ms at a time, each with the
+last 4 ms of the window before. One window costs about 0.1 ms, so every stream runs its own, beside
+its session and in step with it: https://github.com/snakers4/silero-vad (MIT).
+
+`engine/silero_weights` finds the weights; here they are just arrays.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+WINDOW_SAMPLES = 512
+"""32 ms, the only length that the network was trained on at 16 kHz."""
+
+CONTEXT_SAMPLES = 64
+"""What each window hears again of the one before."""
+
+FFT_SAMPLES = 256
+HOP_SAMPLES = 128
+WIDTH = 128
+"""Of the LSTM's state."""
+
+STRIDES = (1, 2, 2, 1)
+"""Of the convolutions: 4 frames become 4, 2, 1 and 1."""
+
+_HANN = (np.sin(np.pi * np.arange(FFT_SAMPLES) / FFT_SAMPLES) ** 2).astype(np.float32)
+
+FRAMES = (CONTEXT_SAMPLES + WINDOW_SAMPLES + HOP_SAMPLES // 2 - FFT_SAMPLES) // HOP_SAMPLES + 1
+"""Of the Fourier transform, in a window that is mirrored at its end: 4."""
+
+_FRAME_INDEX = np.arange(FRAMES)[:, None] * HOP_SAMPLES + np.arange(FFT_SAMPLES)  # (4, 256)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SileroWeights:
+    """The network's arrays, laid out for `inputs @ weights`."""
+
+    convolutions: tuple[tuple[Array, Array], ...]
+    """Four of (3 taps x n_in, n_out) and (n_out,)."""
+    recurrent: Array
+    """(128 inputs + 128 of the state, 512): the LSTM's input, forget, cell and output gates."""
+    recurrent_bias: Array
+    """(512,)"""
+    output: Array
+    """(128,)"""
+    output_bias: float
+
+
+class Silero:
+    """The network on one stream; it remembers what it heard."""
+
+    def __init__(self, weights: SileroWeights) -> None:
+        self._weights = weights
+        self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
+        self._hidden = np.zeros(WIDTH, np.float32)
+        self._cell = np.zeros(WIDTH, np.float32)
+
+    def probability(self, window: Array) -> float:
+        """Return the probability, 0 to 1, that the next window, (512,) at 16 kHz, is speech."""
+        heard = np.concatenate([self._context, window])  # (576,)
+        self._context = window[-CONTEXT_SAMPLES:].copy()
+        self._remember(self._encode(heard))
+        weights = self._weights
+        score = float(np.maximum(self._hidden, 0) @ weights.output) + weights.output_bias
+        return float(sigmoid(np.float32(score)))
+
+    def _encode(self, heard: Array) -> Array:
+        """Turn (576,) samples into what the LSTM takes, (128,)."""
+        mirrored = np.concatenate([heard, heard[-2 : -2 - HOP_SAMPLES // 2 : -1]])  # (640,)
+        encoded: Array = np.abs(np.fft.rfft(mirrored[_FRAME_INDEX] * _HANN))  # (4, 129)
+        for (weight, bias), stride in zip(self._weights.convolutions, STRIDES, strict=True):
+            encoded = convolve(encoded, weight, bias, stride)
+        return encoded.reshape(WIDTH)
+
+    def _remember(self, encoded: Array) -> None:
+        """Take one step of the LSTM."""
+        weights = self._weights
+        gates = np.concatenate([encoded, self._hidden]) @ weights.recurrent + weights.recurrent_bias
+        admit, keep, new, show = gates.reshape(4, WIDTH)
+        self._cell = sigmoid(keep) * self._cell + sigmoid(admit) * np.tanh(new)
+        self._hidden = sigmoid(show) * np.tanh(self._cell)
+
+
+def convolve(frames: Array, weight: Array, bias: Array, stride: int) -> Array:
+    """Convolve (n_frames, n_in) with three taps, a zero frame beyond either end; then rectify."""
+    padding = np.zeros((1, frames.shape[1]), np.float32)
+    padded = np.concatenate([padding, frames, padding])
+    taps = [padded[tap : tap + len(frames) : stride] for tap in range(3)]
+    convolved: Array = np.concatenate(taps, axis=1) @ weight + bias
+    return np.maximum(convolved, 0)
+
+
+def sigmoid(x: Array | np.float32) -> Array:
+    """The logistic function; written so that nothing overflows."""
+    return np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)

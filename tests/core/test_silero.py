@@ -1,0 +1,127 @@
+"""The network is the one that is shipped; the gate runs it while there is something to hear."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.core.endpointing import Endpointer, Onset
+from stream.core.events import SpeechEnded, SpeechStarted
+from stream.core.session import Session
+from stream.core.settings import StreamSettings
+from stream.core.silero import WINDOW_SAMPLES, Silero, SileroWeights
+from stream.core.silero_gate import SileroGate
+from stream.engine.silero_weights import read_weights, weights_file
+
+
+@pytest.fixture(scope="module")
+def weights() -> SileroWeights:
+    path = weights_file()
+    if path is None:
+        pytest.skip("silero-vad, which holds the weights, is not installed")
+    return read_weights(path)
+
+
+def windows(samples):
+    whole = samples[: len(samples) // WINDOW_SAMPLES * WINDOW_SAMPLES]
+    return whole.reshape(-1, WINDOW_SAMPLES).astype(np.float32)
+
+
+def answers(gate, samples):
+    return np.array([gate.is_speech(window) for window in windows(samples)])
+
+
+def noise(seconds, dbfs):
+    return np.random.default_rng(0).standard_normal(round(seconds * 16_000)) * 10 ** (dbfs / 20)
+
+
+def test_probabilities_are_those_of_the_shipped_network(weights, speech):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import torch
+
+        shipped = torch.jit.load(str(weights_file())).eval()
+    network = Silero(weights)
+    with torch.no_grad():
+        for window in windows(speech[: 20 * 16_000]):
+            theirs = float(shipped(torch.from_numpy(window)[None], 16_000))
+            assert network.probability(window) == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(32_000), np.full(32_000, 1.0), noise(2, 40)])
+def test_probabilities_stay_probabilities(weights, samples):
+    network = Silero(weights)
+    assert all(0 <= network.probability(window) <= 1 for window in windows(samples))
+
+
+def test_the_network_sleeps_through_silence_and_steady_noise(weights):
+    for samples in (np.zeros(16_000 * 60), noise(60, -60), noise(60, -40)):
+        gate = SileroGate(weights)
+        assert not answers(gate, samples).any()
+        assert gate.windows_judged < 0.05 * len(windows(samples))
+
+
+def test_noise_that_the_first_gate_lets_pass_is_no_speech(weights):
+    samples = noise(30, -60)
+    for at in range(16_000, len(samples) - 8_000, 24_000):  # half a second of loud noise, often
+        samples[at : at + 8_000] += noise(0.5, -20)
+    gate = SileroGate(weights)
+    assert answers(gate, samples).mean() < 0.02
+    assert gate.windows_judged > len(windows(samples)) / 4
+
+
+def test_a_network_that_slept_answers_as_one_that_did_not(weights, speech):
+    """Once awake, the gate's answers are those of a network that heard everything."""
+    samples = np.concatenate([np.zeros(16_000 * 5, np.float32), speech])
+    awake = SileroGate(weights)
+    awake._awake = len(windows(samples)) + 1
+    slept = SileroGate(weights)
+    assert (answers(awake, samples) == answers(slept, samples)).mean() > 0.99
+    assert slept.windows_judged < awake.windows_judged
+
+
+@pytest.mark.parametrize("gain_db", [0, -10, -20, -30])
+def test_quiet_speech_is_heard_like_loud(weights, speech, gain_db):
+    loud = answers(SileroGate(weights), speech)
+    quiet = answers(SileroGate(weights), speech * 10 ** (gain_db / 20))
+    assert loud.mean() > 0.6
+    assert quiet.mean() > 0.9 * loud.mean()  # at -30 dB, most of it is below -65 dBFS
+
+
+def test_a_stream_may_open_in_mid_word(weights, speech):
+    loud = int(np.argmax(np.abs(speech) > 0.1))
+    endpointer = Endpointer(300, 90, 500, WINDOW_SAMPLES)
+    heard = map(endpointer.feed, answers(SileroGate(weights), speech[loud : loud + 32_000]))
+    first = next(event for event in heard if isinstance(event, Onset))
+    assert first.speech_sample < 0.2 * 16_000
+
+
+def test_a_short_word_after_long_silence_is_heard_whole(weights, speech):
+    """A second of speech amid silence: the utterance begins before it, by the pre-roll."""
+    begin = int(np.argmax(np.abs(speech) > 0.05))
+    word = speech[begin : begin + 8_000]
+    samples = np.concatenate([np.zeros(16_000 * 10), word, np.zeros(16_000 * 2)])
+    endpointer = Endpointer(300, 90, 500, WINDOW_SAMPLES)
+    events = [endpointer.feed(answer) for answer in answers(SileroGate(weights), samples)]
+    onset, endpoint = (event for event in events if event)
+    assert onset.start_sample <= 16_000 * 10
+    assert endpoint.speech_end_sample >= 16_000 * 10 + 0.8 * len(word)
+
+
+@given(st.lists(st.integers(1, 40_000), max_size=6))
+@settings(max_examples=10, deadline=None)
+def test_pieces_make_no_difference_to_a_session(weights, speech, pieces):
+    data = (speech[: 8 * 16_000] * 32_767).astype("<i2").tobytes()
+
+    def spoken(cuts):
+        session = Session("s", StreamSettings(), detector=lambda: SileroGate(weights))
+        for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+            session.receive_audio(data[start:end])
+        session.receive_eof()
+        return [e for e in session.events_to_send() if isinstance(e, SpeechStarted | SpeechEnded)]
+
+    whole = spoken([])
+    assert whole
+    assert spoken(np.minimum(np.cumsum(pieces), len(data)).astype(int).tolist()) == whole
