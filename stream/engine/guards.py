@@ -27,7 +27,7 @@ CROWD = 8
 CROWD_S = 0.4
 """So many tokens in so little time were not spoken: said again without an end, or said twice, they
 find no audio left, and the path through the attention crowds them together. In 270 transcripts of
-90 sentences every repetition fell below, nothing else did (docs/measurements.md)."""
+90 sentences all with more than three inserted words did (docs/measurements.md)."""
 
 
 def loop_period(tokens: Sequence[int]) -> int:

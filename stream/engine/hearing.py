@@ -207,7 +207,7 @@ def without_invention(heard: Heard) -> Heard:
     elif heard.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
         words = ()
     if Fault.UNSURE in heard.faults:
-        words = ()  # of speech they get next to every word wrong, of noise they make up some
+        words = ()  # guesses: what noise is given, and speech that is beyond the model
     return replace(heard, words=words)
 
 
