@@ -25,7 +25,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8ec; --paper: #15171b; --soft: #9aa1ac;
   --rule: #2c3038; --s0: #6fa2ff; --s1: #f0a95c; --s2: #5cc795; --s3: #c98be2; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--rule); }
 p.note, figcaption { color: var(--soft); max-width: 44rem; }
 figure { margin: 1rem 0; } svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; }
@@ -37,7 +37,7 @@ svg text { fill: var(--soft); } .grid { stroke: var(--rule); }
 .partial.line { stroke-width: 1; stroke-dasharray: 2 3; }
 .honest.line { stroke-dasharray: 4; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid var(--rule);
+th, td { padding: .15rem .5rem; text-align: right; border-bottom: 1px solid var(--rule);
   white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
 td.text { white-space: normal; text-align: left; } .tentative { color: var(--soft); }
 .bad { color: #c0392b; }

@@ -37,9 +37,9 @@ async def test_fast_the_clock_is_what_was_handed_out():
 async def test_in_real_time_nothing_is_handed_out_before_it_was_spoken():
     fed = feed(1600, rate=16_000, fast=False)
     loop = asyncio.get_running_loop()
-    began_s, spoken_s = loop.time(), []
+    began_s, due_s = loop.time(), [0.04, 0.08, 0.1]
     async for _ in fed.chunks():
-        spoken_s.append(loop.time() - began_s)
-        assert fed.now_s() == pytest.approx(spoken_s[-1], abs=0.02)
-    assert all(at_s >= due_s for at_s, due_s in zip(spoken_s, (0.04, 0.08, 0.1), strict=True))
+        # Its clock began after ours, and is read before ours.
+        assert due_s.pop(0) - 0.001 <= fed.now_s() <= loop.time() - began_s + 0.001
+    assert due_s == []
     assert fed.late_ms >= 0
