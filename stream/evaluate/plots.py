@@ -11,6 +11,8 @@ from stream.evaluate.svg import Plot
 SHOWN, COMMITTED, FINAL, SPOKEN = "s0", "s1", "s2", "spoken"
 LONGEST_TIMELINE_S = 15.0
 """A recording of about this length fills a page and can still be read."""
+MOST_ROWS = 80
+"""Words in a timeline."""
 
 
 def latency_plot(results: Sequence[Result]) -> str:
@@ -139,9 +141,9 @@ def timeline_choice(results: Sequence[Result]) -> Result | None:
 
 def timeline_plot(result: Result) -> str:
     """Draw a row for each word: when it was spoken, first shown, committed and final."""
-    told = [c for c in captions(result.played.events) if c.final and c.final.words]
+    told = first_captions(result)
     words = [word for caption in told if caption.final for word in caption.final.words]
-    end_s = max(stamped.at_s for stamped in result.played.events) + 0.2
+    end_s = max(caption.final_at_s for caption in told) + 0.2
     plot = Plot(
         (0, end_s),
         (0, len(words)),
@@ -158,6 +160,19 @@ def timeline_plot(result: Result) -> str:
     plot.name(COMMITTED, "committed")
     plot.name(FINAL, "final")
     return plot.svg()
+
+
+def first_captions(result: Result) -> list[Caption]:
+    """Return the first utterances of a recording: as many as a page can hold, one at least."""
+    told: list[Caption] = []
+    rows = 0
+    for caption in captions(result.played.events):
+        if caption.final and caption.final.words:
+            rows += len(caption.final.words)
+            if told and rows > MOST_ROWS:
+                break
+            told.append(caption)
+    return told
 
 
 def timeline_rows(plot: Plot, caption: Caption, top: int) -> int:

@@ -27,3 +27,8 @@ def test_what_was_measured():
 def test_nothing_measured_but_promises():
     (row,) = targets({"suites": {}, "violations": 2})
     assert (row["measured"], row["met"]) == (2, False)
+
+
+def test_played_fast_nothing_is_said_of_flicker():
+    found = targets({"suites": SUITES, "violations": 0, "pace": "fast"})
+    assert not any("erasure" in row["target"] for row in found)
