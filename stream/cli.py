@@ -35,6 +35,11 @@ bench.command(
 bench.command(
     "stream.evaluate.terms:run", name="terms", help="Names found, with key terms and without."
 )
+bench.command(
+    "stream.evaluate.voice:run",
+    name="voice",
+    help="False alarms in noise, and speech that is lost.",
+)
 
 
 @app.command(config=SOURCES, sort_key=0)

@@ -1,0 +1,243 @@
+"""What the detectors of speech let pass and what they lose, without a model: only the endpointing.
+
+In noise without speech every utterance is a false alarm. In speech an utterance must have begun
+before the first vowel, early enough for a consonant, and reach past the last. The same recordings
+are heard at full level, 20 and 30 dB quieter, and in noise as loud as they are.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.endpointing import Endpoint, Endpointer, Onset
+from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.silero_gate import ENTER, LEAVE, SileroGate
+from stream.core.vad import VoiceDetector, WebRtcVad
+from stream.engine.silero_weights import DISTRIBUTION, read_weights, weights_file
+from stream.errors import UsageError
+from stream.evaluate.mixing import chance, with_noise
+from stream.evaluate.offline import at_16_khz
+from stream.evaluate.recordings import Recording, read_manifest, to_int16
+from stream.evaluate.sounds import SILENCE, made_sounds
+from stream.evaluate.speech_times import Span, spoken_spans
+
+Samples = NDArray[np.float32]
+
+QUIETER_DB = (-20, -30)
+NOISE_RATIOS_DB = (10, 0)
+LONGEST_S = 60
+"""Of a recording, this much is heard."""
+
+CONSONANT_MS = 100
+"""An utterance that begins later than this before its first vowel has lost the consonant."""
+
+PAUSE_MS = 300
+"""After a longer pause it is an onset."""
+
+NOT_NOISE = "rir"
+"""Impulse responses lie beside the recordings of noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Something to hear, and where speech is in it."""
+
+    group: str
+    samples: Samples
+    """(n_samples,) at 16 kHz."""
+    spoken: Sequence[Span] = ()
+
+
+@dataclass(slots=True)
+class VoiceRow:
+    """What one detector made of one group."""
+
+    group: str
+    detector: str
+    heard_s: float = 0.0
+    utterances: int = 0
+    utterances_s: float = 0.0
+    spoken_s: float = 0.0
+    missed_s: float = 0.0
+    spans: int = 0
+    """Stretches of vowels without a pause."""
+    lost: int = 0
+    """Those of which more than half is in no utterance."""
+    onsets: int = 0
+    clipped: int = 0
+    """Onsets whose utterance began too late for a consonant."""
+    judged_s: float = 0.0
+    """Audio that the network ran on, replays included."""
+    cpu_s: float = 0.0
+
+    @property
+    def per_hour(self) -> float:
+        """Utterances an hour."""
+        return self.utterances * 3600 / self.heard_s
+
+
+def run(
+    data: Path,
+    limit: int | None = 36,
+    seed: int = 0,
+    enter: float = ENTER,
+    leave: float = LEAVE,
+) -> None:
+    """Print a table and one JSON line: false alarms in noise, and what is lost of speech.
+
+    Args:
+        data: the folder that holds `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and
+            `noisy.jsonl`.
+        limit: recordings of each set of speech; None for all.
+        seed: chooses the noise that speech is mixed with.
+        enter: the network's probability at which speech begins.
+        leave: the probability below which it is over.
+    """
+    path = weights_file()
+    if path is None:
+        raise UsageError(f"{DISTRIBUTION} is not installed, so there is nothing to compare.")
+    detectors: dict[str, Callable[[], VoiceDetector]] = {
+        "webrtc": WebRtcVad,
+        "silero": partial(SileroGate, read_weights(path), enter, leave),
+    }
+    rows: dict[tuple[str, str], VoiceRow] = {}
+    for case in cases(data, limit, seed):
+        for name, detector in detectors.items():
+            row = rows.setdefault((case.group, name), VoiceRow(case.group, name))
+            add(row, case, detector)
+    print_table(list(rows.values()))
+    print(json.dumps({"command": "bench voice", "rows": [asdict(row) for row in rows.values()]}))
+
+
+def cases(data: Path, limit: int | None, seed: int) -> Iterator[Case]:
+    """Yield all that is heard, group by group."""
+    noises = [r for r in read_manifest(data / "noise.jsonl") if NOT_NOISE not in r.name]
+    for noise in noises:
+        yield Case("noise", heard(noise))
+    for sound in made_sounds(1.0, seed):
+        if sound.name in SILENCE:
+            yield Case("silence and tones", heard(sound))
+    for recording in spread(read_manifest(data / "dev.jsonl"), limit):
+        yield from read_speech(recording, noises, seed)
+    for name in ("phone", "stories"):
+        for recording in spread(read_manifest(data / f"{name}.jsonl"), limit):
+            samples = heard(recording)
+            yield Case(name, samples, spoken_spans(samples))
+    yield from noisy_twins(read_manifest(data / "noisy.jsonl"))
+
+
+def read_speech(recording: Recording, noises: Sequence[Recording], seed: int) -> Iterator[Case]:
+    """Yield a recording as it is, quieter, and in noise."""
+    samples = heard(recording)
+    spoken = spoken_spans(samples)
+    yield Case("dev", samples, spoken)
+    for level in QUIETER_DB:
+        quiet = to_int16(samples * 10 ** (level / 20)).astype(np.float32)
+        yield Case(f"dev {level} dB", quiet * np.float32(1 / 32_768), spoken)
+    for ratio in NOISE_RATIOS_DB:
+        rng = chance(seed, recording.name, str(ratio))
+        mixed = at_16_khz(with_noise(recording.read(), noises, ratio, rng))
+        yield Case(f"dev in noise, {ratio} dB", mixed[: len(samples)], spoken)
+
+
+def noisy_twins(recordings: Sequence[Recording]) -> Iterator[Case]:
+    """Yield the noisy one of each pair, with the spans of the clean one."""
+    clean = {Path(r.name).name: r for r in recordings if "ground_truth" in r.name}
+    for recording in recordings:
+        if "ground_truth" not in recording.name:
+            spoken = spoken_spans(heard(clean[Path(recording.name).name]))
+            yield Case("noisy", heard(recording), spoken)
+
+
+def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
+    """Return at most `limit` recordings, evenly spread: neighbours are often of one speaker."""
+    n = len(recordings) if limit is None else min(limit, len(recordings))
+    return [recordings[i * len(recordings) // n] for i in range(n)]
+
+
+def heard(recording: Recording) -> Samples:
+    """Return the beginning of a recording, (n_samples,) at 16 kHz."""
+    return at_16_khz(recording.read())[: LONGEST_S * SAMPLE_RATE]
+
+
+def add(row: VoiceRow, case: Case, make_detector: Callable[[], VoiceDetector]) -> None:
+    """Let a new detector hear a case, and count what it made of it."""
+    detector = make_detector()
+    began = time.thread_time()
+    found = utterances(case.samples, detector)
+    row.cpu_s += time.thread_time() - began
+    inside = np.zeros(len(case.samples), bool)  # whether a sample is in an utterance
+    for start, end in found:
+        inside[start:end] = True
+        row.utterances += 1
+    row.heard_s += len(case.samples) / SAMPLE_RATE
+    row.utterances_s += int(inside.sum()) / SAMPLE_RATE
+    if isinstance(detector, SileroGate):
+        row.judged_s += detector.windows_judged * detector.frame_samples / SAMPLE_RATE
+    last_end = -SAMPLE_RATE
+    for start, end in case.spoken:
+        missed = int((~inside[start:end]).sum())
+        row.spoken_s += (end - start) / SAMPLE_RATE
+        row.missed_s += missed / SAMPLE_RATE
+        row.spans += 1
+        if 2 * missed > end - start:
+            row.lost += 1
+        elif start - last_end > PAUSE_MS * SAMPLE_RATE // 1000:
+            consonant = max(start - CONSONANT_MS * SAMPLE_RATE // 1000, 0)
+            row.onsets += 1
+            row.clipped += not inside[consonant : start + 1].all()
+        last_end = end
+
+
+def utterances(samples: Samples, detector: VoiceDetector) -> list[Span]:
+    """Return what of (n_samples,) would be transcribed, by the default settings."""
+    tuning = SessionTuning()
+    size = detector.frame_samples
+    endpointer = Endpointer(
+        tuning.pre_roll_ms, tuning.onset_ms, StreamSettings().endpointing_ms, size
+    )
+    tail = tuning.early_final_ms * SAMPLE_RATE // 1000
+    spans, began = [], 0
+    for first in range(0, len(samples) - size + 1, size):
+        match endpointer.feed(detector.is_speech(samples[first : first + size])):
+            case Onset(start_sample=began):
+                pass
+            case Endpoint(speech_end_sample=end, decided_sample=decided):
+                spans.append((began, min(decided, end + tail)))
+    if endpointer.force_end():
+        spans.append((began, len(samples)))
+    return spans
+
+
+def print_table(rows: Sequence[VoiceRow]) -> None:
+    """Print what is heard of noise, then what is lost of speech."""
+    print("| without speech | detector | minutes | utterances/h | seconds/h | network ran | CPU |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        if not row.spans:
+            seconds = row.utterances_s * 3600 / row.heard_s
+            print(
+                f"| {row.group} | {row.detector} | {row.heard_s / 60:.1f} | {row.per_hour:.0f} "
+                f"| {seconds:.0f} | {cost(row)} |"
+            )
+    print()
+    print("| speech | detector | missed | lost spans | clipped onsets | network ran | CPU |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        if row.spans:
+            print(
+                f"| {row.group} | {row.detector} | {row.missed_s / row.spoken_s:.2%} "
+                f"| {row.lost} of {row.spans} | {row.clipped} of {row.onsets} | {cost(row)} |"
+            )
+
+
+def cost(row: VoiceRow) -> str:
+    """Return how much of the audio the network ran on, and CPU time as a share of the audio's."""
+    return f"{row.judged_s / row.heard_s:.0%} | {row.cpu_s / row.heard_s:.2%}"
