@@ -103,6 +103,17 @@ class Channel:
         self._endpointer.endpointing_ms = settings.endpointing_ms
 
     @property
+    def judged_sample(self) -> int:
+        """The VAD has judged everything before this 16 kHz sample."""
+        return self._now
+
+    def all_final_before(self, sample: int) -> bool:
+        """Tell whether all speech before a judged sample is final, and none may be beginning."""
+        if self._utterances:
+            return sample <= self._utterances[0].speech_sample
+        return sample <= self._endpointer.undecided_sample
+
+    @property
     def settled_sample(self) -> int:
         """Everything before this 16 kHz sample is in a final or was found to hold no speech."""
         if self._utterances:
@@ -123,17 +134,17 @@ class Channel:
             frame = self._audio.read(self._now, self._now + frame_samples)
             self._now += frame_samples
             match self._endpointer.feed(self._detector.is_speech(frame)):
-                case Onset(start_sample=start):
-                    self._open(start)
+                case Onset(start_sample=start, speech_sample=speech):
+                    self._open(start, speech)
                 case Endpoint(speech_end_sample=speech_end):
                     self._close(speech_end, pause=True)
             self._split_if_too_long()
             self._plan()
         self._forget()
 
-    def _open(self, start_sample: int) -> None:
+    def _open(self, start_sample: int, speech_sample: int) -> None:
         self.utterances_begun += 1
-        utterance = Utterance(self.utterances_begun, start_sample, self._tuning)
+        utterance = Utterance(self.utterances_begun, start_sample, speech_sample, self._tuning)
         if not (self._utterances and self._utterances[-1].split):
             utterance.begin(start_sample)
         self._utterances.append(utterance)
@@ -151,7 +162,7 @@ class Channel:
         limit = round(self.settings.max_utterance_s * SAMPLE_RATE)
         if self._endpointer.in_speech and self._now - self._utterances[-1].start_sample >= limit:
             self._close(self._now, pause=False, split=True)
-            self._open(self._now)
+            self._open(self._now, self._now)
 
     def _plan(self) -> None:
         """Emit every final that is ready, and ask for every window that is due."""

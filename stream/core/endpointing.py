@@ -131,8 +131,12 @@ class Endpointer:
         """The sample before which no later utterance can begin; it never goes back."""
         if self.in_speech:
             return self.speech_end_sample
-        pending = self._recent[0] if self._recent else self.now_sample
-        return max(self._boundary_sample, pending - self._pre_roll_samples)
+        return max(self._boundary_sample, self.undecided_sample - self._pre_roll_samples)
+
+    @property
+    def undecided_sample(self) -> int:
+        """The first sample that may yet turn out to be the beginning of speech."""
+        return self._recent[0] if self._recent else self.now_sample
 
     def feed(self, is_speech: bool) -> EndpointEvent | None:
         """Take the detector's answer for the next frame; return what it decides, if anything."""

@@ -24,6 +24,9 @@ from stream.errors import SettingsError
 CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", "prompt"})
 """The settings that `receive_configure` may change."""
 
+MAX_MARKS = 256
+"""Marks to come back at a time: ten seconds of one a frame of 40 ms, and a bound on memory."""
+
 
 class Session:
     """One client's stream, of one or more channels.
@@ -48,6 +51,7 @@ class Session:
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._marks: list[tuple[int, list[int]]] = []
+        """Those to come back, and where each channel stood."""
         self._finals_reported = 0
         self._decoder = StreamDecoder(settings.encoding, settings.channels)
         # Audio is heard in steps of 20 ms, channel by channel, whatever pieces it came in: the
@@ -90,8 +94,13 @@ class Session:
         self._settle()
 
     def receive_mark(self, mark: int) -> None:
-        """Send the mark back when every utterance that has begun by now is final."""
-        self._marks.append((mark, self._begun()))
+        """Send the mark back when all speech before it is final, so far as the VAD has judged."""
+        if len(self._marks) == MAX_MARKS:
+            message = f"{MAX_MARKS} marks are still to come back; wait for some, or `finalize`."
+            self._events.append(Failure("too_many_marks", message))
+            return
+        self._hear(self._waiting.shape[1])
+        self._marks.append((mark, [channel.judged_sample for channel in self._channels]))
         self._settle()
 
     def receive_configure(self, changes: Mapping[str, object]) -> None:
@@ -169,9 +178,9 @@ class Session:
         """Follow up on what new finals have made true: progress, marks, the end."""
         if self._finals() > self._finals_reported:
             self._report()
-        while self._marks and self._all_final(self._marks[0][1]):
+        while self._marks and self._all_final_before(self._marks[0][1]):
             self._events.append(MarkReached(self._marks.pop(0)[0]))
-        if self._no_more_audio and not self.ended and self._all_final(self._begun()):
+        if self._no_more_audio and not self.ended and self._finals() == self._begun():
             self.ended = True
             self._report()
             speech_s = sum(channel.speech_samples for channel in self._channels) / SAMPLE_RATE
@@ -184,10 +193,10 @@ class Session:
     def _finals(self) -> int:
         return sum(channel.finals for channel in self._channels)
 
-    def _begun(self) -> list[int]:
-        return [channel.utterances_begun for channel in self._channels]
+    def _begun(self) -> int:
+        return sum(channel.utterances_begun for channel in self._channels)
 
-    def _all_final(self, utterances: list[int]) -> bool:
-        """Tell whether that many utterances of each channel are final."""
-        finals = [channel.finals for channel in self._channels]
-        return all(final >= begun for final, begun in zip(finals, utterances, strict=True))
+    def _all_final_before(self, samples: list[int]) -> bool:
+        """Tell whether all speech before these samples, one of each channel, is final."""
+        lanes = zip(self._channels, samples, strict=True)
+        return all(channel.all_final_before(sample) for channel, sample in lanes)

@@ -19,9 +19,13 @@ SPLIT_GUARD = SAMPLE_RATE
 class Utterance:
     """Asks for windows, takes hypotheses; knows nothing of audio samples or channels."""
 
-    def __init__(self, index: int, start_sample: int, tuning: SessionTuning) -> None:
+    def __init__(
+        self, index: int, start_sample: int, speech_sample: int, tuning: SessionTuning
+    ) -> None:
         self.index = index
         self.start_sample = start_sample
+        self.speech_sample = speech_sample
+        """Where its speech begins: after the pre-roll."""
         self.end_sample: int | None = None
         """Where the audio to be heard ends; None while open."""
         self.speech_end_sample = start_sample
@@ -41,7 +45,8 @@ class Utterance:
         """Start asking for windows, from `start_sample` on, where `context` is heard once more."""
         first_after = self.start_sample + samples_of_ms(self._tuning.pre_roll_ms)
         said = context[-1].end_sample if context else start_sample
-        self.start_sample = min(self.start_sample, said)
+        if said < self.start_sample:  # words before the split are left to this utterance
+            self.start_sample = self.speech_sample = said
         self.transcript = Transcript(context)
         self._windowing = Windowing(start_sample, first_after, self._tuning)
 

@@ -35,6 +35,7 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "bad_settings": CloseCode.BAD_SETTINGS,
     "resume_refused": CloseCode.RESUME_REFUSED,
     "not_authorised": CloseCode.NOT_AUTHORISED,
+    "too_many_marks": None,
     "audio_after_end": None,
     "truncated_audio": None,
     "transcription_failed": None,

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stream.core.audio import SAMPLE_RATE
@@ -19,6 +19,7 @@ from stream.core.events import (
     SpeechStarted,
 )
 from stream.core.hypothesis import Hypothesis, WindowKind
+from stream.core.session import MAX_MARKS
 from stream.core.settings import SessionTuning
 from stream.errors import SettingsError
 from tests.core.rehearsal import (
@@ -199,6 +200,52 @@ def test_a_mark_comes_back_at_once_in_silence_and_waits_for_speech():
     session.receive_audio(script.pcm[2 * SAMPLE_RATE * 2 :])
     answer_all(session, script)
     assert of(MarkReached, session.events_to_send()) == [MarkReached(2)]
+
+
+@given(scripts, st.integers(0, 14 * SAMPLE_RATE))
+@example(Script([(2.0, 1.0)]), 8_000 + 640)
+@settings(max_examples=60, deadline=None)
+def test_a_mark_comes_back_behind_every_word_that_began_before_it(script, place):
+    """Wherever it falls: in an onset that is not yet an utterance, or just before a split."""
+    session = a_session(max_utterance_s=5)
+    place = min(place, len(script.samples)) // 320 * 320  # a frame of the detector
+    session.receive_audio(script.pcm[: 2 * place])
+    session.receive_mark(1)
+    for start in range(2 * place, len(script.pcm), 3_200):
+        session.receive_audio(script.pcm[start : start + 3_200])
+        answer_all(session, script)
+    session.receive_eof()
+    answer_all(session, script)
+    events = session.events_to_send()
+    finals = of(Final, events[: events.index(MarkReached(1))])
+    said = [word for word in script.words if word.start_sample < place]
+    assert [word.text for final in finals for word in final.words][: len(said)] == [
+        word.text for word in said
+    ]
+
+
+def test_a_mark_does_not_wait_for_speech_after_it():
+    script = Script([(2.0, 1.0), (4.0, 1.0)])
+    session = a_session()
+    session.receive_audio(script.pcm[: round(3.4 * SAMPLE_RATE) * 2])
+    session.receive_mark(1)
+    session.receive_audio(script.pcm[round(3.4 * SAMPLE_RATE) * 2 : 5 * SAMPLE_RATE * 2])
+    assert len(of(SpeechStarted, session.events_to_send())) == 2
+    answer_all(session, script)
+    assert of(MarkReached, session.events_to_send()) == [MarkReached(1)]
+
+
+def test_marks_that_wait_are_limited():
+    script = Script([(2.0, 1.0)])
+    session = a_session()
+    session.receive_audio(script.pcm[: 2 * SAMPLE_RATE])
+    for mark in range(MAX_MARKS + 1):
+        session.receive_mark(mark)
+    assert [failure.code for failure in of(Failure, session.events_to_send())] == ["too_many_marks"]
+    session.receive_eof()
+    answer_all(session, script)
+    marks = of(MarkReached, session.events_to_send())
+    assert marks == [MarkReached(mark) for mark in range(MAX_MARKS)]
 
 
 def test_silence_settles_but_for_the_pre_roll():
