@@ -29,16 +29,16 @@ def transcriber() -> ScriptedTranscriber:
 
 
 def voice(rate: int, seconds: float) -> np.ndarray:
-    """(n_samples,): vowels that glide into each other, four syllables a second."""
+    """(n_samples,): vowels that glide into each other, six syllables a second."""
     t = np.arange(round(seconds * rate)) / rate
-    pitch = 130 * (1 + 0.08 * np.sin(4.4 * t))
+    pitch = 120 * (1 + 0.08 * np.sin(4.4 * t))
     first, second = 500 + 250 * np.sin(8.2 * t), 1500 + 500 * np.sin(11.9 * t)  # formants, Hz
     sound = np.zeros_like(t)
-    for k in range(1, 26):
-        strength = 1 / (1 + ((130 * k - first) / 120) ** 2)
-        strength += 0.5 / (1 + ((130 * k - second) / 150) ** 2)
+    for k in range(1, 28):
+        strength = 1 / (1 + ((120 * k - first) / 120) ** 2)
+        strength += 0.5 / (1 + ((120 * k - second) / 150) ** 2)
         sound += strength / k**0.3 * np.sin(2 * np.pi * k * np.cumsum(pitch) / rate)
-    sound *= 0.15 + 0.85 * np.abs(np.sin(4 * np.pi * t))
+    sound *= 0.15 + 0.85 * np.abs(np.sin(6 * np.pi * t))
     return 0.3 * sound / np.abs(sound).max()
 
 

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from playwright.async_api import Page, async_playwright, expect
 
-from stream.cli import load
 from stream.config import ServerConfig
+from stream.engine.loading import load_transcriber
 from stream.server.app import running, running_server
 from tests.clients import recording
 from tests.clients.speech import two_cities
@@ -103,7 +103,7 @@ async def test_speech_becomes_captions(tmp_path, name, device):
     wav = two_cities(tmp_path / "speech.wav", seconds=30 if pictures else 12)
     config = ServerConfig(port=0, model="tiny.en")
     async with (
-        running(config, lambda: load(config)) as server,
+        running(config, lambda: load_transcriber(config.model)) as server,
         opened(server.address, microphone(wav), **device) as (page, complaints),
     ):
         await page.get_by_role("button", name="Start captions").click()
