@@ -27,8 +27,6 @@ from stream.protocols.port import Closing, Draft, Service, Tally
 from stream.protocols.start import check_language, from_query, settings_of
 from stream.protocols.wording import message_of
 
-SUBPROTOCOL = "stream.v1"
-
 Audio = bytes
 Message = messages.Incoming | Audio
 
@@ -86,6 +84,8 @@ class NativeProtocol:
 
     def receive_text(self, text: str, now: float) -> None:
         """Take a JSON message. `now` is in seconds, of any steady clock."""
+        if not ACTIONS[self.state]:
+            return  # nothing is taken any more, well formed or not
         self._now = now
         try:
             message = decode(text)

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -70,6 +71,8 @@ class Server:
                 max_size=self.config.max_frame_bytes,
                 ping_timeout=None,  # see Connection._receive_one
             )
+        except socket.gaierror as error:
+            raise UsageError(f"There is no host {self.config.host}; see --host.") from error
         except OSError as error:
             where = f"{self.config.host} port {self.config.port}"
             raise UsageError(

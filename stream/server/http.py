@@ -1,14 +1,13 @@
 """What the port answers to plain HTTP: the captions page, health, readiness, metrics.
 
 And who may open a websocket there. Everything here is a function of the request and of the state of
-the server; `websockets` does the talking, and calls `answer` from its `process_request` hook.
+the server; `websockets` does the talking, and `app` asks here from its `process_request` hook.
 """
 
 import hmac
-from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -89,32 +88,37 @@ def load_assets(folder: Path) -> dict[str, Asset]:
 
 def same_host(origin: str, host: str) -> bool:
     """Whether an `Origin` header names the host that was asked."""
-    return urlsplit(origin).netloc.lower() == host.lower()
+    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
-def origin_allowed(headers: Mapping[str, str], config: ServerConfig) -> bool:
+def origin_allowed(headers: Headers, config: ServerConfig) -> bool:
     """Whether the page that asks may use this server. Programs send no origin, and may."""
-    origin = headers.get("Origin")
+    origin = header(headers, "Origin")
     if origin is None or {"*", origin} & set(config.allow_origin):
         return True
-    return same_host(origin, headers.get("Host", ""))
+    return same_host(origin, header(headers, "Host") or "")
 
 
 def authorised(request: Request, config: ServerConfig) -> bool:
     """Whether the request shows the key, in a header or, as browsers must, in the query string."""
     if config.api_key is None:
         return True
-    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, shown = (header(request.headers, "Authorization") or "").partition(" ")
     if scheme.lower() != "bearer":
         shown = query_of(request).get("token", [""])[-1]
     return hmac.compare_digest(shown.encode(), config.api_key.encode())
 
 
+def header(headers: Headers, name: str) -> str | None:
+    """The value of a header, the last where it is repeated; None where it is not there."""
+    return next(reversed(headers.get_all(name)), None)
+
+
 def path_of(request: Request) -> str:
     """The path without its query."""
-    return urlsplit(request.path).path
+    return request.path.partition("?")[0]
 
 
 def query_of(request: Request) -> dict[str, list[str]]:
     """The fields of the query string, each with all its values."""
-    return parse_qs(urlsplit(request.path).query, keep_blank_values=True)
+    return parse_qs(request.path.partition("?")[2], keep_blank_values=True)

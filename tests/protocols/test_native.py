@@ -183,11 +183,19 @@ def test_what_comes_after_end_is_refused_and_ignored() -> None:
     assert stream.protocol.closing == Closing(1000, "")
 
 
+def test_nothing_follows_the_last_message() -> None:
+    stream = Stream()
+    stream.receive('{"type":"end"}', '{"type":"dance"}', "hello", b"late")
+    assert [m["type"] for m in stream.sent] == ["ready", "progress", "ended"]
+    assert stream.protocol.closing == Closing(1000, "")
+
+
 def test_the_server_ends_a_stream_with_its_finals() -> None:
     stream = Stream()
     stream.protocol.receive_binary(SCRIPT.pcm, stream.now)
     stream.protocol.finish(Closing(1001, "going away"))
     stream.protocol.receive_binary(b"too late", stream.now)
+    stream.protocol.receive_text("what?", stream.now)
     assert stream.protocol.closing is None
     stream.answer()
     stream.flush()

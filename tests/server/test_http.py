@@ -39,7 +39,8 @@ async def test_health_and_metrics() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/v1", "/v1/stream/", "/../pyproject.toml", "/%2e%2e/pyproject.toml", "//"]
+    "path",
+    ["/nothing", "/v1", "/v1/stream/", "/../pyproject.toml", "/%2e%2e/pyproject.toml", "//", "//["],
 )
 async def test_there_is_nothing_else(path: str) -> None:
     async with serving() as server:
@@ -86,6 +87,7 @@ async def test_one_more_than_there_is_room_for() -> None:
         ("http://{host}", (), True),
         ("http://evil.example", (), False),
         ("null", (), False),
+        ("http://[", (), False),
         ("https://good.example", ("https://good.example",), True),
         ("https://good.example.evil", ("https://good.example",), False),
         ("http://anything.example", ("*",), True),
@@ -137,6 +139,13 @@ async def test_the_key(query: str, headers: dict[str, str], let_in: bool) -> Non
 def test_origins_compare_hosts_with_their_ports(port: int, let_in: bool) -> None:
     headers = Headers({"Host": "Localhost:8765", "Origin": f"http://localhost:{port}"})
     assert http.origin_allowed(headers, ServerConfig()) == let_in
+
+
+def test_of_a_repeated_header_the_last_counts() -> None:
+    headers = Headers([("Host", "a"), ("Origin", "http://a"), ("Origin", "http://evil.example")])
+    assert not http.origin_allowed(headers, ServerConfig())
+    headers = Headers([("Authorization", "Bearer no"), ("Authorization", "Bearer secret")])
+    assert http.authorised(Request("/v1/stream", headers), ServerConfig(api_key="secret"))
 
 
 def test_only_files_of_a_page_are_served(tmp_path: Path) -> None:
