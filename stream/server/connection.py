@@ -34,6 +34,10 @@ SEND_BUFFER_BYTES = 64 * 1024
 CLOSE_TIMEOUT_S = 2.0
 """How long a client has to answer a close frame before its TCP connection is cut."""
 
+SLICE_BYTES = 16 * 1024
+"""Of a frame, before other streams get a turn: half a second of PCM costs 10 ms, most of it the
+voice detector's; a whole frame of `max_frame_bytes` would hold up everybody for a second or two."""
+
 FAULT = Closing(CloseCode.INTERNAL, "internal")
 TOO_SLOW = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
 
@@ -59,6 +63,7 @@ class Connection:
         self.outbox = Outbox()
         self._loop = asyncio.get_running_loop()
         self._gone = False
+        self._sending = False
         self._something_to_send = asyncio.Event()
         self._room = asyncio.Event()
         self._cut: asyncio.Future[Closing] = self._loop.create_future()
@@ -109,7 +114,8 @@ class Connection:
             self.engine.submit(window, self._deliver)
         for draft in self.protocol.messages_to_send():
             self.outbox.put(draft)
-        if self.outbox.overflowing:
+        # What one message sets free at once may be more; slow is who does not take it.
+        if self.outbox.overflowing and self._sending:
             self.cut(TOO_SLOW)
         self._something_to_send.set()
         self._make_room()
@@ -154,7 +160,13 @@ class Connection:
         if isinstance(message, str):
             self._feed(self.protocol.receive_text, message, now)
         else:
-            self._feed(self.protocol.receive_binary, message, now)
+            await self._receive_audio(message, now)
+
+    async def _receive_audio(self, data: bytes, now: float) -> None:
+        for start in range(0, max(len(data), 1), SLICE_BYTES):
+            await self._room.wait()
+            self._feed(self.protocol.receive_binary, data[start : start + SLICE_BYTES], now)
+            await asyncio.sleep(0)
 
     async def _send(self) -> None:
         """Send what waits, until all has been said or the client is gone."""
@@ -168,11 +180,14 @@ class Connection:
     async def _send_one(self, draft: Draft) -> None:
         """Send a message, or cut off a client whose socket has taken nothing for too long."""
         now = time.monotonic()
+        self._sending = True
         try:
             async with asyncio.timeout(self.config.idle_s):
                 await self.websocket.send(self.protocol.encode(draft, now))
         except TimeoutError:
             self.cut(TOO_SLOW)
+        finally:
+            self._sending = False
         if draft.spoken_at is not None:
             self.metrics.final_s.observe(now - draft.spoken_at)
 

@@ -12,9 +12,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.session import MAX_MARKS
 from stream.engine.scripted import ScriptedTranscriber
 from tests.protocols.malformed import MALFORMED
 from tests.server.serving import (
+    SECOND,
     WAIT_S,
     GatedTranscriber,
     client,
@@ -178,11 +180,28 @@ async def test_a_client_that_reads_nothing_is_closed_and_costs_the_others_nothin
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1000"}') == 1
 
 
-async def test_a_client_that_is_ahead_is_not_read(speech: NDArray[np.float32]) -> None:
+async def test_a_client_that_reads_gets_any_number_of_messages_at_once(
+    speech: NDArray[np.float32],
+) -> None:
+    async with serving() as server, client(server) as websocket:
+        await send_audio(websocket, pcm(speech[: 2 * 16_000]))
+        for mark in range(MAX_MARKS):
+            await websocket.send(json.dumps({"type": "mark", "id": mark}))
+        await websocket.send('{"type":"end"}')
+        messages = await receive(websocket)
+    assert [m["id"] for m in messages if m["type"] == "mark"] == list(range(MAX_MARKS))
+    assert websocket.close_code == 1000
+
+
+@pytest.mark.parametrize("frame_bytes", [SECOND, 1 << 20])
+async def test_a_client_that_is_ahead_is_not_read(
+    speech: NDArray[np.float32], frame_bytes: int
+) -> None:
     gated = GatedTranscriber()
     audio = pcm(speech)
     async with serving(gated, max_ahead_s=2.0) as server, client(server) as websocket:
-        await send_audio(websocket, audio)
+        for start in range(0, len(audio), frame_bytes):
+            await websocket.send(audio[start : start + frame_bytes])
         await websocket.send('{"type":"end"}')
         (connection,) = server.connections.values()
         await until(lambda: connection.protocol.pending_s > 2.0)
