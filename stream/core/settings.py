@@ -8,6 +8,12 @@ from stream.errors import SettingsError
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Task = Literal["transcribe", "translate"]
 
+MAX_KEYTERMS = 500
+MAX_KEYTERM_LENGTH = 100
+MAX_PROMPT_LENGTH = 4_000
+"""Characters. All of it is made into tokens anew for every window, while the others wait: 500 terms
+take 20 ms, a prompt of a megabyte a second. Of a prompt the model reads some 1000 characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
@@ -36,6 +42,10 @@ class StreamSettings:
         one_of("task", self.task, get_args(Task))
         within("endpointing_ms", self.endpointing_ms, 100, 10_000, "ms")
         within("max_utterance_s", self.max_utterance_s, 5, 300, "s")
+        within("keyterms", len(self.keyterms), 0, MAX_KEYTERMS, "terms")
+        longest = max(map(len, self.keyterms), default=0)
+        within("keyterms", longest, 0, MAX_KEYTERM_LENGTH, "characters each")
+        within("prompt", len(self.prompt), 0, MAX_PROMPT_LENGTH, "characters")
 
 
 def one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:

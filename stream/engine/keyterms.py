@@ -9,6 +9,7 @@ no part of the prompt: there they were found no oftener, and the other words cam
 
 from collections.abc import Callable, Iterable, Sequence
 
+import torch
 from torch import Tensor
 
 BEGIN_BONUS = 2.0
@@ -39,15 +40,15 @@ class BoostKeyterms:
     def __init__(self, terms: Iterable[str], encode: Encode) -> None:
         """Take the terms, and what turns text into tokens without special ones."""
         self.root = Node()
-        for term in terms:
+        for term in filter(None, map(str.strip, terms)):
             for spelling in {term, term[:1].upper() + term[1:]}:
                 self.root.add(encode(f" {spelling}"))
+        self.first = torch.tensor(list(self.root.children), dtype=torch.long)
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
         """Raise the logits (n, vocab_size) of what would begin a term or go on with one."""
+        logits[:, self.first] += BEGIN_BONUS
         for position, said in zip(logits, before, strict=True):
-            for token in self.root.children:
-                position[token] += BEGIN_BONUS
             for token in self.going_on(said):
                 position[token] += GO_ON_BONUS
 

@@ -354,6 +354,9 @@ def test_the_language_that_was_heard_is_expected_next():
         {"task": "sing"},
         {"endpointing_ms": 0},
         {"max_utterance_s": 1},
+        {"keyterms": ("a",) * 501},
+        {"keyterms": ("a" * 101,)},
+        {"prompt": "a" * 4_001},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong):

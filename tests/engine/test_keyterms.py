@@ -42,3 +42,7 @@ def test_a_term_of_two_words_may_begin_inside_another():
 
 def test_no_terms_change_nothing():
     assert boosted([], "hello ") == {}
+
+
+def test_a_blank_is_no_term():
+    assert boosted(["", " "], "hello ") == {}
