@@ -1,10 +1,9 @@
 """From a model's name to a transcriber that is ready to serve."""
 
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:  # it imports torch, which the scripted transcriber does without
-    from stream.engine.transcriber import Transcriber
+from stream.engine.worker import Transcriber
 
 SCRIPTED = "scripted"
 """Hears numbers in any speech: to try everything but a model."""
@@ -17,7 +16,7 @@ def load_transcriber(
     precision: Literal["auto", "int8", "float32", "float16", "bfloat16"] = "auto",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     assistant: str | None = None,
-) -> "Transcriber":
+) -> Transcriber:
     """Return the model of that name, warm, with its assistant.
 
     Raises `UsageError` where one of them is not to be had, or they do not go together.
@@ -27,7 +26,7 @@ def load_transcriber(
 
         return ScriptedTranscriber(counting())
     log.info("loading %s", f"{name}, assisted by {assistant}" if assistant else name)
-    from stream.engine.transcriber import WhisperTranscriber
+    from stream.engine.transcriber import WhisperTranscriber  # it imports torch
 
     transcriber = WhisperTranscriber(
         name,

@@ -8,7 +8,6 @@ two stays. Where the words end and the speech goes on, the rest is decoded as a 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -41,16 +40,6 @@ FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
 SHORTEST_S = 0.1
 """Shorter audio holds no word, and costs nothing."""
-
-
-class Transcriber(Protocol):
-    """What turns windows into hypotheses."""
-
-    name: str
-    languages: tuple[str, ...]
-
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """One hypothesis a window, in order; a window that fails gets one that says so."""
 
 
 @dataclass(frozen=True, slots=True)

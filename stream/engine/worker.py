@@ -9,20 +9,27 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
 from stream.engine.scheduler import Scheduler
 
-if TYPE_CHECKING:  # it imports torch, which a scripted engine does without
-    from stream.engine.transcriber import Transcriber
-
 Deliver = Callable[[Hypothesis], None]
 
 log = logging.getLogger(__name__)
+
+
+class Transcriber(Protocol):
+    """What turns windows into hypotheses: a model, or a script."""
+
+    name: str
+    languages: tuple[str, ...]
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """One hypothesis a window, in order; a window that fails gets one that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Engine:
 
     def __init__(
         self,
-        transcriber: "Transcriber",
+        transcriber: Transcriber,
         max_batch: int = 8,
         on_batch: Callable[[BatchReport], None] = lambda report: None,
     ) -> None:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import websockets.asyncio.server as websockets
 from websockets.http11 import Request, Response
@@ -24,7 +24,7 @@ from websockets.typing import Subprotocol
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
 from stream.engine.voice_detectors import choose_detector
-from stream.engine.worker import Engine
+from stream.engine.worker import Engine, Transcriber
 from stream.errors import UsageError
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import CloseCode
@@ -32,9 +32,6 @@ from stream.protocols.port import Closing, Service
 from stream.server import http
 from stream.server.connection import Connection
 from stream.server.metrics import CONTENT_TYPE, Metrics
-
-if TYPE_CHECKING:  # it imports torch, which a scripted engine does without
-    from stream.engine.transcriber import Transcriber
 
 SUBPROTOCOL = Subprotocol("stream.v1")
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
@@ -88,7 +85,7 @@ class Server:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.config.host, self.config.host)
         return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}/"
 
-    async def start_engine(self, load: "Callable[[], Transcriber]") -> None:
+    async def start_engine(self, load: Callable[[], Transcriber]) -> None:
         """Get the model, warm, from `load` (called on a thread); then let clients in."""
         config = self.config
         detector = choose_detector(config.vad, config.vad_aggressiveness)
@@ -226,7 +223,7 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 
 @asynccontextmanager
-async def running(config: ServerConfig, load: "Callable[[], Transcriber]") -> AsyncIterator[Server]:
+async def running(config: ServerConfig, load: Callable[[], Transcriber]) -> AsyncIterator[Server]:
     """Run a server within this process; it is ready when the block begins."""
     server = Server(config)
     await server.listen()
@@ -238,14 +235,14 @@ async def running(config: ServerConfig, load: "Callable[[], Transcriber]") -> As
 
 
 @asynccontextmanager
-async def running_server(config: ServerConfig, transcriber: "Transcriber") -> AsyncIterator[str]:
+async def running_server(config: ServerConfig, transcriber: Transcriber) -> AsyncIterator[str]:
     """Run a server within this process, and yield its address (`http://host:port/`)."""
     async with running(config, lambda: transcriber) as server:
         yield server.address
 
 
 async def serve(
-    config: ServerConfig, load: "Callable[[], Transcriber]", announce: Callable[[str], None]
+    config: ServerConfig, load: Callable[[], Transcriber], announce: Callable[[str], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM; `announce` gets the address once clients are let in.
 
