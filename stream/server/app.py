@@ -66,6 +66,7 @@ class Server:
                 subprotocols=[SUBPROTOCOL],
                 compression=None,
                 max_size=self.config.max_frame_bytes,
+                max_queue=1,  # frame that waits to be received; more wait in the client's TCP
                 ping_timeout=None,  # see Connection._receive_one
             )
         except socket.gaierror as error:
