@@ -18,8 +18,6 @@ N_FFT = 400
 """Samples: 25 ms."""
 HOP_SAMPLES = 160
 """Samples from one mel frame to the next: 10 ms."""
-FRAMES_PER_POSITION = 2
-"""Mel frames for one position of the encoder: its second convolution has stride 2."""
 MAX_FRAMES = 3000
 """30 s, the longest window that Whisper has positions for."""
 
