@@ -101,6 +101,12 @@ async def test_marks_settings_and_signs_of_life(server):
     assert [event async for event in stream] == []
 
 
+async def test_a_server_that_is_behind_is_not_taken_for_dead(server):
+    """It answers no ping while it does not read the audio before it."""
+    async with connect(server) as stream:
+        assert stream.websocket.ping_timeout is None
+
+
 async def test_a_mistake_that_the_stream_survives_is_an_event(server):
     async with connect(server) as stream:
         await stream.send(type="weather")

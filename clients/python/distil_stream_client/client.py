@@ -57,6 +57,9 @@ async def connect(
             additional_headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             compression=None,
             open_timeout=open_timeout,
+            # The answer to a ping waits behind the audio that the server does not read while a
+            # fast upload is ahead of it: that is no sign of death.
+            ping_timeout=None,
             proxy=proxy,
         )
     except InvalidStatus as error:
