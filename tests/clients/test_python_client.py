@@ -101,6 +101,15 @@ async def test_marks_settings_and_signs_of_life(server):
     assert [event async for event in stream] == []
 
 
+async def test_audio_beyond_the_size_of_a_frame(server):
+    async with connect(server) as stream:
+        await stream.send_audio(bytes(stream.ready.limits.max_frame_bytes + 2))
+        await stream.end()
+        async for _ in stream:
+            pass
+        assert stream.ended.received == stream.ready.limits.max_frame_bytes // 2 + 1
+
+
 async def test_a_server_that_is_behind_is_not_taken_for_dead(server):
     """It answers no ping while it does not read the audio before it."""
     async with connect(server) as stream:

@@ -111,7 +111,9 @@ class Stream:
 
     async def send_audio(self, data: bytes) -> None:
         """Send samples in the announced encoding, channels interleaved, as many as you like."""
-        await self._send(data)
+        most = self.ready.limits.max_frame_bytes or len(data)
+        for start in range(0, len(data), most):
+            await self._send(data[start : start + most])
 
     async def finalize(self, mark: int | None = None) -> None:
         """Have all audio so far decoded now: its finals come, then `Mark(id=mark)`."""
