@@ -3,10 +3,10 @@
 Theory of operation. Two queues. Finals are never replaced or dropped: someone waits for each. A
 session's own lead in order, and sessions take turns, so that an upload with fifty finals to come
 does not stand before the one of somebody who is speaking. (One may ride along in a batch of its
-length before its elder has led; the session sends its finals in order all the same.) Partials wait one per utterance: a newer
-window of the same utterance takes the place of the older in the queue, because it holds the same
-audio and more, and a final removes the partial of its utterance for the same reason. It keeps the
-older one's turn, so that nobody pushes himself back for ever.
+length before its elder has led; the session sends its finals in order all the same.) Partials wait
+one per utterance: a newer window of the same utterance takes the place of the older in the queue,
+because it holds the same audio and more, and a final removes the partial of its utterance for the
+same reason. It keeps the older one's turn, so that nobody pushes himself back for ever.
 
 A batch costs as much as if all its windows were as long as its longest, so windows of like length
 share one. The final whose turn it is leads, or, where there is none, the oldest partial; behind it
