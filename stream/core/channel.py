@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
-from stream.core.hypothesis import DecodingOptions, Hypothesis, Window
+from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, Word
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning, StreamSettings
@@ -47,6 +47,7 @@ class Channel:
         self._session = session
         self._index = index
         self._tuning = tuning
+        self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
         self._detector = detector
         self._window_ids = window_ids
         self._windows = windows
@@ -61,6 +62,7 @@ class Channel:
             frame_samples=detector.frame_samples,
         )
         self._utterances: list[Utterance] = []
+        self._said: tuple[Word, ...] = ()  # in the last utterance that is final
         self._language = ""  # heard last
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
@@ -145,8 +147,8 @@ class Channel:
     def _open(self, start_sample: int, speech_sample: int) -> None:
         self.utterances_begun += 1
         utterance = Utterance(self.utterances_begun, start_sample, speech_sample, self._tuning)
-        if not (self._utterances and self._utterances[-1].split):
-            utterance.begin(start_sample)
+        if not self._utterances:
+            utterance.begin(self._said)
         self._utterances.append(utterance)
         self._events.append(SpeechStarted(self._index, utterance.index, start_sample))
 
@@ -169,8 +171,9 @@ class Channel:
         while self._utterances and self._utterances[0].finished:
             finished = self._utterances.pop(0)
             self._events.append(self._final(finished))
-            if finished.split:
-                finished.continue_in(self._utterances[0])
+            self._said = finished.transcript.words_from(finished.start_sample - self._overlap)
+            if self._utterances:
+                finished.hand_over(self._utterances[0])
         for utterance in self._utterances:
             span = utterance.next_span(
                 self._now, self._endpointer.speech_end_sample, self.settings.partials
@@ -228,6 +231,6 @@ class Channel:
     def _forget(self) -> None:
         """Let go of audio that no window will ask for again."""
         needed = [utterance.needed_sample for utterance in self._utterances]
-        sample = min([*needed, self._endpointer.safe_sample])
+        sample = max(min([*needed, self._endpointer.safe_sample]) - self._overlap, 0)
         self._audio.discard_before(sample)
         self._endpointer.forget_before(sample)

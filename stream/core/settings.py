@@ -74,5 +74,6 @@ class SessionTuning:
     """Silence after which the final is decoded ahead of the endpoint's confirmation."""
     max_window_s: float = 28.0
     """A longer window is cut at a committed word; Whisper itself hears at most 30 s."""
-    overlap_s: float = 5.0
-    """Audio that the next window hears again after a cut: words before it are committed."""
+    overlap_s: float = 6.0
+    """Audio before a cut, or before an utterance, that is heard again: the model hears a sentence
+    better with the one before it."""

@@ -10,17 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from stream.core.hypothesis import Word
-from stream.core.overlap_merge import first_new_word, normalise
+from stream.core.overlap_merge import first_new_word, midpoint, normalise
 
 
 class Transcript:
     """Takes hypotheses of growing or sliding windows; knows nothing of audio or windows.
 
-    `context` are words of the utterance before, which this one's first windows hear again.
+    `context` are words of the utterance before, which this one's first windows hear again;
+    what is heard before `start_sample` is theirs, whatever it sounds like this time.
     """
 
-    def __init__(self, context: Sequence[Word] = ()) -> None:
+    def __init__(self, context: Sequence[Word] = (), start_sample: int = 0) -> None:
         self._context = tuple(context)
+        self._start_sample = start_sample
         self.committed: tuple[Word, ...] = ()
         self.tentative: tuple[Word, ...] = ()
 
@@ -54,7 +56,10 @@ class Transcript:
 
     def _fresh(self, heard: Sequence[Word], window_start: int) -> tuple[Word, ...]:
         settled = self.words_from(window_start)
-        fresh = heard[first_new_word(settled, heard) :]
+        first = first_new_word(settled, heard)
+        while first < len(heard) and midpoint(heard[first]) < self._start_sample:
+            first += 1
+        fresh = heard[first:]
         last = (self._context + self.committed)[-1:]
         return monotone(fresh, last[0].end_sample if last else 0)
 

@@ -1,16 +1,17 @@
 """One utterance, from its onset to its final.
 
 It is *open* while somebody speaks, *closed* once its end is known, and *finished* when a hypothesis
-has heard all of it. An utterance that never pauses is *split*: it is closed in the middle of the
-speech, keeps the words that are safely before that point, and a successor, which waits for it,
-hears the rest.
+has heard all of it. Then it hands over to its successor, which has waited for that: its windows
+begin with what was said last, because a sentence is heard better with the one before it. An
+utterance that never pauses is *split*: it is closed in the middle of the speech, keeps the words
+that are safely before that point, and its successor hears the rest.
 """
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import EngineTiming, Hypothesis, Word
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
-from stream.core.windowing import Span, Windowing, cut_sample, samples_of_ms
+from stream.core.windowing import Span, Windowing, context_sample, cut_sample, samples_of_ms
 
 SPLIT_GUARD = SAMPLE_RATE
 """Samples before a split in which a word may be half heard, and is left to the successor."""
@@ -38,17 +39,14 @@ class Utterance:
         self.timing = EngineTiming()
         self.transcript = Transcript()
         self._tuning = tuning
+        self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
         self._windowing: Windowing | None = None
         self._heard: tuple[Word, ...] = ()
 
-    def begin(self, start_sample: int, context: tuple[Word, ...] = ()) -> None:
-        """Start asking for windows, from `start_sample` on, where `context` is heard once more."""
-        first_after = self.start_sample + samples_of_ms(self._tuning.pre_roll_ms)
-        said = context[-1].end_sample if context else start_sample
-        if said < self.start_sample:  # words before the split are left to this utterance
-            self.start_sample = self.speech_sample = said
-        self.transcript = Transcript(context)
-        self._windowing = Windowing(start_sample, first_after, self._tuning)
+    def begin(self, said: tuple[Word, ...] = ()) -> None:
+        """Start asking for windows, from where the words `said` just before are heard once more."""
+        start = context_sample(said, self.start_sample, self._overlap)
+        self._listen(start, tuple(word for word in said if word.end_sample > start))
 
     def close(self, speech_end: int, decided: int, *, pause: bool, split: bool = False) -> None:
         """Take note of the end. After a pause the silence at the end need not be heard in full."""
@@ -85,7 +83,7 @@ class Utterance:
             self.timing = hypothesis.timing
             self.transcript.receive(hypothesis.words, window.start_sample)
         if full and not (self.end_sample and window.end_sample >= self.end_sample):
-            latest = self._windowing.covered_sample - round(self._tuning.overlap_s * SAMPLE_RATE)
+            latest = self._windowing.covered_sample - self._overlap
             self.transcript.commit_before(latest)
             self._windowing.cut(self.transcript.words_from(window.start_sample))
         self._finish_if_heard()
@@ -100,12 +98,24 @@ class Utterance:
         """No sample before this one will be asked for again."""
         return self._windowing.start_sample if self._windowing else self.start_sample
 
-    def continue_in(self, successor: "Utterance") -> None:
-        """Let the successor of a split utterance listen from shortly before the split."""
-        latest = (self.end_sample or 0) - round(self._tuning.overlap_s * SAMPLE_RATE)
+    def hand_over(self, successor: "Utterance") -> None:
+        """Let the next utterance begin, now that it is known what was said in this one."""
+        if not self.split:
+            successor.begin(self.transcript.words_from(0))
+            return
         words = self.transcript.words_from(self.needed_sample)
-        start = cut_sample(words, latest, self.needed_sample)
-        successor.begin(start, self.transcript.words_from(start))
+        start = cut_sample(words, (self.end_sample or 0) - self._overlap, self.needed_sample)
+        context = self.transcript.words_from(start)
+        said = context[-1].end_sample if context else start
+        if said < successor.start_sample:  # the words after it are left to the successor
+            successor.start_sample = successor.speech_sample = said
+        successor._listen(start, context)
+
+    def _listen(self, start_sample: int, context: tuple[Word, ...]) -> None:
+        first_after = self.start_sample + samples_of_ms(self._tuning.pre_roll_ms)
+        self.transcript = Transcript(context, self.start_sample)
+        self._windowing = Windowing(start_sample, first_after, self._tuning)
+        self._heard = context  # the first draft
 
     def _finish_if_heard(self) -> None:
         if self._windowing is None or self.end_sample is None:

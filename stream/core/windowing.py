@@ -109,6 +109,20 @@ def cut_sample(committed: Sequence[Word], latest: int, earliest: int) -> int:
     return (end + max(end, following)) // 2
 
 
+def context_sample(said: Sequence[Word], start_sample: int, overlap: int) -> int:
+    """Return where to listen from to hear an utterance together with what was said just before.
+
+    That is between two words, at most `overlap` before the utterance; its own start where nothing
+    was said so shortly before.
+    """
+    earliest = start_sample - overlap
+    for before, word in zip([None, *said], said, strict=False):
+        if word.start_sample >= earliest:
+            pause = before.end_sample if before else word.start_sample
+            return min((max(pause, earliest) + word.start_sample) // 2, start_sample)
+    return start_sample
+
+
 def samples_of_ms(ms: float) -> int:
     """Return a duration in samples of the 16 kHz clock."""
     return round(ms * SAMPLE_RATE / 1000)

@@ -291,8 +291,9 @@ def test_a_failed_window_is_told_and_the_stream_goes_on():
     script = Script([(2.0, 1.0), (2.0, 1.0)])
     session = a_session(partials=False)
     session.receive_audio(script.pcm)
-    first, second = session.windows_to_transcribe()
+    (first,) = session.windows_to_transcribe()
     session.receive_hypothesis(Hypothesis(first, (), failure="out of memory"))
+    (second,) = session.windows_to_transcribe()
     session.receive_hypothesis(script.answer(second))
     events = session.events_to_send()
     assert of(Failure, events)[0].code == "transcription_failed"
@@ -331,6 +332,22 @@ def test_configure_changes_what_follows():
     session.receive_audio(script.pcm)
     assert session.windows_to_transcribe()[0].options.language == "de"
     assert of(SpeechEnded, session.events_to_send())
+
+
+def test_an_utterance_is_heard_with_the_words_before_it():
+    script = Script([(3.0, 1.0), (3.0, 1.0), (3.0, 20.0), (3.0, 1.0)])
+    session = a_session(partials=False)
+    windows = []
+    session.receive_audio(script.pcm)
+    while due := session.windows_to_transcribe():
+        windows += due
+        for window in due:
+            session.receive_hypothesis(script.answer(window))
+    drafts = [window.draft for window in windows]
+    assert drafts == [(), tuple(range(10)), tuple(range(6, 20)), ()]
+    lengths = [(w.end_sample - w.start_sample) / SAMPLE_RATE for w in windows]
+    assert lengths == pytest.approx([3.5, 7.2, 9.4, 3.5], abs=0.2)
+    assert final_text(session.events_to_send()) == script.text
 
 
 def test_the_language_that_was_heard_is_expected_next():
