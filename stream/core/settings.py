@@ -72,6 +72,8 @@ class SessionTuning:
     """Speech that starts an utterance."""
     early_final_ms: int = 240
     """Silence after which the final is decoded ahead of the endpoint's confirmation."""
+    commit_delay_ms: int = 1000
+    """Audio after a word that must have been heard before the word is committed."""
     max_window_s: float = 28.0
     """A longer window is cut at a committed word; Whisper itself hears at most 30 s."""
     overlap_s: float = 6.0

@@ -31,12 +31,16 @@ class Transcript:
         """All words as they stand."""
         return self.committed + self.tentative
 
-    def receive(self, heard: Sequence[Word], window_start: int) -> None:
-        """Join a hypothesis to what stands, and commit the words it agrees on with the last one."""
+    def receive(self, heard: Sequence[Word], window_start: int, ripe_sample: int) -> None:
+        """Join a hypothesis to what stands, and commit the words it agrees on with the last one.
+
+        A word that ends after `ripe_sample` is not committed yet: what follows it may change it.
+        """
         fresh = self._fresh(heard, window_start)
         agreed = agreement(self.tentative, fresh)
         self.tentative = fresh
-        self._commit(min(agreed, len(fresh) - 1))
+        ripe = sum(word.end_sample <= ripe_sample for word in fresh)
+        self._commit(min(agreed, ripe, len(fresh) - 1))
 
     def commit_before(self, sample: int) -> None:
         """Commit the tentative words that end by the sample: the window must be cut there."""

@@ -81,7 +81,8 @@ class Utterance:
             self._heard = hypothesis.words
             self.language = hypothesis.language
             self.timing = hypothesis.timing
-            self.transcript.receive(hypothesis.words, window.start_sample)
+            ripe = window.end_sample - samples_of_ms(self._tuning.commit_delay_ms)
+            self.transcript.receive(hypothesis.words, window.start_sample, ripe)
         if full and not (self.end_sample and window.end_sample >= self.end_sample):
             latest = self._windowing.covered_sample - self._overlap
             self.transcript.commit_before(latest)

@@ -4,54 +4,63 @@ from hypothesis import strategies as st
 from stream.core.transcript import Transcript, agreement, monotone, text_of
 from tests.core.words import said, texts
 
+END = 10**9
+
 
 def test_the_first_hypothesis_commits_nothing():
     transcript = Transcript()
-    transcript.receive(said("it was", 0.0), 0)
+    transcript.receive(said("it was", 0.0), 0, END)
     assert transcript.committed == ()
     assert texts(transcript.tentative) == ["it", "was"]
 
 
 def test_words_that_two_hypotheses_agree_on_are_committed():
     transcript = Transcript()
-    transcript.receive(said("it was the west", 0.0), 0)
-    transcript.receive(said("it was the best of", 0.0), 0)
+    transcript.receive(said("it was the west", 0.0), 0, END)
+    transcript.receive(said("it was the best of", 0.0), 0, END)
     assert texts(transcript.committed) == ["it", "was", "the"]
     assert texts(transcript.tentative) == ["best", "of"]
 
 
 def test_the_last_word_of_a_hypothesis_waits_for_company():
     transcript = Transcript()
-    transcript.receive(said("it was", 0.0), 0)
-    transcript.receive(said("it was", 0.0), 0)
+    transcript.receive(said("it was", 0.0), 0, END)
+    transcript.receive(said("it was", 0.0), 0, END)
     assert texts(transcript.committed) == ["it"]
+
+
+def test_a_word_is_committed_only_when_what_follows_was_heard():
+    transcript = Transcript()
+    for _ in range(2):
+        transcript.receive(said("it was the best of times", 0.0), 0, 16_000 * 85 // 100)
+    assert texts(transcript.committed) == ["it", "was", "the"]
 
 
 def test_words_heard_differently_later_stay_as_committed():
     transcript = Transcript()
     for _ in range(2):
-        transcript.receive(said("it was the best of times", 0.0), 0)
-    transcript.receive(said("hit was a vest of times it was", 0.0), 0)
+        transcript.receive(said("it was the best of times", 0.0), 0, END)
+    transcript.receive(said("hit was a vest of times it was", 0.0), 0, END)
     assert texts(transcript.words) == ["it", "was", "the", "best", "of", "times", "it", "was"]
 
 
 def test_a_window_that_starts_at_a_cut_adds_only_what_is_new():
     transcript = Transcript()
     for _ in range(2):
-        transcript.receive(said("it was the best of times", 0.0), 0)
-    transcript.receive(said("best of times it was the worst", 0.9), round(0.9 * 16_000))
+        transcript.receive(said("it was the best of times", 0.0), 0, END)
+    transcript.receive(said("best of times it was the worst", 0.9), round(0.9 * 16_000), END)
     assert text_of(transcript.words) == "it was the best of times it was the worst"
 
 
 def test_context_is_heard_again_but_not_said_again():
     transcript = Transcript(context=said("the best of", 0.0))
-    transcript.receive(said("best of times", 0.3), 0)
+    transcript.receive(said("best of times", 0.3), 0, END)
     assert texts(transcript.words) == ["times"]
 
 
 def test_commit_before_a_sample():
     transcript = Transcript()
-    transcript.receive(said("it was the best", 0.0), 0)
+    transcript.receive(said("it was the best", 0.0), 0, END)
     transcript.commit_before(16_000 * 85 // 100)
     assert texts(transcript.committed) == ["it", "was", "the"]
 
@@ -85,5 +94,5 @@ def test_committed_words_never_change(heard):
     transcript = Transcript()
     for text in heard:
         before = transcript.committed
-        transcript.receive(said(text, 0.0), 0)
+        transcript.receive(said(text, 0.0), 0, END)
         assert transcript.committed[: len(before)] == before
