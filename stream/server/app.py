@@ -11,15 +11,13 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from http import HTTPStatus
 from typing import TypeVar
 
-import websockets.asyncio.server as websockets
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
@@ -29,11 +27,12 @@ from stream.errors import UsageError
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Service
-from stream.server import http
+from stream.server import access, http, page
 from stream.server.connection import Connection
-from stream.server.metrics import CONTENT_TYPE, Metrics
+from stream.server.door import FrontDoor
+from stream.server.metrics import Metrics
 
-SUBPROTOCOL = Subprotocol("stream.v1")
+SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,30 +44,26 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.metrics = Metrics()
-        self.assets = http.load_assets(http.page_folder())
+        self.assets = page.load_assets(page.page_folder())
         self.connections: dict[str, Connection] = {}
         self.nobody_here = asyncio.Event()
         self.nobody_here.set()
         self.draining = False
         self.engine: Engine | None = None
         self.service: Service | None = None
-        self.listener: websockets.Server | None = None
+        self.door = FrontDoor(
+            http.application(self),
+            headers=page.HEADERS,
+            refuse=self._refuse,
+            serve=self._serve_client,
+            subprotocol=SUBPROTOCOL,
+            max_frame_bytes=config.max_frame_bytes,
+        )
 
     async def listen(self) -> None:
         """Open the port. Raises `UsageError` where that is impossible."""
         try:
-            self.listener = await websockets.serve(
-                self._serve_client,
-                self.config.host,
-                self.config.port,
-                process_request=self._answer,
-                select_subprotocol=choose_subprotocol,
-                subprotocols=[SUBPROTOCOL],
-                compression=None,
-                max_size=self.config.max_frame_bytes,
-                max_queue=1,  # frame that waits to be received; more wait in the client's TCP
-                ping_timeout=None,  # see Connection._receive_one
-            )
+            await self.door.open(self.config.host, self.config.port)
         except socket.gaierror as error:
             raise UsageError(f"There is no host {self.config.host}; see --host.") from error
         except OSError as error:
@@ -81,10 +76,8 @@ class Server:
     @property
     def address(self) -> str:
         """The address of the page, for people; a stream is at `/v1/stream` of it."""
-        assert self.listener
-        port = next(iter(self.listener.sockets)).getsockname()[1]
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.config.host, self.config.host)
-        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{port}/"
+        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.door.port}/"
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
         """Get the model, warm, from `load` (called on a thread); then let clients in."""
@@ -120,6 +113,7 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
                 await self.nobody_here.wait()
+                await self.door.requests_answered()
 
     async def close(self) -> None:
         """Close the port and what is left of the connections, and end the engine's thread."""
@@ -127,20 +121,19 @@ class Server:
         for connection in self.connections.values():
             connection.cut(GOING_AWAY)
         await self.nobody_here.wait()
-        if self.listener:
-            self.listener.close()
-            await self.listener.wait_closed()
+        await self.door.close()
         if self.engine:
             await in_thread(partial(self.engine.stop, drain=False))
 
-    async def _serve_client(self, websocket: websockets.ServerConnection) -> None:
+    async def _serve_client(self, websocket: ServerConnection) -> None:
         assert self.engine
         assert self.service
         assert websocket.request
         session_id = secrets.token_hex(8)
-        protocol_class = load_protocol(http.path_of(websocket.request))
-        protocol = protocol_class(self.service, session_id, http.query_of(websocket.request))
-        if not http.authorised(websocket.request, self.config):
+        path, _, query = websocket.request.path.partition("?")
+        protocol_class = load_protocol(path)
+        protocol = protocol_class(self.service, session_id, access.query_fields(query))
+        if not access.authorised(websocket.request.headers.raw_items(), query, self.config):
             protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
         connection = Connection(
             websocket, protocol, session_id, self.engine, self.config, self.metrics
@@ -156,46 +149,20 @@ class Server:
             if not self.connections:
                 self.nobody_here.set()
 
-    def _answer(self, websocket: websockets.ServerConnection, request: Request) -> Response | None:
-        """Answer plain HTTP; None lets a websocket open."""
-        path = http.path_of(request)
-        if path in PROTOCOLS:
-            refusal = self._refusal(request)
-            if refusal is not None:
-                self.metrics.refused.labels(str(refusal.status_code)).inc()
-            return refusal
-        if path == "/healthz":
-            return http.response(HTTPStatus.OK, "ok\n")
-        if path == "/readyz":
-            if self.ready:
-                return http.response(HTTPStatus.OK, "ready\n")
-            why = "draining\n" if self.draining else "loading the model\n"
-            return http.response(HTTPStatus.SERVICE_UNAVAILABLE, why)
-        if path == "/metrics":
-            return http.response(HTTPStatus.OK, self.metrics.exposition(), CONTENT_TYPE)
-        if path in self.assets:
-            content_type, content = self.assets[path]
-            return http.response(HTTPStatus.OK, content, content_type)
-        return http.response(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
-
-    def _refusal(self, request: Request) -> Response | None:
-        """Why this request may not become a stream, if it may not."""
-        if not http.origin_allowed(request.headers, self.config):
-            return http.response(
-                HTTPStatus.FORBIDDEN, "Pages of this origin may not; see --allow-origin.\n"
-            )
-        if not self.ready:
-            return http.response(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready; see /readyz.\n")
-        if len(self.connections) >= self.config.max_sessions:
-            return http.response(HTTPStatus.SERVICE_UNAVAILABLE, "Full; try again later.\n")
-        return None
-
-
-def choose_subprotocol(
-    websocket: websockets.ServerConnection, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    """Confirm ours if it is offered; a client may as well offer none."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+    def _refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
+        """Say why this request may not become a stream, if it may not."""
+        if request.path.partition("?")[0] not in PROTOCOLS:
+            return websocket.respond(404, "There is nothing here.\n")
+        if not access.origin_allowed(request.headers.raw_items(), self.config):
+            refusal = (403, "Pages of this origin may not; see --allow-origin.\n")
+        elif not self.ready:
+            refusal = (503, "Not ready; see /readyz.\n")
+        elif len(self.connections) >= self.config.max_sessions:
+            refusal = (503, "Full; try again later.\n")
+        else:
+            return None
+        self.metrics.refused.labels(str(refusal[0])).inc()
+        return websocket.respond(*refusal)
 
 
 async def in_thread(function: Callable[[], T]) -> T:

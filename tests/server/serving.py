@@ -70,9 +70,10 @@ async def receive(websocket: ClientConnection, *until: str) -> list[dict[str, An
 
 async def get(server: Server, path: str, *headers: str) -> tuple[int, dict[str, str], str]:
     """GET a path: status, headers (lower case), body."""
-    port = int(server.address.rstrip("/").rsplit(":", 1)[1])
+    port = server.door.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""]
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: close"]
+    lines += [*headers, "", ""]
     writer.write("\r\n".join(lines).encode())
     content = await asyncio.wait_for(reader.read(), WAIT_S)
     writer.close()

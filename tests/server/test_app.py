@@ -66,7 +66,7 @@ async def test_a_model_that_does_not_load() -> None:
 
 async def test_a_port_that_is_taken() -> None:
     async with serving() as server:
-        port = int(server.address.rstrip("/").rsplit(":", 1)[1])
+        port = server.door.port
         with pytest.raises(UsageError, match=rf"port {port}: Address already in use\. Stop"):
             await Server(ServerConfig(port=port)).listen()
 

@@ -164,8 +164,8 @@ async def test_a_client_that_reads_nothing_is_closed_and_costs_the_others_nothin
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     narrow.setblocking(False)
     async with serving(idle_s=idle_s) as server:
-        port = server.listener.sockets[0].getsockname()[1]
-        await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", port))
+        address = ("127.0.0.1", server.door.port)
+        await asyncio.get_running_loop().sock_connect(narrow, address)
         async with client(server, sock=narrow, max_queue=1, close_timeout=0) as websocket:
             (connection,) = server.connections.values()
             connection.outbox.limit = limit

@@ -1,0 +1,48 @@
+"""Who may use the server: which pages, and whoever shows the key.
+
+A request is its header fields, as pairs of name and value in their order, and its query string: so
+both kinds of request can be asked about, a websocket's and plain HTTP's.
+"""
+
+import hmac
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+from stream.config import ServerConfig
+
+Fields = Iterable[tuple[str, str]]
+
+
+def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
+    """Whether the page that asks may use this server. Programs send no origin, and may."""
+    fields = list(fields)
+    origin = header(fields, "origin")
+    if origin is None or {"*", origin} & set(config.allow_origin):
+        return True
+    return same_host(origin, header(fields, "host") or "")
+
+
+def same_host(origin: str, host: str) -> bool:
+    """Whether an `Origin` header names the host that was asked."""
+    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
+
+
+def authorised(fields: Fields, query: str, config: ServerConfig) -> bool:
+    """Whether the request shows the key, in a header or, as browsers must, in the query string."""
+    if config.api_key is None:
+        return True
+    scheme, _, shown = (header(fields, "authorization") or "").partition(" ")
+    if scheme.lower() != "bearer":
+        shown = query_fields(query).get("token", [""])[-1]
+    return hmac.compare_digest(shown.encode(), config.api_key.encode())
+
+
+def header(fields: Fields, name: str) -> str | None:
+    """The value of a header, the last where it is repeated; None where it is not there."""
+    values = [value for field, value in fields if field.lower() == name]
+    return values[-1] if values else None
+
+
+def query_fields(query: str) -> dict[str, list[str]]:
+    """The fields of a query string, each with all its values."""
+    return parse_qs(query, keep_blank_values=True)
