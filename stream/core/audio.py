@@ -12,6 +12,14 @@ from stream.core.settings import StreamSettings, one_of
 SAMPLE_RATE = 16_000
 """Hertz. Everything behind the resampler counts samples at this rate."""
 
+SAMPLES_PER_MS = SAMPLE_RATE // 1000
+
+
+def samples_of_ms(ms: float) -> int:
+    """Return a duration in samples of the 16 kHz clock."""
+    return round(ms * SAMPLES_PER_MS)
+
+
 PCM16_SCALE = 1 / 32_768
 """One step of 16-bit audio, where full scale is 1."""
 

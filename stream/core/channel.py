@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
 from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, Word
@@ -19,8 +19,6 @@ from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.utterance import Utterance
 from stream.core.vad import VoiceDetector
 from stream.core.windowing import Span
-
-MS_PER_SAMPLE = 1000 / SAMPLE_RATE
 
 
 class Channel:
@@ -47,7 +45,7 @@ class Channel:
         self._session = session
         self._index = index
         self._tuning = tuning
-        self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
+        self._context = round(tuning.context_s * SAMPLE_RATE)
         self._detector = detector
         self._window_ids = window_ids
         self._windows = windows
@@ -150,7 +148,7 @@ class Channel:
         if not self._utterances:
             utterance.begin(self._said)
         self._utterances.append(utterance)
-        self._events.append(SpeechStarted(self._index, utterance.index, start_sample))
+        self._events.append(SpeechStarted(self._index, utterance.index, speech_sample))
 
     def _close(self, speech_end: int, *, pause: bool, split: bool = False) -> None:
         utterance = self._utterances[-1]
@@ -171,7 +169,7 @@ class Channel:
         while self._utterances and self._utterances[0].finished:
             finished = self._utterances.pop(0)
             self._events.append(self._final(finished))
-            self._said = finished.transcript.words_from(finished.start_sample - self._overlap)
+            self._said = finished.transcript.words_from(finished.start_sample - self._context)
             if self._utterances:
                 finished.hand_over(self._utterances[0])
         for utterance in self._utterances:
@@ -211,7 +209,7 @@ class Channel:
             start_sample=utterance.start_sample,
             end_sample=utterance.covered_sample,
             committed=utterance.transcript.committed,
-            tentative=utterance.transcript.tentative,
+            tentative=utterance.transcript.shown,
         )
 
     def _final(self, utterance: Utterance) -> Final:
@@ -224,13 +222,13 @@ class Channel:
             words=utterance.transcript.committed,
             language=utterance.language or self.settings.language,
             speech_end_sample=utterance.speech_end_sample,
-            endpoint_ms=(utterance.decided_sample - utterance.speech_end_sample) * MS_PER_SAMPLE,
+            endpoint_ms=(utterance.decided_sample - utterance.speech_end_sample) / SAMPLES_PER_MS,
             timing=utterance.timing,
         )
 
     def _forget(self) -> None:
         """Let go of audio that no window will ask for again."""
         needed = [utterance.needed_sample for utterance in self._utterances]
-        sample = max(min([*needed, self._endpointer.safe_sample]) - self._overlap, 0)
+        sample = max(min([*needed, self._endpointer.safe_sample]) - self._context, 0)
         self._audio.discard_before(sample)
         self._endpointer.forget_before(sample)

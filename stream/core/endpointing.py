@@ -22,9 +22,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import ceil
 
-from stream.core.audio import SAMPLE_RATE
-
-SAMPLES_PER_MS = SAMPLE_RATE // 1000
+from stream.core.audio import SAMPLES_PER_MS
 
 MERGED_GAP_MS = 200
 """A shorter gap between speech frames is a consonant's closure or the detector's: one span."""

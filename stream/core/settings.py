@@ -74,8 +74,21 @@ class SessionTuning:
     """Silence after which the final is decoded ahead of the endpoint's confirmation."""
     commit_delay_ms: int = 1000
     """Audio after a word that must have been heard before the word is committed."""
+    unsure_delay_ms: int = 5000
+    """The same for a word whose confidence is below `unsure_below`: more context may correct it."""
+    unsure_below: float = 0.5
+    edge_ms: int = 100
+    """A word that ends so near the end of a partial's window may be cut in its middle: it is not
+    shown before it was heard whole."""
+    shown_from: float = 0.4
+    """A word of less confidence is shown when two hypotheses agree on it."""
+    max_partial_s: float = 10.0
+    """The window of a partial is no longer where committed words let it begin so late, so that
+    the cost of a second of speech does not grow with the utterance."""
     max_window_s: float = 28.0
-    """A longer window is cut at a committed word; Whisper itself hears at most 30 s."""
+    """No window is longer: Whisper itself hears at most 30 s."""
     overlap_s: float = 6.0
-    """Audio before a cut, or before an utterance, that is heard again: the model hears a sentence
-    better with the one before it."""
+    """Audio before a cut that is heard again."""
+    context_s: float = 12.0
+    """Audio before an utterance that is heard again: the model hears a sentence better with the
+    one before it."""

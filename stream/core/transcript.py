@@ -1,16 +1,22 @@
 """The words of one utterance: committed ones that never change, tentative ones that may.
 
 A word is committed when two consecutive hypotheses agree on it and on everything before it (local
-agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper). The last
+agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper) and enough
+of what follows it was heard: a second, and longer where the model is unsure of the word. The last
 word of a hypothesis waits for company: the model ends its sentence where the audio ends, and
 "transcribe." may become "transcription of".
+
+Of the tentative words those are shown that are likely to stay: what two hypotheses agree on, and
+beyond it what the model is fairly sure of and heard to the end.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from stream.core.audio import samples_of_ms
 from stream.core.hypothesis import Word
 from stream.core.overlap_merge import first_new_word, midpoint, normalise
+from stream.core.settings import SessionTuning
 
 
 class Transcript:
@@ -20,9 +26,17 @@ class Transcript:
     what is heard before `start_sample` is theirs, whatever it sounds like this time.
     """
 
-    def __init__(self, context: Sequence[Word] = (), start_sample: int = 0) -> None:
+    def __init__(
+        self,
+        context: Sequence[Word] = (),
+        start_sample: int = 0,
+        tuning: SessionTuning = SessionTuning(),
+    ) -> None:
         self._context = tuple(context)
         self._start_sample = start_sample
+        self._tuning = tuning
+        self._agreed = 0  # leading tentative words that two hypotheses share
+        self._heard_to = 0
         self.committed: tuple[Word, ...] = ()
         self.tentative: tuple[Word, ...] = ()
 
@@ -31,16 +45,24 @@ class Transcript:
         """All words as they stand."""
         return self.committed + self.tentative
 
-    def receive(self, heard: Sequence[Word], window_start: int, ripe_sample: int) -> None:
-        """Join a hypothesis to what stands, and commit the words it agrees on with the last one.
+    @property
+    def shown(self) -> tuple[Word, ...]:
+        """The tentative words that are fit to be read: the leading ones that are likely to stay."""
+        edge = self._heard_to - samples_of_ms(self._tuning.edge_ms)
+        count = self._agreed
+        for word in self.tentative[count:]:
+            if word.confidence < self._tuning.shown_from or word.end_sample > edge:
+                break
+            count += 1
+        return self.tentative[:count]
 
-        A word that ends after `ripe_sample` is not committed yet: what follows it may change it.
-        """
+    def receive(self, heard: Sequence[Word], window_start: int, window_end: int) -> None:
+        """Join a hypothesis to what stands, and commit the words it agrees on with the last one."""
         fresh = self._fresh(heard, window_start)
-        agreed = agreement(self.tentative, fresh)
+        self._agreed = agreement(self.tentative, fresh)
+        self._heard_to = window_end
         self.tentative = fresh
-        ripe = sum(word.end_sample <= ripe_sample for word in fresh)
-        self._commit(min(agreed, ripe, len(fresh) - 1))
+        self._commit(min(self._agreed, self._ripe(), len(fresh) - 1))
 
     def commit_before(self, sample: int) -> None:
         """Commit the tentative words that end by the sample: the window must be cut there."""
@@ -67,10 +89,21 @@ class Transcript:
         last = (self._context + self.committed)[-1:]
         return monotone(fresh, last[0].end_sample if last else 0)
 
+    def _ripe(self) -> int:
+        """How many leading tentative words were heard with enough of what follows them."""
+        tuning = self._tuning
+        for count, word in enumerate(self.tentative):
+            unsure = word.confidence < tuning.unsure_below
+            delay_ms = tuning.unsure_delay_ms if unsure else tuning.commit_delay_ms
+            if word.end_sample > self._heard_to - samples_of_ms(delay_ms):
+                return count
+        return len(self.tentative)
+
     def _commit(self, count: int) -> None:
         if count > 0:
             self.committed += self.tentative[:count]
             self.tentative = self.tentative[count:]
+            self._agreed = max(self._agreed - count, 0)
 
 
 def agreement(before: Sequence[Word], now: Sequence[Word]) -> int:

@@ -7,11 +7,12 @@ utterance that never pauses is *split*: it is closed in the middle of the speech
 that are safely before that point, and its successor hears the rest.
 """
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, samples_of_ms
 from stream.core.hypothesis import EngineTiming, Hypothesis, Word
+from stream.core.overlap_merge import midpoint
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
-from stream.core.windowing import Span, Windowing, context_sample, cut_sample, samples_of_ms
+from stream.core.windowing import Span, Windowing, context_sample, cut_sample
 
 SPLIT_GUARD = SAMPLE_RATE
 """Samples before a split in which a word may be half heard, and is left to the successor."""
@@ -37,15 +38,17 @@ class Utterance:
         self.revision = 0
         self.language = ""
         self.timing = EngineTiming()
-        self.transcript = Transcript()
+        self.transcript = Transcript(tuning=tuning)
         self._tuning = tuning
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
+        self._context = round(tuning.context_s * SAMPLE_RATE)
         self._windowing: Windowing | None = None
-        self._heard: tuple[Word, ...] = ()
+        self._heard: tuple[Word, ...] = ()  # the last hypothesis,
+        self._heard_from = start_sample  # and where its window began
 
     def begin(self, said: tuple[Word, ...] = ()) -> None:
         """Start asking for windows, from where the words `said` just before are heard once more."""
-        start = context_sample(said, self.start_sample, self._overlap)
+        start = context_sample(said, self.start_sample, self._context)
         self._listen(start, tuple(word for word in said if word.end_sample > start))
 
     def close(self, speech_end: int, decided: int, *, pause: bool, split: bool = False) -> None:
@@ -63,12 +66,13 @@ class Utterance:
             return None
         if self.end_sample is None:
             self.speech_end_sample = speech_end
-            return self._windowing.open_span(now, speech_end, partials)
-        return self._windowing.closing_span(self.end_sample)
+            return self._windowing.open_span(now, speech_end, self.known, partials)
+        return self._windowing.closing_span(self.end_sample, self.known)
 
     def draft(self, start_sample: int) -> tuple[int, ...]:
-        """Return the tokens of the last hypothesis that lie behind the window's start."""
-        words = (word for word in self._heard if word.start_sample >= start_sample)
+        """Return the tokens known or last heard behind the window's start."""
+        before = (word for word in self.known if midpoint(word) < self._heard_from)
+        words = (word for word in (*before, *self._heard) if word.start_sample >= start_sample)
         return tuple(token for word in words for token in word.tokens)
 
     def receive(self, hypothesis: Hypothesis) -> None:
@@ -78,16 +82,20 @@ class Utterance:
             return  # a partial that was overtaken by its final
         full = self._windowing.answered(window.start_sample, window.end_sample)
         if not hypothesis.failure:
-            self._heard = hypothesis.words
+            self._heard, self._heard_from = hypothesis.words, window.start_sample
             self.language = hypothesis.language
             self.timing = hypothesis.timing
-            ripe = window.end_sample - samples_of_ms(self._tuning.commit_delay_ms)
-            self.transcript.receive(hypothesis.words, window.start_sample, ripe)
+            self.transcript.receive(hypothesis.words, window.start_sample, window.end_sample)
         if full and not (self.end_sample and window.end_sample >= self.end_sample):
-            latest = self._windowing.covered_sample - self._overlap
-            self.transcript.commit_before(latest)
-            self._windowing.cut(self.transcript.words_from(window.start_sample))
+            self.transcript.commit_before(self._windowing.covered_sample - self._overlap)
+            self._windowing.cut(self.known)
+        self._windowing.advance(self.known)
         self._finish_if_heard()
+
+    @property
+    def known(self) -> tuple[Word, ...]:
+        """The words that a window may hear again, the utterance's context among them."""
+        return self.transcript.words_from(self.needed_sample)
 
     @property
     def covered_sample(self) -> int:
@@ -104,8 +112,8 @@ class Utterance:
         if not self.split:
             successor.begin(self.transcript.words_from(0))
             return
-        words = self.transcript.words_from(self.needed_sample)
-        start = cut_sample(words, (self.end_sample or 0) - self._overlap, self.needed_sample)
+        latest = (self.end_sample or 0) - self._context
+        start = cut_sample(self.known, latest, self.needed_sample)
         context = self.transcript.words_from(start)
         said = context[-1].end_sample if context else start
         if said < successor.start_sample:  # the words after it are left to the successor
@@ -114,9 +122,8 @@ class Utterance:
 
     def _listen(self, start_sample: int, context: tuple[Word, ...]) -> None:
         first_after = self.start_sample + samples_of_ms(self._tuning.pre_roll_ms)
-        self.transcript = Transcript(context, self.start_sample)
+        self.transcript = Transcript(context, self.start_sample, self._tuning)
         self._windowing = Windowing(start_sample, first_after, self._tuning)
-        self._heard = context  # the first draft
 
     def _finish_if_heard(self) -> None:
         if self._windowing is None or self.end_sample is None:

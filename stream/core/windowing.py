@@ -1,17 +1,16 @@
 """When the next window of an utterance is due, and from where to where it runs.
 
-A window runs from the start of the utterance, or from the last cut, to now; so windows overlap and
-each hypothesis can confirm the one before. One window is in flight at a time: under load the
-answers come later, the next window is longer, and the rate of partials tunes itself.
-
-A window that has grown to the limit is cut: the next one starts between two committed words, early
-enough that it hears `overlap` samples again.
+Windows overlap: each runs to now, from as far back as it is useful to hear. A partial's begins some
+seconds ago, between two committed words, so that its cost does not grow with the utterance; a
+final's begins with what was said before the utterance, as far as the model's 30 s reach. One window
+is in flight at a time: under load the answers come later, and the rate of partials tunes itself.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, samples_of_ms
 from stream.core.hypothesis import WindowKind, Word
 from stream.core.settings import SessionTuning
 
@@ -26,11 +25,15 @@ class Span:
 
 
 class Windowing:
-    """The windows of one utterance, by the audio clock alone."""
+    """The windows of one utterance, by the audio clock alone.
+
+    `known` are the words that stand, in order, the utterance's context among them: a window begins
+    between two of them.
+    """
 
     def __init__(self, start_sample: int, first_after_sample: int, tuning: SessionTuning) -> None:
         self.start_sample = start_sample
-        """Where the next window starts."""
+        """No window starts before."""
         self.covered_sample = start_sample
         """The utterance has been heard up to here."""
         self._asked_sample = first_after_sample
@@ -38,9 +41,12 @@ class Windowing:
         self._hop = samples_of_ms(tuning.partial_hop_ms)
         self._early = samples_of_ms(tuning.early_final_ms)
         self._limit = round(tuning.max_window_s * SAMPLE_RATE)
+        self._partial_limit = round(tuning.max_partial_s * SAMPLE_RATE)
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
 
-    def open_span(self, now: int, speech_end: int, partials: bool) -> Span | None:
+    def open_span(
+        self, now: int, speech_end: int, known: Sequence[Word], partials: bool
+    ) -> Span | None:
         """Return the window due while the utterance goes on, and take it as in flight.
 
         The final is decoded ahead of the endpoint: once `early_final_ms` of silence have passed,
@@ -48,22 +54,17 @@ class Windowing:
         """
         if now - speech_end >= self._early:
             if max(self.covered_sample, self._final_asked()) < speech_end + self._early:
-                return self._ask(now, WindowKind.FINAL)
-        elif self._in_flight is None and (
-            now - self.start_sample >= self._limit
-            or (
-                partials
-                and speech_end > self._asked_sample
-                and now - self._asked_sample >= self._hop
-            )
-        ):
-            return self._ask(now, WindowKind.PARTIAL)
+                return self._ask(now, WindowKind.FINAL, known)
+        elif self._in_flight is None:
+            due = speech_end > self._asked_sample and now - self._asked_sample >= self._hop
+            if (partials and due) or self._is_full(now, known):
+                return self._ask(now, WindowKind.PARTIAL, known)
         return None
 
-    def closing_span(self, end_sample: int) -> Span | None:
+    def closing_span(self, end_sample: int, known: Sequence[Word]) -> Span | None:
         """Return the window still needed to hear all up to the end, None while it is in flight."""
         if max(self.covered_sample, self._final_asked()) < end_sample:
-            return self._ask(end_sample, WindowKind.FINAL)
+            return self._ask(end_sample, WindowKind.FINAL, known)
         return None
 
     def answered(self, start_sample: int, end_sample: int) -> bool:
@@ -71,34 +72,66 @@ class Windowing:
         self.covered_sample = max(self.covered_sample, end_sample)
         if self._in_flight is not None and end_sample >= self._in_flight.end_sample:
             self._in_flight = None
-        return start_sample == self.start_sample and end_sample - start_sample >= self._limit
+        return end_sample - start_sample >= self._limit
 
-    def cut(self, committed: Sequence[Word]) -> None:
-        """Start the next window between two committed words, at least `overlap` before the end."""
-        self.start_sample = cut_sample(
-            committed, self.covered_sample - self._overlap, self.start_sample
+    def advance(self, known: Sequence[Word]) -> None:
+        """Leave behind what even a final will not hear again."""
+        self.start_sample = earliest_start(
+            known, self.covered_sample - self._limit, self.start_sample
         )
 
-    def _ask(self, end_sample: int, kind: WindowKind) -> Span | None:
+    def cut(self, known: Sequence[Word]) -> None:
+        """Let no window start before the last place in `known` that leaves an overlap to hear."""
+        self.start_sample = cut_sample(
+            known, self.covered_sample - self._overlap, self.start_sample
+        )
+
+    def _ask(self, end_sample: int, kind: WindowKind, known: Sequence[Word]) -> Span | None:
         if self._in_flight is not None and self._in_flight.kind is WindowKind.FINAL:
             return None
-        end = min(end_sample, self.start_sample + self._limit)
+        start = self._start(end_sample, kind, known)
+        end = min(end_sample, start + self._limit)
         self._asked_sample = end
-        self._in_flight = Span(self.start_sample, end, kind)
+        self._in_flight = Span(start, end, kind)
         return self._in_flight
+
+    def _is_full(self, now: int, known: Sequence[Word]) -> bool:
+        """Whether words must be committed, for no window reaches back to the last of them."""
+        if now - self.start_sample < self._limit:
+            return False  # the usual case, at no cost
+        return now - self._start(now, WindowKind.PARTIAL, known) >= self._limit
+
+    def _start(self, end_sample: int, kind: WindowKind, known: Sequence[Word]) -> int:
+        limit = self._limit if kind is WindowKind.FINAL else self._partial_limit
+        start = earliest_start(known, end_sample - limit, self.start_sample)
+        # What does not fit into one window takes two: the first begins with all that is known.
+        return start if end_sample - start < self._limit else self.start_sample
 
     def _final_asked(self) -> int:
         final = self._in_flight is not None and self._in_flight.kind is WindowKind.FINAL
         return self._asked_sample if final else 0
 
 
-def cut_sample(committed: Sequence[Word], latest: int, earliest: int) -> int:
-    """Return the last place between two committed words that is not after `latest`.
+def earliest_start(known: Sequence[Word], earliest: int, floor: int) -> int:
+    """Return the first place between two words that is not before `earliest`, else the last place.
+
+    `floor` is the first place of all; no place is before it.
+    """
+    start = floor
+    for word, following in pairwise(known):
+        if start >= earliest:
+            break
+        start = max(start, (word.end_sample + max(word.end_sample, following.start_sample)) // 2)
+    return start
+
+
+def cut_sample(known: Sequence[Word], latest: int, earliest: int) -> int:
+    """Return the last place between two known words that is not after `latest`.
 
     Where no word ends in time the cut falls behind the first word that ends after `earliest`;
     where there are no words at all, nothing is lost by cutting at `latest` itself.
     """
-    inside = [word for word in committed if word.end_sample > earliest]
+    inside = [word for word in known if word.end_sample > earliest]
     if not inside:
         return max(latest, earliest)
     place = 0
@@ -109,20 +142,15 @@ def cut_sample(committed: Sequence[Word], latest: int, earliest: int) -> int:
     return (end + max(end, following)) // 2
 
 
-def context_sample(said: Sequence[Word], start_sample: int, overlap: int) -> int:
+def context_sample(said: Sequence[Word], start_sample: int, context: int) -> int:
     """Return where to listen from to hear an utterance together with what was said just before.
 
-    That is between two words, at most `overlap` before the utterance; its own start where nothing
-    was said so shortly before.
+    That is between two words, at most `context` samples before the utterance; its own start where
+    nothing was said so shortly before.
     """
-    earliest = start_sample - overlap
+    earliest = start_sample - context
     for before, word in zip([None, *said], said, strict=False):
         if word.start_sample >= earliest:
             pause = before.end_sample if before else word.start_sample
             return min((max(pause, earliest) + word.start_sample) // 2, start_sample)
     return start_sample
-
-
-def samples_of_ms(ms: float) -> int:
-    """Return a duration in samples of the 16 kHz clock."""
-    return round(ms * SAMPLE_RATE / 1000)

@@ -21,8 +21,8 @@ from stream.engine.quantization import quantise_linears
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
-"""How the weights are held and multiplied. int8 is for the CPU and leaves the encoder in float32:
-a token's time goes into the decoder, and docs/measurements.md says what int8 costs there."""
+"""How the weights are held and multiplied. int8 is for the CPU, and for the linear layers alone;
+docs/measurements.md says what it costs."""
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "int8": torch.float32,
@@ -63,7 +63,7 @@ class Whisper(nn.Module):
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
-            quantise_linears(model.decoder)
+            quantise_linears(model)
         return model.requires_grad_(False).eval()
 
     @property

@@ -131,6 +131,22 @@ def test_windows_overlap_and_never_grow_past_the_limit():
         assert start < before
 
 
+def test_the_windows_of_partials_do_not_grow_with_the_utterance():
+    script = Script([(50.0, 1.0)])
+    session = a_session(SessionTuning(max_partial_s=10.0), max_utterance_s=60)
+    partials, finals = [], []
+    for start in range(0, len(script.pcm), 3_200):
+        session.receive_audio(script.pcm[start : start + 3_200])
+        for window in session.windows_to_transcribe():
+            lengths = partials if window.kind is WindowKind.PARTIAL else finals
+            lengths.append(len(window.samples) / SAMPLE_RATE)
+            session.receive_hypothesis(script.answer(window))
+    assert max(partials) <= 10
+    assert min(partials[20:]) > 9
+    assert finals == [pytest.approx(27.7, abs=0.3)]
+    assert final_text(session.events_to_send()) == script.text
+
+
 def test_the_previous_hypothesis_is_the_draft():
     script = Script([(4.0, 1.0)])
     session = a_session()
@@ -336,7 +352,7 @@ def test_configure_changes_what_follows():
 
 def test_an_utterance_is_heard_with_the_words_before_it():
     script = Script([(3.0, 1.0), (3.0, 1.0), (3.0, 20.0), (3.0, 1.0)])
-    session = a_session(partials=False)
+    session = a_session(SessionTuning(context_s=6.0), partials=False)
     windows = []
     session.receive_audio(script.pcm)
     while due := session.windows_to_transcribe():

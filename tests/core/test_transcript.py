@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.core.audio import SAMPLE_RATE
+from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript, agreement, monotone, text_of
 from tests.core.words import said, texts
 
@@ -32,8 +36,39 @@ def test_the_last_word_of_a_hypothesis_waits_for_company():
 def test_a_word_is_committed_only_when_what_follows_was_heard():
     transcript = Transcript()
     for _ in range(2):
-        transcript.receive(said("it was the best of times", 0.0), 0, 16_000 * 85 // 100)
+        transcript.receive(said("it was the best of times", 0.0), 0, 16_000 * 185 // 100)
     assert texts(transcript.committed) == ["it", "was", "the"]
+
+
+def test_a_word_that_the_model_is_unsure_of_is_committed_later():
+    unsure = [replace(word, confidence=0.3) for word in said("was the best of times", 0.3)]
+    heard = [*said("it", 0.0), *unsure]
+    transcript = Transcript(tuning=SessionTuning(commit_delay_ms=1000, unsure_delay_ms=3000))
+    for _ in range(2):
+        transcript.receive(heard, 0, 2 * SAMPLE_RATE)
+    assert texts(transcript.committed) == ["it"]
+    transcript.receive(heard, 0, 4 * SAMPLE_RATE)
+    assert texts(transcript.committed) == ["it", "was", "the"]
+
+
+def test_a_word_is_shown_once_it_was_heard_to_its_end():
+    transcript = Transcript(tuning=SessionTuning(edge_ms=100))
+    heard = said("it was the best", 0.0)  # ends at 1.15 s
+    transcript.receive(heard, 0, round(1.2 * SAMPLE_RATE))
+    assert texts(transcript.tentative) == ["it", "was", "the", "best"]
+    assert texts(transcript.shown) == ["it", "was", "the"]
+    transcript.receive(heard, 0, round(1.25 * SAMPLE_RATE))
+    assert texts(transcript.committed + transcript.shown) == ["it", "was", "the", "best"]
+
+
+def test_a_word_that_the_model_guesses_is_shown_when_it_is_heard_twice():
+    guess = replace(said("vest", 0.6)[0], confidence=0.2)
+    heard = [*said("it was", 0.0), guess, *said("of", 0.9)]
+    transcript = Transcript()
+    transcript.receive(heard, 0, 2 * SAMPLE_RATE)
+    assert texts(transcript.shown) == ["it", "was"]
+    transcript.receive(heard, 0, round(2.1 * SAMPLE_RATE))
+    assert texts(transcript.committed + transcript.shown) == ["it", "was", "vest", "of"]
 
 
 def test_words_heard_differently_later_stay_as_committed():
