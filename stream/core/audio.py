@@ -72,6 +72,10 @@ class StreamDecoder:
         """Bytes of an incomplete sample frame, kept for the next call."""
         return len(self._kept)
 
+    def forget_leftover(self) -> None:
+        """Forget the incomplete sample frame: the client begins it anew."""
+        self._kept = b""
+
     def decode(self, data: bytes) -> NDArray[np.float32]:
         """Return the samples that are complete by now, (channels, n_samples) in -1..1."""
         if self._kept:

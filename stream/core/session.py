@@ -76,6 +76,10 @@ class Session:
         while self._waiting.shape[1] >= self._step:
             self._hear(self._step)
 
+    def receive_break(self) -> None:
+        """Take note that the client starts again at sample `held`, with a whole one."""
+        self._decoder.forget_leftover()
+
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Take the engine's answer to one of the windows."""
         if hypothesis.failure:
@@ -149,6 +153,11 @@ class Session:
         events = self._events.copy()
         self._events.clear()
         return events
+
+    @property
+    def held(self) -> int:
+        """Samples of each channel that were taken, heard or not, at the client's rate."""
+        return self.received + self._waiting.shape[1]
 
     @property
     def settled(self) -> int:

@@ -316,6 +316,37 @@ def test_a_failed_window_is_told_and_the_stream_goes_on():
     assert [len(final.words) for final in of(Final, events)] == [0, 6]
 
 
+@given(st.lists(st.integers(1, 3_000), min_size=2, max_size=8))
+def test_after_a_break_the_client_goes_on_at_what_is_held(pieces):
+    session, data = a_session(channels=2), bytes(64_000)
+    for size in pieces:
+        at = session.held * 4
+        session.receive_audio(data[at : at + size])
+        session.receive_break()
+    session.receive_audio(data[session.held * 4 :])
+    session.receive_eof()
+    assert of(Failure, session.events_to_send()) == []
+    assert session.received == len(data) // 4
+
+
+@given(scripts)
+@settings(max_examples=25, deadline=None)
+def test_no_word_of_a_final_lies_behind_what_is_settled(script):
+    """So a client may hand in anew what is not settled, and doubles nothing."""
+    events = rehearse(a_session(), script, script.pcm)
+    for before, after in pairwise(events):
+        if isinstance(before, Final):
+            assert isinstance(after, Progress | Final), "what is settled is told at once"
+    said = 0
+    for event in events:
+        if isinstance(event, Final):
+            said = max([said, *(word.end_sample for word in event.words)])
+        if isinstance(event, Progress):
+            assert said <= event.settled
+            before = [word for word in script.words if word.start_sample < event.settled]
+            assert all(word.end_sample <= said for word in before), "nothing before it is missing"
+
+
 def test_a_broken_sample_at_the_end_is_told():
     session = a_session()
     session.receive_audio(bytes(101))
