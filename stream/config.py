@@ -94,6 +94,9 @@ class ServerConfig:
     idle_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds without a message, or without reading ours, after which a client is closed."""
 
+    resume_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
+    """Seconds that a stream is kept for a client that lost its connection; 0 for not at all."""
+
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
     """Seconds that streams have to get their finals when the server is told to stop."""
 
@@ -112,6 +115,7 @@ class ServerConfig:
         within("max_frame_bytes", self.max_frame_bytes, 1 << 10, 1 << 26)
         within("max_ahead_s", self.max_ahead_s, 1, 3600)
         within("idle_s", self.idle_s, 0.1, 86_400)
+        within("resume_s", self.resume_s, 0, 3600)
         within("drain_s", self.drain_s, 0, 3600)
         if self.api_key == "":
             raise UsageError("api_key is empty; leave it out, or give a key.")

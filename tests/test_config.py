@@ -43,6 +43,7 @@ VALUES = {
     "max_frame_bytes": 4096,
     "max_ahead_s": 2.5,
     "idle_s": 5.5,
+    "resume_s": 12.5,
     "drain_s": 0.5,
     "log_level": "debug",
     "log_format": "json",

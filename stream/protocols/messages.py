@@ -23,6 +23,7 @@ class CloseCode(IntEnum):
     NOT_AUTHORISED = 1008
     TOO_LARGE = 1009
     INTERNAL = 1011
+    RESTARTING = 1012
     OVERLOADED = 1013
     IDLE = 4000
     BAD_SETTINGS = 4001
@@ -59,10 +60,12 @@ class ClientMessage(
 
 
 class Resume(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which session to go on with."""
+    """Which session to go on with, and how much of it the client has."""
 
     session: str
     token: str
+    seq: Integer = 0
+    """Of the last message that came."""
 
 
 class Start(ClientMessage, frozen=True, kw_only=True, tag="start"):
@@ -140,7 +143,7 @@ class Ready(ServerMessage, frozen=True, kw_only=True, tag="ready"):
     """None: this server does not resume streams."""
     model: str
     received: int = 0
-    """Samples already held."""
+    """Samples already held: 0, or where a client that came back goes on."""
     limits: Limits
 
 

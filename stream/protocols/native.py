@@ -6,8 +6,9 @@ leaves it REFUSED, where only another `start` helps: audio taken under settings 
 not mean would come back as nonsense. STREAMING goes on until `end`; then the stream is ENDING,
 the session still owes finals, and what comes in is answered with an error and ignored. A stream
 that the server brings to its end is FINISHING: the client is not at fault, and `ended.received`
-tells it what was taken. In CLOSED all has been said. `ACTIONS` is the whole table; a message that a
-state has no row for is ignored.
+tells it what was taken. A `start` that asks to go on with another stream leaves this one RESUMING:
+the connection finds the other, or refuses. In CLOSED all has been said. `ACTIONS` is the whole
+table; a message that a state has no row for is ignored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,8 @@ from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
 from stream.protocols.arrivals import Arrivals
 from stream.protocols.messages import CloseCode, Configure, End, Finalize, KeepAlive, Mark, Start
-from stream.protocols.port import Closing, Draft, Service, Tally
-from stream.protocols.start import check_language, from_query, settings_of
+from stream.protocols.port import Closing, Draft, Resumption, Service, Tally
+from stream.protocols.start import RESUME_SENTENCE, check_language, from_query, settings_of
 from stream.protocols.wording import message_of
 
 Audio = bytes
@@ -36,6 +37,7 @@ class State(Enum):
 
     OPENING = auto()
     REFUSED = auto()
+    RESUMING = auto()
     STREAMING = auto()
     ENDING = auto()
     FINISHING = auto()
@@ -57,6 +59,7 @@ class NativeProtocol:
         self.state = State.OPENING
         self.session: Session | None = None
         self.closing: Closing | None = None
+        self.resumption: Resumption | None = None
         self.tally = Tally()
         self._seq = 0
         self._now = 0.0
@@ -80,6 +83,13 @@ class NativeProtocol:
         """Whether it is the server that is waited for now."""
         return self.state in (State.ENDING, State.FINISHING, State.CLOSED)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the client was given a token, and may find something when it shows it."""
+        known = self.session is not None
+        ended_well = self.closing is None or self.closing == self._closing_after_finals
+        return known and ended_well and self.service.resume_token(self.session_id) is not None
+
     # What the client sends
 
     def receive_text(self, text: str, now: float) -> None:
@@ -100,6 +110,12 @@ class NativeProtocol:
         """Take audio."""
         self._now = now
         self._receive(data)
+
+    def receive_return(self) -> None:
+        """Say where the client is to go on; what it sends begins with a whole sample."""
+        if self.session is not None and self.state is not State.CLOSED:
+            self.session.receive_break()
+            self._get_ready(self.session.held)
 
     def _receive(self, message: Message) -> None:
         action = ACTIONS[self.state].get(type(message))
@@ -126,19 +142,37 @@ class NativeProtocol:
 
     def _begin(self, message: Message) -> None:
         """Open the session; where `start` was left out, handle what came in its place."""
+        if isinstance(message, Start) and message.resume:
+            self._ask_to_resume(message.resume)
+            return
         named = message.given() if isinstance(message, Start) else {}
         settings = settings_of({**self._asked, **named}, self.service)
         self.session = Session(
             self.session_id, settings, self.service.tuning, self.service.detector
         )
         self.state = State.STREAMING
+        self._get_ready(received=0)
+        if not isinstance(message, Start):
+            ACTIONS[self.state][type(message)](self, message)
+
+    def _get_ready(self, received: int) -> None:
         limits = messages.Limits(
             self.service.max_frame_bytes, self.service.max_ahead_s, self.service.idle_s
         )
-        ready = messages.Ready(session=self.session_id, model=self.service.model, limits=limits)
+        ready = messages.Ready(
+            session=self.session_id,
+            resume_token=self.service.resume_token(self.session_id),
+            model=self.service.model,
+            received=received,
+            limits=limits,
+        )
         self._drafts.append(Draft(ready))
-        if not isinstance(message, Start):
-            ACTIONS[self.state][type(message)](self, message)
+
+    def _ask_to_resume(self, resume: messages.Resume) -> None:
+        if self.service.resume_token(self.session_id) is None:
+            raise PeerError("resume_refused", RESUME_SENTENCE, CloseCode.RESUME_REFUSED)
+        self.resumption = Resumption(resume.session, resume.token, resume.seq)
+        self.state = State.RESUMING
 
     def _refuse_unstarted(self, message: Message) -> None:
         raise SettingsError("start", "The `start` before this could not be read; send a good one.")
@@ -310,9 +344,11 @@ ACTIONS: dict[State, dict[type, Action]] = {
         KeepAlive: ignore,
     },
     State.ENDING: {
-        **dict.fromkeys((Start, Audio, *REQUESTS, End), N._refuse_after_end),
-        KeepAlive: ignore,
+        **dict.fromkeys((Start, Audio, *REQUESTS), N._refuse_after_end),
+        # A client that came back cannot know whether its `end` did.
+        **dict.fromkeys((End, KeepAlive), ignore),
     },
+    State.RESUMING: {},
     State.FINISHING: {},
     State.CLOSED: {},
 }

@@ -13,6 +13,11 @@ from stream.core.settings import SessionTuning
 from stream.core.vad import VoiceDetector, WebRtcVad
 
 
+def no_token(session_id: str) -> str | None:
+    """Let nobody come back."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a server offers to each of its clients."""
@@ -25,6 +30,18 @@ class Service:
     idle_s: float = 60.0
     tuning: SessionTuning = SessionTuning()
     detector: Callable[[], VoiceDetector] = WebRtcVad
+    resume_token: Callable[[str], str | None] = no_token
+    """What the client of a session shows when it comes back; None where streams are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a client asks for that has lost its socket."""
+
+    session: str
+    token: str
+    seq: int
+    """Of the last message that reached it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,8 @@ class StreamProtocol(Protocol):
 
     closing: Closing | None
     """Set once nothing more will be said."""
+    resumption: Resumption | None
+    """Set when the client asks to go on with another stream in place of this one."""
     tally: Tally
 
     def __init__(
@@ -78,6 +97,13 @@ class StreamProtocol(Protocol):
     @property
     def no_more_audio(self) -> bool:
         """Whether it is the server that is waited for now."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the client knows how to come back to this stream."""
+
+    def receive_return(self) -> None:
+        """Take note that the client has come back through another socket."""
 
     def receive_text(self, text: str, now: float) -> None:
         """Take a text frame."""

@@ -26,7 +26,8 @@ def from_query(query: Mapping[str, Sequence[str]]) -> Start:
         if is_list(name):
             fields[name] = tuple(values)
         elif name == "resume":
-            raise PeerError("resume_refused", RESUME_SENTENCE, CloseCode.RESUME_REFUSED)
+            message = "`resume` is not for the query string; send it in the `start` message."
+            raise PeerError("resume_refused", message, CloseCode.RESUME_REFUSED)
         else:
             fields[name] = values[-1]
     try:

@@ -11,10 +11,10 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
@@ -26,14 +26,17 @@ from stream.engine.worker import Engine, Transcriber
 from stream.errors import UsageError
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import CloseCode
-from stream.protocols.port import Closing, Service
+from stream.protocols.port import Closing, Resumption, Service
 from stream.server import access, http, page
 from stream.server.connection import Connection
 from stream.server.door import FrontDoor
+from stream.server.kept import Kept
 from stream.server.metrics import Metrics
 
 SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
+RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting: come back")
+NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -46,6 +49,8 @@ class Server:
         self.metrics = Metrics()
         self.assets = page.load_assets(page.page_folder())
         self.connections: dict[str, Connection] = {}
+        self.kept = Kept(config.resume_s)
+        self.metrics.kept.set_function(lambda: len(self.kept))
         self.nobody_here = asyncio.Event()
         self.nobody_here.set()
         self.draining = False
@@ -92,6 +97,7 @@ class Server:
             idle_s=config.idle_s,
             tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
             detector=detector,
+            resume_token=self.kept.token,
         )
         self.engine = Engine(transcriber, config.max_batch, self.metrics.count_batch)
         self.metrics.watch(self.engine)
@@ -115,11 +121,12 @@ class Server:
                 await self.nobody_here.wait()
                 await self.door.requests_answered()
 
-    async def close(self) -> None:
+    async def close(self, closing: Closing = GOING_AWAY) -> None:
         """Close the port and what is left of the connections, and end the engine's thread."""
         self.draining = True
+        self.kept.make_room(0)
         for connection in self.connections.values():
-            connection.cut(GOING_AWAY)
+            connection.cut(closing)
         await self.nobody_here.wait()
         await self.door.close()
         if self.engine:
@@ -135,19 +142,59 @@ class Server:
         protocol = protocol_class(self.service, session_id, access.query_fields(query))
         if not access.authorised(websocket.request.headers.raw_items(), query, self.config):
             protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
-        connection = Connection(
-            websocket, protocol, session_id, self.engine, self.config, self.metrics
-        )
+        connection = Connection(protocol, session_id, self.engine, self.config, self.metrics)
+        await self._attend(connection, websocket)
+        if protocol.resumption is None:
+            return
+        if found := await self._find(protocol.resumption):
+            self.metrics.resumed.inc()
+            stream, missed = found
+            await self._attend(stream, websocket, missed)
+        else:
+            protocol.fail("resume_refused", NO_SUCH_STREAM)
+            await self._attend(connection, websocket)
+
+    async def _attend(
+        self,
+        connection: Connection,
+        websocket: ServerConnection,
+        missed: Sequence[str] | None = None,
+    ) -> None:
+        """Serve a stream through a socket; if that breaks, keep the stream for its client."""
+        session_id = connection.session_id
         self.connections[session_id] = connection
         self.nobody_here.clear()
-        self.metrics.sessions.set(len(self.connections))
+        self._count_streams()
         try:
-            await connection.run()
+            await connection.run(websocket, missed)
         finally:
-            del self.connections[session_id]
-            self.metrics.sessions.set(len(self.connections))
+            if connection.websocket is websocket:  # and has not gone on with another since
+                del self.connections[session_id]
+                if connection.lost:
+                    self.kept.keep(connection)
+            self._count_streams()
             if not self.connections:
                 self.nobody_here.set()
+
+    async def _find(self, asked: Resumption) -> tuple[Connection, list[str]] | None:
+        """Return a stream that a client comes back to, and the messages that it did not get."""
+        if not self.kept.admits(asked):
+            return None
+        still_open = self.connections.get(asked.session)
+        if still_open:
+            await still_open.release()
+        connection = self.kept.take(asked.session) or still_open
+        if connection is None or connection.over:
+            return None
+        missed = connection.sent.after(asked.seq)
+        if missed is None:
+            connection.give_up()
+            return None
+        return connection, missed
+
+    def _count_streams(self) -> None:
+        self.kept.make_room(self.config.max_sessions - len(self.connections))
+        self.metrics.sessions.set(len(self.connections))
 
     def _refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
         """Say why this request may not become a stream, if it may not."""
@@ -212,35 +259,42 @@ async def running_server(config: ServerConfig, transcriber: Transcriber) -> Asyn
 async def serve(
     config: ServerConfig, load: Callable[[], Transcriber], announce: Callable[[str], None]
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` gets the address once clients are let in.
+    """Serve until a signal; `announce` gets the address once clients are let in.
 
-    The first signal drains: streams get their finals. The second ends the process at once.
+    SIGINT and SIGTERM drain: streams get their finals. SIGHUP says that another server will take
+    over at once: clients are told to come back. A second signal ends the process.
     """
     server = Server(config)
     await server.listen()
-    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # on Windows, Ctrl-C interrupts instead
-            loop.add_signal_handler(number, stop_or_exit, stopped)
+    stopped: asyncio.Future[Closing] = loop.create_future()
+    for name, closing in SIGNALS.items():
+        with suppress(NotImplementedError, AttributeError):  # on Windows, Ctrl-C interrupts instead
+            loop.add_signal_handler(getattr(signal, name), stop_or_exit, stopped, closing)
+    closing = GOING_AWAY
     try:
         starting = asyncio.create_task(server.start_engine(load))
-        stopping = asyncio.create_task(stopped.wait())
-        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        first: list[asyncio.Future[Any]] = [starting, stopped]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
             announce(server.address)
-            await stopping
-            await server.drain()
+            closing = await stopped
+            if closing is GOING_AWAY:
+                await server.drain()
         else:
             starting.cancel()
     finally:
-        await server.close()
+        await server.close(closing)
 
 
-def stop_or_exit(stopped: asyncio.Event) -> None:
+SIGNALS = {"SIGINT": GOING_AWAY, "SIGTERM": GOING_AWAY, "SIGHUP": RESTARTING}
+"""What ends a server, and what its clients are told."""
+
+
+def stop_or_exit(stopped: "asyncio.Future[Closing]", closing: Closing) -> None:
     """Take a signal: the first asks, the second insists."""
-    if stopped.is_set():
+    if stopped.done():
         log.warning("ending at once")
         os._exit(1)
-    stopped.set()
+    stopped.set_result(closing)

@@ -1,16 +1,20 @@
-"""One client's websocket: what arrives goes through the protocol to the engine, and back.
+"""One client's stream: what arrives goes through the protocol to the engine, and back.
 
 One synchronous chain leads from a frame to `engine.submit`; the engine's thread hands a hypothesis
 to the event loop, and the same chain leads it to the outbox, from which one task sends. There is no
 queue between, so being behind has one place to show: the session's pending audio, and while that
 is too much the socket is not read, which the client's TCP feels.
+
+A socket may be lost without a word. Then the stream is `lost`: what the engine still says of it
+goes into the outbox, and `run` may be called again, with the socket through which the client comes
+back.
 """
 
 import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +29,7 @@ from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Draft, StreamProtocol
 from stream.server.metrics import Metrics
 from stream.server.outbox import Outbox
+from stream.server.sent import Sent
 
 log = logging.getLogger(__name__)
 
@@ -40,55 +45,114 @@ voice detector's; a whole frame of `max_frame_bytes` would hold up everybody for
 
 FAULT = Closing(CloseCode.INTERNAL, "internal")
 TOO_SLOW = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
+BROKEN = 1006
+"""What stands for the close code of a socket that went without a close frame."""
+
+RESUMED = Closing(CloseCode.ENDED, "the stream goes on through another connection")
 
 
 class Connection:
     """Serves one client until it is gone; costs the others nothing, and leaves nothing behind."""
 
+    websocket: ServerConnection
+    """The socket that is served now, or was last."""
+
     def __init__(
         self,
-        websocket: ServerConnection,
         protocol: StreamProtocol,
         session_id: str,
         engine: Engine,
         config: ServerConfig,
         metrics: Metrics,
     ) -> None:
-        self.websocket = websocket
         self.protocol = protocol
         self.session_id = session_id
         self.engine = engine
         self.config = config
         self.metrics = metrics
         self.outbox = Outbox()
+        self.sent = Sent()
+        self.lost = False
+        """Whether the socket broke in a stream that can go on with another."""
         self._loop = asyncio.get_running_loop()
         self._gone = False
         self._sending = False
         self._something_to_send = asyncio.Event()
         self._room = asyncio.Event()
         self._cut: asyncio.Future[Closing] = self._loop.create_future()
+        self._released = asyncio.Event()
 
-    async def run(self) -> None:
-        """Serve the client until the stream is over, then close."""
-        log.info("opened from %s", self._peer(), extra=self._fields(peer=self._peer()))
+    async def run(self, websocket: ServerConnection, missed: Sequence[str] | None = None) -> None:
+        """Serve the client through this socket until it or the stream is over.
+
+        `missed` are the messages that a client that has come back did not get. Afterwards the
+        stream is over, or `lost`, or it never began: the client asks for another one with
+        `protocol.resumption`, and the socket is still open.
+        """
+        self.websocket = websocket
+        self.lost = False
+        self._cut = self._loop.create_future()
+        self._released.clear()
         self._limit_send_buffer()
-        self._feed(lambda: None)  # the query string may have been refused
+        came_back = missed is not None
+        log.info(
+            "resumed from %s" if came_back else "opened from %s", self._peer(),
+            extra=self._fields(peer=self._peer()),
+        )  # fmt: skip
+        # Even when nothing is received yet: the query string may have been refused.
+        self._feed(self.protocol.receive_return if came_back else lambda: None)
         tasks: list[asyncio.Future[Any]] = [
             asyncio.create_task(self._receive()),
-            asyncio.create_task(self._send()),
-            asyncio.create_task(self.websocket.wait_closed()),
+            asyncio.create_task(self._send(missed or ())),
+            asyncio.create_task(websocket.wait_closed()),
         ]
         try:
             await asyncio.wait([*tasks, self._cut], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._gone = True
-            self.engine.forget(self.session_id)
             for task in tasks:
                 task.cancel()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     log.error("the connection failed", exc_info=outcome, extra=self._fields())
-        self._report(await self._close())
+        if self.protocol.closing or self.protocol.resumption is None:
+            await self._leave(websocket)
+
+    async def _leave(self, websocket: ServerConnection) -> None:
+        """Close the socket; the stream is over as well, unless its client may come back."""
+        closing = self._cut.result() if self._cut.done() else self.protocol.closing or FAULT
+        if closing is RESUMED:
+            self._released.set()
+            await self._close(websocket, closing)
+            return
+        if self._cut.done() or not self.protocol.resumable:
+            self._forget()
+        code = await self._close(websocket, closing)
+        self.lost = not self.over and websocket.close_code == BROKEN
+        if self.lost:
+            log.info("lost its connection", extra=self._fields())
+        else:
+            self._forget()
+            self._report(code)
+        self._released.set()
+
+    async def release(self) -> None:
+        """Let go of a socket that may be half open: the client has come back through another."""
+        self.cut(RESUMED)
+        await self._released.wait()
+
+    def give_up(self) -> None:
+        """End a stream that has no socket."""
+        self._forget()
+        self._report(BROKEN)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will come of this stream any more."""
+        return self._gone
+
+    def _forget(self) -> None:
+        self._gone = True
+        self.engine.forget(self.session_id)
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio from the client, send its finals, then close so."""
@@ -137,7 +201,7 @@ class Connection:
 
     async def _receive(self) -> None:
         with suppress(ConnectionClosed):
-            while True:
+            while self.protocol.resumption is None:
                 await self._room.wait()
                 await self._receive_one()
                 # Frames that lie in the buffer are received without waiting; others get a turn.
@@ -168,9 +232,11 @@ class Connection:
             self._feed(self.protocol.receive_binary, data[start : start + SLICE_BYTES], now)
             await asyncio.sleep(0)
 
-    async def _send(self) -> None:
-        """Send what waits, until all has been said or the client is gone."""
+    async def _send(self, missed: Sequence[str]) -> None:
+        """Send what was missed and what waits, until all is said or the client is gone."""
         with suppress(ConnectionClosed):
+            for frame in missed:
+                await self._send_frame(frame)
             while self.protocol.closing is None or self.outbox:
                 await self._something_to_send.wait()
                 self._something_to_send.clear()
@@ -178,40 +244,44 @@ class Connection:
                     await self._send_one(draft)
 
     async def _send_one(self, draft: Draft) -> None:
-        """Send a message, or cut off a client whose socket has taken nothing for too long."""
         now = time.monotonic()
+        frame = self.protocol.encode(draft, now)
+        self.sent.put(frame)
+        if draft.spoken_at is not None:
+            self.metrics.final_s.observe(now - draft.spoken_at)
+        await self._send_frame(frame)
+
+    async def _send_frame(self, frame: str) -> None:
+        """Send a message, or cut off a client whose socket has taken nothing for too long."""
         self._sending = True
         try:
             async with asyncio.timeout(self.config.idle_s):
-                await self.websocket.send(self.protocol.encode(draft, now))
+                await self.websocket.send(frame)
         except TimeoutError:
             self.cut(TOO_SLOW)
         finally:
             self._sending = False
-        if draft.spoken_at is not None:
-            self.metrics.final_s.observe(now - draft.spoken_at)
 
-    async def _close(self) -> int:
-        """Close, and return the close code; 1006 stands for a client that went without a word.
+    async def _close(self, websocket: ServerConnection, closing: Closing) -> int:
+        """Close the socket, and return the close code.
 
         Reads on meanwhile: the client's own close frame may be behind its audio.
         """
-        ours = self.websocket.state is State.OPEN
-        closing = self._cut.result() if self._cut.done() else self.protocol.closing or FAULT
-        closer = asyncio.create_task(self.websocket.close(closing.code, closing.reason))
+        ours = websocket.state is State.OPEN
+        closer = asyncio.create_task(websocket.close(closing.code, closing.reason))
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 while True:
-                    await self.websocket.recv()
+                    await websocket.recv()
                     await asyncio.sleep(0)
         except ConnectionClosed:
             pass
         except TimeoutError:
             # websockets' own timeout begins when the close frame has left, and a socket that
             # takes nothing does not even take that.
-            self.websocket.transport.abort()
+            websocket.transport.abort()
         await closer
-        return closing.code if ours else self.websocket.close_code or 1006
+        return closing.code if ours else websocket.close_code or BROKEN
 
     def _report(self, code: int) -> None:
         tally = self.protocol.tally

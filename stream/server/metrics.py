@@ -42,6 +42,14 @@ class Metrics:
         self.closed = Counter(
             f"{name}sessions_closed", "Streams that ended.", ["close_code"], registry=registry
         )
+        self.kept = Gauge(
+            f"{name}sessions_kept",
+            "Streams that lost their connection and can be resumed.",
+            registry=registry,
+        )
+        self.resumed = Counter(
+            f"{name}sessions_resumed", "Streams that went on after a loss.", registry=registry
+        )
         self.refused = Counter(
             f"{name}handshakes_refused", "Streams that never began.", ["status"], registry=registry
         )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber
@@ -150,6 +150,19 @@ async def test_a_signal_drains(process: subprocess.Popen[str], speech: NDArray[n
     session = re.findall(r"\[(\w+)\] opened from 127.0.0.1", log)
     assert re.findall(r"\[(\w+)\] closed \(1001\): [\d.]+ s of audio, \d finals", log) == session
     assert "Traceback" not in log
+
+
+async def test_a_signal_to_restart_sends_clients_to_the_next_server(
+    process: subprocess.Popen[str],
+) -> None:
+    async with connect(await address_of(process), compression=None) as websocket:
+        await websocket.send('{"type":"start"}')
+        await receive(websocket, "ready")
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(ConnectionClosed):
+            await websocket.recv()
+        assert websocket.close_code == 1012
+    assert await asyncio.to_thread(process.wait, WAIT_S) == 0
 
 
 async def test_a_second_signal_ends_at_once(process: subprocess.Popen[str]) -> None:

@@ -106,7 +106,7 @@ async def test_what_comes_after_end_is_told_and_ignored(speech: NDArray[np.float
 
 async def test_a_client_that_vanishes_leaves_nothing(speech: NDArray[np.float32]) -> None:
     gated = GatedTranscriber()
-    async with serving(gated) as server:
+    async with serving(gated, resume_s=0) as server:
         async with client(server) as websocket:
             await send_audio(websocket, pcm(speech))
             await until(lambda: server.engine.in_flight + server.engine.queued > 0)
@@ -148,7 +148,10 @@ async def test_audio_and_keepalive_reset_the_idle_timer(alive: str | bytes) -> N
 
 async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> None:
     """It neither sends nor answers, not even a close frame."""
-    async with serving(idle_s=0.2) as server, client(server, close_timeout=0) as websocket:
+    async with (
+        serving(idle_s=0.2, resume_s=0) as server,
+        client(server, close_timeout=0) as websocket,
+    ):
         await send_audio(websocket, pcm(speech[: 3 * 16_000]))
         websocket.transport.pause_reading()
         await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)

@@ -1,0 +1,227 @@
+"""A lost connection: the stream is kept, its client comes back, and nothing is lost or doubled."""
+
+import asyncio
+import json
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.server.app import RESTARTING
+from tests.server.serving import (
+    SECOND,
+    WAIT_S,
+    GatedTranscriber,
+    client,
+    metric,
+    pcm,
+    receive,
+    send_audio,
+    serving,
+    until,
+)
+
+
+@pytest.fixture
+def audio(speech: NDArray[np.float32]) -> bytes:
+    return pcm(speech[: 12 * 16_000])
+
+
+def resume(ready: dict, seq: int, changes: dict | None = None) -> str:
+    asked = {"session": ready["session"], "token": ready["resume_token"], "seq": seq}
+    asked |= changes or {}
+    return json.dumps({"type": "start", "resume": asked})
+
+
+async def opened(websocket: ClientConnection) -> dict:
+    await websocket.send('{"type":"start"}')
+    (ready,) = await receive(websocket, "ready")
+    return ready
+
+
+async def lost(server) -> None:
+    """Wait until the server knows."""
+    await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+
+
+def words_of(messages: list[dict]) -> str:
+    return " ".join(m["text"] for m in messages if m["type"] == "final" and m["text"])
+
+
+async def in_one_piece(server, audio: bytes) -> str:
+    async with client(server) as websocket:
+        await send_audio(websocket, audio)
+        await websocket.send('{"type":"end"}')
+        return words_of(await receive(websocket))
+
+
+@pytest.mark.parametrize("cut_at", [SECOND // 2 + 1, 3 * SECOND + 7, 7 * SECOND])
+async def test_it_goes_on_where_it_was(audio: bytes, cut_at: int) -> None:
+    async with serving() as server:
+        whole = await in_one_piece(server, audio)
+        first = await client(server)
+        ready = await opened(first)
+        await send_audio(first, audio[:cut_at])
+        (connection,) = server.connections.values()
+        await until(lambda: connection.protocol.session.held == cut_at // 2)
+        first.transport.abort()
+        await lost(server)
+        assert await metric(server, "distil_stream_sessions_kept") == 1
+        async with client(server) as second:
+            await second.send(resume(ready, seq=1))
+            before = await receive(second, "ready")
+            assert before[-1]["session"] == ready["session"]
+            assert before[-1]["received"] == cut_at // 2
+            await send_audio(second, audio[2 * before[-1]["received"] :])
+            await second.send('{"type":"end"}')
+            messages = before + await receive(second)
+        assert words_of(messages) == whole
+        assert [m["seq"] for m in messages] == list(range(2, len(messages) + 2))
+        assert messages[-1]["settled"] == messages[-1]["received"] == len(audio) // 2
+        assert await metric(server, "distil_stream_sessions_resumed_total") == 1
+        assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1000"}') == 2
+
+
+async def test_what_is_heard_meanwhile_waits_for_the_client(audio: bytes) -> None:
+    gated = GatedTranscriber()
+    async with serving(gated) as server:
+        first = await client(server)
+        ready = await opened(first)
+        await send_audio(first, audio)
+        await first.send('{"type":"end"}')
+        (connection,) = server.connections.values()
+        await until(lambda: connection.protocol.no_more_audio)
+        first.transport.abort()
+        await lost(server)
+        gated.gate.set()
+        await until(lambda: connection.protocol.closing is not None)
+        async with client(server) as second:
+            await second.send(resume(ready, seq=0))
+            messages = await receive(second)
+            assert second.close_code == 1000
+    assert messages[0]["type"] == "ready"
+    assert [m["seq"] for m in messages] == list(range(1, len(messages) + 1))
+    assert words_of(messages)
+    assert messages[-1]["type"] == "ended"
+
+
+async def test_a_socket_that_is_half_open_is_closed(audio: bytes) -> None:
+    async with serving() as server:
+        async with client(server) as first, client(server) as second:
+            ready = await opened(first)
+            await send_audio(first, audio[: 2 * SECOND])
+            seq = (await receive(first, "progress"))[-1]["seq"]
+            await second.send(resume(ready, seq))
+            received = (await receive(second, "ready"))[-1]["received"]
+            await receive(first)
+            assert first.close_code == 1000
+            await send_audio(second, audio[2 * received :])
+            await second.send('{"type":"end"}')
+            assert (await receive(second))[-1]["received"] == len(audio) // 2
+        assert await metric(server, "distil_stream_sessions_kept") == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"token": "wrong"}, {"token": "wröng"}, {"session": "0123456789abcdef"}, {"seq": 99},
+     {"seq": -1}],
+)  # fmt: skip
+async def test_who_may_not(changes: dict) -> None:
+    async with serving() as server:
+        first = await client(server)
+        ready = await opened(first)
+        first.transport.abort()
+        await lost(server)
+        async with client(server) as second:
+            await second.send(resume(ready, 1, changes))
+            (error,) = await receive(second, "error")
+            assert (error["code"], error["fatal"]) == ("resume_refused", True)
+            with pytest.raises(ConnectionClosed):
+                await second.recv()
+            assert second.close_code == 4002
+
+
+async def refused(server, ready: dict) -> bool:
+    async with client(server) as websocket:
+        await websocket.send(resume(ready, 1))
+        (message,) = await receive(websocket, "error", "ready")
+        return message["type"] == "error"
+
+
+async def test_one_that_was_kept_for_too_long() -> None:
+    async with serving(resume_s=0.05) as server:
+        first = await client(server)
+        ready = await opened(first)
+        first.transport.abort()
+        await lost(server)
+        await until(lambda: len(server.kept) == 0)
+        assert await refused(server, ready)
+        assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1006"}') == 1
+
+
+async def test_a_server_that_keeps_nothing() -> None:
+    async with serving(resume_s=0) as server:
+        first = await client(server)
+        ready = await opened(first)
+        assert ready["resume_token"] is None
+        first.transport.abort()
+        await lost(server)
+        assert len(server.kept) == 0
+        assert await refused(server, {**ready, "resume_token": "x"})
+
+
+async def test_a_client_that_closes_does_not_mean_to_come_back() -> None:
+    async with serving() as server:
+        async with client(server) as first:
+            ready = await opened(first)
+        await lost(server)
+        assert len(server.kept) == 0
+        assert await refused(server, ready)
+
+
+async def test_those_who_come_take_the_places_of_those_who_are_lost() -> None:
+    async with serving(max_sessions=2) as server:
+        ready = []
+        for _ in range(2):
+            websocket = await client(server)
+            ready.append(await opened(websocket))
+            websocket.transport.abort()
+            await lost(server)
+        async with client(server) as websocket:
+            await opened(websocket)
+            assert len(server.kept) == 1
+        assert await refused(server, ready[0])
+        assert not await refused(server, ready[1])
+
+
+async def test_a_server_that_restarts_says_so(audio: bytes) -> None:
+    async with serving() as server, client(server) as websocket:
+        await opened(websocket)
+        closing = asyncio.create_task(server.close(RESTARTING))
+        with suppress(ConnectionClosed):
+            await websocket.recv()
+        assert websocket.close_code == 1012
+        await closing
+
+
+async def test_a_stream_that_is_kept_goes_on_with_half_a_sample_less(audio: bytes) -> None:
+    async with serving(ScriptedTranscriber(counting())) as server:
+        first = await client(server)
+        ready = await opened(first)
+        await first.send(audio[:6401])
+        (connection,) = server.connections.values()
+        await until(lambda: connection.protocol.session.held == 3200)
+        first.transport.abort()
+        await lost(server)
+        async with client(server) as second:
+            await second.send(resume(ready, 1))
+            assert (await receive(second, "ready"))[-1]["received"] == 3200
+            await second.send(audio[6400:6402])
+            await second.send('{"type":"end"}')
+            messages = await receive(second)
+        assert messages[-1]["received"] == 3201
+        assert not any(m["type"] == "error" for m in messages)
