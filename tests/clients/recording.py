@@ -3,10 +3,13 @@
 It says no words, but is speech to every detector; the scripted transcriber says what it hears.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Word
+from stream.core.hypothesis import Hypothesis, Window, Word
 from stream.engine.scripted import ScriptedTranscriber
 
 SECONDS = 7.0
@@ -26,6 +29,24 @@ def words() -> list[Word]:
 
 def transcriber() -> ScriptedTranscriber:
     return ScriptedTranscriber(words())
+
+
+class Successor(ScriptedTranscriber):
+    """Hears the script from a place on: of a server that a stream goes on with in mid-recording."""
+
+    def __init__(self, begin_sample: Callable[[], int]) -> None:
+        super().__init__(words())
+        self.begin_sample = begin_sample
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        begin = self.begin_sample()
+        self.words = tuple(
+            replace(
+                word, start_sample=word.start_sample - begin, end_sample=word.end_sample - begin
+            )
+            for word in words()
+        )
+        return super().transcribe(windows)
 
 
 def voice(rate: int, seconds: float) -> np.ndarray:

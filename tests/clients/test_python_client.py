@@ -18,7 +18,7 @@ from distil_stream_client import (
     connect,
     transcribe,
 )
-from distil_stream_client.client import stream_url
+from distil_stream_client.wire import stream_url
 
 from stream.config import ServerConfig
 from stream.server.app import running, running_server

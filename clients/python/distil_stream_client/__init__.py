@@ -23,10 +23,15 @@ interleaved, unless `encoding` says otherwise) in pieces of any size. With more 
 
 Read while you send: a server whose messages nobody reads closes the stream. Settings are the
 fields of the protocol's `start` message. A refusal is raised as `ServerError` (`code`, `message`),
-a connection that fails or ends early as `ConnectionLost`.
+a connection that fails as `ConnectionLost`.
+
+A connection that breaks later is opened again, for `reconnect_s` (60) at most, and so is one to a
+server that restarts: sending waits meanwhile, the stream goes on where it was, and no word is lost
+or doubled. A `Ready` among the events says that it happened. Of an utterance that was being spoken
+when a server was replaced, a later `Partial` may say other `committed` words.
 """
 
-from distil_stream_client.client import ConnectionLost, ServerError, Stream, connect, transcribe
+from distil_stream_client.client import Stream, connect, transcribe
 from distil_stream_client.events import (
     Configured,
     Ended,
@@ -45,6 +50,7 @@ from distil_stream_client.events import (
     Word,
     parse,
 )
+from distil_stream_client.wire import ConnectionLost, ServerError
 
 __all__ = [
     "Configured",

@@ -2,38 +2,48 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as websocket_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed
 
-from distil_stream_client.events import Ended, Error, Ready, ServerEvent, parse
+from distil_stream_client.events import Ended, Error, Mark, Ready, ServerEvent, parse
+from distil_stream_client.timeline import Timeline
+from distil_stream_client.unsettled import SAMPLE_BYTES, Request, Unsettled
+from distil_stream_client.wire import (
+    ConnectionLost,
+    ServerError,
+    lost,
+    lost_after_ended,
+    open_websocket,
+)
 
 GOING_AWAY = 1001
+RESTARTING = 1012
+IDLE = 4000
 
+WORTH_A_TRY = (None, GOING_AWAY, RESTARTING, IDLE)
+"""Close codes after which it makes sense to come back; None is for a connection that broke."""
 
-class ServerError(Exception):
-    """The server refused, and says why: `code` for programs, `message` for people."""
+WAITS_S = (0.1, 0.5, 1, 2, *[4] * 1000)
+"""Between attempts to open a lost connection again."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-class ConnectionLost(Exception):  # noqa: N818 -- it names what happened
-    """No server answered, or the connection ended before the stream did.
-
-    `close_code` is the websocket's, None where there was no connection or it just broke.
-    """
-
-    def __init__(self, message: str, close_code: int | None = None) -> None:
-        super().__init__(message)
-        self.close_code = close_code
+REQUESTS = ("finalize", "mark", "configure", "end")
+"""Messages that a server must get; the rest are of the moment."""
 
 
 @asynccontextmanager
@@ -43,38 +53,23 @@ async def connect(
     api_key: str | None = None,
     open_timeout: float = 10,
     proxy: str | Literal[True] | None = True,
+    reconnect_s: float = 60,
     **settings: Any,
 ) -> AsyncIterator["Stream"]:
     """Open a stream; `settings` are the fields of `start`. Leaving the context closes it.
 
     `url` may be `ws://host:port` or the `http://host:port` that the browser opens; the path
     `/v1/stream` is added where there is none. `open_timeout` is in seconds, `proxy` as in
-    websockets. Raises `ServerError` or `ConnectionLost`.
+    websockets. A connection that is lost is opened again, for `reconnect_s` at most (0: not at
+    all). Raises `ServerError` or `ConnectionLost`.
     """
+    dial = partial(open_websocket, url, api_key, open_timeout, proxy)
+    stream = Stream(dial, settings, open_timeout, reconnect_s)
     try:
-        websocket = await websocket_connect(
-            stream_url(url),
-            additional_headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            compression=None,
-            open_timeout=open_timeout,
-            # The answer to a ping waits behind the audio that the server does not read while a
-            # fast upload is ahead of it: that is no sign of death.
-            ping_timeout=None,
-            proxy=proxy,
-        )
-    except InvalidStatus as error:
-        raise refused(error) from error
-    except (OSError, ValueError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise ConnectionLost(f"No server answers at {url}: {error}") from error
-    async with websocket:
-        stream = Stream(websocket)
-        with suppress(ConnectionLost):  # What the server said before it closed is the better news.
-            await stream.send(type="start", **settings)
-        try:
-            stream.ready = await asyncio.wait_for(stream.receive_ready(), open_timeout)
-        except TimeoutError as error:
-            raise ConnectionLost(f"The server at {url} does not get ready.") from error
+        await stream.open()
         yield stream
+    finally:
+        await stream.close()
 
 
 async def transcribe(
@@ -98,22 +93,64 @@ async def transcribe(
 class Stream:
     """An open stream. One task may send while another one iterates over the events.
 
-    Sending waits while the server does not read: it never takes in more than it can handle.
+    Sending waits while the server does not read: it never takes in more than it can handle; and it
+    waits while a connection that was lost is opened again. What the server has not settled by then
+    is kept, and handed to it once more.
     """
 
     ready: Ready
     """What the server said first: the model, the session, its limits."""
+    websocket: ClientConnection
+    silent_s: float = 30
+    """A server that says nothing for longer, while it owes an answer, is taken for lost."""
 
-    def __init__(self, websocket: ClientConnection) -> None:
-        self.websocket = websocket
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[ClientConnection]],
+        settings: Mapping[str, Any],
+        open_timeout: float = 10,
+        reconnect_s: float = 60,
+    ) -> None:
         self.ended: Ended | None = None
+        self._dial = dial
+        self._settings = dict(settings)
+        self._open_timeout = open_timeout
+        encoding = settings.get("encoding", "pcm_s16le")
+        self._keeps = reconnect_s > 0 and encoding in SAMPLE_BYTES
+        """Whether what is not settled is kept, to be handed in once more."""
+        self._patience_s = reconnect_s if self._keeps else 0
         self._failure: Exception | None = None
+        if self._keeps:
+            self._unsettled = Unsettled(encoding, settings.get("channels", 1))
+            rate, endpointing_ms = settings.get("sample_rate"), settings.get("endpointing_ms")
+            self._timeline = Timeline(rate or 16_000, endpointing_ms or 500)
+        self._inbox: deque[ServerEvent] = deque()
+        self._to_send: deque[str | bytes] = deque()
+        self._sending = asyncio.Lock()
+        self._reconnecting = asyncio.Lock()
+        self._catching_up: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the first connection."""
+        self.websocket = await self._dial()
+        await self._start(self.websocket, self._settings)
+        self._inbox.clear()  # `ready` is an attribute
+
+    async def close(self) -> None:
+        """Close the connection, whatever is under way."""
+        if self._catching_up:
+            self._catching_up.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._catching_up
+        if hasattr(self, "websocket"):
+            await self.websocket.close()
 
     async def send_audio(self, data: bytes) -> None:
         """Send samples in the announced encoding, channels interleaved, as many as you like."""
-        most = self.ready.limits.max_frame_bytes or len(data)
-        for start in range(0, len(data), most):
-            await self._send(data[start : start + most])
+        if self._keeps:
+            self._unsettled.add_audio(data)
+        self._to_send.extend(self._frames(data))
+        await self._send_waiting()
 
     async def finalize(self, mark: int | None = None) -> None:
         """Have all audio so far decoded now: its finals come, then `Mark(id=mark)`."""
@@ -125,6 +162,7 @@ class Stream:
 
     async def configure(self, **changes: Any) -> None:
         """Change language, partials, endpointing_ms, keyterms or prompt from here on."""
+        self._settings |= changes
         await self.send(type="configure", **changes)
 
     async def keepalive(self) -> None:
@@ -137,7 +175,15 @@ class Stream:
 
     async def send(self, **message: Any) -> None:
         """Send any message of the protocol."""
-        await self._send(json.dumps(message))
+        if self._keeps and message["type"] in REQUESTS:
+            self._unsettled.add_request(message)
+            if message["type"] in ("finalize", "end"):
+                self._timeline.cut_asked = True
+            self._timeline.endpointing_ms = message.get(
+                "endpointing_ms", self._timeline.endpointing_ms
+            )
+        self._to_send.append(json.dumps(message))
+        await self._send_waiting()
 
     async def send_all(self, audio: AsyncIterable[bytes]) -> None:
         """Send all of `audio` and `end`; returns early where the server closes the stream.
@@ -148,7 +194,7 @@ class Stream:
             async for data in audio:
                 await self.send_audio(data)
             await self.end()
-        except ConnectionLost:
+        except (ConnectionLost, ServerError):
             return
         except Exception as error:
             self._failure = error
@@ -166,57 +212,182 @@ class Stream:
         raise StopAsyncIteration
 
     async def receive(self) -> ServerEvent:
-        """Receive one event.
+        """Receive one event; a `Ready` says that a lost connection is there again.
 
         Raises `ServerError` for a fatal error, `ConnectionLost` when the stream is cut short.
         """
-        try:
-            event = parse(await self.websocket.recv())
-        except ConnectionClosed as closed:
-            raise self._failure or lost(closed) from closed
-        except ValueError as error:
-            raise ServerError("bad_message", f"The server sent {error}") from error
-        match event:
-            case Error(fatal=True):
-                raise ServerError(event.code, event.message)
-            case Ended():
-                self.ended = event
+        while not self._inbox:
+            websocket = self.websocket
+            try:
+                event = await self._receive_from(websocket)
+            except ConnectionClosed as closed:
+                if self._failure:
+                    raise self._failure from closed
+                try:
+                    await self._reconnect(websocket, lost(closed))
+                except ConnectionLost:
+                    if not self._inbox:  # else it is raised behind the last news
+                        raise
+                continue
+            if isinstance(event, Ended) and await self._has_more_to_say(websocket, event):
+                with suppress(ConnectionLost):
+                    await self._reconnect(websocket, lost_after_ended(websocket))
+                    continue
+            self._accept(event)
+        event = self._inbox.popleft()
+        if isinstance(event, Ended):
+            self.ended = event
         return event
 
-    async def receive_ready(self) -> Ready:
-        """Receive the first event of a stream, which is `Ready` unless the server refuses."""
-        match await self.receive():
-            case Ready() as ready:
-                return ready
-            case Error(code=code, message=message):
-                raise ServerError(code, message)
-            case other:
-                raise ServerError("bad_message", f"The server began with {other}.")
-
-    async def _send(self, data: str | bytes) -> None:
+    async def _receive_from(self, websocket: ClientConnection) -> ServerEvent:
         try:
-            await self.websocket.send(data)
-        except ConnectionClosed as closed:
-            raise lost(closed) from closed
+            event = parse(await self._hear_from(websocket))
+        except ValueError as error:
+            raise ServerError("bad_message", f"The server sent {error}") from error
+        if isinstance(event, Error) and event.fatal:
+            raise ServerError(event.code, event.message)
+        return event
 
+    async def _hear_from(self, websocket: ClientConnection) -> str | bytes:
+        """Receive a frame, and take a connection for dead that says nothing for too long."""
+        while True:
+            owed = self._keeps and self._unsettled.end > self._unsettled.settled
+            try:
+                async with asyncio.timeout(self.silent_s):
+                    return await websocket.recv()
+            except TimeoutError:
+                if owed and self.ready.resume_token:  # a mistake would cost nothing
+                    websocket.transport.abort()
 
-def refused(error: InvalidStatus) -> ServerError:
-    """Say what the server answered instead of opening a websocket."""
-    status = error.response.status_code
-    said = error.response.body.decode(errors="replace").strip()
-    return ServerError(f"http_{status}", said or f"The server answered HTTP {status}.")
+    def _accept(self, event: ServerEvent) -> None:
+        """Put into the inbox what may be told."""
+        if not self._keeps:
+            self._inbox.append(event)
+            return
+        for told in self._timeline.receive(event):
+            self._inbox.append(told)
+            if isinstance(told, Mark):
+                self._unsettled.answer(told.id)
+        self._unsettled.settle(self._timeline.settled)
 
+    async def _has_more_to_say(self, websocket: ClientConnection, ended: Ended) -> bool:
+        """Whether the server ended the stream before we did, so that another must follow."""
+        if not self._patience_s:
+            return False
+        await websocket.wait_closed()
+        held = self._timeline.base + ended.received
+        return websocket.close_code == GOING_AWAY or self._unsettled.end > held
 
-def lost(closed: ConnectionClosed) -> ConnectionLost:
-    """Say in a sentence how the connection ended."""
-    if closed.rcvd is None:
-        return ConnectionLost("The connection to the server broke.")
-    code, reason = closed.rcvd.code, closed.rcvd.reason
-    return ConnectionLost(f"The server closed the stream ({code} {reason}".rstrip() + ").", code)
+    async def _send_waiting(self) -> None:
+        """Send what waits to be sent, through whatever connection there is."""
+        async with self._sending:
+            while self._to_send:
+                websocket = self.websocket
+                try:
+                    await websocket.send(self._to_send[0])
+                except ConnectionClosed as closed:
+                    await self._reconnect(websocket, lost(closed))
+                else:
+                    if self.websocket is websocket:  # else what waits was put together anew
+                        self._to_send.popleft()
 
+    async def _reconnect(self, broken: ClientConnection, why: ConnectionLost) -> None:
+        """Open the connection again, with growing waits; raises `why` where that is in vain."""
+        async with self._reconnecting:
+            if self.websocket is not broken:
+                return  # another task has seen to it
+            if not self._patience_s or why.close_code not in WORTH_A_TRY:
+                raise why
+            if why.close_code is not None:
+                self.ready = replace(self.ready, resume_token="")  # it has let the stream go
+            clock = asyncio.get_running_loop().time
+            until = clock() + self._patience_s
+            for wait_s in WAITS_S:
+                try:
+                    await self._come_back()
+                    return
+                except (ConnectionLost, ConnectionClosed):
+                    pass
+                except ServerError as refusal:
+                    if refusal.code != "http_503":  # busy, or not ready yet
+                        raise
+                if clock() + wait_s > until:
+                    break
+                await asyncio.sleep(wait_s)
+            self._patience_s = 0
+            self._inbox.extend(self._timeline.release())
+            raise why
 
-def stream_url(url: str) -> str:
-    """Turn the address of a server into that of its streams."""
-    scheme, host, path, query, _ = urlsplit(url if "//" in url else f"//{url}", scheme="ws")
-    scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
-    return urlunsplit((scheme, host, path.rstrip("/") or "/v1/stream", query, ""))
+    async def _come_back(self) -> None:
+        """Go on with the stream; where the server has forgotten it, with a new one."""
+        websocket = await self._dial()
+        if self.ready.resume_token:
+            if await self._resume(websocket):
+                return
+            self.ready = replace(self.ready, resume_token="")
+            websocket = await self._dial()
+        self._timeline.begin_anew()
+        await self._start(websocket, self._settings)
+        self._go_on(websocket, self._unsettled.anew(self._timeline.known))
+
+    async def _resume(self, websocket: ClientConnection) -> bool:
+        """Go on with the stream; False where the server has it no more."""
+        resume = {
+            "session": self.ready.session,
+            "token": self.ready.resume_token,
+            "seq": self._timeline.last_seq,
+        }
+        try:
+            event = await self._start(websocket, {"resume": resume})
+        except ServerError as refusal:
+            if refusal.code == "resume_refused":
+                return False
+            raise
+        if isinstance(event, Ready):
+            self._go_on(websocket, self._unsettled.after(event.received))
+            return True
+        if await self._has_more_to_say(websocket, event):
+            return False
+        self._accept(event)
+        self._go_on(websocket, ())
+        return True
+
+    async def _start(
+        self, websocket: ClientConnection, settings: Mapping[str, Any]
+    ) -> Ready | Ended:
+        """Send `start`, and receive what comes until the server is ready, or is done already."""
+        try:
+            with suppress(ConnectionClosed):  # What the server said before is the better news.
+                await websocket.send(json.dumps({"type": "start", **settings}))
+            async with asyncio.timeout(self._open_timeout):
+                while not isinstance(event := await self._receive_from(websocket), Ready | Ended):
+                    self._accept(event)
+        except BaseException as error:
+            await websocket.close()
+            if isinstance(error, TimeoutError):
+                raise ConnectionLost("The server does not get ready.") from error
+            if isinstance(error, ConnectionClosed):
+                raise lost(error) from error
+            raise
+        if isinstance(event, Ready):
+            self.ready = event
+            self._accept(event)
+        return event
+
+    def _go_on(self, websocket: ClientConnection, unsent: Iterable[bytes | Request]) -> None:
+        self._to_send = deque(
+            frame
+            for item in unsent
+            for frame in (self._frames(item) if isinstance(item, bytes) else [json.dumps(item)])
+        )
+        self.websocket = websocket
+        self._catching_up = asyncio.create_task(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        """Send what the server lacks, also when nobody sends just now."""
+        with suppress(ConnectionLost, ServerError):  # whoever reads learns of it
+            await self._send_waiting()
+
+    def _frames(self, data: bytes) -> Iterator[bytes]:
+        most = self.ready.limits.max_frame_bytes or max(len(data), 1)
+        return (data[start : start + most] for start in range(0, len(data), most))

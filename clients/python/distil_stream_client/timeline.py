@@ -1,0 +1,143 @@
+"""Several streams to the server, told as one.
+
+A server that has forgotten a stream is handed the audio that was not settled in a new one, which
+counts samples, seconds, utterances and messages from the beginning. Here they go on counting.
+A final is held back until the `Progress` behind it says that it is settled: until then it would
+come again from a new stream, and its words be said twice. One that was cut off in the middle of
+speech, though nobody asked for that, is held back until something follows but the end: a server
+that goes away cuts words in two, and the one after it hears them whole.
+"""
+
+import dataclasses
+from typing import Any, TypeVar
+
+from distil_stream_client.events import (
+    Ended,
+    Final,
+    Partial,
+    Progress,
+    Ready,
+    ServerEvent,
+    SpeechEnded,
+    SpeechStarted,
+)
+
+E = TypeVar("E", bound=ServerEvent)
+
+
+class Timeline:
+    """Takes the events of one stream after the other, and returns what is to be told."""
+
+    def __init__(self, sample_rate: int, endpointing_ms: float = 500) -> None:
+        self.endpointing_ms = endpointing_ms
+        """Silence that ends an utterance: after less it was cut off."""
+        self.cut_asked = False
+        """Whether the client has asked for what is being said to be cut off."""
+        self.settled = 0
+        """Everything before this sample is in a final that was told, or holds no speech."""
+        self.known: dict[int, int] = {}
+        """The sample up to which the finals of each channel reach."""
+        self.last_seq = 0
+        """Of the last message of the stream that goes on now, in its own counting."""
+        self._rate = sample_rate
+        self.base = 0
+        """The first sample of the stream that goes on now."""
+        self._seq_before = 0
+        self._seq_told = 0
+        self._utterances: dict[int, int] = {}
+        self._utterances_before: dict[int, int] = {}
+        self._finals_before = 0
+        self._finals = 0
+        self._speech_s = 0.0
+        self._speech_before_s = 0.0
+        self._held: list[ServerEvent] = []
+
+    def begin_anew(self) -> None:
+        """A new stream follows, whose first sample is `settled`."""
+        self._held.clear()
+        self.base = self.settled
+        self.last_seq, self._seq_before = 0, self._seq_told
+        self._utterances_before = dict(self._utterances)
+        self._finals_before, self._speech_before_s = self._finals, self._speech_s
+
+    def receive(self, event: ServerEvent) -> list[ServerEvent]:
+        """Take an event of the stream that goes on now; return those that may be told."""
+        self.last_seq = event.seq
+        event = self._on_the_whole(event)
+        if isinstance(event, SpeechStarted) and not isinstance(event, SpeechEnded):
+            self.cut_asked = False
+        finals = [held for held in [*self._held, event] if isinstance(held, Final)]
+        answered = any(isinstance(held, Progress) for held in self._held)
+        self._held.append(event)
+        if not finals or isinstance(event, Ended):
+            return self.release()
+        if any(map(self._was_cut_off, finals)):
+            return self.release() if answered and not isinstance(event, Progress) else []
+        return self.release() if isinstance(event, Progress) else []
+
+    def release(self) -> list[ServerEvent]:
+        """Return what is held back."""
+        told, self._held = self._held, []
+        for event in told:
+            self._seq_told = event.seq
+            if isinstance(event, Progress | Ended):
+                self.settled = max(self.settled, event.settled)
+            if isinstance(event, Final):
+                self._utterances[event.channel] = event.utterance
+                self.known[event.channel] = round(event.end * self._rate)
+                self._finals += 1
+                self._speech_s += event.end - event.start
+        return told
+
+    def _was_cut_off(self, final: Final) -> bool:
+        return not self.cut_asked and final.latency.endpoint_ms < self.endpointing_ms
+
+    def _on_the_whole(self, event: ServerEvent) -> ServerEvent:
+        event = moved(event, seq=self._seq_before)
+        match event:
+            case Ready():
+                return moved(event, received=self.base)
+            case SpeechStarted(channel=channel):
+                return moved(event, time=self._base_s, utterance=self._offset(channel))
+            case Partial(channel=channel) | Final(channel=channel):
+                event = moved(
+                    event,
+                    start=self._base_s,
+                    end=self._base_s,
+                    utterance=self._offset(channel),
+                )
+                if self.base:
+                    words = tuple(
+                        moved(w, start=self._base_s, end=self._base_s) for w in event.words
+                    )
+                    event = dataclasses.replace(event, words=words)
+                return event
+            case Progress():
+                return moved(event, received=self.base, settled=self.base)
+            case Ended():
+                return moved(
+                    event,
+                    received=self.base,
+                    settled=self.base,
+                    finals=self._finals_before,
+                    speech_s=self._speech_before_s,
+                )
+        return event
+
+    @property
+    def _base_s(self) -> float:
+        return self.base / self._rate
+
+    def _offset(self, channel: int) -> int:
+        return self._utterances_before.get(channel, 0)
+
+
+D = TypeVar("D")
+
+
+def moved(item: D, **by: Any) -> D:
+    """Return a dataclass with these of its fields grown by so much; seconds to the millisecond."""
+    if not any(by.values()):
+        return item
+    grown = {name: round(getattr(item, name) + amount, 3) for name, amount in by.items()}
+    return dataclasses.replace(item, **grown)  # type: ignore[type-var]

@@ -1,0 +1,196 @@
+"""The Python client against our server, over a wire that breaks: no word is lost or doubled."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from distil_stream_client import ConnectionLost, Ended, Final, Mark, Partial, Ready, connect
+from distil_stream_client.client import Stream
+
+from stream.config import ServerConfig
+from stream.server.app import RESTARTING, running, running_server
+from tests.clients import recording
+from tests.clients.breakable import Wire, breakable
+
+WAIT_S = 20
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    async with (
+        running_server(ServerConfig(port=0), recording.transcriber()) as address,
+        breakable(address) as wire,
+    ):
+        yield wire
+
+
+def successor(stream: Stream) -> recording.Successor:
+    """The engine of a server that the stream goes on with."""
+    return recording.Successor(lambda: stream._timeline.base)
+
+
+async def said(stream: Stream, into: list, until: type) -> None:
+    """Read until an event of that type."""
+    async with asyncio.timeout(WAIT_S):
+        async for event in stream:
+            into.append(event)
+            if isinstance(event, until):
+                return
+
+
+def check(events: list) -> None:
+    """All that was said, once, on one timeline."""
+    finals = [event for event in events if isinstance(event, Final)]
+    assert " ".join(f.text for f in finals if f.text) == " ".join(recording.BURSTS)
+    assert [event.seq for event in events] == list(range(2, len(events) + 2))
+    ended = events[-1]
+    assert isinstance(ended, Ended)
+    assert ended.received == ended.settled == len(recording.samples())
+    assert ended.finals == len(finals)
+    clock = 0.0
+    for final in finals:
+        assert clock <= final.start <= final.end
+        clock = final.end
+        for word in final.words:
+            script = next(w for w in recording.words() if w.text.strip() == word.word)
+            assert word.start == pytest.approx(script.start_sample / 16_000, abs=0.002)
+    utterances = [final.utterance for final in finals]
+    assert utterances == list(range(1, len(finals) + 1))
+
+
+@pytest.mark.parametrize("cut_s", [0.2, 1.25, 1.6, 3.2, 5.1, 7.0])
+async def test_a_connection_that_breaks_in_the_middle_of_a_word(wire: Wire, cut_s: float) -> None:
+    audio, at = recording.pcm(), round(cut_s * 16_000) * 2 + 1
+    events: list = []
+    async with connect(wire.address, words=True) as stream:
+        await stream.send_audio(audio[:at])
+        wire.cut()
+        await stream.send_audio(audio[at:])
+        wire.cut()
+        await stream.end()
+        await said(stream, events, Ended)
+    assert any(isinstance(event, Ready) for event in events)
+    assert wire.passed >= 2
+    check(events)
+
+
+async def test_one_that_breaks_again_and_again(wire: Wire) -> None:
+    events: list = []
+    async with connect(wire.address, words=True) as stream:
+        reading = asyncio.create_task(said(stream, events, Ended))
+        async for frame in recording.frames(recording.pcm(), 3_201):
+            await stream.send_audio(frame)
+            if len(events) % 7 == 3:
+                wire.cut()
+            await asyncio.sleep(0)
+        await stream.end()
+        await reading
+    check(events)
+
+
+async def test_one_that_breaks_after_the_end(wire: Wire) -> None:
+    events: list = []
+    async with connect(wire.address, words=True) as stream:
+        await stream.send_audio(recording.pcm())
+        await stream.finalize(mark=5)
+        await stream.end()
+        await said(stream, events, Partial)
+        wire.cut()
+        await said(stream, events, Ended)
+    check(events)
+    assert [event.id for event in events if isinstance(event, Mark)] == [5]
+
+
+async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
+    events: list = []
+    async with connect(wire.address, words=True) as stream:
+        stream.silent_s = 0.3
+        await stream.send_audio(recording.pcm()[:70_000])
+        await said(stream, events, Partial)
+        wire.hold()
+        await stream.send_audio(recording.pcm()[70_000:])
+        await stream.end()
+        reading = asyncio.create_task(said(stream, events, Ended))
+        await said_nothing(wire)
+        await reading
+    check(events)
+
+
+async def said_nothing(wire: Wire) -> None:
+    """Let the next connection through."""
+    before = wire.passed
+    while wire.passed == before:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    wire.let_through()
+
+
+@pytest.mark.parametrize("how", ["killed", "restarting", "going away"])
+@pytest.mark.parametrize("cut_s", [1.25, 3.2, 4.7, 7.0])
+async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s: float) -> None:
+    audio, at = recording.pcm(), round(cut_s * 16_000) * 2
+    events: list = []
+    async with (
+        running(ServerConfig(port=0), recording.transcriber) as first,
+        breakable(first.address) as wire,
+        connect(wire.address, words=True) as stream,
+    ):
+        await stream.send_audio(audio[:at])
+        await said(stream, events, Partial)
+        wire.plugged = False
+        if how == "killed":
+            wire.cut()
+        elif how == "going away":
+            await first.drain()
+        reading = asyncio.create_task(said(stream, events, Ended))
+        await first.close(RESTARTING)
+        async with running(ServerConfig(port=0), lambda: successor(stream)) as second:
+            wire.port = second.door.port
+            wire.plugged = True
+            await stream.send_audio(audio[at:])
+            await stream.end()
+            await reading
+    check(events)
+
+
+async def test_two_channels_are_not_mixed_up() -> None:
+    """One speaks while the other is final already: a new stream must not say that again."""
+    pcm = recording.pcm(channels=2)
+    events: list = []
+    async with (
+        running(ServerConfig(port=0), recording.transcriber) as first,
+        breakable(first.address) as wire,
+        connect(wire.address, words=True, channels=2) as stream,
+    ):
+        await stream.send_audio(pcm[: 4 * 16_000 * 5])
+        await said(stream, events, Final)
+        wire.plugged = False
+        await first.close(RESTARTING)
+        reading = asyncio.create_task(said(stream, events, Ended))
+        async with running(ServerConfig(port=0), lambda: successor(stream)) as second:
+            wire.port = second.door.port
+            wire.plugged = True
+            await stream.send_audio(pcm[4 * 16_000 * 5 :])
+            await stream.end()
+            await reading
+    for channel in range(2):
+        finals = [e for e in events if isinstance(e, Final) and e.channel == channel and e.text]
+        assert " ".join(final.text for final in finals) == " ".join(recording.BURSTS)
+
+
+async def test_a_server_that_stays_away(wire: Wire) -> None:
+    async with connect(wire.address, reconnect_s=0.2) as stream:
+        await stream.send_audio(recording.pcm()[:70_000])
+        wire.plugged = False
+        wire.cut()
+        with pytest.raises(ConnectionLost, match="broke"):
+            await said(stream, [], Ended)
+        with pytest.raises(ConnectionLost):
+            await stream.send_audio(bytes(2))
+
+
+async def test_no_reconnecting_where_none_is_wanted(wire: Wire) -> None:
+    async with connect(wire.address, reconnect_s=0) as stream:
+        wire.cut()
+        with pytest.raises(ConnectionLost, match="broke"):
+            await stream.receive()
+    assert wire.passed == 1
