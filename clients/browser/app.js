@@ -1,161 +1,220 @@
-// The page: one button, and the captions as they come.
+// The page: start, pause, stop; captions as they come; copying, saving, and files.
 
+import { Captions } from "./captions.js";
 import { DistilStream } from "./distil-stream.js";
+import { FORMATS } from "./formats.js";
+import { preferences } from "./preferences.js";
+import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
+
+const BEHIND_MS = 4_000; // a lag that a reader notices
+
+const body = document.body;
+const $ = (selector) => document.querySelector(selector);
+const [main, transcript, toggle, label, stop, status, time, model] = [
+  "main", "#transcript", "#toggle", "#toggle-label", "#stop", "#status", "#time", "#model-name",
+].map($);
+
+const asked = new URLSearchParams(location.search); // ?language=de, and a server's ?token=key
+const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
+if (asked.has("token")) url.search = new URLSearchParams({ token: asked.get("token") });
 
 const LABELS = {
   idle: "Start captions",
   starting: "Starting…",
-  listening: "Stop",
+  listening: "Pause",
+  paused: "Go on",
+  file: "Transcribing…",
   finishing: "Finishing…",
 };
-const BEHIND_MS = 4_000; // a lag that a reader notices
-
-const body = document.body;
-const [main, transcript, toggle, label, status, model] = [
-  "main", "#transcript", "#toggle", "#toggle-label", "#status", "#model",
-].map((selector) => document.querySelector(selector));
-
-const asked = [...new URLSearchParams(location.search)]; // ?language=de, and a server's ?token=key
-const settings = Object.fromEntries(asked.filter(([name]) => name === "language"));
-const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
-url.search = new URLSearchParams(asked.filter(([name]) => name === "token"));
-
+const utterances = []; // finals, of all streams of this page
 let stream = null;
+let before = 0; // seconds heard by the streams before
 let awake = null; // keeps a phone's screen on while it captions
 
 function show(state, text) {
   body.dataset.state = state;
   label.textContent = LABELS[state];
-  toggle.setAttribute("aria-disabled", String(state === "finishing"));
+  const busy = state === "finishing" || state === "file";
+  toggle.setAttribute("aria-disabled", String(busy));
+  stop.hidden = state === "idle";
+  stop.textContent = state === "finishing" ? "End now" : "Stop";
   if (status.textContent !== text) status.textContent = text;
 }
 
-async function caption() {
-  const captions = new Map(); // the utterances that are still open
-  show("starting", "Allow the microphone to begin.");
+async function caption(file = null) {
+  const captions = new Captions(main, transcript);
+  const timed = onThePage(before);
+  body.classList.remove("problem");
+  show(file ? "file" : "starting", file ? `Reading ${file.name}.` : "Allow the microphone to begin.");
   const current = (stream = new DistilStream({
     url: url.href,
-    settings,
-    onPartial: (partial) => captionOf(captions, partial).revise(partial.committed, partial.tentative),
+    settings: { ...streamSettings(), words: true },
+    microphone: microphoneSettings(),
+    onPartial: (partial) => captions.partial(timed(partial)),
     onFinal: (final) => {
-      captionOf(captions, final).finish(final.text);
-      captions.delete(keyOf(final));
+      const utterance = timed(final);
+      captions.final(utterance);
+      if (utterance.text) utterances.push(utterance);
+      body.classList.toggle("written", utterances.length > 0);
     },
-    onLevel: (peak) => toggle.style.setProperty("--level", Math.sqrt(peak).toFixed(2)),
-    onEvent,
+    onLevel: (peak) => main.parentElement.style.setProperty("--level", Math.sqrt(peak).toFixed(2)),
+    onState: (state, ms) => onConnection(current, state, ms),
+    onEvent: (message) => onEvent(current, message, file),
   }));
-  current.start().then(
-    () => current.stopping || show("listening", "Listening."),
+  current.start(file).then(
+    () => {
+      if (!current.stopping && !file) show("listening", "Listening.");
+      listMicrophones();
+    },
     () => {}, // `finished` says it too
   );
   navigator.wakeLock?.request("screen").then((lock) => (awake = lock), () => {});
 
   const problem = await current.finished;
-  for (const open of captions.values()) open.finish(null);
+  captions.leave();
+  if (stream !== current) return;
+  before += current.elapsed;
   stream = null;
   awake?.release();
   awake = null;
-  toggle.style.removeProperty("--level");
+  delete body.dataset.connection;
+  main.parentElement.style.removeProperty("--level");
   body.classList.toggle("problem", problem !== null);
-  show("idle", problem?.message ?? "Stopped.");
+  show("idle", problem?.message ?? (file ? `${file.name} is transcribed.` : "Stopped."));
 }
 
-function onEvent(message) {
+/** Times of a message, counted from the first sound of the page. */
+function onThePage(seconds) {
+  const later = (item) => ({ ...item, start: item.start + seconds, end: item.end + seconds });
+  return (message) => ({ ...later(message), words: message.words?.map(later) });
+}
+
+function onConnection(current, state, ms) {
+  if (state === "live") {
+    if (body.dataset.connection === "waiting") status.textContent = "Connected again.";
+    body.dataset.connection = "live";
+  } else if (state === "waiting") {
+    body.dataset.connection = "waiting";
+    const minutes = Math.round(current.keepS / 60);
+    const wait = ms < 1500 ? "" : ` Next attempt in ${Math.round(ms / 1000)} s.`;
+    status.textContent = current.microphone && !current.full
+      ? `The server is away. What you say is kept, for up to ${minutes} minutes.${wait}`
+      : `The server is away. What was said is kept.${wait}`;
+  } else {
+    show("paused", "The server is away for too long: nothing more is recorded. What was said is kept.");
+  }
+}
+
+function onEvent(current, message, file) {
   if (message.type === "ready") model.textContent = message.model;
-  if (message.type === "progress" && body.dataset.state === "listening") {
+  if (message.type !== "progress") return;
+  if (file) {
+    const part = Math.floor((100 * current.settled) / current.elapsed);
+    status.textContent = `Transcribing ${file.name}: ${part} %.`;
+  } else if (body.dataset.state === "listening") {
     const behind = Math.round(message.lag_ms / 1000);
     show("listening", message.lag_ms < BEHIND_MS ? "Listening." : `Listening, ${behind} s behind.`);
   }
 }
 
-toggle.addEventListener("click", () => {
-  if (body.dataset.state === "finishing") return;
-  body.classList.remove("problem");
-  if (!stream) {
-    caption();
-  } else {
-    show("finishing", "Writing the last words.");
-    stream.stop();
+async function press() {
+  switch (body.dataset.state) {
+    case "idle":
+      return caption();
+    case "listening":
+      show("paused", "Paused. Nothing is heard.");
+      return stream.pause();
+    case "paused":
+      stream.resume();
+      return show("listening", "Listening.");
+  }
+}
+
+toggle.addEventListener("click", press);
+stop.addEventListener("click", () => {
+  if (body.dataset.state === "finishing") return stream?.abandon();
+  show("finishing", "Writing the last words.");
+  stream?.stop();
+});
+document.addEventListener("keydown", (event) => {
+  const idleKey = event.target === body || event.target === main;
+  if (event.key === " " && idleKey && !event.repeat) {
+    event.preventDefault();
+    press();
+  }
+});
+setInterval(() => {
+  const seconds = Math.floor(before + (stream?.elapsed ?? 0));
+  const clock = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
+  const text = clock.slice(clock[0] ? 0 : 1).map((n) => String(n).padStart(2, "0")).join(":");
+  if (time.textContent !== text) time.textContent = text;
+}, 250);
+
+// Files, dropped or chosen
+
+const file = $("#file");
+$("#open").addEventListener("click", () => file.click());
+file.addEventListener("change", () => {
+  if (file.files[0] && !stream) caption(file.files[0]);
+  file.value = "";
+});
+let over = 0;
+for (const [kind, change] of [["dragenter", 1], ["dragleave", -1]]) {
+  addEventListener(kind, () => body.classList.toggle("dropping", (over += change) > 0));
+}
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  over = 0;
+  body.classList.remove("dropping");
+  const dropped = event.dataTransfer.files[0];
+  if (!dropped) return;
+  if (stream) status.textContent = "Stop the captions first, then drop the file again.";
+  else caption(dropped);
+});
+
+// Copying and saving
+
+$("#copy").addEventListener("click", async () => {
+  const text = FORMATS.txt.write(utterances);
+  await navigator.clipboard.writeText(text).then(
+    () => (status.textContent = "Copied."),
+    () => (status.textContent = "The browser does not allow copying here: save the text instead."),
+  );
+});
+const menu = $("#save");
+for (const [extension, { name, type, write }] of Object.entries(FORMATS)) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = name;
+  button.addEventListener("click", () => {
+    const about = { model: model.textContent, language: streamSettings().language };
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([write(utterances, about)], { type }));
+    link.download = `captions-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${extension}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+  menu.querySelector("div").append(button);
+}
+document.addEventListener("click", ({ target }) => menu.contains(target) || (menu.open = false));
+menu.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") {
+    menu.open = false;
+    menu.querySelector("summary").focus();
   }
 });
 
-const keyOf = ({ channel, utterance }) => `${channel}/${utterance}`;
+// Settings
 
-function captionOf(captions, message) {
-  const key = keyOf(message);
-  if (!captions.has(key)) captions.set(key, new Caption());
-  return captions.get(key);
-}
-
-/** One utterance: committed words that only grow, and tentative ones after them. */
-class Caption {
-  constructor() {
-    this.paragraph = document.createElement("p");
-    this.committed = document.createElement("span");
-    this.committed.className = "committed";
-    this.tentative = document.createElement("span");
-    this.tentative.className = "tentative";
-    this.tentative.ariaHidden = "true"; // words that may change are not read aloud
-    this.paragraph.append(this.committed, this.tentative);
-  }
-
-  revise(committed, tentative) {
-    if (!committed && !tentative) return;
-    keepingPlace(() => {
-      this.#place();
-      this.#commit(committed);
-      this.tentative.textContent = tentative; // with the space before its first word
-    });
-    // A guess that gets shorter must not pull down the lines above it.
-    this.paragraph.style.minHeight = `${this.paragraph.offsetHeight}px`;
-  }
-
-  /** Without a text (the stream broke) what stands there stays. */
-  finish(text) {
-    keepingPlace(() => {
-      if (text) {
-        this.#place();
-        this.#commit(text);
-      }
-      if (text !== null) this.tentative.remove();
-      if (text === "") this.paragraph.remove();
-      if (this.paragraph.nextSibling) this.paragraph.style.minHeight = "";
-    });
-  }
-
-  #place() {
-    if (this.paragraph.isConnected) return;
-    if (transcript.lastChild) transcript.lastChild.style.minHeight = "";
-    transcript.append(this.paragraph);
-  }
-
-  /** Add what is new as a text of its own: a screen reader says just that. */
-  #commit(text) {
-    const standing = this.committed.textContent;
-    if (text.startsWith(standing)) {
-      if (text !== standing) this.committed.append(text.slice(standing.length));
-    } else {
-      this.committed.textContent = text;
-    }
-  }
-}
-
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-
-/** Change the transcript; where lines move up for new ones, let them glide. */
-function keepingPlace(change) {
-  const before = transcript.offsetHeight;
-  change();
-  const grown = transcript.offsetHeight - before;
-  const atEnd = Math.abs(main.scrollTop) < 2; // the end is 0: the column is laid out in reverse
-  if (grown > 0 && before > 0 && atEnd && !still.matches) {
-    transcript.animate([{ transform: `translateY(${grown}px)` }, { transform: "none" }], {
-      duration: 200,
-      easing: "cubic-bezier(0.2, 0, 0, 1)",
-    });
-  }
-}
-
-window.addEventListener("resize", () => {
-  if (transcript.lastChild) transcript.lastChild.style.minHeight = "";
+const dialog = $("#settings");
+$("#open-settings").addEventListener("click", () => dialog.showModal());
+dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
+addEventListener("resize", () => transcript.lastElementChild?.style.removeProperty("min-height"));
+addEventListener("beforeunload", (event) => stream && event.preventDefault());
+await setUp((name) => {
+  if (name === "language") stream?.configure({ language: preferences.language });
 });
+model.textContent = streamSettings().model ?? "";

@@ -1,5 +1,5 @@
 // Turns the microphone into frames for the wire: mono, 16-bit, about 40 ms each, at the rate of
-// the audio context. A message of any kind asks for what is left; it is followed by `last`.
+// the audio context. "pause" and "end" ask for what is left, which is followed by `last`.
 
 const FRAME_S = 0.04;
 
@@ -9,15 +9,19 @@ class Capture extends AudioWorkletProcessor {
     this.frame = new Int16Array(Math.round(sampleRate * FRAME_S));
     this.filled = 0;
     this.peak = 0;
-    this.running = true;
-    this.port.onmessage = () => {
-      this.running = false;
-      this.send(true);
+    this.paused = false;
+    this.ended = false;
+    this.port.onmessage = ({ data }) => {
+      if (data !== "resume" && !this.paused) this.send(true);
+      else if (data !== "resume") this.port.postMessage({ audio: new ArrayBuffer(0), last: true });
+      this.paused = data !== "resume";
+      this.ended = data === "end";
     };
   }
 
   process([[samples]]) {
-    if (!this.running) return false;
+    if (this.ended) return false;
+    if (this.paused) return true;
     // No samples: the device has gone, or has not begun.
     for (const sample of samples ?? []) {
       const clipped = Math.max(-1, Math.min(1, sample));

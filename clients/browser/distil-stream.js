@@ -1,149 +1,163 @@
-// Captions of the microphone, for any page:
+// Captions of the microphone or of a file, for any page:
 //
 //   import { DistilStream } from "./distil-stream.js";
 //
 //   const stream = new DistilStream({
 //     url: "wss://captions.example/v1/stream",
-//     settings: { language: "en" },               // fields of the protocol's `start`
-//     onPartial: ({ committed, tentative }) => {},
-//     onFinal: ({ text }) => {},
-//     onLevel: (peak) => {},                      // 0..1, about 25 times a second
-//     onEvent: (message) => {},                   // every message of the server, these included
+//     settings: { language: "en" },           // fields of the protocol's `start`
+//     microphone: { deviceId: "", echoCancellation: false, noiseSuppression: false },
+//     onPartial: ({ utterance, committed, tentative }) => {},
+//     onFinal: ({ utterance, text, words }) => {},
+//     onLevel: (peak) => {},                  // 0..1, about 25 times a second
+//     onState: (state, ms) => {},             // "live", "waiting" (comes back in ms), "full"
+//     onEvent: (message) => {},               // every message of the server, these included
 //   });
-//   await stream.start();                         // throws a Problem: `code` and `message`
-//   await stream.stop();                          // when the last final has come
-//   const problem = await stream.finished;        // null where all went well
+//   await stream.start();                     // throws a Problem: `code` and `message`
+//   await stream.pause();                     // and stream.resume()
+//   await stream.stop();                      // when the last final has come
+//   const problem = await stream.finished;    // null where all went well
+//
+// A file in place of the microphone: `stream.start(file)`. A connection that breaks is opened again
+// by itself; what is said meanwhile is kept, for `keepS` seconds, and nothing is lost or doubled.
 
+import { Link } from "./link.js";
 import { Microphone } from "./microphone.js";
 import { Problem } from "./problem.js";
+import { decode, RECORDING_RATE } from "./recording.js";
+import { Tape } from "./tape.js";
 
-const SILENCE_MS = 60_000; // a server that says nothing for longer, after `end`, is taken for lost
-
-const CLOSE_PROBLEMS = { 1001: "shut_down", 1012: "restarting", 1013: "busy", 4000: "idle" };
+export { Microphone, Problem };
 
 /** One stream, from its start to its end; make a new one for the next. */
 export class DistilStream {
   #finish;
-  #frames = []; // heard before the socket was open
-  #opened = false;
-  #flushed = false;
 
-  constructor({ url, settings = {}, onPartial, onFinal, onLevel, onEvent }) {
-    this.url = url;
-    this.settings = settings;
+  constructor({
+    url, settings = {}, microphone = {}, keepS = 300, onPartial, onFinal, onLevel, onState, onEvent,
+  }) {
+    Object.assign(this, { url, settings, keepS, onLevel, onState, onEvent });
+    this.wish = microphone;
     this.handlers = { partial: onPartial, final: onFinal };
-    this.onLevel = onLevel;
-    this.onEvent = onEvent;
+    this.tape = new Tape();
+    this.sampleRate = RECORDING_RATE;
     this.stopping = false;
+    this.paused = false;
     /** Resolves when the stream is over: with null, or with the `Problem` that ended it. */
     this.finished = new Promise((resolve) => (this.#finish = resolve));
   }
 
-  /** Open the microphone and the stream; resolves when the server is ready. */
-  async start() {
+  /** Opens the microphone, or the file, and the stream; resolves when the server is ready. */
+  async start(file = null) {
     try {
-      this.microphone = await Microphone.open({
-        onFrame: (audio, peak) => this.#onFrame(audio, peak),
-        onLost: () => this.#end(new Problem("device_lost")),
-      });
+      if (file) this.tape.append(await decode(file));
+      else await this.#openMicrophone();
     } catch (problem) {
       this.#finish(problem);
       throw problem;
     }
-    if (this.stopping) await this.microphone.close();
-    else await this.#open();
+    if (this.stopping) {
+      await this.microphone?.close();
+      this.#finish(this.problem);
+      return;
+    }
+    await new Promise((resolve, reject) => this.#open(resolve, reject, file));
   }
 
-  /** Stop listening; resolves when the captions of all that was said have come. */
+  /** Seconds heard so far. */
+  get elapsed() {
+    return this.tape.end / this.sampleRate;
+  }
+
+  /** Seconds whose captions are final. */
+  get settled() {
+    return (this.link?.timeline.settled ?? 0) / this.sampleRate;
+  }
+
+  /** Hears nothing until `resume`; the captions of what was said come at once. */
+  async pause() {
+    if (this.paused || this.stopping || !this.microphone) return;
+    this.paused = true;
+    await this.microphone.pause();
+    this.link?.ask({ type: "finalize", mark: this.tape.end });
+  }
+
+  resume() {
+    if (!this.paused || this.stopping) return;
+    this.paused = false;
+    this.full = false;
+    this.microphone.resume();
+  }
+
+  /** Changes language, keyterms, prompt … from here on. */
+  configure(changes) {
+    this.link?.ask({ type: "configure", ...changes });
+  }
+
+  /** Stops listening; resolves when the captions of all that was said have come. */
   async stop() {
     await this.#end(null);
     await this.finished;
   }
 
-  /** Let the microphone go, then send `end`; the server's `ended` finishes the stream. */
+  /** Ends it here and now, whatever is missing. */
+  abandon() {
+    this.stopping = true;
+    this.microphone?.close();
+    if (this.link) this.link.close(new Problem("unfinished"));
+    else this.#finish(null);
+  }
+
+  async #openMicrophone() {
+    this.microphone = await Microphone.open({
+      ...this.wish,
+      onFrame: (samples, peak) => this.#onFrame(samples, peak),
+      onLost: () => this.#end(new Problem("device_lost")),
+    });
+    this.sampleRate = this.microphone.sampleRate;
+  }
+
+  #open(resolve, reject, file) {
+    this.link = new Link({
+      url: this.url,
+      settings: this.settings,
+      sampleRate: this.sampleRate,
+      tape: this.tape,
+      onEvent: (message) => {
+        if (message.type === "ready") resolve();
+        this.handlers[message.type]?.(message);
+        this.onEvent?.(message);
+      },
+      onState: (state, ms) => this.onState?.(state, ms),
+    });
+    this.link.finished.then(async (problem) => {
+      await this.microphone?.close();
+      const outcome = problem ?? this.problem ?? null;
+      this.#finish(outcome);
+      if (outcome) reject(outcome);
+      else resolve();
+    });
+    if (file) this.link.end();
+    this.link.open();
+  }
+
   async #end(problem) {
     if (this.stopping) return;
     this.stopping = true;
     this.problem = problem;
     await this.microphone?.close();
-    this.#flushed = true;
-    if (!this.socket) this.#finish(problem);
-    else if (this.#opened) this.#sendEnd();
+    if (this.link) this.link.end();
+    else if (this.microphone) this.#finish(problem);
   }
 
-  #sendEnd() {
-    if (this.socket.readyState !== WebSocket.OPEN) return; // It broke: `onclose` sees to it.
-    this.#send({ type: "end" });
-    this.#expectWord();
-  }
-
-  #expectWord() {
-    clearTimeout(this.deadline);
-    this.deadline = setTimeout(() => {
-      this.#finish(new Problem("unfinished"));
-      this.socket.close();
-    }, SILENCE_MS);
-  }
-
-  #onFrame(audio, peak) {
+  #onFrame(samples, peak) {
     this.onLevel?.(peak);
-    if (!this.#opened) this.#frames.push(audio);
-    else if (this.socket.readyState === WebSocket.OPEN) this.socket.send(audio);
-  }
-
-  #send(message) {
-    this.socket.send(JSON.stringify(message));
-  }
-
-  #open() {
-    this.socket = new WebSocket(this.url);
-    this.socket.onopen = () => {
-      const sample_rate = this.microphone.sampleRate;
-      this.#send({ type: "start", encoding: "pcm_s16le", sample_rate, ...this.settings });
-      for (const frame of this.#frames) this.socket.send(frame);
-      this.#opened = true;
-      if (this.#flushed) this.#sendEnd();
-    };
-    return new Promise((resolve, reject) => {
-      this.socket.onmessage = ({ data }) => {
-        const message = JSON.parse(data);
-        if (message.type === "ready") resolve();
-        this.#onMessage(message);
-      };
-      this.socket.onclose = async ({ code }) => {
-        clearTimeout(this.deadline);
-        const problem = await this.#outcome(code);
-        await this.microphone.close();
-        this.#finish(problem);
-        if (problem) reject(problem);
-        else resolve();
-      };
-    });
-  }
-
-  #onMessage(message) {
-    if (this.deadline) this.#expectWord();
-    this.onEvent?.(message);
-    this.handlers[message.type]?.(message);
-    if (message.type === "error" && message.fatal) {
-      this.problem = new Problem(message.code, message.message);
-    } else if (message.type === "ended") {
-      this.ended = true;
-    }
-  }
-
-  /** Why the socket closed: null where all went well. */
-  async #outcome(code) {
-    if (this.problem) return this.problem;
-    if (this.ended && (this.stopping || code === 1000)) return null;
-    if (this.#opened) return new Problem(CLOSE_PROBLEMS[code] ?? "lost");
-    try {
-      // A browser does not say why a socket would not open: ask whether anyone is there.
-      const page = new URL("/readyz", this.url.replace(/^ws/, "http"));
-      const { ok } = await fetch(page, { cache: "no-store" });
-      return new Problem(ok ? "busy" : "not_ready");
-    } catch {
-      return new Problem("away");
+    this.tape.append(samples);
+    this.link?.pump();
+    const kept = (this.tape.end - this.tape.start) / this.sampleRate;
+    if (kept > this.keepS && !this.link?.live && !this.full) {
+      this.full = true;
+      this.pause();
+      this.onState?.("full");
     }
   }
 }

@@ -15,13 +15,21 @@ const PROBLEMS = {
 };
 
 export class Microphone {
-  /** Ask for the microphone and open it. `onFrame(audio, peak)`: an ArrayBuffer, and 0..1. */
-  static async open({ onFrame, onLost }) {
+  /**
+   * Asks for the microphone and opens it. `onFrame(samples, peak)`: an Int16Array, and 0..1.
+   * Models learn from plain recordings, and filters made for calls cost them words: both are off
+   * unless asked for.
+   */
+  static async open({
+    onFrame, onLost, deviceId = "", echoCancellation = false, noiseSuppression = false,
+  }) {
     if (!window.isSecureContext || !navigator.mediaDevices) throw new Problem("insecure");
     if (!window.AudioWorkletNode) throw new Problem("no_capture");
     const microphone = new Microphone();
+    const wish = { channelCount: 1, echoCancellation, noiseSuppression };
+    if (deviceId) wish.deviceId = { exact: deviceId };
     try {
-      await microphone.#open(onFrame, onLost);
+      await microphone.#open(wish, onFrame, onLost);
     } catch (error) {
       await microphone.close();
       throw error instanceof Problem ? error : new Problem("no_capture");
@@ -29,9 +37,15 @@ export class Microphone {
     return microphone;
   }
 
-  async #open(onFrame, onLost) {
-    // Models learn from plain recordings: filters made for calls only cost them words.
-    const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false };
+  /** Those that there are, as { id, name }; without names until one was allowed. */
+  static async list() {
+    const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    return devices
+      .filter(({ kind, deviceId }) => kind === "audioinput" && deviceId !== "default")
+      .map(({ deviceId, label }) => ({ id: deviceId, name: label }));
+  }
+
+  async #open(audio, onFrame, onLost) {
     this.source = await navigator.mediaDevices.getUserMedia({ audio }).catch((error) => {
       throw new Problem(PROBLEMS[error.name] ?? "no_capture");
     });
@@ -44,16 +58,16 @@ export class Microphone {
     }
     const worklet = new URL("capture-worklet.js", import.meta.url);
     await this.context.audioWorklet.addModule(worklet).catch(() => {
-      throw new Problem("away"); // Its file comes from the server.
+      throw new Problem("away"); // its file comes from the server
     });
     const options = { channelCount: 1, channelCountMode: "explicit" };
     this.capture = new AudioWorkletNode(this.context, "capture", options);
     this.capture.port.onmessage = ({ data }) => {
-      if (data.audio.byteLength) onFrame(data.audio, data.peak);
+      if (data.audio.byteLength) onFrame(new Int16Array(data.audio), data.peak);
       if (data.last) this.flushed();
     };
     this.context.createMediaStreamSource(this.source).connect(this.capture);
-    this.capture.connect(this.context.destination); // It is silent; unconnected it may not run.
+    this.capture.connect(this.context.destination); // it is silent; unconnected it may not run
     await this.context.resume();
   }
 
@@ -62,14 +76,21 @@ export class Microphone {
     return this.context.sampleRate;
   }
 
-  /** Deliver what was heard up to now, and let the device go. */
+  /** Hears nothing until `resume`; what was heard up to now is delivered. */
+  async pause() {
+    await this.#ask("pause");
+    for (const track of this.source.getTracks()) track.enabled = false;
+  }
+
+  resume() {
+    for (const track of this.source.getTracks()) track.enabled = true;
+    this.capture?.port.postMessage("resume");
+  }
+
+  /** Delivers what was heard up to now, and lets the device go. */
   async close() {
     if (this.capture) {
-      await new Promise((resolve) => {
-        this.flushed = resolve;
-        setTimeout(resolve, FLUSH_MS);
-        this.capture.port.postMessage("flush");
-      });
+      await this.#ask("end");
       this.capture = null;
     }
     for (const track of this.source?.getTracks() ?? []) {
@@ -77,5 +98,13 @@ export class Microphone {
       track.stop();
     }
     if (this.context && this.context.state !== "closed") await this.context.close();
+  }
+
+  #ask(what) {
+    return new Promise((resolve) => {
+      this.flushed = resolve;
+      setTimeout(resolve, FLUSH_MS);
+      this.capture?.port.postMessage(what);
+    });
   }
 }

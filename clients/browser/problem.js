@@ -10,10 +10,8 @@ const SENTENCES = {
   away: "The server cannot be reached. Is it running?",
   not_ready: "The server is not ready yet. Try again in a moment.",
   lost: "The connection to the server broke.",
+  unreadable: "This file is not a sound that the browser can play.",
   busy: "The server is busy. Try again in a moment.",
-  shut_down: "The server was shut down. What was said until then is here.",
-  restarting: "The server is restarting. Try again in a moment.",
-  idle: "The server stopped listening because no sound came.",
   unfinished: "The server did not finish; the last words may be missing.",
 };
 

@@ -1,10 +1,10 @@
-"""What the port answers to plain HTTP: the captions page, health, readiness, metrics."""
+"""What the port answers to plain HTTP: the captions page, health, readiness, metrics, info."""
 
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream.protocols import PROTOCOLS
@@ -29,6 +29,19 @@ def application(server: "Server") -> Starlette:
     async def metrics(request: Request) -> Response:
         return Response(server.metrics.exposition(), media_type=CONTENT_TYPE)
 
+    async def info(request: Request) -> Response:
+        service = server.service
+        if service is None:
+            return PlainTextResponse("loading the model\n", 503)
+        return JSONResponse(
+            {
+                "protocol": 1,
+                "model": service.model,
+                "models": [service.model],
+                "languages": sorted(service.languages),
+            }
+        )
+
     async def asset(request: Request) -> Response:
         content_type, content = server.assets[request.scope["path"]]
         return Response(content, media_type=content_type)
@@ -38,6 +51,7 @@ def application(server: "Server") -> Starlette:
             Route("/healthz", health),
             Route("/readyz", readiness),
             Route("/metrics", metrics),
+            Route("/v1/info", info),
             *(Route(path, asset) for path in server.assets),
             *(Route(path, not_a_websocket) for path in PROTOCOLS),
         ],

@@ -1,5 +1,7 @@
 """What the port answers to plain HTTP, and whom it lets open a websocket."""
 
+import json
+
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
@@ -30,6 +32,18 @@ async def test_health_and_metrics() -> None:
         assert status == 200
         assert headers["content-type"].startswith("text/plain; version=0.0.4")
         assert "distil_stream_ready 1.0" in body
+
+
+async def test_what_the_page_offers_its_reader() -> None:
+    async with serving() as server:
+        status, headers, body = await get(server, "/v1/info")
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert json.loads(body) == {
+            "protocol": 1,
+            "model": "scripted",
+            "models": ["scripted"],
+            "languages": ["en"],
+        }
 
 
 @pytest.mark.parametrize(

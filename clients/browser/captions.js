@@ -1,0 +1,123 @@
+// The captions on the page: one paragraph an utterance, words that are sure and words that are not.
+
+const UNSURE = 0.5; // a word with less confidence is marked
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** What is said in one stream, written into `transcript`, which scrolls within `view`. */
+export class Captions {
+  #open = new Map(); // by utterance
+
+  constructor(view, transcript) {
+    this.view = view;
+    this.transcript = transcript;
+  }
+
+  partial({ utterance, committed, tentative, words }) {
+    if (!committed && !tentative && !this.#open.has(utterance)) return;
+    this.#changing(() => this.#of(utterance).revise(committed, tentative, words));
+    this.#of(utterance).keepHeight();
+  }
+
+  final({ utterance, text, words }) {
+    this.#changing(() => this.#of(utterance).finish(text, words));
+    this.#open.delete(utterance);
+  }
+
+  /** The stream broke: what stands there stays. */
+  leave() {
+    for (const caption of this.#open.values()) caption.leave();
+    this.#open.clear();
+  }
+
+  #of(utterance) {
+    let caption = this.#open.get(utterance);
+    if (!caption) {
+      this.transcript.lastElementChild?.style.removeProperty("min-height");
+      caption = new Caption();
+      this.transcript.append(caption.paragraph);
+      this.#open.set(utterance, caption);
+    }
+    return caption;
+  }
+
+  /** Where lines move up for new ones, they glide. */
+  #changing(change) {
+    const { transcript, view } = this;
+    const before = transcript.offsetHeight;
+    change();
+    const grown = transcript.offsetHeight - before;
+    const atEnd = Math.abs(view.scrollTop) < 2; // the end is 0: the column is laid out in reverse
+    if (grown > 0 && before > 0 && atEnd && !still.matches) {
+      transcript.animate([{ transform: `translateY(${grown}px)` }, { transform: "none" }], {
+        duration: 200,
+        easing: "cubic-bezier(0.2, 0, 0, 1)",
+      });
+    }
+  }
+}
+
+/** One utterance: committed words that only grow, and tentative ones after them. */
+class Caption {
+  #words = []; // of what is committed: [text, span]
+
+  constructor() {
+    this.paragraph = document.createElement("p");
+    this.committed = document.createElement("span");
+    this.committed.className = "committed";
+    this.tentative = document.createElement("span");
+    this.tentative.className = "tentative";
+    this.tentative.ariaHidden = "true"; // words that may change are not read aloud
+    this.paragraph.append(this.committed, this.tentative);
+  }
+
+  revise(committed, tentative, words) {
+    this.#commit(committed, words);
+    this.tentative.textContent = tentative; // with the space before its first word
+  }
+
+  finish(text, words) {
+    this.tentative.remove();
+    if (!text) this.paragraph.remove();
+    this.#commit(text, words);
+    if (this.paragraph.nextSibling) this.paragraph.style.removeProperty("min-height");
+  }
+
+  leave() {
+    this.tentative.ariaHidden = null;
+  }
+
+  /** A guess that gets shorter must not pull down the lines above it. */
+  keepHeight() {
+    this.paragraph.style.minHeight = `${this.paragraph.offsetHeight}px`;
+  }
+
+  /** Adds what is new, a span a word: a screen reader says just that. */
+  #commit(text, timed = []) {
+    const texts = text.split(/\s+/).filter(Boolean);
+    // Only where a server had to be replaced do committed words change.
+    let same = 0;
+    while (same < this.#words.length && this.#words[same][0] === texts[same]) same += 1;
+    if (same < this.#words.length) {
+      this.committed.replaceChildren();
+      this.#words = [];
+    }
+    for (const word of texts.slice(this.#words.length)) {
+      const span = document.createElement("span");
+      span.textContent = word;
+      if (this.#words.length) this.committed.append(" ");
+      this.committed.append(span);
+      this.#words.push([word, span]);
+    }
+    this.#words.forEach(([word, span], i) => {
+      if (timed[i]?.word === word) annotate(span, timed[i]);
+    });
+  }
+}
+
+function annotate(span, { start, confidence }) {
+  const minutes = Math.floor(start / 60);
+  const seconds = (start % 60).toFixed(1).padStart(4, "0");
+  span.dataset.time = `${minutes}:${seconds} · ${Math.round(confidence * 100)} %`;
+  span.classList.toggle("unsure", confidence < UNSURE);
+}

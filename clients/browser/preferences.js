@@ -1,0 +1,33 @@
+// What a reader chooses, remembered in the browser and nowhere else.
+
+const KEY = "distil-stream";
+
+const DEFAULTS = {
+  language: "",
+  device: "",
+  echo: false,
+  noise: false,
+  size: 2,
+  theme: "auto",
+  contrast: false,
+  unsure: true,
+};
+
+export const preferences = { ...DEFAULTS, ...read() };
+
+export function remember(changes) {
+  Object.assign(preferences, changes);
+  try {
+    localStorage.setItem(KEY, JSON.stringify(preferences));
+  } catch {
+    // A private window may not allow it; then they hold as long as the page does.
+  }
+}
+
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,90 @@
+// The dialog of settings: its fields mirror the preferences, and the lists come from the server
+// and from the browser.
+
+import { Microphone } from "./distil-stream.js";
+import { preferences, remember } from "./preferences.js";
+
+const form = document.querySelector("#settings form");
+const root = document.documentElement;
+
+/** Fills in the dialog; `onChange(name)` is called for whatever the reader changes. */
+export async function setUp(onChange) {
+  for (const field of form.elements) {
+    if (!(field.name in preferences)) continue;
+    if (field.type === "checkbox") field.checked = preferences[field.name];
+    else if (field.type === "radio") field.checked = field.value === preferences[field.name];
+    else field.value = preferences[field.name];
+  }
+  form.addEventListener("change", ({ target }) => {
+    remember({ [target.name]: target.type === "checkbox" ? target.checked : target.value });
+    apply();
+    onChange(target.name);
+  });
+  form.elements.size.addEventListener("input", ({ target }) => {
+    remember({ size: target.value });
+    apply();
+  });
+  apply();
+  navigator.mediaDevices?.addEventListener("devicechange", listMicrophones);
+  await Promise.all([listMicrophones(), askServer()]);
+}
+
+/** Their names are known once one has been allowed. */
+export async function listMicrophones() {
+  const devices = await Microphone.list();
+  const named = devices.filter(({ name }) => name);
+  options(form.elements.device, [["", "Default"], ...named.map(({ id, name }) => [id, name])]);
+  form.elements.device.value = preferences.device;
+  if (form.elements.device.selectedIndex < 0) form.elements.device.value = "";
+}
+
+async function askServer() {
+  const answer = await fetch("v1/info", { cache: "no-store" }).catch(() => null);
+  if (!answer?.ok) return; // starting still, or away: pressing the button will tell
+  const { model, models, languages } = await answer.json();
+  const name = new Intl.DisplayNames(["en"], { type: "language" });
+  const named = languages.map((code) => [code, known(name, code)]);
+  named.sort(([, one], [, other]) => one.localeCompare(other));
+  if (languages.length > 1) named.unshift(["auto", "Detect it"]);
+  options(form.elements.language, named);
+  const wanted = new URLSearchParams(location.search).get("language") || preferences.language;
+  form.elements.language.value = wanted || (languages.includes("en") ? "en" : languages[0]);
+  if (form.elements.language.selectedIndex < 0) form.elements.language.selectedIndex = 0;
+  options(form.elements.model, models.map((one) => [one, one]));
+  form.elements.model.value = model;
+}
+
+function known(names, code) {
+  try {
+    return names.of(code);
+  } catch {
+    return code;
+  }
+}
+
+/** The settings of a stream. */
+export function streamSettings() {
+  const { language, model } = form.elements;
+  return { ...(language.value && { language: language.value }), ...(model.value && { model: model.value }) };
+}
+
+export function microphoneSettings() {
+  return {
+    deviceId: form.elements.device.value,
+    echoCancellation: preferences.echo,
+    noiseSuppression: preferences.noise,
+  };
+}
+
+function options(select, pairs) {
+  const chosen = select.value;
+  select.replaceChildren(...pairs.map(([value, text]) => new Option(text, value)));
+  if (pairs.some(([value]) => value === chosen)) select.value = chosen;
+}
+
+function apply() {
+  root.dataset.theme = preferences.theme;
+  root.dataset.contrast = preferences.contrast ? "high" : "normal";
+  root.dataset.unsure = preferences.unsure ? "marked" : "plain";
+  root.style.setProperty("--scale", (0.7 + 0.15 * preferences.size).toFixed(2));
+}
