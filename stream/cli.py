@@ -36,6 +36,11 @@ bench.command(
     "stream.evaluate.terms:run", name="terms", help="Names found, with key terms and without."
 )
 bench.command(
+    "stream.evaluate.page:run",
+    name="page",
+    help="How soon the captions page commits a word, in a real browser.",
+)
+bench.command(
     "stream.evaluate.voice:run",
     name="voice",
     help="False alarms in noise, and speech that is lost.",
