@@ -22,6 +22,7 @@ bench = App(name="bench", help="Measure speed and accuracy on this machine.", so
 app.command(bench)
 # Named, not imported: each brings its own libraries along.
 app.command("stream.cli_transcribe:transcribe", help="Stream recordings and print what is said.")
+app.command("stream.cli_call:call", help="Play a call as a phone line would, print the dialogue.")
 app.command("stream.cli_models:models", help="List the models, and which of them are here.")
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
 bench.command(

@@ -26,11 +26,13 @@ converted models are kept, where recordings to measure with are."""
 ADDRESS = Group("Address and access", sort_key=1)
 MODEL = Group("Model", sort_key=2)
 HEARING = Group("Hearing", sort_key=3)
-LIMITS = Group("Limits", sort_key=4)
-LOG = Group("Log", sort_key=5)
+ROOMS = Group("Rooms and calls", sort_key=4)
+LIMITS = Group("Limits", sort_key=5)
+LOG = Group("Log", sort_key=6)
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
+RoomAccess = Literal["key", "public"]
 Vad = Literal["silero", "webrtc"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -82,6 +84,37 @@ class ServerConfig:
     partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 500
     """New audio that makes the next partial due, in milliseconds."""
 
+    rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
+    """SQLite file to keep rooms in; without one they are kept in memory."""
+
+    rooms_keep_h: Annotated[float, Parameter(group=ROOMS)] = 24.0
+    """Hours that a room is kept when it is over."""
+
+    room_access: Annotated[RoomAccess, Parameter(group=ROOMS)] = "key"
+    """Who may read rooms where `api_key` is set: who shows the key, or (public) whoever knows the
+    name of one. Listing them always takes the key."""
+
+    twilio_auth_token: Annotated[str | None, Parameter(group=ROOMS)] = None
+    """Auth token of a Twilio account: calls at /v1/twilio must be signed with it, and need no
+    other key."""
+
+    public_url: Annotated[str | None, Parameter(group=ROOMS)] = None
+    """Address that Twilio calls, such as wss://calls.example.com, where a proxy makes it differ
+    from what the server is asked for."""
+
+    audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
+    """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without one no
+    such calls are taken."""
+
+    audiosocket_settings: Annotated[str, Parameter(group=ROOMS)] = ""
+    """Settings of those calls, as a query string: language=de&endpointing_ms=700"""
+
+    webhook_url: Annotated[str | None, Parameter(group=ROOMS)] = None
+    """Address that is sent what is said in rooms, line by line, as JSON."""
+
+    webhook_secret: Annotated[str | None, Parameter(group=ROOMS)] = None
+    """Secret that those requests are signed with: `whsec_` and 24 to 64 bytes in base64."""
+
     max_sessions: Annotated[int, Parameter(group=LIMITS)] = 64
     """Streams at once; one more is answered 503."""
 
@@ -96,6 +129,8 @@ class ServerConfig:
 
     resume_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds that a stream is kept for a client that lost its connection; 0 for not at all."""
+    max_readers: Annotated[int, Parameter(group=LIMITS)] = 2000
+    """Readers of rooms at once; one more is answered 503."""
 
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
     """Seconds that streams have to get their finals when the server is told to stop."""
@@ -116,10 +151,16 @@ class ServerConfig:
         within("max_ahead_s", self.max_ahead_s, 1, 3600)
         within("idle_s", self.idle_s, 0.1, 86_400)
         within("resume_s", self.resume_s, 0, 3600)
+        within("max_readers", self.max_readers, 0, 1_000_000)
         within("drain_s", self.drain_s, 0, 3600)
+        within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
+        if self.audiosocket_port is not None:
+            within("audiosocket_port", self.audiosocket_port, 0, 65_535)
+        if self.public_url is not None and "://" not in self.public_url:
+            raise UsageError("public_url is no address; write it as wss://calls.example.com.")
         if self.api_key == "":
             raise UsageError("api_key is empty; leave it out, or give a key.")
-        for field in ("device", "precision", "vad", "log_level", "log_format"):
+        for field in ("room_access", "device", "precision", "vad", "log_level", "log_format"):
             one_of(field, getattr(self, field))
 
 
@@ -127,6 +168,7 @@ CHOICES = {
     "device": get_args(Device),
     "precision": get_args(Precision),
     "vad": get_args(Vad),
+    "room_access": get_args(RoomAccess),
     "log_level": get_args(LogLevel),
     "log_format": get_args(LogFormat),
 }

@@ -1,5 +1,6 @@
 """One dataclass: flags, environment and file all set it; what is unknown is an error."""
 
+import json
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -39,7 +40,17 @@ VALUES = {
     "vad": "webrtc",
     "vad_aggressiveness": 3,
     "partial_hop_ms": 250,
+    "rooms_file": Path("rooms.db"),
+    "rooms_keep_h": 0.5,
+    "room_access": "public",
+    "twilio_auth_token": "token",
+    "public_url": "wss://calls.example",
+    "audiosocket_port": 9092,
+    "audiosocket_settings": "language=en",
+    "webhook_url": "https://hooks.example/said",
+    "webhook_secret": "whsec_AAAA",
     "max_sessions": 5,
+    "max_readers": 7,
     "max_frame_bytes": 4096,
     "max_ahead_s": 2.5,
     "idle_s": 5.5,
@@ -83,7 +94,7 @@ def test_variables(field: str, no_variables: pytest.MonkeyPatch) -> None:
 def test_file(field: str, tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
     value = VALUES[field]
     toml = tmp_path / "config.toml"
-    toml.write_text(f"{field} = {list(value) if isinstance(value, tuple) else value!r}\n")
+    toml.write_text(f"{field} = {json.dumps(value, default=str)}\n")
     assert getattr(parse("--config", str(toml)), field) == value
     no_variables.setenv(f"{ENV_PREFIX}CONFIG", str(toml))
     assert getattr(parse(), field) == value

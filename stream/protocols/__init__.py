@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 PROTOCOLS: dict[str, str] = {
     "/v1/stream": "stream.protocols.native:NativeProtocol",
+    "/v1/twilio": "stream.protocols.twilio:TwilioProtocol",
 }
 """Path of the websocket -> module:class, imported when the first client asks for it."""
 

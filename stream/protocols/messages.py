@@ -83,6 +83,8 @@ class Start(ClientMessage, frozen=True, kw_only=True, tag="start"):
     max_utterance_s: float | UnsetType = UNSET
     keyterms: tuple[str, ...] | UnsetType = UNSET
     prompt: str | UnsetType = UNSET
+    room: str | UnsetType | None = UNSET
+    speakers: tuple[str, ...] | UnsetType = UNSET
     resume: Resume | UnsetType | None = UNSET
 
 

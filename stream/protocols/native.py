@@ -24,8 +24,14 @@ from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
 from stream.protocols.arrivals import Arrivals
 from stream.protocols.messages import CloseCode, Configure, End, Finalize, KeepAlive, Mark, Start
-from stream.protocols.port import Closing, Draft, Resumption, Service, Tally
-from stream.protocols.start import RESUME_SENTENCE, check_language, from_query, settings_of
+from stream.protocols.port import Closing, Draft, Resumption, Seat, Service, Tally
+from stream.protocols.start import (
+    RESUME_SENTENCE,
+    check_language,
+    from_query,
+    seat_of,
+    settings_of,
+)
 from stream.protocols.wording import message_of
 
 Audio = bytes
@@ -61,15 +67,17 @@ class NativeProtocol:
         self.closing: Closing | None = None
         self.resumption: Resumption | None = None
         self.tally = Tally()
+        self.seat: Seat | None = None
         self._seq = 0
         self._now = 0.0
         self._arrivals = Arrivals()
         self._drafts: list[Draft] = []
+        self._captions: list[events.Event] = []
         self._closing_after_finals = Closing(CloseCode.ENDED, "")
         self._asked: dict[str, object] = {}
         try:
             self._asked = from_query(query).given()
-            settings_of(self._asked, service)
+            seat_of(self._asked, settings_of(self._asked, service))
         except PeerError as error:
             self._refuse(error)
 
@@ -146,7 +154,9 @@ class NativeProtocol:
             self._ask_to_resume(message.resume)
             return
         named = message.given() if isinstance(message, Start) else {}
-        settings = settings_of({**self._asked, **named}, self.service)
+        asked = {**self._asked, **named}
+        settings = settings_of(asked, self.service)
+        self.seat = seat_of(asked, settings)
         self.session = Session(
             self.session_id, settings, self.service.tuning, self.service.detector
         )
@@ -264,6 +274,11 @@ class NativeProtocol:
         self._drafts = []
         return drafts
 
+    def captions_to_share(self) -> list[events.Event]:
+        """Return the events since the last call that readers of the room are to see."""
+        captions, self._captions = self._captions, []
+        return captions
+
     def encode(self, draft: Draft, now: float) -> str:
         """Number the message and return the frame to send; `now` dates a final's latency."""
         self._seq += 1
@@ -279,6 +294,8 @@ class NativeProtocol:
         if self.session is None or self.state is State.CLOSED:
             return
         for event in self.session.events_to_send():
+            if self.seat:
+                self._captions.append(event)
             self._drafts.append(self._draft(event, self.session.settings.words))
             self.tally.finals += isinstance(event, events.Final)
             self.tally.partials += isinstance(event, events.Partial)

@@ -5,9 +5,10 @@ clock (it is told the time, in seconds of any steady clock) and never raises for
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stream.core.events import Event
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.settings import SessionTuning
 from stream.core.vad import VoiceDetector, WebRtcVad
@@ -45,6 +46,20 @@ class Resumption:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """The room that a stream is part of, and as whom."""
+
+    room: str
+    channels: int
+    sample_rate: int
+    """Hertz, of the samples that `Progress` counts."""
+    speakers: tuple[str, ...] = ()
+    """Labels of the channels, the first of them or all."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What else is known of the stream: of a call, its number and what its caller was asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A message that has not left yet."""
 
@@ -72,6 +87,10 @@ class Tally:
 
     audio_s: float = 0.0
     speech_s: float = 0.0
+    filled_s: float = 0.0
+    """Of a call: silence in place of audio that did not come."""
+    late_s: float = 0.0
+    """Of a call: audio that came too late and was left out."""
     finals: int = 0
     partials: int = 0
     errors: int = 0
@@ -85,6 +104,8 @@ class StreamProtocol(Protocol):
     resumption: Resumption | None
     """Set when the client asks to go on with another stream in place of this one."""
     tally: Tally
+    seat: Seat | None
+    """Set once the stream has begun, if it is part of a room."""
 
     def __init__(
         self, service: Service, session_id: str, query: Mapping[str, Sequence[str]]
@@ -125,6 +146,9 @@ class StreamProtocol(Protocol):
 
     def messages_to_send(self) -> list[Draft]:
         """Return the messages since the last call."""
+
+    def captions_to_share(self) -> list[Event]:
+        """Return the session's events since the last call; none where there is no seat."""
 
     def encode(self, draft: Draft, now: float) -> str:
         """Return the frame to send this very moment."""

@@ -1,5 +1,6 @@
 """What a client asks for at the start, from its `start` message and its query string."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import get_origin, get_type_hints
 
@@ -8,7 +9,7 @@ import msgspec
 from stream.core.settings import StreamSettings
 from stream.errors import PeerError, SettingsError
 from stream.protocols.messages import CloseCode, Start
-from stream.protocols.port import Service
+from stream.protocols.port import Seat, Service
 
 NOT_OURS = frozenset({"token"})
 """Fields of the query string that belong to the server: the key that lets the client in."""
@@ -54,7 +55,7 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
     `asked` holds fields of `start` with values of the right types. Raises `PeerError` for what
     this server cannot do.
     """
-    fields = dict(asked)
+    fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
     if fields.pop("resume", None) is not None:
         raise PeerError("resume_refused", RESUME_SENTENCE, CloseCode.RESUME_REFUSED)
     model = fields.pop("model", None)
@@ -70,6 +71,40 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
             "task", f"task is 'translate'; {service.model} only knows {service.languages[0]!r}."
         )
     return settings
+
+
+ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MAX_SPEAKER_LENGTH = 80
+"""Characters of a label."""
+
+
+def seat_of(
+    asked: Mapping[str, object], settings: StreamSettings, about: Mapping[str, str] | None = None
+) -> Seat | None:
+    """Return the seat that a client asks for with `room` and `speakers`, if it does.
+
+    Raises `SettingsError` for a name that is none.
+    """
+    room, speakers = asked.get("room"), asked.get("speakers", ())
+    assert isinstance(speakers, tuple)
+    if room is None:
+        if speakers:
+            raise SettingsError("speakers", "speakers are named, but no room; name one.")
+        return None
+    if not ROOM_NAME.fullmatch(str(room)):
+        raise SettingsError(
+            "room", f"room is {room!r}; use 1 to 80 letters, digits, dots, dashes and underscores."
+        )
+    if len(speakers) > settings.channels:
+        raise SettingsError(
+            "speakers", f"speakers names {len(speakers)}; there are {settings.channels} channels."
+        )
+    for speaker in speakers:
+        if not 0 < len(speaker.strip()) <= MAX_SPEAKER_LENGTH or not speaker.isprintable():
+            raise SettingsError(
+                "speakers", f"A speaker is {speaker[:99]!r}; use 1 to {MAX_SPEAKER_LENGTH} letters."
+            )
+    return Seat(str(room), settings.channels, settings.sample_rate, speakers, about or {})
 
 
 def check_language(language: str, service: Service) -> None:

@@ -8,7 +8,10 @@ import hmac
 from collections.abc import Iterable
 from urllib.parse import parse_qs
 
+from websockets.http11 import Request
+
 from stream.config import ServerConfig
+from stream.server import twilio_signature
 
 Fields = Iterable[tuple[str, str]]
 
@@ -35,6 +38,17 @@ def authorised(fields: Fields, query: str, config: ServerConfig) -> bool:
     if scheme.lower() != "bearer":
         shown = query_fields(query).get("token", [""])[-1]
     return hmac.compare_digest(shown.encode(), config.api_key.encode())
+
+
+def may_stream(request: Request, config: ServerConfig) -> bool:
+    """Whether a websocket shows the key, or is signed where Twilio's have to be."""
+    fields = list(request.headers.raw_items())
+    path, _, query = request.path.partition("?")
+    token = config.twilio_auth_token
+    if token is None or path != "/v1/twilio":
+        return authorised(fields, query, config)
+    shown, host = header(fields, "x-twilio-signature") or "", header(fields, "host") or ""
+    return twilio_signature.signed(token, shown, host, request.path, config.public_url)
 
 
 def header(fields: Fields, name: str) -> str | None:

@@ -11,8 +11,8 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,6 +28,8 @@ from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Resumption, Service
 from stream.server import access, http, page
+from stream.server.audience import Audience
+from stream.server.audiosocket import PhoneCall, protocol_of_calls
 from stream.server.connection import Connection
 from stream.server.door import FrontDoor
 from stream.server.kept import Kept
@@ -48,7 +50,11 @@ class Server:
         self.config = config
         self.metrics = Metrics()
         self.assets = page.load_assets(page.page_folder())
-        self.connections: dict[str, Connection] = {}
+        self.audience = Audience(config, self.metrics)
+        self.rooms = self.audience.rooms
+        self.new_call = protocol_of_calls(config.audiosocket_settings)
+        self.call_listener: asyncio.Server | None = None
+        self.connections: dict[str, Connection | PhoneCall] = {}
         self.kept = Kept(config.resume_s)
         self.metrics.kept.set_function(lambda: len(self.kept))
         self.nobody_here = asyncio.Event()
@@ -66,17 +72,14 @@ class Server:
         )
 
     async def listen(self) -> None:
-        """Open the port. Raises `UsageError` where that is impossible."""
-        try:
-            await self.door.open(self.config.host, self.config.port)
-        except socket.gaierror as error:
-            raise UsageError(f"There is no host {self.config.host}; see --host.") from error
-        except OSError as error:
-            where = f"{self.config.host} port {self.config.port}"
-            raise UsageError(
-                f"Cannot listen on {where}: {os.strerror(error.errno or 0)}. "
-                "Stop what is using it, or choose another with --port."
-            ) from None
+        """Open the ports. Raises `UsageError` where that is impossible."""
+        host, port, call_port = self.config.host, self.config.port, self.config.audiosocket_port
+        self.audience.open()
+        with errors_of_listening(host, port, "--port"):
+            await self.door.open(host, port)
+        if call_port is not None:
+            with errors_of_listening(host, call_port, "--audiosocket-port"):
+                self.call_listener = await asyncio.start_server(self._serve_call, host, call_port)
 
     @property
     def address(self) -> str:
@@ -128,6 +131,9 @@ class Server:
         for connection in self.connections.values():
             connection.cut(closing)
         await self.nobody_here.wait()
+        if self.call_listener:
+            self.call_listener.close()
+        await self.audience.close()
         await self.door.close()
         if self.engine:
             await in_thread(partial(self.engine.stop, drain=False))
@@ -140,9 +146,11 @@ class Server:
         path, _, query = websocket.request.path.partition("?")
         protocol_class = load_protocol(path)
         protocol = protocol_class(self.service, session_id, access.query_fields(query))
-        if not access.authorised(websocket.request.headers.raw_items(), query, self.config):
+        if not access.may_stream(websocket.request, self.config):
             protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
-        connection = Connection(protocol, session_id, self.engine, self.config, self.metrics)
+        connection = Connection(
+            protocol, session_id, self.engine, self.config, self.metrics, self.rooms
+        )
         await self._attend(connection, websocket)
         if protocol.resumption is None:
             return
@@ -153,6 +161,29 @@ class Server:
         else:
             protocol.fail("resume_refused", NO_SUCH_STREAM)
             await self._attend(connection, websocket)
+
+    async def _serve_call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a call from Asterisk."""
+        if not self.ready or len(self.connections) >= self.config.max_sessions:
+            writer.close()
+            return
+        assert self.engine
+        assert self.service
+        session_id = secrets.token_hex(8)
+        protocol = self.new_call(self.service, session_id)
+        call = PhoneCall(
+            reader, writer, protocol, session_id, self.engine, self.config, self.metrics, self.rooms
+        )
+        self.connections[session_id] = call
+        self.nobody_here.clear()
+        self._count_streams()
+        try:
+            await call.run()
+        finally:
+            del self.connections[session_id]
+            self._count_streams()
+            if not self.connections:
+                self.nobody_here.set()
 
     async def _attend(
         self,
@@ -180,7 +211,8 @@ class Server:
         """Return a stream that a client comes back to, and the messages that it did not get."""
         if not self.kept.admits(asked):
             return None
-        still_open = self.connections.get(asked.session)
+        found = self.connections.get(asked.session)
+        still_open = found if isinstance(found, Connection) else None
         if still_open:
             await still_open.release()
         connection = self.kept.take(asked.session) or still_open
@@ -237,12 +269,26 @@ async def in_thread(function: Callable[[], T]) -> T:
     return await outcome
 
 
+@contextmanager
+def errors_of_listening(host: str, port: int, option: str) -> Iterator[None]:
+    """Say in a sentence why a port cannot be opened."""
+    try:
+        yield
+    except socket.gaierror as error:
+        raise UsageError(f"There is no host {host}; see --host.") from error
+    except OSError as error:
+        raise UsageError(
+            f"Cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. "
+            f"Stop what is using it, or choose another with {option}."
+        ) from None
+
+
 @asynccontextmanager
 async def running(config: ServerConfig, load: Callable[[], Transcriber]) -> AsyncIterator[Server]:
     """Run a server within this process; it is ready when the block begins."""
     server = Server(config)
-    await server.listen()
     try:
+        await server.listen()
         await server.start_engine(load)
         yield server
     finally:
@@ -265,7 +311,6 @@ async def serve(
     over at once: clients are told to come back. A second signal ends the process.
     """
     server = Server(config)
-    await server.listen()
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Closing] = loop.create_future()
     for name, closing in SIGNALS.items():
@@ -273,6 +318,7 @@ async def serve(
             loop.add_signal_handler(getattr(signal, name), stop_or_exit, stopped, closing)
     closing = GOING_AWAY
     try:
+        await server.listen()
         starting = asyncio.create_task(server.start_engine(load))
         first: list[asyncio.Future[Any]] = [starting, stopped]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

@@ -29,6 +29,7 @@ from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Draft, StreamProtocol
 from stream.server.metrics import Metrics
 from stream.server.outbox import Outbox
+from stream.server.rooms import Participant, Rooms
 from stream.server.sent import Sent
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ SLICE_BYTES = 16 * 1024
 """Of a frame, before other streams get a turn: half a second of PCM costs 10 ms, most of it the
 voice detector's; a whole frame of `max_frame_bytes` would hold up everybody for a second or two."""
 
+GONE = Closing(CloseCode.GOING_AWAY, "the client is gone")
 FAULT = Closing(CloseCode.INTERNAL, "internal")
 TOO_SLOW = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
 BROKEN = 1006
@@ -64,6 +66,7 @@ class Connection:
         engine: Engine,
         config: ServerConfig,
         metrics: Metrics,
+        rooms: Rooms,
     ) -> None:
         self.protocol = protocol
         self.session_id = session_id
@@ -74,6 +77,7 @@ class Connection:
         self.sent = Sent()
         self.lost = False
         """Whether the socket broke in a stream that can go on with another."""
+        self.participant = Participant(rooms)
         self._loop = asyncio.get_running_loop()
         self._gone = False
         self._sending = False
@@ -108,6 +112,8 @@ class Connection:
         ]
         try:
             await asyncio.wait([*tasks, self._cut], return_when=asyncio.FIRST_COMPLETED)
+            if self.protocol.seat and self.protocol.closing is None and not self._may_come_back:
+                await self._finish_for_the_room(tasks[0])
         finally:
             for task in tasks:
                 task.cancel()
@@ -150,9 +156,26 @@ class Connection:
         """Whether nothing will come of this stream any more."""
         return self._gone
 
+    @property
+    def _may_come_back(self) -> bool:
+        """Whether the socket broke, and the client knows how to go on through another."""
+        return self.protocol.resumable and self.websocket.close_code == BROKEN
+
     def _forget(self) -> None:
         self._gone = True
+        self.participant.leave()
         self.engine.forget(self.session_id)
+
+    async def _finish_for_the_room(self, receiving: asyncio.Future[Any]) -> None:
+        """The client is gone, but others read along: wait for the finals of what it said."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_s):
+                # Its last frame may not have been heard to the end.
+                await asyncio.wait([receiving, self._cut], return_when=asyncio.FIRST_COMPLETED)
+                self.finish(GONE)
+                while self.protocol.closing is None and not self._cut.done():
+                    self._something_to_send.clear()
+                    await self._something_to_send.wait()
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio from the client, send its finals, then close so."""
@@ -176,6 +199,7 @@ class Connection:
             windows = []
         for window in windows:
             self.engine.submit(window, self._deliver)
+        self.participant.share(self.protocol)
         for draft in self.protocol.messages_to_send():
             self.outbox.put(draft)
         # What one message sets free at once may be more; slow is who does not take it.
@@ -289,12 +313,16 @@ class Connection:
         fields = self._fields(
             close_code=code,
             audio_s=round(tally.audio_s, 1),
+            filled_s=round(tally.filled_s, 2),
+            late_s=round(tally.late_s, 2),
             finals=tally.finals,
             partials=tally.partials,
             errors=tally.errors,
         )
+        closing = self.protocol.closing
+        why = f"; {closing.reason}" if closing and closing.reason else ""
         log.info(
-            "closed (%d): %.1f s of audio, %d finals", code, tally.audio_s, tally.finals,
+            "closed (%d): %.1f s of audio, %d finals%s", code, tally.audio_s, tally.finals, why,
             extra=fields,
         )  # fmt: skip
 

@@ -11,7 +11,17 @@ from datetime import UTC, datetime
 
 from stream.config import LogFormat, LogLevel
 
-LOG_FIELDS = ("session", "peer", "close_code", "audio_s", "finals", "partials", "errors")
+LOG_FIELDS = (
+    "session",
+    "peer",
+    "close_code",
+    "audio_s",
+    "filled_s",
+    "late_s",
+    "finals",
+    "partials",
+    "errors",
+)
 
 
 class TextFormatter(logging.Formatter):

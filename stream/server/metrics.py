@@ -56,6 +56,16 @@ class Metrics:
         self.audio_s = Counter(
             f"{name}audio_seconds", "Audio received, of each stream.", registry=registry
         )
+        self.call_audio_s = Counter(
+            f"{name}call_audio_seconds",
+            "Silence filled in, and audio that came too late, of each call.",
+            ["kind"],
+            registry=registry,
+        )
+        self.readers = Gauge(f"{name}room_readers", "Readers of rooms.", registry=registry)
+        self.webhooks = Counter(
+            f"{name}webhooks", "Messages to the webhook.", ["outcome"], registry=registry
+        )
         self.messages = Counter(
             f"{name}messages", "Finals, partials and errors.", ["kind"], registry=registry
         )
@@ -108,10 +118,16 @@ class Metrics:
         """Count a stream that has ended."""
         self.closed.labels(str(close_code)).inc()
         self.audio_s.inc(tally.audio_s)
+        self.call_audio_s.labels("filled").inc(tally.filled_s)
+        self.call_audio_s.labels("late").inc(tally.late_s)
         self.messages.labels("final").inc(tally.finals)
         self.messages.labels("partial").inc(tally.partials)
         self.messages.labels("error").inc(tally.errors)
         self.coalesced.inc(coalesced)
+
+    def count_webhook(self, outcome: str) -> None:
+        """Count a message to the webhook that was delivered, failed or dropped."""
+        self.webhooks.labels(outcome).inc()
 
     def exposition(self) -> bytes:
         """Return the metrics as Prometheus text."""

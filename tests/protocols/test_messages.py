@@ -36,7 +36,12 @@ def test_messages_and_their_fields_are_documented(struct: type) -> None:
 
 def test_start_offers_what_a_stream_can_be_set_to() -> None:
     settable = set(StreamSettings.__dataclass_fields__)
-    assert set(messages.Start.__struct_fields__) == settable | {"model", "resume"}
+    assert set(messages.Start.__struct_fields__) == settable | {
+        "model",
+        "room",
+        "speakers",
+        "resume",
+    }
     assert set(messages.Configured.__struct_fields__) == settable | {"seq"}
 
 

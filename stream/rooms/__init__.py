@@ -1,0 +1,1 @@
+"""Rooms: what several streams say, interleaved by time, for any number of readers. Pure."""

@@ -1,0 +1,112 @@
+"""The rooms that are over, for as long as they are kept: SQLite, in memory or in a file.
+
+Lines are written as they become final, so that a server that is killed loses none of them.
+"""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from stream.errors import UsageError
+from stream.rooms.messages import Final, Listing
+from stream.rooms.room import Room
+
+SCHEMA = """
+create table if not exists rooms (
+    name text primary key, opened_at real not null, ended_at real, about text not null
+) strict;
+create table if not exists lines (
+    room text not null references rooms (name) on delete cascade,
+    line integer not null, speaker text not null,
+    start real not null, "end" real not null, text text not null,
+    primary key (room, line)
+) strict;
+pragma foreign_keys = on;
+pragma journal_mode = wal;
+pragma synchronous = normal;
+pragma secure_delete = on;
+"""
+
+
+class RoomStore:
+    """Rooms by name. Times are seconds since 1970."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the file, or memory; raises `UsageError` where that is impossible."""
+        try:
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._db.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            raise UsageError(f"{path} cannot be used to keep rooms in: {error}.") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def open_room(self, room: Room) -> None:
+        """Note that a room is live."""
+        self._db.execute(
+            "insert into rooms values (?, ?, null, ?)"
+            " on conflict (name) do update set ended_at = null, about = excluded.about",
+            (room.name, room.opened_at, json.dumps(room.about)),
+        )
+
+    def add_line(self, room: str, line: Final) -> None:
+        """Keep a line of a live room."""
+        self._db.execute(
+            "insert or replace into lines values (?, ?, ?, ?, ?, ?)",
+            (room, line.line, line.speaker, line.start, line.end, line.text),
+        )
+
+    def end_room(self, name: str, now: float) -> None:
+        """Note that a room is over."""
+        self._db.execute("update rooms set ended_at = ? where name = ?", (now, name))
+
+    def end_all(self, now: float) -> None:
+        """Note that no room is live: what was, when a server was killed, is over."""
+        self._db.execute("update rooms set ended_at = ? where ended_at is null", (now,))
+
+    def forget_ended_before(self, time: float) -> list[str]:
+        """Delete the rooms that were over then; returns their names."""
+        with closing(
+            self._db.execute("delete from rooms where ended_at < ? returning name", (time,))
+        ) as rows:
+            return [name for (name,) in rows]
+
+    def find(self, name: str) -> Room | None:
+        """Return a room as it was left."""
+        row = self._db.execute(
+            "select opened_at, about from rooms where name = ?", (name,)
+        ).fetchone()
+        if row is None:
+            return None
+        opened_at, about = row
+        lines = self._db.execute(
+            'select line, speaker, start, "end", text from lines where room = ?'
+            " order by start, line",
+            (name,),
+        )
+        finals = [
+            Final(line=line, speaker=speaker, start=start, end=end, text=text)
+            for line, speaker, start, end, text in lines
+        ]
+        return Room.reopened(name, opened_at, json.loads(about), finals)
+
+    def listing(self) -> list[Listing]:
+        """Return all rooms, the latest first."""
+        rows = self._db.execute(
+            "select name, opened_at, ended_at, about,"
+            " (select count(*) from lines where room = name)"
+            " from rooms order by opened_at desc, name"
+        )
+        return [
+            Listing(
+                room=name,
+                opened_at=opened_at,
+                ended_at=ended_at,
+                lines=lines,
+                about=json.loads(about),
+            )
+            for name, opened_at, ended_at, about, lines in rows
+        ]

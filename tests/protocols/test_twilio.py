@@ -1,0 +1,209 @@
+"""Twilio Media Streams without a socket."""
+
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.core import events
+from stream.protocols.port import Closing
+from stream.protocols.twilio import HELD, TwilioProtocol
+from tests.protocols.calls import (
+    PACKET_MS,
+    SCRIPT,
+    SERVICE,
+    TwilioCall,
+    converse,
+    mulaw,
+    phone_samples,
+    said,
+)
+
+AUDIO = mulaw(phone_samples())
+TEXTS = ["w0 w1 w2 w3 w4 w5", "w6 w7 w8 w9 w10"]
+
+
+def a_protocol() -> TwilioProtocol:
+    return TwilioProtocol(SERVICE, "id", {})
+
+
+def call(call: TwilioCall) -> tuple[TwilioProtocol, list[events.Event]]:
+    protocol = a_protocol()
+    return protocol, converse(protocol, *call.messages(AUDIO))
+
+
+def closing_of(*frames: str | bytes) -> Closing | None:
+    protocol = a_protocol()
+    converse(protocol, *frames)
+    return protocol.closing
+
+
+def test_a_call_from_start_to_stop() -> None:
+    protocol, shared = call(TwilioCall())
+    assert said(shared) == TEXTS
+    assert protocol.closing == Closing(1000, "")
+    assert protocol.seat
+    assert (protocol.seat.room, protocol.seat.speakers) == ("CA123", ("Caller",))
+    assert protocol.tally.finals == 2
+    assert (protocol.tally.filled_s, protocol.tally.late_s) == (0, 0)
+    ended = shared[-1]
+    assert isinstance(ended, events.Ended)
+    assert ended.received == ended.settled == len(AUDIO)
+    assert protocol.messages_to_send() == []
+
+
+def test_tracks_are_channels() -> None:
+    protocol, shared = call(TwilioCall(("outbound", "inbound")))
+    assert said(shared, 0) == said(shared, 1) == TEXTS
+    assert protocol.seat
+    assert protocol.seat.speakers == ("Caller", "Agent")
+
+
+def test_parameters_are_settings_or_go_along() -> None:
+    parameters = {
+        "room": "room-7",
+        "speakers": "Ada, Grace",
+        "endpointing_ms": "300",
+        "keyterms": "Twilio, mu-law",
+        "FirstName": "Jane",
+    }
+    protocol, _ = call(TwilioCall(("inbound", "outbound"), **parameters))
+    assert protocol.seat
+    assert protocol.seat.room == "room-7"
+    assert protocol.seat.speakers == ("Ada", "Grace")
+    assert protocol.seat.about["FirstName"] == "Jane"
+    assert protocol.seat.about["call"] == "CA123"
+    assert protocol.session
+    assert protocol.session.settings.endpointing_ms == 300
+    assert protocol.session.settings.keyterms == ("Twilio", "mu-law")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"endpointing_ms": "soon"},
+        {"endpointing_ms": "1"},
+        {"language": "xx"},
+        {"room": "no room"},
+        {"model": "another"},
+        {"speakers": "one, two, three"},
+    ],
+)
+def test_settings_that_do_not_fit(parameters: dict[str, str]) -> None:
+    protocol, shared = call(TwilioCall(**parameters))
+    assert shared == []
+    assert protocol.closing
+    assert protocol.closing.code == 4001
+    assert next(iter(parameters)) in protocol.closing.reason
+    assert len(protocol.closing.reason.encode()) <= 123
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=10, deadline=None)
+def test_messages_out_of_order_are_put_in_order(chance: random.Random) -> None:
+    twilio = TwilioCall(("inbound", "outbound"))
+    connected, start, *media, stop = twilio.messages(AUDIO)
+    for at in range(0, len(media), HELD):
+        block = media[at : at + HELD]
+        chance.shuffle(block)
+        media[at : at + HELD] = block
+    protocol = a_protocol()
+    shared = converse(protocol, connected, start, *media, *media[:5], stop)
+    assert said(shared, 0) == said(shared, 1) == TEXTS
+    assert (protocol.lost, protocol.tally.filled_s, protocol.tally.late_s) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("tracks", [("inbound",), ("inbound", "outbound")])
+def test_messages_that_are_lost_leave_silence_of_their_length(tracks: tuple[str, ...]) -> None:
+    connected, start, *media, stop = TwilioCall(tracks).messages(AUDIO)
+    gone = len(media) // 2
+    kept = [*media[:gone], *media[gone + 3 * len(tracks) :]]
+    protocol = a_protocol()
+    shared = converse(protocol, connected, start, *kept, stop)
+    assert protocol.lost == 3 * len(tracks)
+    assert protocol.tally.filled_s == pytest.approx(3 * PACKET_MS / 1000 * len(tracks))
+    ended = shared[-1]
+    assert isinstance(ended, events.Ended)
+    assert ended.received == len(AUDIO)
+
+
+def test_a_stop_ends_the_wait_for_what_is_missing() -> None:
+    connected, start, *media, stop = TwilioCall().messages(AUDIO)
+    protocol = a_protocol()
+    converse(protocol, connected, start, *media[:-2], media[-1], stop)
+    assert protocol.closing == Closing(1000, "")
+    assert protocol.lost == 1
+
+
+def test_keys_and_marks_change_nothing() -> None:
+    twilio = TwilioCall()
+    frames = [
+        twilio.connected(),
+        twilio.start(),
+        twilio.message("dtmf", dtmf={"track": "inbound_track", "digit": "1"}),
+        twilio.message("mark", mark={"name": "my label"}),
+        *twilio.all_media(AUDIO),
+        twilio.stop(),
+    ]
+    protocol = a_protocol()
+    assert said(converse(protocol, *frames)) == TEXTS
+    assert protocol.closing == Closing(1000, "")
+
+
+def test_what_is_no_call() -> None:
+    twilio = TwilioCall()
+    start = twilio.start()
+    media = {"track": "inbound", "timestamp": "0", "payload": "!"}
+    cases = {
+        1007: [
+            ["hello"],
+            ["[]"],
+            ['{"event":"dance"}'],
+            ['{"event":"start"}'],
+            [TwilioCall().media("inbound", 0, b"")],
+            [start, twilio.message("media", media=media)],
+            [start, json.dumps({**json.loads(start), "sequenceNumber": "2"})],
+        ],
+        1003: [
+            [b"audio"],
+            [TwilioCall(()).start()],
+            [TwilioCall().start(mediaFormat={"encoding": "audio/opus", "sampleRate": 48000})],
+        ],
+    }
+    for code, sequences in cases.items():
+        for frames in sequences:
+            closing = closing_of(*frames)
+            assert closing is not None
+            assert closing.code == code, (frames, closing)
+            assert closing.reason
+
+
+def test_the_server_ends_a_call_with_its_finals() -> None:
+    connected, start, *media, _ = TwilioCall().messages(AUDIO)
+    protocol = a_protocol()
+    shared = converse(protocol, connected, start, *media[:125])
+    protocol.finish(Closing(1001, "going away"))
+    shared += converse(protocol, media[125])
+    assert said(shared) == TEXTS[:1]
+    assert protocol.closing == Closing(1001, "going away")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=20),
+            st.binary(max_size=20),
+            st.sampled_from(TwilioCall().messages(AUDIO[:3200])),
+        ),
+        max_size=12,
+    )
+)
+def test_no_peer_can_make_it_raise(frames: list[str | bytes]) -> None:
+    converse(a_protocol(), *frames)
+
+
+def test_the_script_has_the_words() -> None:
+    assert " ".join(TEXTS) == SCRIPT.text
