@@ -29,6 +29,9 @@ bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
 )
 bench.command(
+    "stream.evaluate.readers:run", name="readers", help="What many readers of one room cost."
+)
+bench.command(
     "stream.evaluate.short_windows:run",
     name="short-windows",
     help="Repetitions in windows that have only begun, by what is encoded.",

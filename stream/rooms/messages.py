@@ -45,8 +45,8 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="room"):
     """The room as it stands: what a reader is sent first, however late it comes."""
 
     room: str
-    opened_at: float
-    """Seconds since 1970."""
+    opened_at: float | None
+    """Seconds since 1970; None where nobody has spoken yet."""
     live: bool
     speakers: tuple[str, ...]
     finals: tuple[Final, ...]

@@ -165,6 +165,11 @@ class Room:
         return Live(live=self.live, speakers=self.speakers)
 
 
+def nothing_yet(name: str) -> Snapshot:
+    """What there is to read of a room that nobody has opened."""
+    return Snapshot(room=name, opened_at=None, live=False, speakers=(), finals=(), partials=())
+
+
 def seat_times(seat: Seat, *samples: int) -> Iterable[float]:
     """Samples of a stream as seconds of the room, in whole milliseconds."""
     return (round(seat.offset_s + sample / SAMPLE_RATE, 3) for sample in samples)

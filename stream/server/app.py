@@ -122,6 +122,7 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
                 await self.nobody_here.wait()
+                self.rooms.let_readers_go()
                 await self.door.requests_answered()
 
     async def close(self, closing: Closing = GOING_AWAY) -> None:

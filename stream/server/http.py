@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream.protocols import PROTOCOLS
+from stream.server import http_rooms
 from stream.server.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def application(server: "Server") -> Starlette:
             Route("/readyz", readiness),
             Route("/metrics", metrics),
             Route("/v1/info", info),
+            *http_rooms.routes(server),
             *(Route(path, asset) for path in server.assets),
             *(Route(path, not_a_websocket) for path in PROTOCOLS),
         ],

@@ -15,7 +15,7 @@ import msgspec
 from stream.core.events import Event
 from stream.protocols.port import Draft, Seat, StreamProtocol
 from stream.rooms.messages import Final, Listing, Live, Message, Partial
-from stream.rooms.room import Room
+from stream.rooms.room import Room, nothing_yet
 from stream.server.outbox import Outbox
 from stream.server.room_store import RoomStore
 
@@ -54,6 +54,12 @@ class Reader:
         """Send what waits and no more."""
         self._over = True
         self._woken.set()
+
+    def take_waiting(self) -> list[bytes]:
+        """Take all that waits; nothing, where the reader was too slow."""
+        if self.outbox.overflowing:
+            return []
+        return [draft.body for draft in iter(self.outbox.take, None)]
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -124,15 +130,10 @@ class Rooms:
         """Return what rooms there are, the latest first."""
         return self.store.listing()
 
-    def read(self, name: str) -> Reader | None:
-        """Return a reader of a room that is live or kept; None where there is no such room.
-
-        Close it with `stop_reading`.
-        """
+    def read(self, name: str) -> Reader:
+        """Return a reader of a room, which may be opened later; close it with `stop_reading`."""
         room = self.find(name)
-        if room is None:
-            return None
-        reader = Reader(encode(room.snapshot()))
+        reader = Reader(encode(room.snapshot() if room else nothing_yet(name)))
         self._readers.setdefault(name, set()).add(reader)
         return reader
 
@@ -155,14 +156,18 @@ class Rooms:
             for reader in self._readers.get(name, set()):
                 reader.end()
 
+    def let_readers_go(self) -> None:
+        """End all readers, when they have what waits for them."""
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.end()
+
     def close(self) -> None:
         """Let all readers go; may be called again."""
         if self._closed:
             return
         self._closed = True
-        for readers in self._readers.values():
-            for reader in readers:
-                reader.end()
+        self.let_readers_go()
         self.store.end_all(self._clock())
         self.store.close()
 

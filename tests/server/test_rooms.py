@@ -38,7 +38,6 @@ async def test_who_comes_late_reads_what_was_said() -> None:
     rooms.receive(room, ada, final(0, "before", 1))
     rooms.receive(room, ada, partial(2, "in the", "middle", 2))
     reader = rooms.read("standup")
-    assert reader
     rooms.receive(room, ada, final(2, "in the middle", 2))
     rooms.leave(room, ada)
     rooms.close()
@@ -58,7 +57,6 @@ async def test_all_readers_are_sent_the_same_bytes() -> None:
     rooms.receive(room, ada, final(0, "once"))
     bodies = set()
     for reader in readers:
-        assert reader
         await anext(reader)
         bodies.add(id(await anext(reader)))
     assert len(bodies) == 1
@@ -68,7 +66,6 @@ async def test_a_slow_reader_gets_the_newest_partial_and_every_final() -> None:
     rooms = rooms_of()
     room, ada = rooms.take_seat(SEAT)
     reader = rooms.read("standup")
-    assert reader
     for n in range(1000):
         rooms.receive(room, ada, partial(0, "", f"guess {n}", 1))
     rooms.receive(room, ada, final(0, "said", 1))
@@ -84,7 +81,6 @@ async def test_a_reader_that_reads_nothing_is_let_go() -> None:
     rooms = rooms_of()
     room, ada = rooms.take_seat(SEAT)
     reader = rooms.read("standup")
-    assert reader
     for n in range(READER_LIMIT + 1):
         rooms.receive(room, ada, final(n, "said", n))
     with pytest.raises(StopAsyncIteration):
@@ -108,7 +104,6 @@ async def test_rooms_are_kept_for_their_time(tmp_path: Path, in_a_file: bool) ->
     assert rooms.listing()[0].ended_at == clock.now
     clock.now += 3600
     reader = rooms.read("standup")
-    assert reader
     rooms.forget_old()
     kept = rooms.find("standup")
     assert kept
@@ -116,7 +111,6 @@ async def test_rooms_are_kept_for_their_time(tmp_path: Path, in_a_file: bool) ->
     clock.now += 1
     rooms.forget_old()
     assert rooms.find("standup") is None
-    assert rooms.read("standup") is None
     assert rooms.listing() == []
     assert [m["type"] for m in await everything(reader)] == ["room"], "it ends with the room"
 

@@ -1,0 +1,93 @@
+// The room as a page to read: every line, in the order of time, by whom it was said.
+
+const SIZES = [0.75, 0.875, 1, 1.25, 1.5, 2, 2.5];
+const KEY = "distil-stream.room-size";
+const COLOURS = 6; // in the style sheet
+
+export class ReadingView {
+  constructor(document) {
+    this.log = document.querySelector("#lines");
+    this.scroller = document.querySelector("main");
+    this.lines = new Map();
+    this.speakers = new Map();
+    const now = document.querySelector("#now");
+    now.addEventListener("click", () => this.scroller.scrollTo({ top: 0, behavior: "smooth" }));
+    // The scroller is reversed: 0 is the newest, and what is above is negative.
+    this.scroller.addEventListener("scroll", () => (now.hidden = this.scroller.scrollTop > -120));
+    this.#offerSizes(document);
+  }
+
+  reset(lines) {
+    this.lines.clear();
+    this.log.replaceChildren();
+    for (const line of lines.sort((a, b) => a.start - b.start)) this.show(line);
+  }
+
+  show(message) {
+    let line = this.lines.get(message.line);
+    if (message.type === "final" && !message.text) {
+      this.lines.delete(message.line);
+      if (line) this.#remove(line);
+      return;
+    }
+    if (!line) this.lines.set(message.line, (line = this.#insert(message)));
+    const committed = message.type === "final" ? message.text : message.committed;
+    if (line.committed.textContent !== committed) line.committed.textContent = committed;
+    line.tentative.textContent = message.tentative ?? "";
+  }
+
+  #insert({ speaker, start }) {
+    const line = document.createElement("article");
+    line.innerHTML = `<header><strong></strong><time></time></header>
+      <p><span class="committed"></span><span class="tentative" aria-hidden="true"></span></p>`;
+    line.start = start;
+    line.dataset.speaker = speaker;
+    line.dataset.colour = this.#colour(speaker);
+    line.querySelector("strong").textContent = speaker;
+    line.querySelector("time").textContent = clock(start);
+    [line.committed, line.tentative] = line.querySelectorAll("p span");
+    let after = this.log.lastElementChild;
+    while (after && after.start > start) after = after.previousElementSibling;
+    if (after) after.after(line);
+    else this.log.prepend(line);
+    this.#label(line);
+    this.#label(line.nextElementSibling);
+    return line;
+  }
+
+  #remove(line) {
+    const next = line.nextElementSibling;
+    line.remove();
+    this.#label(next);
+  }
+
+  /** Who goes on speaking is not named again. */
+  #label(line) {
+    const before = line?.previousElementSibling;
+    line?.classList.toggle("goes-on", before?.dataset.speaker === line.dataset.speaker);
+  }
+
+  #colour(speaker) {
+    if (!this.speakers.has(speaker)) this.speakers.set(speaker, this.speakers.size % COLOURS);
+    return this.speakers.get(speaker);
+  }
+
+  #offerSizes(document) {
+    let size = Number(localStorage.getItem(KEY) ?? SIZES.indexOf(1));
+    const apply = (change) => {
+      size = Math.min(Math.max(size + change, 0), SIZES.length - 1);
+      document.documentElement.style.setProperty("--scale", SIZES[size]);
+      localStorage.setItem(KEY, size);
+    };
+    document.querySelector("#smaller").addEventListener("click", () => apply(-1));
+    document.querySelector("#larger").addEventListener("click", () => apply(+1));
+    apply(0);
+  }
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const tail = String(s).padStart(2, "0");
+  return h ? `${h}:${String(m).padStart(2, "0")}:${tail}` : `${m}:${tail}`;
+}

@@ -1,0 +1,86 @@
+// The page of a room: follows its messages and shows them, as a page, a screen or an overlay.
+
+import { ReadingView } from "./room-reading.js";
+import { RollingView } from "./room-rolling.js";
+
+const RETRY_MS = 5_000; // after a refusal; a connection that breaks, the browser renews by itself
+
+const asked = new URLSearchParams(location.search);
+const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
+const name = decodeURIComponent(location.pathname.split("/").pop());
+const api = new URL(`../v1/rooms/${encodeURIComponent(name)}/`, location.href);
+const status = document.querySelector("#status");
+
+function address(path) {
+  const url = new URL(path, api);
+  url.search = token;
+  return url.href;
+}
+
+document.title = `${name} · live captions`;
+document.querySelector("#name").textContent = name;
+for (const link of document.querySelectorAll("[data-format]")) {
+  link.href = address(`transcript.${link.dataset.format}`);
+  link.download = `${name}.${link.dataset.format}`;
+}
+for (const link of document.querySelectorAll("[data-view]")) {
+  link.href = `?${new URLSearchParams([...token, ["view", link.dataset.view]])}`;
+}
+
+const VIEWS = {
+  screen: () => new RollingView(document.querySelector("#lines"), { lines: 3 }),
+  overlay: () => new RollingView(document.querySelector("#lines"), { lines: 2, fadeAfterMs: 7_000 }),
+};
+const kind = asked.get("view") in VIEWS ? asked.get("view") : "page";
+document.body.dataset.view = kind;
+const view = VIEWS[kind]?.() ?? new ReadingView(document);
+document.body.hidden = false;
+
+function say(text, live = false) {
+  status.textContent = text;
+  document.body.classList.toggle("live", live);
+}
+
+function sayPresence({ live, speakers }, known) {
+  if (live) say(speakers.length > 1 ? `Live, ${speakers.length} speakers` : "Live", true);
+  else say(known ? "Over" : "Nobody has spoken yet");
+}
+
+let known = false; // whether anything was ever said here
+
+const HANDLERS = {
+  room(snapshot) {
+    known = snapshot.opened_at !== null;
+    view.reset([...snapshot.finals, ...snapshot.partials]);
+    sayPresence(snapshot, known);
+  },
+  live(presence) {
+    known = true;
+    sayPresence(presence, known);
+  },
+  partial: (line) => view.show(line),
+  final: (line) => view.show(line),
+};
+
+function follow() {
+  const source = new EventSource(address("events"));
+  source.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    HANDLERS[message.type]?.(message);
+  };
+  source.onerror = async () => {
+    if (source.readyState !== EventSource.CLOSED) {
+      say("The connection broke; trying again…");
+      return;
+    }
+    const answer = await fetch(address("transcript.json"), { cache: "no-store" }).catch(() => null);
+    if (answer?.status === 401) {
+      say("This room needs a key: add ?token=KEY to the address.");
+      return;
+    }
+    say("The server is busy or away; trying again…");
+    setTimeout(follow, RETRY_MS);
+  };
+}
+
+follow();

@@ -1,0 +1,42 @@
+// The list of rooms, renewed every few seconds.
+
+const RENEW_MS = 5_000;
+const list = document.querySelector("#rooms");
+const status = document.querySelector("#status");
+const token = new URLSearchParams(location.search).get("token");
+const search = token ? `?${new URLSearchParams({ token })}` : "";
+
+async function renew() {
+  const answer = await fetch(`v1/rooms${search}`, { cache: "no-store" }).catch(() => null);
+  if (answer?.status === 401) {
+    status.textContent = "This list needs a key: add ?token=KEY to the address.";
+    return;
+  }
+  setTimeout(renew, RENEW_MS);
+  if (!answer?.ok) {
+    status.textContent = "The server is away; trying again…";
+    return;
+  }
+  const { rooms } = await answer.json();
+  status.textContent = rooms.length ? "" : "Nobody has spoken in a room yet.";
+  list.replaceChildren(...rooms.map(item));
+}
+
+function item({ room, opened_at, ended_at, lines }) {
+  const link = document.createElement("a");
+  link.href = `rooms/${encodeURIComponent(room)}${search}`;
+  link.textContent = room;
+  const about = document.createElement("p");
+  const began = new Date(opened_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  about.textContent = `${began} · ${lines} ${lines === 1 ? "line" : "lines"}`;
+  const entry = document.createElement("li");
+  if (ended_at === null) {
+    const live = document.createElement("strong");
+    live.textContent = "Live";
+    about.prepend(live, " · ");
+  }
+  entry.append(link, about);
+  return entry;
+}
+
+renew();

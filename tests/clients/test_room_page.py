@@ -1,0 +1,251 @@
+"""The pages of rooms in a real Chromium.
+
+`SCREENSHOTS=docs/images pytest tests/clients/test_room_page.py` renews the pictures of the docs.
+"""
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from stream.protocols.port import Seat
+from stream.server.app import Server
+from tests.clients.test_browser import CHROMIUM, PATIENCE_MS, QUIET, overflow
+from tests.rooms.test_room import final, partial
+from tests.server.serving import serving
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+]
+
+DESKTOP = {"viewport": {"width": 1120, "height": 700}, "color_scheme": "light"}
+PHONE = {"viewport": {"width": 360, "height": 720}, "color_scheme": "dark"}
+WIDE = {"viewport": {"width": 1280, "height": 720}}
+
+CONVERSATION = [
+    (0, 0.5, "Thank you for calling Platinum Motors. How can I help you today?"),
+    (1, 6.0, "Hi, my car makes a noise when I brake, and the service light came on."),
+    (0, 12.5, "I am so sorry for the inconvenience. What was your last name, please?"),
+    (1, 18.0, "It is Whitaker. I bought the car from you three weeks ago."),
+    (0, 24.0, "Thank you. I can offer you an appointment on Tuesday at nine."),
+]
+
+
+class Conversation:
+    """Two speakers in a room of a real server, as their streams would have it."""
+
+    def __init__(self, server: Server) -> None:
+        self.rooms = server.rooms
+        self.room, self.number = self.rooms.take_seat(
+            Seat("repairs", 2, 8_000, ("Agent", "Customer"))
+        )
+
+    def say_all(self) -> None:
+        for utterance, (channel, start, text) in enumerate(CONVERSATION, 1):
+            self.final(start, text, utterance, channel)
+
+    def final(self, start: float, text: str, utterance: int, channel: int = 0) -> None:
+        self.rooms.receive(self.room, self.number, final(start, text, utterance, channel))
+
+    def partial(
+        self, start: float, committed: str, tentative: str, utterance: int, channel: int = 0
+    ) -> None:
+        event = partial(start, committed, tentative, utterance, channel)
+        self.rooms.receive(self.room, self.number, event)
+
+    def leave(self) -> None:
+        self.rooms.leave(self.room, self.number)
+
+
+@asynccontextmanager
+async def opened(path: str = "rooms/repairs", device=DESKTOP, **settings):
+    """A conversation, the page that shows it, and what the page's console complained of."""
+    async with serving(**settings) as server, async_playwright() as playwright:
+        conversation = Conversation(server)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE_MS
+        )
+        page = await browser.new_page(**device)
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto(f"{server.address}{path}")
+        yield conversation, page, complaints
+        conversation.leave()
+        await browser.close()
+
+
+async def shoot(page: Page, name: str, tmp_path: Path, **options) -> None:
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    await page.screenshot(path=folder / f"{name}.png", **options)
+
+
+def lines(page: Page):
+    return page.locator("#lines article p")
+
+
+@pytest.mark.parametrize(("name", "device"), [("room-desktop", DESKTOP), ("room-phone", PHONE)])
+async def test_a_conversation_is_read_as_it_is_said(tmp_path, name, device):
+    async with opened(device=device) as (conversation, page, complaints):
+        conversation.say_all()
+        conversation.partial(30, "That would be", " perfect, thank", 6, channel=1)
+        await expect(lines(page)).to_have_count(6)
+        await expect(lines(page).last).to_have_text("That would be perfect, thank")
+        await expect(page.locator("#status")).to_have_text("Live, 2 speakers")
+        assert (
+            await page.locator("#lines strong:visible").all_inner_texts()
+            == [
+                "Agent",
+                "Customer",
+            ]
+            * 3
+        )
+        assert await overflow(page) <= 0
+        await shoot(page, name, tmp_path)
+        conversation.partial(30, "That would be perfect,", " thank you", 6, channel=1)
+        conversation.final(30, "That would be perfect, thank you.", 6, channel=1)
+        await expect(lines(page).last).to_have_text("That would be perfect, thank you.")
+        assert await page.locator(".tentative:not(:empty)").count() == 0
+        assert complaints == []
+
+
+async def test_who_comes_late_reads_it_all_in_order_of_time():
+    async with opened() as (conversation, page, _):
+        conversation.final(5, "second", 1)
+        conversation.final(9, "third", 2)
+        conversation.final(1, "first", 1, channel=1)
+        await page.reload()
+        await expect(lines(page)).to_have_text(["first", "second", "third"])
+
+
+async def test_what_comes_to_nothing_disappears():
+    async with opened() as (conversation, page, _):
+        conversation.final(0, "before", 1)
+        conversation.partial(2, "", "hm", 2)
+        await expect(lines(page)).to_have_count(2)
+        conversation.final(2, "", 2)
+        await expect(lines(page)).to_have_text(["before"])
+
+
+async def test_a_room_that_is_over_offers_its_transcript():
+    async with opened() as (conversation, page, _):
+        conversation.say_all()
+        number, conversation.number = conversation.number, None
+        conversation.rooms.leave(conversation.room, number)
+        conversation.leave = lambda: None
+        await expect(page.locator("#status")).to_have_text("Over")
+        for name in ("Text", "SRT", "WebVTT", "JSON"):
+            async with page.expect_download() as download:
+                await page.get_by_role("link", name=name).click()
+            path = await (await download.value).path()
+            assert "Whitaker" in path.read_text()
+
+
+async def test_before_anybody_speaks_the_page_waits():
+    async with opened("rooms/later") as (_, page, complaints):
+        await expect(page.locator("#status")).to_have_text("Nobody has spoken yet")
+        assert complaints == []
+
+
+async def test_a_key_is_asked_for_and_passed_on():
+    async with opened(api_key="secret") as (conversation, page, _):
+        await expect(page.locator("#status")).to_contain_text("needs a key")
+        await page.goto(f"{page.url}?token=secret")
+        conversation.say_all()
+        await expect(lines(page)).to_have_count(5)
+        href = await page.get_by_role("link", name="SRT").get_attribute("href")
+        assert href.endswith("?token=secret")
+
+
+async def test_the_size_of_the_text_is_remembered():
+    async with opened() as (conversation, page, _):
+        conversation.say_all()
+        await expect(lines(page)).to_have_count(5)
+        size = "parseFloat(getComputedStyle(document.querySelector('#lines')).fontSize)"
+        before = await page.evaluate(size)
+        await page.get_by_role("button", name="Larger text").click()
+        assert await page.evaluate(size) > before
+        await page.reload()
+        assert await page.evaluate(size) > before
+
+
+async def test_the_list_of_rooms(tmp_path):
+    async with opened("rooms") as (conversation, page, complaints):
+        conversation.say_all()
+        await page.reload()
+        link = page.get_by_role("link", name="repairs")
+        await expect(page.locator("li")).to_contain_text("Live")
+        await shoot(page, "rooms", tmp_path)
+        await link.click()
+        await expect(lines(page)).to_have_count(5)
+        assert complaints == []
+
+
+PLACES = """Object.fromEntries([...document.querySelectorAll('#lines .committed')].map(
+  (word) => [word.textContent.trim(), Math.round(word.getBoundingClientRect().left)]))"""
+
+
+@pytest.mark.parametrize("view", ["screen", "overlay"])
+async def test_committed_words_stay_in_their_place_of_the_row(tmp_path, view):
+    """On a projector no word moves sideways; in the overlay rows are centred, but never broken."""
+    said = [
+        "alpha",
+        "bravo",
+        "charlie",
+        "delta",
+        "echo",
+        "foxtrot",
+        "golf",
+        "hotel",
+        "india",
+        "juliett",
+        "kilo",
+        "lima",
+        "mike",
+    ]
+    async with opened(f"rooms/repairs?view={view}", WIDE) as (conversation, page, complaints):
+        await page.locator("#lines").wait_for(state="attached")
+        rows: dict[str, int] = {}
+        places: dict[str, int] = {}
+        row_of = """Object.fromEntries([...document.querySelectorAll('#lines > div')].flatMap(
+          (row, i) => [...row.querySelectorAll('.committed')].map(
+            (word) => [word.textContent.trim(), row.textContent.includes('Agent') ? 0 : i])))"""
+        for n in range(1, len(said)):
+            guess = " ".join(["maybe"] * (n % 4 + 1))
+            conversation.partial(0, " ".join(said[:n]), guess, 1)
+            await page.locator(".committed", has_text=said[n - 1]).wait_for(state="attached")
+            if view == "screen":
+                now = await page.evaluate(PLACES)
+                assert {word: now[word] for word in places} == places
+                places = now
+            now_rows = await page.evaluate(row_of)
+            assert {word: now_rows[word] for word in rows} == rows
+            rows = now_rows
+        assert len(set(rows.values())) >= 2
+        assert await overflow(page) <= 0
+        assert complaints == []
+
+
+async def test_the_projector_shows_the_last_rows_large(tmp_path):
+    async with opened("rooms/repairs?view=screen", WIDE) as (conversation, page, complaints):
+        conversation.say_all()
+        conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
+        await page.locator(".tentative").first.wait_for(timeout=PATIENCE_MS)
+        await shoot(page, "room-screen", tmp_path)
+        size = "parseFloat(getComputedStyle(document.querySelector('#lines')).fontSize)"
+        assert await page.evaluate(size) > 60
+        assert await page.locator("footer").is_hidden()
+        assert complaints == []
+
+
+async def test_the_overlay_is_transparent(tmp_path):
+    async with opened("rooms/repairs?view=overlay&lines=2", WIDE) as (conversation, page, _):
+        conversation.say_all()
+        conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
+        await page.locator(".tentative").first.wait_for(timeout=PATIENCE_MS)
+        background = "getComputedStyle(document.documentElement).backgroundColor"
+        assert await page.evaluate(background) == "rgba(0, 0, 0, 0)"
+        await shoot(page, "room-overlay", tmp_path, omit_background=True)
