@@ -23,6 +23,8 @@ app.command(bench)
 # Named, not imported: each brings its own libraries along.
 app.command("stream.cli_transcribe:transcribe", help="Stream recordings and print what is said.")
 app.command("stream.cli_call:call", help="Play a call as a phone line would, print the dialogue.")
+app.command("stream.cli_mic:mic", help="Caption this machine's microphone in the terminal.")
+app.command("stream.cli_watch:watch", help="Show a room in the terminal, live.")
 app.command("stream.cli_models:models", help="List the models, and which of them are here.")
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
 bench.command(

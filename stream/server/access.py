@@ -51,6 +51,11 @@ def may_stream(request: Request, config: ServerConfig) -> bool:
     return twilio_signature.signed(token, shown, host, request.path, config.public_url)
 
 
+def may_read(fields: Fields, target: str, config: ServerConfig) -> bool:
+    """Whether a request may read rooms; `target` is its path with the query."""
+    return config.room_access == "public" or authorised(fields, target.partition("?")[2], config)
+
+
 def header(fields: Fields, name: str) -> str | None:
     """The value of a header, the last where it is repeated; None where it is not there."""
     values = [value for field, value in fields if field.lower() == name]

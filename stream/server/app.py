@@ -34,6 +34,7 @@ from stream.server.connection import Connection
 from stream.server.door import FrontDoor
 from stream.server.kept import Kept
 from stream.server.metrics import Metrics
+from stream.server.room_reader import room_of, serve_reader
 
 SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
@@ -145,6 +146,9 @@ class Server:
         assert websocket.request
         session_id = secrets.token_hex(8)
         path, _, query = websocket.request.path.partition("?")
+        if room := room_of(path):
+            await serve_reader(websocket, self.rooms, room, self.config.idle_s)
+            return
         protocol_class = load_protocol(path)
         protocol = protocol_class(self.service, session_id, access.query_fields(query))
         if not access.may_stream(websocket.request, self.config):
@@ -231,10 +235,18 @@ class Server:
 
     def _refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
         """Say why this request may not become a stream, if it may not."""
-        if request.path.partition("?")[0] not in PROTOCOLS:
+        path = request.path.partition("?")[0]
+        if path not in PROTOCOLS and not room_of(path):
             return websocket.respond(404, "There is nothing here.\n")
         if not access.origin_allowed(request.headers.raw_items(), self.config):
             refusal = (403, "Pages of this origin may not; see --allow-origin.\n")
+        elif room_of(path):
+            if access.may_read(request.headers.raw_items(), request.path, self.config):
+                if self.rooms.n_readers < self.config.max_readers:
+                    return None
+                refusal = (503, "There are too many readers; try again later.\n")
+            else:
+                refusal = (401, "The key is missing or wrong; see --api-key.\n")
         elif not self.ready:
             refusal = (503, "Not ready; see /readyz.\n")
         elif len(self.connections) >= self.config.max_sessions:

@@ -37,7 +37,8 @@ def routes(server: "Server") -> list[Route]:
 
         @wraps(endpoint)
         async def checked(request: Request) -> Response:
-            if server.config.room_access == "public" or may_use(server, request):
+            target = f"{request.url.path}?{request.url.query}"
+            if access.may_read(request.headers.items(), target, server.config):
                 return await endpoint(request)
             return refusal()
 

@@ -69,7 +69,7 @@ async def test_a_late_reader_gets_the_text_so_far() -> None:
             assert [line["text"] for line in snapshot["finals"]] == ["good morning"]
             assert [line["tentative"] for line in snapshot["partials"]] == [" we"]
             server.rooms.leave(room, ada)
-            assert (await anext(messages))["text"] == "shall"
+            assert (await anext(messages))["text"] == "shall we"
 
 
 async def test_readers_come_and_go_and_are_counted() -> None:

@@ -50,6 +50,7 @@ from distil_stream_client.events import (
     Word,
     parse,
 )
+from distil_stream_client.rooms import Line, Presence, RoomEvent, Snapshot, read_room
 from distil_stream_client.wire import ConnectionLost, ServerError
 
 __all__ = [
@@ -60,12 +61,16 @@ __all__ = [
     "Final",
     "Latency",
     "Limits",
+    "Line",
     "Mark",
     "Partial",
+    "Presence",
     "Progress",
     "Ready",
+    "RoomEvent",
     "ServerError",
     "ServerEvent",
+    "Snapshot",
     "SpeechEnded",
     "SpeechStarted",
     "Stream",
@@ -73,5 +78,6 @@ __all__ = [
     "Word",
     "connect",
     "parse",
+    "read_room",
     "transcribe",
 ]

@@ -1,0 +1,198 @@
+"""The client for programs without asyncio: the same streams and events, and calls that wait.
+
+    from distil_stream_client import Final, sync
+
+    for event in sync.transcribe("ws://127.0.0.1:8765", frames, sample_rate=48_000):
+        if isinstance(event, Final):
+            print(event.text)
+
+With more in your own hands, one thread sends while another one reads:
+
+    with sync.connect("ws://127.0.0.1:8765", words=True) as stream:
+        threading.Thread(target=stream.send_all, args=(frames,)).start()
+        for event in stream:
+            ...
+
+Sending waits while the server does not read, as in the asynchronous client, which does the work: it
+runs on an event loop in a thread of its own.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from distil_stream_client import client
+from distil_stream_client.events import Ended, Ready, ServerEvent
+from distil_stream_client.rooms import RoomEvent
+from distil_stream_client.rooms import read_room as read_room_async
+from distil_stream_client.wire import ConnectionLost
+
+T = TypeVar("T")
+END = object()
+"""What an iterator gives when there is no more."""
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="distil-stream-client", daemon=True
+        )
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it there and wait for its result; interrupted, it is cancelled."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, events: AsyncIterator[T]) -> Iterator[T]:
+        """Yield what an asynchronous iterator yields."""
+        while (event := self.run(next_or_end(events))) is not END:
+            yield event  # type: ignore[misc]
+
+    def close(self) -> None:
+        """End the thread, with all that still runs in it."""
+        self.run(cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Stream:
+    """An open stream, as `distil_stream_client.Stream` is; each method waits until it is done.
+
+    One thread may send while another one iterates over the events.
+    """
+
+    def __init__(self, loop: Loop, stream: client.Stream) -> None:
+        self._loop = loop
+        self._stream = stream
+
+    @property
+    def ready(self) -> Ready:
+        """What the server said first: the model, the session, its limits."""
+        return self._stream.ready
+
+    @property
+    def ended(self) -> Ended | None:
+        """The last event, once it has come."""
+        return self._stream.ended
+
+    def send_audio(self, data: bytes) -> None:
+        """Send samples in the announced encoding, channels interleaved, as many as you like."""
+        self._loop.run(self._stream.send_audio(data))
+
+    def send_all(self, audio: Iterable[bytes]) -> None:
+        """Send all of `audio` and `end`; returns early where the server closes the stream."""
+        try:
+            for data in audio:
+                self.send_audio(data)
+            self.end()
+        except ConnectionLost:
+            return  # Whoever reads the events learns why.
+
+    def finalize(self, mark: int | None = None) -> None:
+        """Have all audio so far decoded now: its finals come, then `Mark(id=mark)`."""
+        self._loop.run(self._stream.finalize(mark))
+
+    def mark(self, id: int) -> None:
+        """Ask for `Mark(id)` once every sample sent so far is transcribed or ruled out."""
+        self._loop.run(self._stream.mark(id))
+
+    def configure(self, **changes: Any) -> None:
+        """Change language, partials, endpointing_ms, keyterms or prompt from here on."""
+        self._loop.run(self._stream.configure(**changes))
+
+    def keepalive(self) -> None:
+        """Tell the server that the stream is in use though no audio comes."""
+        self._loop.run(self._stream.keepalive())
+
+    def end(self) -> None:
+        """Say that no more audio comes. The last finals follow, and `Ended`: go on reading."""
+        self._loop.run(self._stream.end())
+
+    def __iter__(self) -> Iterator[ServerEvent]:
+        return self._loop.iterate(aiter(self._stream))
+
+
+@contextmanager
+def connect(url: str, **settings: Any) -> Iterator[Stream]:
+    """Open a stream; takes what the asynchronous `connect` takes, and raises what it raises."""
+    with running_loop() as loop:
+        context = client.connect(url, **settings)
+        stream = loop.run(context.__aenter__())
+        try:
+            yield Stream(loop, stream)
+        finally:
+            loop.run(context.__aexit__(None, None, None))
+
+
+def transcribe(url: str, audio: Iterable[bytes], **settings: Any) -> Iterator[ServerEvent]:
+    """Send `audio` and, meanwhile, yield every event after `Ready`, to the last, `Ended`.
+
+    `audio` is read on a thread of its own, and what it raises is raised here.
+    """
+    failures: list[Exception] = []
+    with connect(url, **settings) as stream:
+        stopped = threading.Event()
+
+        def send() -> None:
+            try:
+                stream.send_all(until(stopped, audio))
+            except Exception as error:
+                failures.append(error)
+                stream.end()
+
+        sending = threading.Thread(target=send, daemon=True)
+        sending.start()
+        try:
+            yield from stream
+        finally:
+            stopped.set()
+    if failures:
+        raise failures[0]
+
+
+def read_room(url: str, room: str, **options: Any) -> Iterator[RoomEvent]:
+    """Yield what happens in a room; takes what the asynchronous `read_room` takes."""
+    with running_loop() as loop:
+        yield from loop.iterate(read_room_async(url, room, **options))
+
+
+@contextmanager
+def running_loop() -> Iterator[Loop]:
+    """Run an event loop for the time of a block."""
+    loop = Loop()
+    try:
+        yield loop
+    finally:
+        loop.close()
+
+
+def until(stopped: threading.Event, audio: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield audio as long as anybody wants it."""
+    for data in audio:
+        if stopped.is_set():
+            return
+        yield data
+
+
+async def next_or_end(events: AsyncIterator[T]) -> T | object:
+    """Return the next event; `END` where there is none, since a future cannot hold the signal."""
+    return await anext(events, END)
+
+
+async def cancel_all() -> None:
+    """Cancel all other tasks of this loop, and wait for them."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

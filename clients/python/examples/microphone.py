@@ -1,0 +1,47 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["distil-stream-client", "sounddevice>=0.5"]
+# [tool.uv.sources]
+# distil-stream-client = { path = ".." }
+# ///
+"""Captions of your microphone: `microphone.py [SERVER]`, until Ctrl-C.
+
+On Debian and Ubuntu sounddevice needs `apt-get install libportaudio2`.
+"""
+
+import asyncio
+import sys
+from contextlib import suppress
+
+import sounddevice
+from distil_stream_client import Final, Partial, transcribe
+
+
+async def microphone(rate: int):
+    """Yield 40 ms of 16-bit samples at a time."""
+    loop, heard = asyncio.get_running_loop(), asyncio.Queue()
+
+    def receive(data, *_):
+        loop.call_soon_threadsafe(heard.put_nowait, bytes(data))
+
+    with sounddevice.RawInputStream(rate, rate // 25, channels=1, dtype="int16", callback=receive):
+        while True:
+            yield await heard.get()
+
+
+async def main(server: str) -> None:
+    """Print each utterance as it grows, and a new line when it is over."""
+    rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
+    async for event in transcribe(server, microphone(rate), sample_rate=rate):
+        match event:
+            case Partial():
+                print(
+                    f"\r\033[K{event.committed}\033[2m{event.tentative}\033[0m", end="", flush=True
+                )
+            case Final():
+                print(f"\r\033[K{event.text}")
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8765"))
