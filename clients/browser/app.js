@@ -18,6 +18,15 @@ const asked = new URLSearchParams(location.search); // ?language=de, and a serve
 const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
 if (asked.has("token")) url.search = new URLSearchParams({ token: asked.get("token") });
 
+const room = asked.get("room"); // ?room=standup&speaker=Ada: others read along
+const seat = room ? { room, speakers: asked.getAll("speaker") } : {};
+if (room) {
+  const link = $("#room a");
+  link.href = `rooms/${encodeURIComponent(room)}${url.search}`;
+  link.textContent = room;
+  $("#room").hidden = false;
+}
+
 const LABELS = {
   idle: "Start captions",
   starting: "Starting…",
@@ -48,7 +57,7 @@ async function caption(file = null) {
   show(file ? "file" : "starting", file ? `Reading ${file.name}.` : "Allow the microphone to begin.");
   const current = (stream = new DistilStream({
     url: url.href,
-    settings: { ...streamSettings(), words: true },
+    settings: { ...streamSettings(), ...seat, words: true },
     microphone: microphoneSettings(),
     onPartial: (partial) => captions.partial(timed(partial)),
     onFinal: (final) => {

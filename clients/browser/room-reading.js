@@ -2,12 +2,14 @@
 
 const SIZES = [0.75, 0.875, 1, 1.25, 1.5, 2, 2.5];
 const KEY = "distil-stream.room-size";
+const READ_ALOUD = 5; // lines that a screen reader may be behind
 const COLOURS = 6; // in the style sheet
 
 export class ReadingView {
   constructor(document) {
     this.log = document.querySelector("#lines");
     this.scroller = document.querySelector("main");
+    this.aloud = document.querySelector("#aloud");
     this.lines = new Map();
     this.speakers = new Map();
     const now = document.querySelector("#now");
@@ -20,7 +22,9 @@ export class ReadingView {
   reset(lines) {
     this.lines.clear();
     this.log.replaceChildren();
+    this.quiet = true;
     for (const line of lines.sort((a, b) => a.start - b.start)) this.show(line);
+    this.quiet = false;
   }
 
   show(message) {
@@ -34,6 +38,15 @@ export class ReadingView {
     const committed = message.type === "final" ? message.text : message.committed;
     if (line.committed.textContent !== committed) line.committed.textContent = committed;
     line.tentative.textContent = message.tentative ?? "";
+    if (message.type === "final" && !this.quiet) this.#readAloud(message);
+  }
+
+  /** Lines are read aloud when they are final: what changes under a listener is no help. */
+  #readAloud({ speaker, text }) {
+    const line = document.createElement("p");
+    line.textContent = `${speaker}: ${text}`;
+    this.aloud.append(line);
+    if (this.aloud.childElementCount > READ_ALOUD) this.aloud.firstElementChild.remove();
   }
 
   #insert({ speaker, start }) {

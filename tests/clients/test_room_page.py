@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import soundfile
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright, expect
 
 from stream.protocols.port import Seat
 from stream.server.app import Server
-from tests.clients.test_browser import CHROMIUM, PATIENCE_MS, QUIET, overflow
+from tests.clients import recording
+from tests.clients.test_browser import CHROMIUM, PATIENCE_MS, QUIET, microphone, overflow
 from tests.rooms.test_room import final, partial
 from tests.server.serving import serving
 
@@ -23,6 +26,7 @@ pytestmark = [
 
 DESKTOP = {"viewport": {"width": 1120, "height": 700}, "color_scheme": "light"}
 PHONE = {"viewport": {"width": 360, "height": 720}, "color_scheme": "dark"}
+SERIOUS = ("serious", "critical")
 WIDE = {"viewport": {"width": 1280, "height": 720}}
 
 CONVERSATION = [
@@ -249,3 +253,45 @@ async def test_the_overlay_is_transparent(tmp_path):
         background = "getComputedStyle(document.documentElement).backgroundColor"
         assert await page.evaluate(background) == "rgba(0, 0, 0, 0)"
         await shoot(page, "room-overlay", tmp_path, omit_background=True)
+
+
+@pytest.mark.parametrize("path", ["rooms/repairs", "rooms", "rooms/repairs?view=screen"])
+async def test_no_serious_fault_for_those_who_do_not_see_or_point(path):
+    async with opened(path) as (conversation, page, _):
+        conversation.say_all()
+        conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
+        await page.wait_for_load_state()
+        result = await Axe().run(page)
+        serious = [v["id"] for v in result.response["violations"] if v["impact"] in SERIOUS]
+        assert serious == [], result.generate_report()
+
+
+async def test_lines_are_read_aloud_when_they_are_final():
+    async with opened() as (conversation, page, _):
+        conversation.partial(0, "", "hello", 1)
+        await expect(lines(page)).to_have_count(1)
+        assert await page.locator("[aria-live=polite] p").count() == 0
+        conversation.final(0, "Hello there.", 1)
+        await expect(page.locator("[aria-live=polite] p")).to_have_text(["Agent: Hello there."])
+        await page.reload()
+        await expect(lines(page)).to_have_count(1)
+        assert await page.locator("[aria-live=polite] p").count() == 0
+
+
+async def test_a_meeting_speaks_from_the_captions_page(tmp_path):
+    """The path of a meeting: one page speaks, another one reads."""
+    soundfile.write(tmp_path / "said.wav", recording.samples(48_000), 48_000, subtype="PCM_16")
+    async with serving(recording.transcriber()) as server, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*QUIET, *microphone(tmp_path / "said.wav")],
+            timeout=PATIENCE_MS,
+        )
+        speaking, reading = await browser.new_page(), await browser.new_page()
+        await speaking.goto(f"{server.address}?room=standup&speaker=Ada")
+        link = speaking.get_by_role("link", name="standup")
+        await reading.goto(f"{server.address}{await link.get_attribute('href')}")
+        await speaking.get_by_role("button", name="Start captions").click()
+        await expect(lines(reading).first).to_have_text("one two three four", timeout=PATIENCE_MS)
+        await expect(reading.locator("#lines strong").first).to_have_text("Ada")
+        await browser.close()
