@@ -5,6 +5,7 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 from twilio.request_validator import RequestValidator
 from websockets.exceptions import ConnectionClosed
 
@@ -221,3 +222,36 @@ async def test_who_does_not_come_back_leaves_the_room() -> None:
             websocket.transport.abort()
         await until(lambda: server.rooms.find("standup") is not None and not server.rooms.live)
         assert texts(server, "standup", "Speaker 1") == SAID[:1]
+
+
+async def test_what_is_said_in_a_call_reaches_the_webhook() -> None:
+    received: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
+        received.append((headers, await reader.readexactly(int(headers["content-length"]))))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    secret = "whsec_" + "A" * 32
+    receiver = await asyncio.start_server(take, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/said"
+    async with (
+        receiver,
+        serving(recording.transcriber(), webhook_url=address, webhook_secret=secret) as server,
+    ):
+        async with client(server, path="v1/twilio") as websocket:
+            for message in TwilioCall(ticket="4711").messages(phone_audio()):
+                await websocket.send(message)
+            await websocket.wait_closed()
+        await until(lambda: len(received) == 4)
+    messages = [Webhook(secret).verify(body, headers) for headers, body in received]
+    assert [message["type"] for message in messages] == [
+        "room.live",
+        "room.line",
+        "room.line",
+        "room.ended",
+    ]
+    assert [message["data"]["text"] for message in messages[1:3]] == SAID
+    assert messages[3]["data"]["about"]["ticket"] == "4711"
