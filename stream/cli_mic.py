@@ -110,7 +110,7 @@ def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
         act()
 
-    with suppress(NotImplementedError):  # on Windows, and outside of the main thread
+    with suppress(NotImplementedError):  # on Windows, where the first interrupts, too
         loop.add_signal_handler(signal.SIGINT, once)
     try:
         yield
