@@ -164,7 +164,11 @@ def transcribe(url: str, audio: Iterable[bytes], **settings: Any) -> Iterator[Se
 def read_room(url: str, room: str, **options: Any) -> Iterator[RoomEvent]:
     """Yield what happens in a room; takes what the asynchronous `read_room` takes."""
     with running_loop() as loop:
-        yield from loop.iterate(read_room_async(url, room, **options))
+        events = read_room_async(url, room, **options)
+        try:
+            yield from loop.iterate(events)
+        finally:
+            loop.run(events.aclose())
 
 
 @contextmanager
