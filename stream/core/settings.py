@@ -80,9 +80,11 @@ class SessionTuning:
     edge_ms: int = 100
     """A word that ends so near the end of a partial's window may be cut in its middle: it is not
     shown before it was heard whole."""
-    shown_from: float = 0.4
+    shown_from: float = 0.6
     """A word of less confidence is shown when two hypotheses agree on it."""
-    max_partial_s: float = 10.0
+    first_shown_from: float = 0.3
+    """The same for the first words of an utterance: somebody waits for a sign."""
+    max_partial_s: float = 15.0
     """The window of a partial is no longer where committed words let it begin so late, so that
     the cost of a second of speech does not grow with the utterance."""
     max_window_s: float = 28.0

@@ -51,7 +51,9 @@ class Transcript:
         edge = self._heard_to - samples_of_ms(self._tuning.edge_ms)
         count = self._agreed
         for word in self.tentative[count:]:
-            if word.confidence < self._tuning.shown_from or word.end_sample > edge:
+            begun = self.committed or count
+            least = self._tuning.shown_from if begun else self._tuning.first_shown_from
+            if word.confidence < least or word.end_sample > edge:
                 break
             count += 1
         return self.tentative[:count]
