@@ -25,6 +25,11 @@ app.command("stream.cli_transcribe:transcribe", help="Stream recordings and prin
 app.command("stream.cli_models:models", help="List the models, and which of them are here.")
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
 bench.command(
+    "stream.evaluate.speed:run",
+    name="engine",
+    help="Time and CPU time of a window, next to others.",
+)
+bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
 )
 bench.command(
