@@ -18,6 +18,7 @@ import msgspec
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.load import Load
 from stream.core.session import Session
 from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
@@ -60,6 +61,7 @@ class NativeProtocol:
         self.tally = Tally()
         self._seq = 0
         self._now = 0.0
+        self._load = Load.NORMAL
         self._arrivals = Arrivals()
         self._drafts: list[Draft] = []
         self._closing_after_finals = Closing(CloseCode.ENDED, "")
@@ -137,6 +139,7 @@ class NativeProtocol:
         )
         ready = messages.Ready(session=self.session_id, model=self.service.model, limits=limits)
         self._drafts.append(Draft(ready))
+        self.receive_load(self._load)
         if not isinstance(message, Start):
             ACTIONS[self.state][type(message)](self, message)
 
@@ -199,6 +202,13 @@ class NativeProtocol:
             return
         self.session.receive_hypothesis(hypothesis)
         self._collect()
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
+        self._load = load
+        if self.session is not None and self.state is not State.CLOSED:
+            self.session.receive_load(load)
+            self._collect()
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio, send the finals of what there is, then close so."""

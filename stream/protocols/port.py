@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.load import Load
 from stream.core.settings import SessionTuning
 from stream.core.vad import VoiceDetector, WebRtcVad
 
@@ -87,6 +88,9 @@ class StreamProtocol(Protocol):
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Take the engine's answer to a window."""
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio, send the finals of what there is, then close so."""

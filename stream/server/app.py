@@ -20,7 +20,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from stream.config import ServerConfig
+from stream.core.load import Load
 from stream.core.settings import SessionTuning
+from stream.engine.load import RETRY_AFTER_S
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Engine, Transcriber
 from stream.errors import UsageError
@@ -30,6 +32,7 @@ from stream.protocols.port import Closing, Service
 from stream.server import access, http, page
 from stream.server.connection import Connection
 from stream.server.door import FrontDoor
+from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 
 SUBPROTOCOL = "stream.v1"
@@ -51,6 +54,8 @@ class Server:
         self.draining = False
         self.engine: Engine | None = None
         self.service: Service | None = None
+        self.load: LoadWatch | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.door = FrontDoor(
             http.application(self),
             headers=page.HEADERS,
@@ -93,9 +98,11 @@ class Server:
             tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
             detector=detector,
         )
-        self.engine = Engine(transcriber, config.max_batch, self.metrics.count_batch)
+        self.load = LoadWatch(self.metrics, self._tell_load)
+        self.engine = Engine(transcriber, config.max_batch, self.load.receive_batch)
         self.metrics.watch(self.engine)
         self.engine.start()
+        self._watching = asyncio.create_task(self.load.watch(self.engine))
         self.metrics.ready.set(1)
 
     @property
@@ -122,12 +129,15 @@ class Server:
             connection.cut(GOING_AWAY)
         await self.nobody_here.wait()
         await self.door.close()
+        if self._watching:
+            self._watching.cancel()
         if self.engine:
             await in_thread(partial(self.engine.stop, drain=False))
 
     async def _serve_client(self, websocket: ServerConnection) -> None:
         assert self.engine
         assert self.service
+        assert self.load
         assert websocket.request
         session_id = secrets.token_hex(8)
         path, _, query = websocket.request.path.partition("?")
@@ -135,6 +145,7 @@ class Server:
         protocol = protocol_class(self.service, session_id, access.query_fields(query))
         if not access.authorised(websocket.request.headers.raw_items(), query, self.config):
             protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
+        protocol.receive_load(self.load.rung.load)
         connection = Connection(
             websocket, protocol, session_id, self.engine, self.config, self.metrics
         )
@@ -159,10 +170,21 @@ class Server:
             refusal = (503, "Not ready; see /readyz.\n")
         elif len(self.connections) >= self.config.max_sessions:
             refusal = (503, "Full; try again later.\n")
+        elif self.load and not self.load.rung.admits:
+            refusal = (503, "Too busy; try again later.\n")
         else:
             return None
         self.metrics.refused.labels(str(refusal[0])).inc()
-        return websocket.respond(*refusal)
+        response = websocket.respond(*refusal)
+        if refusal[0] == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+
+    def _tell_load(self, load: Load) -> None:
+        """Tell every stream what is left out from now on."""
+        log.info("load: %s", load.value)
+        for connection in list(self.connections.values()):
+            connection.receive_load(load)
 
 
 async def in_thread(function: Callable[[], T]) -> T:
