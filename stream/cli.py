@@ -30,6 +30,11 @@ bench.command(
     help="Time and CPU time of a window, next to others.",
 )
 bench.command(
+    "stream.evaluate.load:run",
+    name="load",
+    help="Streams that a server carries, next to a usual one.",
+)
+bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
 )
 bench.command(
