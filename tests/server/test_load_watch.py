@@ -33,7 +33,7 @@ async def test_a_change_is_told_once() -> None:
         watch.look(LATE, tick / 10)
     assert told == [Load.SLOW_PARTIALS, Load.FINALS_ONLY]
     assert not watch.rung.admits
-    for tick in range(100, 600):
+    for tick in range(100, 800):
         watch.look((), tick / 10)
     assert told[2:] == [Load.SLOW_PARTIALS, Load.NORMAL]
 
