@@ -176,7 +176,7 @@ class Session:
 
     def _hear(self, n_samples: int) -> None:
         """Let every channel hear the next samples that wait."""
-        samples, self._waiting = np.split(self._waiting, [n_samples], axis=1)
+        samples, self._waiting = self._waiting[:, :n_samples], self._waiting[:, n_samples:]
         for channel, lane in zip(self._channels, samples, strict=True):
             channel.receive_samples(lane)
         seconds = self.received // self.settings.sample_rate
