@@ -237,6 +237,11 @@ class Channel:
     def _forget(self) -> None:
         """Let go of audio that no window will ask for again."""
         needed = [utterance.needed_sample for utterance in self._utterances]
-        sample = max(min([*needed, self._endpointer.safe_sample]) - self._context, 0)
+        sample = min([*needed, self._endpointer.safe_sample])
+        # What was said before is heard again; where nobody has spoken lately, nothing is.
+        if self._utterances or (
+            self._said and self._said[-1].start_sample >= sample - self._context
+        ):
+            sample = max(sample - self._context, 0)
         self._audio.discard_before(sample)
         self._endpointer.forget_before(sample)

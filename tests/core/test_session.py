@@ -437,3 +437,22 @@ def test_settings_out_of_range_are_refused(wrong):
         a_session(**wrong)
     assert refused.value.field in wrong
     assert refused.value.close_code == 4001
+
+
+def test_a_silent_stream_holds_little_audio():
+    session = a_session()
+    for _ in range(300):
+        session.receive_audio(bytes(3_200))
+    (channel,) = session._channels
+    assert channel._audio.end_sample - channel._audio.start_sample < SAMPLE_RATE
+
+
+def test_a_pause_forgets_what_was_said_before_it():
+    script = Script([(2.0, 20.0)])
+    session = a_session()
+    rehearse_until = len(script.pcm) - 32_000
+    session.receive_audio(script.pcm[:rehearse_until])
+    answer_all(session, script)
+    session.receive_audio(script.pcm[rehearse_until:])
+    (channel,) = session._channels
+    assert channel._audio.end_sample - channel._audio.start_sample < SAMPLE_RATE
