@@ -34,6 +34,7 @@ bench.command(
     name="load",
     help="Streams that a server carries, next to a usual one.",
 )
+bench.command("stream.evaluate.idle:run", name="idle", help="What streams cost that say nothing.")
 bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
 )
