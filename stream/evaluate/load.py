@@ -6,12 +6,10 @@ time from the end of speech to its final passes the bar. Then one stream of spee
 pauses, to see whether a second of it costs more the longer it lasts.
 """
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,80 +17,15 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stream.engine.threads import usable_cores
-from stream.evaluate import adapters
-from stream.evaluate.cost import Cost, measured, tree_cpu_s
 from stream.evaluate.load_report import print_tables, write_page
-from stream.evaluate.playback import ENDPOINTING_MS, Pace, Played, play_all
-from stream.evaluate.record import Finished, captions
-from stream.evaluate.recordings import Recording, read_excerpts
-from stream.evaluate.scoring import WordErrors, percentiles, word_errors
-from stream.evaluate.server_metrics import ServerMetrics, read_metrics
+from stream.evaluate.load_steps import AgeRow, LoadRow, System, by_age, measure
+from stream.evaluate.playback import ENDPOINTING_MS
+from stream.evaluate.recordings import read_excerpts
 from stream.evaluate.server_process import server_process, usual_server_process
 
 STREAMS = (1, 2, 3, 4, 6, 8, 12, 16)
 GAP_S = 0.8
-TRAILING_SILENCE_S = 2.0
-"""After each recording, so that its last utterance ends by itself."""
-
-NEVER_MS = 10_000
-"""Silence that no reader makes: speech goes on as one utterance, or until the server cuts it."""
-
-BUCKET_S = 10
-"""Seconds of continuous speech whose cost is added up."""
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """A server that is measured."""
-
-    name: str
-    adapter: str
-    url: str
-    pid: int
-    has_metrics: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LoadRow:
-    """One server with so many streams."""
-
-    system: str
-    streams: int
-    audio_s: float
-    """Played, in all streams."""
-    cpu_s_per_audio_s: float
-    final_ms: dict[str, float]
-    """From the end of speech, of utterances that silence ended; percentiles. Endpointing is in
-    it."""
-    finals: int
-    """That have words."""
-    word_error_rate: float
-    """Percent."""
-    peak_mib: int
-    feeder_late_ms: float
-    """How late audio was handed out at worst; the figures are worth little if it is much."""
-    failures: int
-    """Streams that could not be played to their end."""
-    queue_ms: dict[str, float]
-    """That windows of finals waited for the engine, as the finals say; percentiles."""
-    server: dict[str, float]
-    """What the server's own metrics say of the time."""
-
-    @property
-    def late_ms(self) -> float | None:
-        """The 95th percentile of end of speech to final, beyond endpointing; None without one."""
-        p95 = self.final_ms.get("p95")
-        return None if p95 is None else p95 - ENDPOINTING_MS
-
-
-@dataclass(frozen=True, slots=True)
-class AgeRow:
-    """What speech that never pauses costs as it grows older."""
-
-    system: str
-    from_s: float
-    to_s: float
-    cpu_s_per_audio_s: float
+"""Between the sentences of a stream, so that utterances end."""
 
 
 def run(
@@ -192,76 +125,3 @@ def carried(rows: Sequence[LoadRow], system: str, bar_s: float) -> int:
         if row.system == system and row.late_ms is not None and row.late_ms <= 1000 * bar_s
     ]
     return max(within, default=0)
-
-
-def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
-    """Play all recordings at once, at the pace of speech."""
-    pace = Pace(len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
-    listen = adapters.listener(system.adapter)
-    before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
-    with measured(Cost(system.name, ""), system.pid) as cost:
-        played = asyncio.run(play_all(recordings, listen, system.url, pace))
-    after = read_metrics(system.url) if system.has_metrics else ServerMetrics()
-    finals = [
-        caption
-        for one in played
-        for caption in captions(one.events)
-        if caption.final and caption.final.text and caption.final.by_silence
-    ]
-    errors = WordErrors()
-    for one in played:
-        errors += word_errors(one.recording.text or "", one.text)
-    audio_s = sum(one.seconds + TRAILING_SILENCE_S for one in played)
-    return LoadRow(
-        system=system.name,
-        streams=len(recordings),
-        audio_s=round(audio_s, 1),
-        cpu_s_per_audio_s=round((cost.cpu_s or 0.0) / audio_s, 4),
-        final_ms=percentiles(
-            1000 * (c.final_at_s - c.over_s) for c in finals if c.over_s is not None
-        ),
-        finals=len(finals),
-        word_error_rate=round(errors.rate, 2),
-        peak_mib=round(cost.peak_bytes / 2**20),
-        feeder_late_ms=round(max(one.late_ms for one in played), 1),
-        failures=sum(bool(one.failure) for one in played),
-        queue_ms=percentiles(queue_ms(played)),
-        server=after.since(before),
-    )
-
-
-def queue_ms(played: Sequence[Played]) -> Iterator[float]:
-    """Yield how long each final's window waited, where the server says so."""
-    for one in played:
-        for stamped in one.events:
-            if isinstance(stamped.event, Finished) and "queue" in stamped.event.server_ms:
-                yield stamped.event.server_ms["queue"]
-
-
-def by_age(system: System, talk: Recording) -> list[AgeRow]:
-    """Play speech as one utterance that never ends, and add up its cost bucket by bucket."""
-    pace = Pace(endpointing_ms=NEVER_MS)
-    listen = adapters.listener(system.adapter)
-
-    async def play() -> list[tuple[float, float]]:
-        playing = asyncio.create_task(play_all([replace(talk, words=())], listen, system.url, pace))
-        seen = [(0.0, cpu_s(system.pid))]
-        clock: Callable[[], float] = asyncio.get_running_loop().time
-        began_s = clock()
-        while not playing.done():
-            await asyncio.wait([playing], timeout=BUCKET_S)
-            seen.append((clock() - began_s, cpu_s(system.pid)))
-        playing.result()
-        return seen
-
-    seen = asyncio.run(play())
-    return [
-        AgeRow(system.name, round(a, 1), round(b, 1), round((used - before) / (b - a), 4))
-        for (a, before), (b, used) in pairwise(seen)
-        if b - a > BUCKET_S / 2  # what is left at the end is too short to be measured
-    ]
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process and of all below it."""
-    return sum(tree_cpu_s(pid).values())
