@@ -32,6 +32,7 @@ LOG = Group("Log", sort_key=5)
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
 Vad = Literal["silero", "webrtc"]
+WhenBusy = Literal["shed", "wait"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -85,6 +86,10 @@ class ServerConfig:
     max_sessions: Annotated[int, Parameter(group=LIMITS)] = 64
     """Streams at once; one more is answered 503."""
 
+    when_busy: Annotated[WhenBusy, Parameter(group=LIMITS)] = "shed"
+    """What is done while windows wait too long for the engine: shed leaves out partials, and then
+    new streams; wait lets everything wait."""
+
     max_frame_bytes: Annotated[int, Parameter(group=LIMITS)] = 1 << 20
     """Size of one websocket message; a larger one closes the connection (1009)."""
 
@@ -115,7 +120,7 @@ class ServerConfig:
         within("drain_s", self.drain_s, 0, 3600)
         if self.api_key == "":
             raise UsageError("api_key is empty; leave it out, or give a key.")
-        for field in ("device", "precision", "vad", "log_level", "log_format"):
+        for field in ("device", "precision", "vad", "when_busy", "log_level", "log_format"):
             one_of(field, getattr(self, field))
 
 
@@ -123,6 +128,7 @@ CHOICES = {
     "device": get_args(Device),
     "precision": get_args(Precision),
     "vad": get_args(Vad),
+    "when_busy": get_args(WhenBusy),
     "log_level": get_args(LogLevel),
     "log_format": get_args(LogFormat),
 }

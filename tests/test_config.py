@@ -40,6 +40,7 @@ VALUES = {
     "vad_aggressiveness": 3,
     "partial_hop_ms": 250,
     "max_sessions": 5,
+    "when_busy": "wait",
     "max_frame_bytes": 4096,
     "max_ahead_s": 2.5,
     "idle_s": 5.5,

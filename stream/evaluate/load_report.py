@@ -18,7 +18,7 @@ def print_tables(summary: dict[str, Any], console: Console) -> None:
     """Print every figure of a summary."""
     made = table(
         "streams at the pace of speech",
-        "", "streams", "CPU/audio", "final p50", "p95", "late p95", "WER %",
+        "", "streams", "CPU/audio", "final p50", "p95", "late p95", "partials/s", "WER %",
         "queue p95", "batch", "loop p99", "MiB", "feeder",
     )  # fmt: skip
     made.caption = (
@@ -53,6 +53,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         ms(row["final_ms"], "p50"),
         ms(row["final_ms"], "p95"),
         "" if row["late_ms"] is None else f"{row['late_ms']:.0f}",
+        f"{row['partials_per_s']:.2f}",
         f"{row['word_error_rate']:.2f}",
         ms(row["queue_ms"], "p95"),
         f"{server['windows_in_a_batch']:.1f}" if "windows_in_a_batch" in server else "",

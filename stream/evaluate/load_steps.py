@@ -1,23 +1,28 @@
 """The steps of `bench load`: so many streams at once, or one that never pauses, on one server."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from stream.errors import UsageError
 from stream.evaluate import adapters
 from stream.evaluate.cost import Cost, measured, tree_cpu_s
 from stream.evaluate.playback import ENDPOINTING_MS, Pace, Played, play_all
-from stream.evaluate.record import Finished, captions
+from stream.evaluate.record import Finished, Shown, captions
 from stream.evaluate.recordings import Recording
 from stream.evaluate.scoring import WordErrors, percentiles, word_errors
-from stream.evaluate.server_metrics import ServerMetrics, read_metrics
+from stream.evaluate.server_metrics import LOAD, ServerMetrics, read_metrics
 
 TRAILING_SILENCE_S = 2.0
 """After each recording, so that its last utterance ends by itself."""
 
 NEVER_MS = 10_000
 """Silence that no reader makes: speech goes on as one utterance, or until the server cuts it."""
+
+RECOVERY_S = 120.0
+"""More than a server takes to come down from its highest load."""
 
 BUCKET_S = 10
 """Seconds of continuous speech whose cost is added up."""
@@ -48,6 +53,8 @@ class LoadRow:
     it."""
     finals: int
     """That have words."""
+    partials_per_s: float
+    """Captions shown for a second of audio: a server that is busy shows fewer."""
     word_error_rate: float
     """Percent."""
     peak_mib: int
@@ -79,6 +86,7 @@ class AgeRow:
 
 def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
     """Play all recordings at once, at the pace of speech."""
+    settle(system)
     pace = Pace(len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
     listen = adapters.listener(system.adapter)
     before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
@@ -104,6 +112,9 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
             1000 * (c.final_at_s - c.over_s) for c in finals if c.over_s is not None
         ),
         finals=len(finals),
+        partials_per_s=round(
+            sum(isinstance(s.event, Shown) for one in played for s in one.events) / audio_s, 2
+        ),
         word_error_rate=round(errors.rate, 2),
         peak_mib=round(cost.peak_bytes / 2**20),
         feeder_late_ms=round(max(one.late_ms for one in played), 1),
@@ -111,6 +122,15 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
         queue_ms=percentiles(queue_ms(played)),
         server=after.since(before),
     )
+
+
+def settle(system: System) -> None:
+    """Wait until a server has recovered from what was played before, and lets everybody in."""
+    end_s = time.monotonic() + RECOVERY_S
+    while system.has_metrics and read_metrics(system.url).values[LOAD] > 0:
+        if time.monotonic() > end_s:
+            raise UsageError(f"The server was still busy {RECOVERY_S:g} s after its last stream.")
+        time.sleep(1.0)
 
 
 def queue_ms(played: Sequence[Played]) -> Iterator[float]:
@@ -123,6 +143,7 @@ def queue_ms(played: Sequence[Played]) -> Iterator[float]:
 
 def by_age(system: System, talk: Recording) -> list[AgeRow]:
     """Play speech as one utterance that never ends, and add up its cost bucket by bucket."""
+    settle(system)
     pace = Pace(endpointing_ms=NEVER_MS)
     listen = adapters.listener(system.adapter)
 

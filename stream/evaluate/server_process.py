@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from stream.config import WhenBusy
 from stream.errors import UsageError
 
 COMMAND = (sys.executable, "-c", "from stream.cli import main; main()", "serve")
@@ -24,13 +25,15 @@ USUAL_COMMAND = (sys.executable, "-m", "stream.evaluate.usual_server")
 
 
 @contextmanager
-def server_process(model: str, streams: int) -> Iterator[tuple[str, int]]:
+def server_process(
+    model: str, streams: int, when_busy: WhenBusy = "shed"
+) -> Iterator[tuple[str, int]]:
     """Start a server and yield its address and process id, once it is ready; stop it at the end.
 
     Settings come from the environment, as always: DISTIL_STREAM_PARTIAL_HOP_MS=250 and so on.
     Raises `UsageError` where it does not start, with what it said last.
     """
-    options = ["--port", "0", "--model", model]
+    options = ["--port", "0", "--model", model, "--when-busy", when_busy]
     if streams > MAX_SESSIONS:
         options += ["--max-sessions", str(streams)]
     with _process([*COMMAND, *options]) as found:

@@ -98,7 +98,7 @@ class Server:
             tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
             detector=detector,
         )
-        self.load = LoadWatch(self.metrics, self._tell_load)
+        self.load = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load.receive_batch)
         self.metrics.watch(self.engine)
         self.engine.start()
@@ -171,7 +171,7 @@ class Server:
         elif len(self.connections) >= self.config.max_sessions:
             refusal = (503, "Full; try again later.\n")
         elif self.load and not self.load.rung.admits:
-            refusal = (503, "Too busy; try again later.\n")
+            refusal = (503, f"Too busy; try again in {RETRY_AFTER_S} s.\n")
         else:
             return None
         self.metrics.refused.labels(str(refusal[0])).inc()

@@ -20,7 +20,9 @@ TICK_S = 0.05
 class LoadWatch:
     """Keeps the ladder up to date, and tells when another load is to be announced."""
 
-    def __init__(self, metrics: Metrics, tell: Callable[[Load], None]) -> None:
+    def __init__(self, metrics: Metrics, tell: Callable[[Load], None], shed: bool = True) -> None:
+        """Take what is to be told of a load; without `shed` there is only ever one."""
+        self._shed = shed
         self._metrics = metrics
         self._tell = tell
         self._ladder = LoadLadder()
@@ -50,12 +52,14 @@ class LoadWatch:
         """Take note of how long windows have been waiting so far, and climb or descend."""
         self._note(waits, now)
         before = self.rung.load
-        self._ladder.update(now)
+        if self._shed:
+            self._ladder.update(now)
         self._metrics.wait_s.set(self._ladder.window_wait_s(now))
         self._metrics.load.set(self._ladder.step)
         if self.rung.load is not before:
             self._tell(self.rung.load)
 
     def _note(self, waits: Sequence[Wait], now: float) -> None:
-        for wait in waits:
-            self._ladder.note_wait(wait.seconds, wait.kind is WindowKind.FINAL, now)
+        for kind in WindowKind:
+            longest_s = max((wait.seconds for wait in waits if wait.kind is kind), default=0.0)
+            self._ladder.note_wait(longest_s, kind is WindowKind.FINAL, now)

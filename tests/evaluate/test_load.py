@@ -13,7 +13,7 @@ from tests.clients import recording
 
 def row(system, streams, p95):
     figures = {"p95": p95} if p95 else {"count": 0}
-    return LoadRow(system, streams, 60.0, 0.1, figures, 4, 5.0, 300, 1.0, 0, {}, {})
+    return LoadRow(system, streams, 60.0, 0.1, figures, 4, 2.0, 5.0, 300, 1.0, 0, {}, {})
 
 
 def test_what_a_system_carries_is_within_the_bar():

@@ -38,6 +38,15 @@ async def test_a_change_is_told_once() -> None:
     assert told[2:] == [Load.SLOW_PARTIALS, Load.NORMAL]
 
 
+async def test_without_shedding_nothing_is_left_out() -> None:
+    told: list[Load] = []
+    watch = LoadWatch(Metrics(), told.append, shed=False)
+    for tick in range(100):
+        watch.look(LATE, tick / 10)
+    assert told == []
+    assert watch.rung.admits
+
+
 def at_the_top(server: Server) -> None:
     """Let a final have waited for long, until nobody is let in."""
     assert server.load
