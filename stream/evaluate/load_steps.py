@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from stream.errors import UsageError
 from stream.evaluate import adapters
@@ -20,6 +21,9 @@ TRAILING_SILENCE_S = 2.0
 
 NEVER_MS = 10_000
 """Silence that no reader makes: speech goes on as one utterance, or until the server cuts it."""
+
+TICK_S = 0.05
+"""Between two looks at the player's event loop: the server's own does the same."""
 
 RECOVERY_S = 120.0
 """More than a server takes to come down from its highest load."""
@@ -60,6 +64,9 @@ class LoadRow:
     peak_mib: int
     feeder_late_ms: float
     """How late audio was handed out at worst; the figures are worth little if it is much."""
+    player_late_p99_ms: float
+    """How late the player's own event loop was, which has no engine beside it: what of the
+    server's lateness is the machine's."""
     failures: int
     """Streams that could not be played to their end."""
     queue_ms: dict[str, float]
@@ -91,7 +98,7 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
     listen = adapters.listener(system.adapter)
     before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
     with measured(Cost(system.name, ""), system.pid) as cost:
-        played = asyncio.run(play_all(recordings, listen, system.url, pace))
+        played, late_ms = asyncio.run(timed(play_all(recordings, listen, system.url, pace)))
     after = read_metrics(system.url) if system.has_metrics else ServerMetrics()
     finals = [
         caption
@@ -118,10 +125,22 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
         word_error_rate=round(errors.rate, 2),
         peak_mib=round(cost.peak_bytes / 2**20),
         feeder_late_ms=round(max(one.late_ms for one in played), 1),
+        player_late_p99_ms=percentiles(late_ms).get("p99", 0.0),
         failures=sum(bool(one.failure) for one in played),
         queue_ms=percentiles(queue_ms(played)),
         server=after.since(before),
     )
+
+
+async def timed(playing: Coroutine[Any, Any, list[Played]]) -> tuple[list[Played], list[float]]:
+    """Await something; return its result and how late the event loop was meanwhile, in ms."""
+    loop = asyncio.get_running_loop()
+    task, late_ms = asyncio.create_task(playing), []
+    while not task.done():
+        due = loop.time() + TICK_S
+        await asyncio.sleep(TICK_S)
+        late_ms.append(1000 * max(0.0, loop.time() - due))
+    return task.result(), late_ms
 
 
 def settle(system: System) -> None:
