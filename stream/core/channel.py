@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
+from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS, samples_of_ms
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
 from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, Word
@@ -19,7 +19,7 @@ from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.utterance import Utterance
 from stream.core.vad import VoiceDetector
-from stream.core.windowing import Span, samples_of_ms
+from stream.core.windowing import Span
 
 
 class Channel:
