@@ -84,7 +84,7 @@ class ServerConfig:
     """New audio that makes the next partial due, in milliseconds."""
 
     max_sessions: Annotated[int, Parameter(group=LIMITS)] = 64
-    """Streams at once; one more is answered 503."""
+    """Streams at once; one more is answered 503. Each is an open file."""
 
     when_busy: Annotated[WhenBusy, Parameter(group=LIMITS)] = "shed"
     """What is done while windows wait too long for the engine: shed leaves out partials, and then

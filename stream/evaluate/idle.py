@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -16,11 +15,10 @@ from stream.evaluate.cost import tree_bytes, tree_cpu_s
 from stream.evaluate.server_metrics import read_metrics
 from stream.evaluate.server_process import server_process
 from stream.evaluate.tables import table
+from stream.server.open_files import allow_streams
 
 AT_ONCE = 50
 """Handshakes under way at a time: the server's backlog holds a hundred."""
-FILES_BESIDE = 100
-"""Open files of a process besides its streams."""
 FRAME_MS = 100
 KEEPALIVE_S = 20.0
 
@@ -55,7 +53,7 @@ def run(streams: int = 1000, sending: int = 100, seconds: float = 20.0) -> None:
     seconds
         How long each is measured.
     """
-    allow_open_files(streams + FILES_BESIDE)
+    allow_streams(streams)
     with server_process("scripted", streams) as (url, pid):
         rows = asyncio.run(measure(url, pid, streams, min(sending, streams), seconds))
     made = table(
@@ -71,14 +69,6 @@ def run(streams: int = 1000, sending: int = 100, seconds: float = 20.0) -> None:
         )
     Console(width=100, highlight=False).print(made)
     print(json.dumps({"command": "bench idle", "rows": [asdict(row) for row in rows]}))
-
-
-def allow_open_files(wanted: int) -> None:
-    """Raise the limit of open files, for this process and for those that it starts."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        highest = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
 
 
 async def measure(url: str, pid: int, streams: int, sending: int, seconds: float) -> list[IdleRow]:

@@ -34,6 +34,7 @@ from stream.server.connection import Connection
 from stream.server.door import FrontDoor
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
+from stream.server.open_files import allow_streams
 
 SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
@@ -238,6 +239,7 @@ async def serve(
 
     The first signal drains: streams get their finals. The second ends the process at once.
     """
+    allow_streams(config.max_sessions)
     server = Server(config)
     await server.listen()
     stopped = asyncio.Event()
