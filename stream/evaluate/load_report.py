@@ -19,12 +19,12 @@ def print_tables(summary: dict[str, Any], console: Console) -> None:
     made = table(
         "streams at the pace of speech",
         "", "streams", "CPU/audio", "final p50", "p95", "late p95", "partials/s", "WER %",
-        "queue p95", "batch", "loop p99", "player", "MiB",
+        "queue p95", "batch", "loop p99", "player", "MiB", "others",
     )  # fmt: skip
     made.caption = (
         "CPU/audio: CPU seconds for a second of audio; final: from the end of speech, ms; late: "
         "beyond endpointing;\nqueue: a final's wait for the engine; batch: windows; loop, player: "
-        "how late the server's event loop and the player's were, ms"
+        "how late the server's event loop and the player's were, ms; others: cores busy with others"
     )
     made.caption_justify = "left"
     for row in summary["rows"]:
@@ -60,6 +60,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         f"{server['loop_late_p99_ms']:.1f}" if "loop_late_p99_ms" in server else "",
         f"{row['player_late_p99_ms']:.1f}",
         str(row["peak_mib"]),
+        f"{row['other_cores']:.1f}",
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from stream.errors import UsageError
 from stream.evaluate import adapters
-from stream.evaluate.cost import Cost, measured, tree_cpu_s
+from stream.evaluate.cost import Cost, machine_cpu_s, measured, tree_cpu_s
 from stream.evaluate.playback import ENDPOINTING_MS, Pace, Played, play_all
 from stream.evaluate.record import Finished, Shown, captions
 from stream.evaluate.recordings import Recording
@@ -67,6 +67,9 @@ class LoadRow:
     player_late_p99_ms: float
     """How late the player's own event loop was, which has no engine beside it: what of the
     server's lateness is the machine's."""
+    other_cores: float
+    """Cores that other processes than the server and the player kept busy: what is late beside
+    much of it is not the server's doing."""
     failures: int
     """Streams that could not be played to their end."""
     queue_ms: dict[str, float]
@@ -97,8 +100,11 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
     pace = Pace(len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
     listen = adapters.listener(system.adapter)
     before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
+    began_s, busy_s, own_s = time.monotonic(), machine_cpu_s(), time.process_time()
     with measured(Cost(system.name, ""), system.pid) as cost:
         played, late_ms = asyncio.run(timed(play_all(recordings, listen, system.url, pace)))
+    took_s = time.monotonic() - began_s
+    others_s = machine_cpu_s() - busy_s - (time.process_time() - own_s) - (cost.cpu_s or 0.0)
     after = read_metrics(system.url) if system.has_metrics else ServerMetrics()
     finals = [
         caption
@@ -126,6 +132,7 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
         peak_mib=round(cost.peak_bytes / 2**20),
         feeder_late_ms=round(max(one.late_ms for one in played), 1),
         player_late_p99_ms=percentiles(late_ms).get("p99", 0.0),
+        other_cores=round(max(0.0, others_s / took_s), 2),
         failures=sum(bool(one.failure) for one in played),
         queue_ms=percentiles(queue_ms(played)),
         server=after.since(before),

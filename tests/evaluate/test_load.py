@@ -13,7 +13,7 @@ from tests.clients import recording
 
 def row(system, streams, p95):
     figures = {"p95": p95} if p95 else {"count": 0}
-    return LoadRow(system, streams, 60.0, 0.1, figures, 4, 2.0, 5.0, 300, 1.0, 1.0, 0, {}, {})
+    return LoadRow(system, streams, 60.0, 0.1, figures, 4, 2.0, 5.0, 300, 1.0, 1.0, 0.0, 0, {}, {})
 
 
 def test_what_a_system_carries_is_within_the_bar():
@@ -39,6 +39,7 @@ def test_the_command_ramps_and_draws(tmp_path, capsys):
         assert found["finals"] == 2 * found["streams"]
         assert found["final_ms"]["p50"] >= 450
         assert found["cpu_s_per_audio_s"] > 0
+        assert found["other_cores"] >= 0
         assert found["player_late_p99_ms"] >= 0
         assert found["server"]["loop_late_p99_ms"] >= 0
     assert summary["continuous"][0]["from_s"] == 0
