@@ -28,6 +28,17 @@ app.command("stream.cli_watch:watch", help="Show a room in the terminal, live.")
 app.command("stream.cli_models:models", help="List the models, and which of them are here.")
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
 bench.command(
+    "stream.evaluate.speed:run",
+    name="engine",
+    help="Time and CPU time of a window, next to others.",
+)
+bench.command(
+    "stream.evaluate.load:run",
+    name="load",
+    help="Streams that a server carries, next to a usual one.",
+)
+bench.command("stream.evaluate.idle:run", name="idle", help="What streams cost that say nothing.")
+bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
 )
 bench.command(

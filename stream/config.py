@@ -34,6 +34,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
 RoomAccess = Literal["key", "public"]
 Vad = Literal["silero", "webrtc"]
+WhenBusy = Literal["shed", "wait"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -116,7 +117,11 @@ class ServerConfig:
     """Secret that those requests are signed with: `whsec_` and 24 to 64 bytes in base64."""
 
     max_sessions: Annotated[int, Parameter(group=LIMITS)] = 64
-    """Streams at once; one more is answered 503."""
+    """Streams at once; one more is answered 503. Each is an open file."""
+
+    when_busy: Annotated[WhenBusy, Parameter(group=LIMITS)] = "shed"
+    """What is done while windows wait too long for the engine: shed leaves out partials, and then
+    new streams; wait lets everything wait."""
 
     max_frame_bytes: Annotated[int, Parameter(group=LIMITS)] = 1 << 20
     """Size of one websocket message; a larger one closes the connection (1009)."""
@@ -160,7 +165,7 @@ class ServerConfig:
             raise UsageError("public_url is no address; write it as wss://calls.example.com.")
         if self.api_key == "":
             raise UsageError("api_key is empty; leave it out, or give a key.")
-        for field in ("room_access", "device", "precision", "vad", "log_level", "log_format"):
+        for field in CHOICES:
             one_of(field, getattr(self, field))
 
 
@@ -169,6 +174,7 @@ CHOICES = {
     "precision": get_args(Precision),
     "vad": get_args(Vad),
     "room_access": get_args(RoomAccess),
+    "when_busy": get_args(WhenBusy),
     "log_level": get_args(LogLevel),
     "log_format": get_args(LogFormat),
 }

@@ -51,6 +51,7 @@ VALUES = {
     "webhook_secret": "whsec_AAAA",
     "max_sessions": 5,
     "max_readers": 7,
+    "when_busy": "wait",
     "max_frame_bytes": 4096,
     "max_ahead_s": 2.5,
     "idle_s": 5.5,

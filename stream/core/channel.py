@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
+from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS, samples_of_ms
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
 from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, Word
+from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning, StreamSettings
@@ -39,6 +40,7 @@ class Channel:
         events: list[Event],
     ) -> None:
         self.settings = settings
+        self.load = Load.NORMAL
         self.finals = 0
         self.speech_samples = 0
         self.utterances_begun = 0
@@ -101,6 +103,14 @@ class Channel:
         """Let new settings hold from here on."""
         self.settings = settings
         self._endpointer.endpointing_ms = settings.endpointing_ms
+
+    @property
+    def _hop(self) -> int | None:
+        """New audio that makes a partial due, in samples; None where none is wanted."""
+        if not self.settings.partials or self.load is Load.FINALS_ONLY:
+            return None
+        hops = SLOW_HOPS if self.load is Load.SLOW_PARTIALS else 1
+        return hops * samples_of_ms(self._tuning.partial_hop_ms)
 
     @property
     def judged_sample(self) -> int:
@@ -173,9 +183,7 @@ class Channel:
             if self._utterances:
                 finished.hand_over(self._utterances[0])
         for utterance in self._utterances:
-            span = utterance.next_span(
-                self._now, self._endpointer.speech_end_sample, self.settings.partials
-            )
+            span = utterance.next_span(self._now, self._endpointer.speech_end_sample, self._hop)
             if span is not None:
                 self._windows.append(self._window(utterance, span))
 
@@ -229,6 +237,11 @@ class Channel:
     def _forget(self) -> None:
         """Let go of audio that no window will ask for again."""
         needed = [utterance.needed_sample for utterance in self._utterances]
-        sample = max(min([*needed, self._endpointer.safe_sample]) - self._context, 0)
+        sample = min([*needed, self._endpointer.safe_sample])
+        # What was said before is heard again; where nobody has spoken lately, nothing is.
+        if self._utterances or (
+            self._said and self._said[-1].start_sample >= sample - self._context
+        ):
+            sample = max(sample - self._context, 0)
         self._audio.discard_before(sample)
         self._endpointer.forget_before(sample)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stream.core.hypothesis import EngineTiming, Word
+from stream.core.load import Load
 from stream.core.settings import StreamSettings
 
 
@@ -71,6 +72,7 @@ class Progress:
     """Everything before this sample is in a final or was found to hold no speech."""
     lag_ms: float
     """Audio received that no hypothesis has covered yet and that may hold speech."""
+    load: Load = Load.NORMAL
 
 
 @dataclass(frozen=True, slots=True)

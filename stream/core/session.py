@@ -17,6 +17,7 @@ from stream.core.audio import SAMPLE_RATE, StreamDecoder
 from stream.core.channel import Channel
 from stream.core.events import Configured, Ended, Event, Failure, MarkReached, Progress
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.load import Load
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.vad import VoiceDetector, WebRtcVad
 from stream.errors import SettingsError
@@ -47,6 +48,7 @@ class Session:
         self.received = 0
         """Samples of each channel heard so far, at the client's rate."""
         self.ended = False
+        self.load = Load.NORMAL
         self._no_more_audio = False
         self._windows: list[Window] = []
         self._events: list[Event] = []
@@ -126,6 +128,15 @@ class Session:
             channel.configure(settings)
         self._events.append(Configured(settings))
 
+    def receive_load(self, load: Load) -> None:
+        """Take note of how busy the engine is with all streams, and tell the client."""
+        if load is self.load or self.ended:
+            return
+        self.load = load
+        for channel in self._channels:
+            channel.load = load
+        self._report()
+
     def receive_eof(self) -> None:
         """Take note that no more audio comes: finals for all that is left, then `Ended`."""
         if self._no_more_audio:
@@ -174,7 +185,7 @@ class Session:
 
     def _hear(self, n_samples: int) -> None:
         """Let every channel hear the next samples that wait."""
-        samples, self._waiting = np.split(self._waiting, [n_samples], axis=1)
+        samples, self._waiting = self._waiting[:, :n_samples], self._waiting[:, n_samples:]
         for channel, lane in zip(self._channels, samples, strict=True):
             channel.receive_samples(lane)
         seconds = self.received // self.settings.sample_rate
@@ -197,7 +208,8 @@ class Session:
 
     def _report(self) -> None:
         self._finals_reported = self._finals()
-        self._events.append(Progress(self.received, self.settled, self.pending_s * 1000))
+        lag_ms = self.pending_s * 1000
+        self._events.append(Progress(self.received, self.settled, lag_ms, self.load))
 
     def _finals(self) -> int:
         return sum(channel.finals for channel in self._channels)

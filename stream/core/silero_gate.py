@@ -86,8 +86,8 @@ class SileroGate:
         self._unjudged = np.concatenate([self._unjudged, frame])
         heard = False
         while len(self._unjudged) >= self._first.frame_samples:
-            first, self._unjudged = np.split(self._unjudged, [self._first.frame_samples])
-            heard |= self._first.is_speech(first)
+            heard |= self._first.is_speech(self._unjudged[: self._first.frame_samples])
+            self._unjudged = self._unjudged[self._first.frame_samples :]
         return heard
 
     def _wake(self) -> None:

@@ -60,13 +60,16 @@ class Utterance:
         self.split = split
         self._finish_if_heard()
 
-    def next_span(self, now: int, speech_end: int, partials: bool) -> Span | None:
-        """Return the window that is due, None where there is nothing to ask for."""
+    def next_span(self, now: int, speech_end: int, hop: int | None) -> Span | None:
+        """Return the window that is due, None where there is nothing to ask for.
+
+        `hop` is the new audio, in samples, that makes a partial due; None where none is wanted.
+        """
         if self._windowing is None or self.finished:
             return None
         if self.end_sample is None:
             self.speech_end_sample = speech_end
-            return self._windowing.open_span(now, speech_end, self.known, partials)
+            return self._windowing.open_span(now, speech_end, self.known, hop)
         return self._windowing.closing_span(self.end_sample, self.known)
 
     def draft(self, start_sample: int) -> tuple[int, ...]:

@@ -38,16 +38,17 @@ class Windowing:
         """The utterance has been heard up to here."""
         self._asked_sample = first_after_sample
         self._in_flight: Span | None = None
-        self._hop = samples_of_ms(tuning.partial_hop_ms)
         self._early = samples_of_ms(tuning.early_final_ms)
         self._limit = round(tuning.max_window_s * SAMPLE_RATE)
         self._partial_limit = round(tuning.max_partial_s * SAMPLE_RATE)
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
 
     def open_span(
-        self, now: int, speech_end: int, known: Sequence[Word], partials: bool
+        self, now: int, speech_end: int, known: Sequence[Word], hop: int | None
     ) -> Span | None:
         """Return the window due while the utterance goes on, and take it as in flight.
+
+        `hop` is the new audio, in samples, that makes a partial due; None where none is wanted.
 
         The final is decoded ahead of the endpoint: once `early_final_ms` of silence have passed,
         what is heard then is final unless speech goes on.
@@ -56,8 +57,9 @@ class Windowing:
             if max(self.covered_sample, self._final_asked()) < speech_end + self._early:
                 return self._ask(now, WindowKind.FINAL, known)
         elif self._in_flight is None:
-            due = speech_end > self._asked_sample and now - self._asked_sample >= self._hop
-            if (partials and due) or self._is_full(now, known):
+            waited = now - self._asked_sample
+            due = hop is not None and waited >= hop and speech_end > self._asked_sample
+            if due or self._is_full(now, known):
                 return self._ask(now, WindowKind.PARTIAL, known)
         return None
 

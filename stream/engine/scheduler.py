@@ -2,7 +2,8 @@
 
 Theory of operation. Two queues. Finals are never replaced or dropped: someone waits for each. A
 session's own lead in order, and sessions take turns, so that an upload with fifty finals to come
-does not stand before the one of somebody who is speaking. (One may ride along in a batch of its
+does not stand before the one of somebody who is speaking, and those who come do not stand before
+those who wait. (One may ride along in a batch of its
 length before its elder has led; the session sends its finals in order all the same.) Partials wait
 one per utterance: a newer window of the same utterance takes the place of the older in the queue,
 because it holds the same audio and more, and a final removes the partial of its utterance for the
@@ -38,7 +39,7 @@ class Scheduler:
         self.partials: dict[Utterance, Window] = {}
         self._batches = 0
         self._served: dict[str, int] = {}
-        """By session: the last batch with a final of it."""
+        """By session: the last batch with a final of it, or the last before it came."""
 
     def __len__(self) -> int:
         return len(self.finals) + len(self.partials)
@@ -48,6 +49,7 @@ class Scheduler:
         utterance = (window.session, window.channel, window.utterance)
         if window.kind is WindowKind.FINAL:
             self.finals.append(window)
+            self._served.setdefault(window.session, self._batches)
             return self.partials.pop(utterance, None)
         superseded = self.partials.get(utterance)
         self.partials[utterance] = window  # a dict keeps the place of a key it already has
@@ -80,7 +82,7 @@ class Scheduler:
         place: Counter[str] = Counter()
         turns = []
         for number, window in enumerate(self.finals):
-            turns.append((place[window.session], self._served.get(window.session, 0), number))
+            turns.append((place[window.session], self._served[window.session], number))
             place[window.session] += 1
         return [self.finals[number] for _, _, number in sorted(turns)]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window
+from stream.core.hypothesis import Hypothesis, Window, WindowKind
 from stream.engine.scheduler import Scheduler
 
 Deliver = Callable[[Hypothesis], None]
@@ -40,6 +40,16 @@ class BatchReport:
     audio_s: float
     """Seconds of audio in all windows."""
     took_s: float
+    waits: tuple["Wait", ...]
+    """Of the windows of live streams, until they were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a window of a live stream waited, or has been waiting so far."""
+
+    kind: WindowKind
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class Job:
     window: Window
     deliver: Deliver
     submitted_s: float
+    live: bool
 
 
 class Engine:
@@ -78,10 +89,14 @@ class Engine:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, window: Window, deliver: Deliver) -> None:
-        """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten."""
+    def submit(self, window: Window, deliver: Deliver, live: bool = True) -> None:
+        """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten.
+
+        A stream is `live` if somebody speaks just now; an upload is not, and may wait.
+        """
         with self._changed:
-            self._jobs[window.session, window.id] = Job(window, deliver, time.perf_counter())
+            job = Job(window, deliver, time.perf_counter(), live)
+            self._jobs[window.session, window.id] = job
             self._owed[window.session] += 1
             superseded = self._scheduler.add(window)
             if superseded is not None:
@@ -117,6 +132,14 @@ class Engine:
         """Windows that are being transcribed."""
         return len(self._running)
 
+    def waits(self) -> list[Wait]:
+        """How long each window of a live stream that waits has been waiting."""
+        with self._changed:
+            now = time.perf_counter()
+            running = {(window.session, window.id) for window in self._running}
+            queued = (job for key, job in self._jobs.items() if key not in running)
+            return [Wait(job.window.kind, now - job.submitted_s) for job in queued if job.live]
+
     def owes(self, session: str) -> bool:
         """Whether a hypothesis of this session is still to come."""
         return self._owed[session] > 0
@@ -124,11 +147,12 @@ class Engine:
     def _run(self) -> None:
         while batch := self._next_batch():
             started_s = time.perf_counter()
+            waits = self._waits_of(batch, started_s)
             hypotheses = self._transcribe(batch)
             took_s = time.perf_counter() - started_s
             timed = [self._deliver(hypothesis, started_s) for hypothesis in hypotheses]
             audio_s = sum(len(window.samples) for window in batch) / SAMPLE_RATE
-            self._on_batch(BatchReport(tuple(timed), audio_s, took_s))
+            self._on_batch(BatchReport(tuple(timed), audio_s, took_s, waits))
 
     def _next_batch(self) -> list[Window]:
         """Wait for windows; an empty list ends the thread."""
@@ -137,6 +161,13 @@ class Engine:
             self._changed.wait_for(lambda: self._stopping or len(self._scheduler))
             self._running = self._scheduler.next_batch()
             return self._running
+
+    def _waits_of(self, batch: list[Window], now: float) -> tuple[Wait, ...]:
+        """How long the live ones of a batch have waited."""
+        with self._changed:
+            jobs = [self._jobs.get((window.session, window.id)) for window in batch]
+        live = (job for job in jobs if job is not None and job.live)
+        return tuple(Wait(job.window.kind, now - job.submitted_s) for job in live)
 
     def _transcribe(self, batch: list[Window]) -> list[Hypothesis]:
         """Never raises: one bad batch must not end the transcription of everybody else."""

@@ -8,8 +8,9 @@ recordings that are joined with a pause of `gap_s` seconds.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,49 @@ def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
         raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a manifest of JSON lines: {error!r}.") from error
+
+
+def read_excerpts(path: Path, count: int, seconds: float, gap_s: float) -> list[Recording]:
+    """Return stretches of a manifest's joined recordings: whole cuts, just long enough.
+
+    Different recordings come first, and only then another stretch of one that was used.
+
+    Args:
+        path: a manifest whose recordings have `cuts`, each with its `seconds`.
+        count: how many.
+        seconds: what each plays at least.
+        gap_s: the pause between its cuts.
+
+    Raises:
+        UsageError: it is no such manifest, or holds less.
+    """
+    try:
+        entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        stretches = [list(stretches_of(entry["cuts"], seconds, gap_s)) for entry in entries]
+        turns = zip_longest(*stretches)
+        chosen = [cuts for turn in turns for cuts in turn if cuts is not None][:count]
+        found = [recording({"cuts": cuts}, path.parent, gap_s) for cuts in chosen]
+    except OSError as error:
+        raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a manifest of joined recordings: {error!r}.") from error
+    if len(found) < count:
+        raise UsageError(f"{path} holds only {len(found)} stretches of {seconds:g} s, not {count}.")
+    return found
+
+
+def stretches_of(
+    cuts: list[dict[str, Any]], seconds: float, gap_s: float
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield neighbouring cuts that make up at least so many seconds; the last few may be left."""
+    stretch: list[dict[str, Any]] = []
+    length_s = -gap_s
+    for cut in cuts:
+        stretch.append(cut)
+        length_s += cut["seconds"] + gap_s
+        if length_s >= seconds:
+            yield stretch
+            stretch, length_s = [], -gap_s
 
 
 def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> Recording:

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from stream.config import WhenBusy
 from stream.errors import UsageError
 
 COMMAND = (sys.executable, "-c", "from stream.cli import main; main()", "serve")
@@ -19,20 +20,37 @@ MAX_SESSIONS = 64
 """What a server takes unless told."""
 
 
+USUAL_COMMAND = (sys.executable, "-m", "stream.evaluate.usual_server")
+"""A server built the usual way, to measure against."""
+
+
 @contextmanager
-def server_process(model: str, streams: int) -> Iterator[tuple[str, int]]:
+def server_process(
+    model: str, streams: int, when_busy: WhenBusy = "shed"
+) -> Iterator[tuple[str, int]]:
     """Start a server and yield its address and process id, once it is ready; stop it at the end.
 
     Settings come from the environment, as always: DISTIL_STREAM_PARTIAL_HOP_MS=250 and so on.
     Raises `UsageError` where it does not start, with what it said last.
     """
-    options = ["--port", "0", "--model", model]
+    options = ["--port", "0", "--model", model, "--when-busy", when_busy]
     if streams > MAX_SESSIONS:
         options += ["--max-sessions", str(streams)]
+    with _process([*COMMAND, *options]) as found:
+        yield found
+
+
+@contextmanager
+def usual_server_process(model: str) -> Iterator[tuple[str, int]]:
+    """Start the usual server and yield the same. Raises `UsageError` where it does not start."""
+    with _process([*USUAL_COMMAND, model]) as found:
+        yield found
+
+
+@contextmanager
+def _process(command: Sequence[str]) -> Iterator[tuple[str, int]]:
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [*COMMAND, *options], stdout=subprocess.PIPE, stderr=log, text=True
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             yield _address(process, log), process.pid
         finally:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from stream.core import events
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.load import Load
 from stream.core.session import Session
 from stream.errors import PeerError
 from stream.protocols.messages import ERROR_CODES, CloseCode
@@ -34,6 +35,7 @@ class Call:
         self.tally = Tally()
         self._captions: list[events.Event] = []
         self._ending: Closing | None = None
+        self._load = Load.NORMAL
 
     @property
     def pending_s(self) -> float:
@@ -61,6 +63,7 @@ class Call:
             self.session = Session(
                 self.session_id, settings, self.service.tuning, self.service.detector
             )
+            self.receive_load(self._load)
         except PeerError as error:
             self.refuse(str(error), CloseCode(error.close_code or CloseCode.INTERNAL))
 
@@ -102,6 +105,13 @@ class Call:
         """Take the engine's answer to a window."""
         if self.session is not None and self.closing is None:
             self.session.receive_hypothesis(hypothesis)
+            self.collect()
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
+        self._load = load
+        if self.session is not None and self.closing is None:
+            self.session.receive_load(load)
             self.collect()
 
     def windows_to_transcribe(self) -> list[Window]:

@@ -218,6 +218,8 @@ class Progress(ServerMessage, frozen=True, kw_only=True, tag="progress"):
     received: int
     settled: int
     lag_ms: float
+    load: str = "normal"
+    """What is left out because the server is busy: a value of `core.load.Load`."""
 
 
 class MarkReached(ServerMessage, frozen=True, kw_only=True, tag="mark"):

@@ -19,6 +19,7 @@ import msgspec
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.load import Load
 from stream.core.session import Session
 from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
@@ -70,6 +71,7 @@ class NativeProtocol:
         self.seat: Seat | None = None
         self._seq = 0
         self._now = 0.0
+        self._load = Load.NORMAL
         self._arrivals = Arrivals()
         self._drafts: list[Draft] = []
         self._captions: list[events.Event] = []
@@ -177,6 +179,7 @@ class NativeProtocol:
             limits=limits,
         )
         self._drafts.append(Draft(ready))
+        self.receive_load(self._load)
 
     def _ask_to_resume(self, resume: messages.Resume) -> None:
         if self.service.resume_token(self.session_id) is None:
@@ -243,6 +246,13 @@ class NativeProtocol:
             return
         self.session.receive_hypothesis(hypothesis)
         self._collect()
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
+        self._load = load
+        if self.session is not None and self.state is not State.CLOSED:
+            self.session.receive_load(load)
+            self._collect()
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio, send the finals of what there is, then close so."""

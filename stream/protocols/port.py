@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from stream.core.events import Event
 from stream.core.hypothesis import Hypothesis, Window
+from stream.core.load import Load
 from stream.core.settings import SessionTuning
 from stream.core.vad import VoiceDetector, WebRtcVad
 
@@ -134,6 +135,9 @@ class StreamProtocol(Protocol):
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Take the engine's answer to a window."""
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio, send the finals of what there is, then close so."""

@@ -34,8 +34,10 @@ def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
             return partial(event, with_words)
         case events.Final():
             return final(event, with_words)
-        case events.Progress(received, settled, lag_ms):
-            return messages.Progress(received=received, settled=settled, lag_ms=round(lag_ms, 1))
+        case events.Progress(received, settled, lag_ms, load):
+            return messages.Progress(
+                received=received, settled=settled, lag_ms=round(lag_ms, 1), load=load.value
+            )
         case events.MarkReached(id):
             return messages.MarkReached(id=id)
         case events.Configured(settings):

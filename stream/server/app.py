@@ -20,7 +20,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from stream.config import ServerConfig
+from stream.core.load import Load
 from stream.core.settings import SessionTuning
+from stream.engine.load import RETRY_AFTER_S
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Engine, Transcriber
 from stream.errors import UsageError
@@ -33,7 +35,9 @@ from stream.server.audiosocket import PhoneCall, protocol_of_calls
 from stream.server.connection import Connection
 from stream.server.door import FrontDoor
 from stream.server.kept import Kept
+from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
+from stream.server.open_files import allow_streams
 from stream.server.room_reader import room_of, serve_reader
 
 SUBPROTOCOL = "stream.v1"
@@ -63,6 +67,8 @@ class Server:
         self.draining = False
         self.engine: Engine | None = None
         self.service: Service | None = None
+        self.load: LoadWatch | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.door = FrontDoor(
             http.application(self),
             headers=page.HEADERS,
@@ -103,9 +109,11 @@ class Server:
             detector=detector,
             resume_token=self.kept.token,
         )
-        self.engine = Engine(transcriber, config.max_batch, self.metrics.count_batch)
+        self.load = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
+        self.engine = Engine(transcriber, config.max_batch, self.load.receive_batch)
         self.metrics.watch(self.engine)
         self.engine.start()
+        self._watching = asyncio.create_task(self.load.watch(self.engine))
         self.metrics.ready.set(1)
 
     @property
@@ -137,12 +145,15 @@ class Server:
             self.call_listener.close()
         await self.audience.close()
         await self.door.close()
+        if self._watching:
+            self._watching.cancel()
         if self.engine:
             await in_thread(partial(self.engine.stop, drain=False))
 
     async def _serve_client(self, websocket: ServerConnection) -> None:
         assert self.engine
         assert self.service
+        assert self.load
         assert websocket.request
         session_id = secrets.token_hex(8)
         path, _, query = websocket.request.path.partition("?")
@@ -153,6 +164,7 @@ class Server:
         protocol = protocol_class(self.service, session_id, access.query_fields(query))
         if not access.may_stream(websocket.request, self.config):
             protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
+        protocol.receive_load(self.load.rung.load)
         connection = Connection(
             protocol, session_id, self.engine, self.config, self.metrics, self.rooms
         )
@@ -174,8 +186,10 @@ class Server:
             return
         assert self.engine
         assert self.service
+        assert self.load
         session_id = secrets.token_hex(8)
         protocol = self.new_call(self.service, session_id)
+        protocol.receive_load(self.load.rung.load)
         call = PhoneCall(
             reader, writer, protocol, session_id, self.engine, self.config, self.metrics, self.rooms
         )
@@ -251,10 +265,21 @@ class Server:
             refusal = (503, "Not ready; see /readyz.\n")
         elif len(self.connections) >= self.config.max_sessions:
             refusal = (503, "Full; try again later.\n")
+        elif self.load and not self.load.rung.admits:
+            refusal = (503, f"Too busy; try again in {RETRY_AFTER_S} s.\n")
         else:
             return None
         self.metrics.refused.labels(str(refusal[0])).inc()
-        return websocket.respond(*refusal)
+        response = websocket.respond(*refusal)
+        if refusal[0] == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+
+    def _tell_load(self, load: Load) -> None:
+        """Tell every stream what is left out from now on."""
+        log.info("load: %s", load.value)
+        for connection in list(self.connections.values()):
+            connection.receive_load(load)
 
 
 async def in_thread(function: Callable[[], T]) -> T:
@@ -323,6 +348,7 @@ async def serve(
     SIGINT and SIGTERM drain: streams get their finals. SIGHUP says that another server will take
     over at once: clients are told to come back. A second signal ends the process.
     """
+    allow_streams(config.max_sessions)
     server = Server(config)
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Closing] = loop.create_future()

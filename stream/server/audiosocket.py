@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from stream.config import ServerConfig
 from stream.core.hypothesis import Hypothesis
+from stream.core.load import Load
 from stream.engine.worker import Engine
 from stream.errors import PeerError, UsageError
 from stream.protocols.audiosocket import AudioSocketProtocol
@@ -90,6 +91,10 @@ class PhoneCall:
             self.engine.forget(self.session_id)
             self.writer.close()
             self._report()
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
+        self._feed(self.protocol.receive_load, load)
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio, and close when its finals are there."""

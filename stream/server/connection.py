@@ -24,6 +24,7 @@ from websockets.protocol import State
 
 from stream.config import ServerConfig
 from stream.core.hypothesis import Hypothesis
+from stream.core.load import Load
 from stream.engine.worker import Engine
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Draft, StreamProtocol
@@ -43,6 +44,9 @@ CLOSE_TIMEOUT_S = 2.0
 SLICE_BYTES = 16 * 1024
 """Of a frame, before other streams get a turn: half a second of PCM costs 10 ms, most of it the
 voice detector's; a whole frame of `max_frame_bytes` would hold up everybody for a second or two."""
+
+UPLOAD_AHEAD_S = 2.0
+"""Audio that came sooner than it could be spoken, after which a stream is taken for an upload."""
 
 GONE = Closing(CloseCode.GOING_AWAY, "the client is gone")
 FAULT = Closing(CloseCode.INTERNAL, "internal")
@@ -80,6 +84,8 @@ class Connection:
         self.participant = Participant(rooms)
         self._loop = asyncio.get_running_loop()
         self._gone = False
+        self._began_s: float | None = None
+        """When the first audio came."""
         self._sending = False
         self._something_to_send = asyncio.Event()
         self._room = asyncio.Event()
@@ -177,6 +183,10 @@ class Connection:
                     self._something_to_send.clear()
                     await self._something_to_send.wait()
 
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
+        self._feed(self.protocol.receive_load, load)
+
     def finish(self, closing: Closing) -> None:
         """Take no more audio from the client, send its finals, then close so."""
         self._feed(self.protocol.finish, closing)
@@ -198,7 +208,7 @@ class Connection:
             self.protocol.fail("internal", "The server made a mistake; open a new stream.")
             windows = []
         for window in windows:
-            self.engine.submit(window, self._deliver)
+            self.engine.submit(window, self._deliver, self._live())
         self.participant.share(self.protocol)
         for draft in self.protocol.messages_to_send():
             self.outbox.put(draft)
@@ -211,6 +221,13 @@ class Connection:
     def _deliver(self, hypothesis: Hypothesis) -> None:
         """Called on the engine's thread."""
         self._loop.call_soon_threadsafe(self._feed, self.protocol.receive_hypothesis, hypothesis)
+
+    def _live(self) -> bool:
+        """Whether the audio comes at the pace of speech: an upload is soon ahead of the clock."""
+        if self._began_s is None:
+            return True
+        elapsed_s = time.monotonic() - self._began_s
+        return self.protocol.tally.audio_s - elapsed_s < UPLOAD_AHEAD_S
 
     def _make_room(self) -> None:
         """Stop reading a client that is too far ahead, as long as the engine has work of it.
@@ -251,6 +268,7 @@ class Connection:
             await self._receive_audio(message, now)
 
     async def _receive_audio(self, data: bytes, now: float) -> None:
+        self._began_s = now if self._began_s is None else self._began_s
         for start in range(0, max(len(data), 1), SLICE_BYTES):
             await self._room.wait()
             self._feed(self.protocol.receive_binary, data[start : start + SLICE_BYTES], now)

@@ -19,6 +19,7 @@ from stream.protocols.port import Tally
 
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LATENESS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
 
 
 class Metrics:
@@ -91,6 +92,22 @@ class Metrics:
         )
         self.queue_s = Histogram(
             f"{name}queue_seconds", "Time a window waited.", buckets=SECONDS, registry=registry
+        )
+        self.load = Gauge(
+            f"{name}load",
+            "0: normal, 1: slow partials, 2: finals only, 3: new streams are refused as well.",
+            registry=registry,
+        )
+        self.wait_s = Gauge(
+            f"{name}wait_seconds",
+            "The longest that a window has lately waited; it halves every two seconds.",
+            registry=registry,
+        )
+        self.loop_late_s = Histogram(
+            f"{name}loop_lateness_seconds",
+            "How late the event loop was, twenty times a second.",
+            buckets=LATENESS,
+            registry=registry,
         )
         self.final_s = Histogram(
             f"{name}final_latency_seconds",

@@ -19,6 +19,7 @@ from stream.core.events import (
     SpeechStarted,
 )
 from stream.core.hypothesis import Hypothesis, WindowKind
+from stream.core.load import Load
 from stream.core.session import MAX_MARKS
 from stream.core.settings import SessionTuning
 from stream.errors import SettingsError
@@ -103,6 +104,45 @@ def test_an_engine_that_answers_late_and_in_any_order_loses_nothing(script, step
     assert final_text(events) == script.text
     check_promises(events)
     assert session.ended
+
+
+@given(scripts, st.lists(st.sampled_from(Load), min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_no_load_costs_a_word(script, loads):
+    session, events, pcm = a_session(), [], script.pcm
+    size = -(-len(pcm) // len(loads))
+    for i, load in enumerate(loads):
+        session.receive_load(load)
+        session.receive_audio(pcm[i * size : (i + 1) * size])
+        answer_all(session, script)
+        events += session.events_to_send()
+    session.receive_eof()
+    answer_all(session, script)
+    events += session.events_to_send()
+    assert final_text(events) == script.text
+    check_promises(events)
+    told = [progress.load for progress in of(Progress, events)]
+    assert loads[-1] in told or set(loads) == {Load.NORMAL}
+
+
+def test_under_load_partials_come_more_seldom_or_not_at_all():
+    script = Script([(6.0, 1.0)])
+    counts = {}
+    for load in Load:
+        session = a_session()
+        session.receive_load(load)
+        partials = of(Partial, rehearse(session, script, script.pcm))
+        counts[load] = len([p for p in partials if p.end_sample < 6.4 * SAMPLE_RATE])
+    assert counts[Load.NORMAL] >= 2.5 * counts[Load.SLOW_PARTIALS] > 0
+    assert counts[Load.FINALS_ONLY] == 0
+
+
+def test_a_change_of_load_is_told_at_once_and_once():
+    session = a_session()
+    for load in (Load.NORMAL, Load.SLOW_PARTIALS, Load.SLOW_PARTIALS, Load.NORMAL):
+        session.receive_load(load)
+    loads = [event.load for event in session.events_to_send()]
+    assert loads == [Load.SLOW_PARTIALS, Load.NORMAL]
 
 
 @pytest.mark.parametrize("partials", [True, False])
@@ -428,3 +468,22 @@ def test_settings_out_of_range_are_refused(wrong):
         a_session(**wrong)
     assert refused.value.field in wrong
     assert refused.value.close_code == 4001
+
+
+def test_a_silent_stream_holds_little_audio():
+    session = a_session()
+    for _ in range(300):
+        session.receive_audio(bytes(3_200))
+    (channel,) = session._channels
+    assert channel._audio.end_sample - channel._audio.start_sample < SAMPLE_RATE
+
+
+def test_a_pause_forgets_what_was_said_before_it():
+    script = Script([(2.0, 20.0)])
+    session = a_session()
+    rehearse_until = len(script.pcm) - 32_000
+    session.receive_audio(script.pcm[:rehearse_until])
+    answer_all(session, script)
+    session.receive_audio(script.pcm[rehearse_until:])
+    (channel,) = session._channels
+    assert channel._audio.end_sample - channel._audio.start_sample < SAMPLE_RATE

@@ -2,15 +2,30 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
-from stream.evaluate.cost import Cost, listening_pid, measured, read_gpu_state, tree_bytes
+from stream.evaluate.cost import (
+    Cost,
+    listening_pid,
+    machine_cpu_s,
+    measured,
+    read_gpu_state,
+    tree_bytes,
+)
 
 BUSY = (
     "import time; x = bytearray(50_000_000)\nwhile time.process_time() < 0.3: pass\nprint('done')"
 )
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}]); input()"
+
+
+def test_the_machine_is_at_least_as_busy_as_this_process():
+    before, own = machine_cpu_s(), time.process_time()
+    while time.process_time() - own < 0.1:
+        pass
+    assert machine_cpu_s() - before > 0.05
 
 
 def test_a_child_of_the_child_counts():

@@ -27,7 +27,7 @@ def test_they_count_batches() -> None:
     metrics = Metrics()
     good = Hypothesis(a_window(), words=())
     bad = Hypothesis(a_window(final=True), words=(), failure="It broke.")
-    metrics.count_batch(BatchReport((good, bad), audio_s=3.0, took_s=0.5))
+    metrics.count_batch(BatchReport((good, bad), audio_s=3.0, took_s=0.5, waits=()))
     assert value(metrics, "windows_total", kind="partial", outcome="transcribed") == 1
     assert value(metrics, "windows_total", kind="final", outcome="failed") == 1
     assert value(metrics, "batch_windows_sum") == 2

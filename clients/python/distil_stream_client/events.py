@@ -118,6 +118,9 @@ class Progress(ServerEvent):
     settled: int
     """Everything before this sample is in a final or was found to hold no speech."""
     lag_ms: float = 0.0
+    load: str = "normal"
+    """What the server leaves out because it is busy: nothing (`normal`), most partials
+    (`slow_partials`) or all of them (`finals_only`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,10 @@ Listen = Callable[[str, Feed, int], AsyncGenerator[Event, None]]
 
 Transcribe = Callable[[Audio], str]
 
-STREAMING = {"native": "stream.evaluate.adapters.native:listen"}
+STREAMING = {
+    "native": "stream.evaluate.adapters.native:listen",
+    "usual": "stream.evaluate.adapters.usual:listen",
+}
 """By the protocol that the server speaks."""
 
 OFFLINE = {

@@ -7,6 +7,7 @@ no-speech and compression thresholds. Its VAD filter stays off, as it is by defa
 import tempfile
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stream.engine.embedded_models import EMBEDDED_MODELS, EmbeddedModel, read_embedded
 from stream.engine.threads import usable_cores
@@ -15,8 +16,24 @@ from stream.evaluate.adapters import Transcribe
 from stream.evaluate.offline import at_16_khz
 from stream.evaluate.recordings import Audio
 
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+
 
 def load(model: str) -> Transcribe:
+    """Load the yardstick. Raises as `load_whisper` does."""
+    whisper = load_whisper(model)
+
+    def transcribe(audio: Audio) -> str:
+        segments, _ = whisper.transcribe(
+            at_16_khz(audio), language="en", beam_size=1, condition_on_previous_text=False
+        )
+        return " ".join(segment.text.strip() for segment in segments)
+
+    return transcribe
+
+
+def load_whisper(model: str) -> "WhisperModel":
     """Load the model in int8 on the CPU, float16 on CUDA.
 
     Raises:
@@ -34,15 +51,7 @@ def load(model: str) -> Transcribe:
         if model in EMBEDDED_MODELS:
             write_folder(EMBEDDED_MODELS[model], Path(folder))
             where = folder
-        whisper = WhisperModel(where, compute_type="auto", cpu_threads=usable_cores())
-
-    def transcribe(audio: Audio) -> str:
-        segments, _ = whisper.transcribe(
-            at_16_khz(audio), language="en", beam_size=1, condition_on_previous_text=False
-        )
-        return " ".join(segment.text.strip() for segment in segments)
-
-    return transcribe
+        return WhisperModel(where, compute_type="auto", cpu_threads=usable_cores())
 
 
 def write_folder(model: EmbeddedModel, folder: Path) -> None:

@@ -1,0 +1,154 @@
+"""The figures of `bench load` on the terminal, and as a page with plots."""
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from stream.evaluate import html
+from stream.evaluate.svg import Plot
+from stream.evaluate.tables import table
+
+STYLES = {"ours": "s0", "usual": "s1"}
+
+
+def print_tables(summary: dict[str, Any], console: Console) -> None:
+    """Print every figure of a summary."""
+    made = table(
+        "streams at the pace of speech",
+        "", "streams", "CPU/audio", "final p50", "p95", "late p95", "partials/s", "WER %",
+        "queue p95", "batch", "loop p99", "player", "MiB", "others",
+    )  # fmt: skip
+    made.caption = (
+        "CPU/audio: CPU seconds for a second of audio; final: from the end of speech, ms; late: "
+        "beyond endpointing;\nqueue: a final's wait for the engine; batch: windows; loop, player: "
+        "how late the server's event loop and the player's were, ms; others: cores busy with others"
+    )
+    made.caption_justify = "left"
+    for row in summary["rows"]:
+        made.add_row(*cells(row))
+    console.print(made)
+    if summary["continuous"]:
+        made = table("CPU s / audio s of speech that never pauses", "seconds", *systems(summary))
+        for span, costs in by_span(summary).items():
+            made.add_row(span, *(f"{costs[s]:.3f}" if s in costs else "" for s in systems(summary)))
+        console.print(made)
+    for system, streams in summary["carried"].items():
+        console.print(f"{system}: {streams} streams within {summary['bar_s']:g} s of endpointing")
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """Return a row of the table, in milliseconds where nothing else is said."""
+    server = row["server"]
+
+    def ms(figures: dict[str, float], name: str) -> str:
+        return f"{figures[name]:.0f}" if name in figures else ""
+
+    return [
+        row["system"],
+        str(row["streams"]),
+        f"{row['cpu_s_per_audio_s']:.3f}",
+        ms(row["final_ms"], "p50"),
+        ms(row["final_ms"], "p95"),
+        "" if row["late_ms"] is None else f"{row['late_ms']:.0f}",
+        f"{row['partials_per_s']:.2f}",
+        f"{row['word_error_rate']:.2f}",
+        ms(row["queue_ms"], "p95"),
+        f"{server['windows_in_a_batch']:.1f}" if "windows_in_a_batch" in server else "",
+        f"{server['loop_late_p99_ms']:.1f}" if "loop_late_p99_ms" in server else "",
+        f"{row['player_late_p99_ms']:.1f}",
+        str(row["peak_mib"]),
+        f"{row['other_cores']:.1f}",
+    ]
+
+
+def systems(summary: dict[str, Any]) -> list[str]:
+    """Return the systems that were measured."""
+    return list(summary["carried"])
+
+
+def by_span(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the cost of continuous speech by its age, of each system."""
+    found: dict[str, dict[str, float]] = {}
+    for age in summary["continuous"]:
+        span = f"{age['from_s']:.0f} to {age['to_s']:.0f}"
+        found.setdefault(span, {})[age["system"]] = age["cpu_s_per_audio_s"]
+    return found
+
+
+def write_page(summary: dict[str, Any], path: Path) -> None:
+    """Write the page: one file, no script, nothing from elsewhere."""
+    path.write_text("\n".join(page(summary)))
+
+
+def page(summary: dict[str, Any]) -> Iterator[str]:
+    """Yield the parts of the page."""
+    title = f"distil-stream bench load: {summary['model']}, {summary['cores']} cores"
+    yield "<!doctype html><html lang='en'><meta charset='utf-8'>"
+    yield f"<title>{escape(title)}</title><style>{html.STYLE}</style><h1>{escape(title)}</h1>"
+    bar_ms = 1000 * summary["bar_s"]
+    late = {name: points(summary, name, "late_ms") for name in systems(summary)}
+    yield html.figure(
+        by_streams(late, "ms", bar_ms),
+        "From the end of speech to its final, beyond endpointing, at the 95th percentile.",
+    )
+    cost = {name: points(summary, name, "cpu_s_per_audio_s") for name in systems(summary)}
+    yield html.figure(by_streams(cost, "CPU s"), "CPU seconds for a second of audio.")
+    if summary["continuous"]:
+        yield html.figure(by_age(summary), "The same, of one stream that never pauses, by its age.")
+    columns = list(summary["rows"][0])
+    yield html.table(
+        [column.replace("_", " ") for column in columns],
+        [[shown(row[column]) for column in columns] for row in summary["rows"]],
+    )
+
+
+def points(summary: dict[str, Any], system: str, name: str) -> list[tuple[float, float]]:
+    """Return a figure of a system by its number of streams."""
+    rows = [row for row in summary["rows"] if row["system"] == system]
+    return [(float(row["streams"]), row[name]) for row in rows if row[name] is not None]
+
+
+def by_streams(
+    lines: dict[str, list[tuple[float, float]]], label: str, bar: float | None = None
+) -> str:
+    """Draw a line for each system, and the bar that must not be passed."""
+    everything = [point for line in lines.values() for point in line]
+    if not everything:
+        return ""
+    most_streams = max(x for x, _ in everything)
+    # What is far beyond the bar would press the rest flat.
+    most = max(y for _, y in everything) if bar is None else 3 * bar
+    plot = Plot((0, most_streams + 1), (0, most * 1.08), x_label="streams", y_label=label)
+    if bar is not None:
+        plot.line([(0, bar), (most_streams + 1, bar)], "honest", "the bar")
+    for name, line in lines.items():
+        plot.line(line, STYLES[name], name)
+        for x, y in line:
+            plot.dot((x, y), STYLES[name], f"{name}, {x:g} streams: {y:g}")
+    return plot.svg()
+
+
+def by_age(summary: dict[str, Any]) -> str:
+    """Draw what a second of continuous speech costs in its first minute and later."""
+    ages = summary["continuous"]
+    end_s = max(age["to_s"] for age in ages)
+    most = max(age["cpu_s_per_audio_s"] for age in ages)
+    plot = Plot((0, end_s), (0, most * 1.08), x_label="seconds of speech", y_label="CPU s")
+    for name in systems(summary):
+        middle = [
+            ((age["from_s"] + age["to_s"]) / 2, age["cpu_s_per_audio_s"])
+            for age in ages
+            if age["system"] == name
+        ]
+        plot.line(middle, STYLES[name], name)
+    return plot.svg()
+
+
+def shown(value: Any) -> html.Cell:
+    """Return a figure, or several by name, as the page shows it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {figure:g}" for name, figure in value.items())
+    return None if value is None else value if isinstance(value, str) else round(value, 3)

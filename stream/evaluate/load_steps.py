@@ -1,0 +1,197 @@
+"""The steps of `bench load`: so many streams at once, or one that never pauses, on one server."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from stream.errors import UsageError
+from stream.evaluate import adapters
+from stream.evaluate.cost import Cost, machine_cpu_s, measured, tree_cpu_s
+from stream.evaluate.playback import ENDPOINTING_MS, Pace, Played, play_all
+from stream.evaluate.record import Finished, Shown, captions
+from stream.evaluate.recordings import Recording
+from stream.evaluate.scoring import WordErrors, percentiles, word_errors
+from stream.evaluate.server_metrics import LOAD, ServerMetrics, read_metrics
+
+TRAILING_SILENCE_S = 2.0
+"""After each recording, so that its last utterance ends by itself."""
+
+NEVER_MS = 10_000
+"""Silence that no reader makes: speech goes on as one utterance, or until the server cuts it."""
+
+TICK_S = 0.05
+"""Between two looks at the player's event loop: the server's own does the same."""
+
+RECOVERY_S = 120.0
+"""More than a server takes to come down from its highest load."""
+
+BUCKET_S = 10
+"""Seconds of continuous speech whose cost is added up."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A server that is measured."""
+
+    name: str
+    adapter: str
+    url: str
+    pid: int
+    has_metrics: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRow:
+    """One server with so many streams."""
+
+    system: str
+    streams: int
+    audio_s: float
+    """Played, in all streams."""
+    cpu_s_per_audio_s: float
+    final_ms: dict[str, float]
+    """From the end of speech, of utterances that silence ended; percentiles. Endpointing is in
+    it."""
+    finals: int
+    """That have words."""
+    partials_per_s: float
+    """Captions shown for a second of audio: a server that is busy shows fewer."""
+    word_error_rate: float
+    """Percent."""
+    peak_mib: int
+    feeder_late_ms: float
+    """How late audio was handed out at worst; the figures are worth little if it is much."""
+    player_late_p99_ms: float
+    """How late the player's own event loop was, which has no engine beside it: what of the
+    server's lateness is the machine's."""
+    other_cores: float
+    """Cores that other processes than the server and the player kept busy: what is late beside
+    much of it is not the server's doing."""
+    failures: int
+    """Streams that could not be played to their end."""
+    queue_ms: dict[str, float]
+    """That windows of finals waited for the engine, as the finals say; percentiles."""
+    server: dict[str, float]
+    """What the server's own metrics say of the time."""
+
+    @property
+    def late_ms(self) -> float | None:
+        """The 95th percentile of end of speech to final, beyond endpointing; None without one."""
+        p95 = self.final_ms.get("p95")
+        return None if p95 is None else p95 - ENDPOINTING_MS
+
+
+@dataclass(frozen=True, slots=True)
+class AgeRow:
+    """What speech that never pauses costs as it grows older."""
+
+    system: str
+    from_s: float
+    to_s: float
+    cpu_s_per_audio_s: float
+
+
+def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
+    """Play all recordings at once, at the pace of speech."""
+    settle(system)
+    pace = Pace(len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
+    listen = adapters.listener(system.adapter)
+    before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
+    began_s, busy_s, own_s = time.monotonic(), machine_cpu_s(), time.process_time()
+    with measured(Cost(system.name, ""), system.pid) as cost:
+        played, late_ms = asyncio.run(timed(play_all(recordings, listen, system.url, pace)))
+    took_s = time.monotonic() - began_s
+    others_s = machine_cpu_s() - busy_s - (time.process_time() - own_s) - (cost.cpu_s or 0.0)
+    after = read_metrics(system.url) if system.has_metrics else ServerMetrics()
+    finals = [
+        caption
+        for one in played
+        for caption in captions(one.events)
+        if caption.final and caption.final.text and caption.final.by_silence
+    ]
+    errors = WordErrors()
+    for one in played:
+        errors += word_errors(one.recording.text or "", one.text)
+    audio_s = sum(one.seconds + TRAILING_SILENCE_S for one in played)
+    return LoadRow(
+        system=system.name,
+        streams=len(recordings),
+        audio_s=round(audio_s, 1),
+        cpu_s_per_audio_s=round((cost.cpu_s or 0.0) / audio_s, 4),
+        final_ms=percentiles(
+            1000 * (c.final_at_s - c.over_s) for c in finals if c.over_s is not None
+        ),
+        finals=len(finals),
+        partials_per_s=round(
+            sum(isinstance(s.event, Shown) for one in played for s in one.events) / audio_s, 2
+        ),
+        word_error_rate=round(errors.rate, 2),
+        peak_mib=round(cost.peak_bytes / 2**20),
+        feeder_late_ms=round(max(one.late_ms for one in played), 1),
+        player_late_p99_ms=percentiles(late_ms).get("p99", 0.0),
+        other_cores=round(max(0.0, others_s / took_s), 2),
+        failures=sum(bool(one.failure) for one in played),
+        queue_ms=percentiles(queue_ms(played)),
+        server=after.since(before),
+    )
+
+
+async def timed(playing: Coroutine[Any, Any, list[Played]]) -> tuple[list[Played], list[float]]:
+    """Await something; return its result and how late the event loop was meanwhile, in ms."""
+    loop = asyncio.get_running_loop()
+    task, late_ms = asyncio.create_task(playing), []
+    while not task.done():
+        due = loop.time() + TICK_S
+        await asyncio.sleep(TICK_S)
+        late_ms.append(1000 * max(0.0, loop.time() - due))
+    return task.result(), late_ms
+
+
+def settle(system: System) -> None:
+    """Wait until a server has recovered from what was played before, and lets everybody in."""
+    end_s = time.monotonic() + RECOVERY_S
+    while system.has_metrics and read_metrics(system.url).values[LOAD] > 0:
+        if time.monotonic() > end_s:
+            raise UsageError(f"The server was still busy {RECOVERY_S:g} s after its last stream.")
+        time.sleep(1.0)
+
+
+def queue_ms(played: Sequence[Played]) -> Iterator[float]:
+    """Yield how long each final's window waited, where the server says so."""
+    for one in played:
+        for stamped in one.events:
+            if isinstance(stamped.event, Finished) and "queue" in stamped.event.server_ms:
+                yield stamped.event.server_ms["queue"]
+
+
+def by_age(system: System, talk: Recording) -> list[AgeRow]:
+    """Play speech as one utterance that never ends, and add up its cost bucket by bucket."""
+    settle(system)
+    pace = Pace(endpointing_ms=NEVER_MS)
+    listen = adapters.listener(system.adapter)
+
+    async def play() -> list[tuple[float, float]]:
+        playing = asyncio.create_task(play_all([replace(talk, words=())], listen, system.url, pace))
+        seen = [(0.0, cpu_s(system.pid))]
+        clock: Callable[[], float] = asyncio.get_running_loop().time
+        began_s = clock()
+        while not playing.done():
+            await asyncio.wait([playing], timeout=BUCKET_S)
+            seen.append((clock() - began_s, cpu_s(system.pid)))
+        playing.result()
+        return seen
+
+    seen = asyncio.run(play())
+    return [
+        AgeRow(system.name, round(a, 1), round(b, 1), round((used - before) / (b - a), 4))
+        for (a, before), (b, used) in pairwise(seen)
+        if b - a > BUCKET_S / 2  # what is left at the end is too short to be measured
+    ]
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time of a process and of all below it."""
+    return sum(tree_cpu_s(pid).values())
