@@ -105,7 +105,7 @@ class Chunked:
             id=window_id,
             channel=self._place.channel,
             utterance=window_id,
-            kind=WindowKind.FINAL,
+            kind=WindowKind.FILE,
             start_sample=chunk.start_sample,
             samples=self._listener.read(chunk.start_sample, chunk.end_sample),
             speech=tuple(self._listener.speech(chunk.start_sample, chunk.end_sample)),
