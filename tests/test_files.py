@@ -134,7 +134,7 @@ def test_a_model_that_is_not_there() -> None:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("long_form", ["chunked"])
+@pytest.mark.parametrize("long_form", ["chunked", "sequential"])
 def test_real_speech(tmp_path: Path, long_form: str) -> None:
     path = two_cities(tmp_path / "speech.wav")
     result = transcribe(path, "tiny.en", long_form=long_form)

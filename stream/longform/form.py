@@ -116,6 +116,11 @@ class Form(Protocol):
 
 def new_form(options: FileOptions, place: Place, detector: Callable[[], VoiceDetector]) -> Form:
     """Return the algorithm that the options name."""
-    from stream.longform.chunked import Chunked
+    from stream.longform.chunked import Chunked  # they import this module
+    from stream.longform.sequential import Sequential
 
-    return Chunked(options, place, detector())
+    algorithms: dict[LongForm, type[Chunked] | type[Sequential]] = {
+        "chunked": Chunked,
+        "sequential": Sequential,
+    }
+    return algorithms[options.long_form](options, place, detector())
