@@ -24,6 +24,7 @@ from stream.core.settings import SessionTuning
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Engine, Transcriber
 from stream.errors import UsageError
+from stream.media.container import ContainerDecoder
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Resumption, Service
@@ -102,6 +103,7 @@ class Server:
             tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
             detector=detector,
             resume_token=self.kept.token,
+            container=ContainerDecoder,
         )
         self.engine = Engine(transcriber, config.max_batch, self.metrics.count_batch)
         self.metrics.watch(self.engine)
