@@ -21,7 +21,7 @@ app = App(
 bench = App(name="bench", help="Measure speed and accuracy on this machine.", sort_key=4)
 app.command(bench)
 # Named, not imported: each brings its own libraries along.
-app.command("stream.cli_transcribe:transcribe", help="Stream recordings and print what is said.")
+app.command("stream.cli_transcribe:transcribe", help="Transcribe recordings, or stream them.")
 app.command("stream.cli_call:call", help="Play a call as a phone line would, print the dialogue.")
 app.command("stream.cli_mic:mic", help="Caption this machine's microphone in the terminal.")
 app.command("stream.cli_watch:watch", help="Show a room in the terminal, live.")

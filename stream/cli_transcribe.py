@@ -1,6 +1,7 @@
-"""`distil-stream transcribe`: recordings through a server, and their captions in the terminal.
+"""`distil-stream transcribe`: recordings by themselves (`cli_files`), or through a server.
 
-It is a client like any other: what it shows is what a stream of that sound would have shown.
+Of a server it is a client like any other: what it shows is what a stream of that sound would have
+shown.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import soundfile
@@ -21,55 +22,119 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from stream.errors import UsageError
+
+Channels = Literal["mix", "split"]
+LongForm = Literal["chunked", "sequential"]
+
 FRAME_MS = 100
 """Milliseconds of audio in one message."""
 
 
 def transcribe(
-    files: Annotated[list[Path], Parameter(negative=())],
+    files: Annotated[list[Path], Parameter(negative=(), allow_leading_hyphen=True)],
     /,
     *,
-    server: str | None = None,
-    model: str | None = None,
-    fast: Annotated[bool, Parameter(negative=())] = False,
-    language: str = "en",
-    task: str = "transcribe",
+    offline: bool | None = None,
+    format: Literal["txt", "json", "srt", "vtt", "tsv"] = "txt",
+    output: Path | None = None,
     words: Annotated[bool, Parameter(negative=())] = False,
-    endpointing_ms: int = 500,
+    language: str | None = None,
+    task: Literal["transcribe", "translate"] = "transcribe",
     prompt: str = "",
+    model: str | None = None,
+    assistant: str | None = None,
+    channels: Channels = "mix",
+    long_form: LongForm = "chunked",
+    chunk_length_s: float = 28.0,
+    stride_s: float | None = None,
+    batch_size: int = 8,
+    server: str | None = None,
+    fast: Annotated[bool, Parameter(negative=())] = False,
+    endpointing_ms: int = 500,
     api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
 ) -> int:
-    """Stream recordings through a server and print what is said, one line an utterance.
+    """Transcribe recordings, any sound or video that FFmpeg reads.
 
-    On a terminal the words appear as they are heard: solid once they are sure, dim while they may
-    still change. The exit status is 1 when a file could not be transcribed; the others still are.
+    Without a server each is transcribed as fast as the machine can, and what is done is kept when
+    you interrupt. With one, or with --no-offline, it is streamed, and on a terminal the words
+    appear as they are heard: solid once they are sure, dim while they may still change. The exit
+    status is 1 when a file could not be transcribed; the others still are.
 
     Parameters
     ----------
     files
-        WAV, FLAC, OGG or MP3 files of one to eight channels; each channel is transcribed by itself.
-    server
-        Address of a running server, such as ws://127.0.0.1:8765; without it, one is started for
-        these files.
-    model
-        Name of the model: `base` unless a server is named, which has its own.
-    fast
-        Send the audio as fast as the server takes it, not at the pace of speech.
-    language
-        Language code, or `auto`.
-    task
-        `transcribe`, or `translate` into English.
+        Files, folders, patterns, or - for standard input.
+    offline
+        Without a server: the default, unless one is named.
+    format
+        Of the transcript. Subtitles (srt, vtt) have two lines of 42 characters at most.
+    output
+        Folder for the transcripts, a file each, instead of printing them.
     words
         Below each line, its words: start and end in seconds, confidence 0 to 1.
-    endpointing_ms
-        Silence that ends an utterance, in milliseconds.
+    language
+        Language code, or `auto`: what is heard. Without a server that is the default; a stream is
+        English unless told.
+    task
+        `transcribe`, or `translate` into English.
     prompt
         Text that the model reads as if it had been said before.
+    model
+        Name of the model: `base` unless a server is named, which has its own.
+    assistant
+        Offline: a smaller model of the same tokens that drafts what the model verifies.
+    channels
+        Offline: mixed, or `split`, each transcribed by itself, as of a call. Streamed ones are.
+    long_form
+        Offline: `chunked`, many windows at once, or `sequential`, each with the text before it.
+    chunk_length_s
+        Offline: the longest window, in seconds.
+    stride_s
+        Offline: what chunks that are cut in the middle of speech hear beyond either end, in
+        seconds; a sixth of the chunk unless told.
+    batch_size
+        Offline: windows that the model hears at once.
+    server
+        Address of a running server, such as ws://127.0.0.1:8765.
+    fast
+        Stream the audio as fast as the server takes it, not at the pace of speech.
+    endpointing_ms
+        Silence that ends an utterance of a stream, in milliseconds.
     api_key
         Key that the named server asks for.
     """
+    for path in files:
+        if str(path).startswith("--") and not path.exists():
+            raise UsageError(f"There is no option {path}; see distil-stream transcribe --help.")
+    if offline and server is not None:
+        raise UsageError("--offline needs no --server; leave one of them out.")
+    if server is None and not fast and offline is not False:
+        from stream.cli_files import Wanted, transcribe_offline
+        from stream.files import Model
+
+        loaded = Model(model or "base", assistant=assistant, batch_size=batch_size)
+        wanted = Wanted(
+            format=format,
+            output=output,
+            words=words,
+            channels=channels,
+            options={
+                "language": language or "auto",
+                "task": task,
+                "prompt": prompt,
+                "long_form": long_form,
+                "chunk_length_s": chunk_length_s,
+                "stride_s": stride_s,
+            },
+        )
+        return transcribe_offline(loaded, files, wanted)
+    if format != "txt" or output is not None:
+        raise UsageError(
+            "A stream is printed as it comes: --format and --output are for --offline."
+        )
     settings: dict[str, Any] = {
-        "language": language,
+        "language": language or "en",
         "task": task,
         "words": words,
         "endpointing_ms": endpointing_ms,

@@ -137,6 +137,12 @@ class ServerConfig:
     max_readers: Annotated[int, Parameter(group=LIMITS)] = 2000
     """Readers of rooms at once; one more is answered 503."""
 
+    max_uploads: Annotated[int, Parameter(group=LIMITS)] = 8
+    """Recordings that are received or transcribed at once; one more is answered 429."""
+
+    max_upload_mb: Annotated[int, Parameter(group=LIMITS)] = 512
+    """Size of one recording, in megabytes; a larger one is answered 413."""
+
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
     """Seconds that streams have to get their finals when the server is told to stop."""
 
@@ -157,6 +163,8 @@ class ServerConfig:
         within("idle_s", self.idle_s, 0.1, 86_400)
         within("resume_s", self.resume_s, 0, 3600)
         within("max_readers", self.max_readers, 0, 1_000_000)
+        within("max_uploads", self.max_uploads, 0, 10_000)
+        within("max_upload_mb", self.max_upload_mb, 1, 100_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
         if self.audiosocket_port is not None:

@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.engine.checkpoints import Checkpoint, load_checkpoint
+
+# How long an example takes says how busy the machine is, not whether a property holds.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,8 @@ VALUES = {
     "max_ahead_s": 2.5,
     "idle_s": 5.5,
     "resume_s": 12.5,
+    "max_uploads": 3,
+    "max_upload_mb": 7,
     "drain_s": 0.5,
     "log_level": "debug",
     "log_format": "json",

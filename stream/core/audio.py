@@ -4,6 +4,8 @@ Knows the four encodings and how channels are interleaved. Does not know sample 
 that come out are at the rate the client sends.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +57,27 @@ ALAW = alaw_table()
 BYTES_PER_SAMPLE = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
+class AudioDecoder(Protocol):
+    """What makes samples of a stream's bytes: `StreamDecoder`, or what the server brings along."""
+
+    @property
+    def leftover(self) -> int:
+        """Bytes of an incomplete sample frame, kept for the next call."""
+
+    @property
+    def problem(self) -> str:
+        """What keeps the bytes from being decoded, a sentence; empty where nothing does."""
+
+    def forget_leftover(self) -> None:
+        """Forget the incomplete sample frame: the client begins it anew."""
+
+    def decode(self, data: bytes) -> NDArray[np.float32]:
+        """Return the samples that are complete by now, (channels, n_samples) in -1..1."""
+
+    def flush(self) -> NDArray[np.float32]:
+        """Return the samples that only the end completes, (channels, n_samples)."""
+
+
 class StreamDecoder:
     """Decodes one stream's audio, cut into messages anywhere."""
 
@@ -75,6 +98,15 @@ class StreamDecoder:
     def forget_leftover(self) -> None:
         """Forget the incomplete sample frame: the client begins it anew."""
         self._kept = b""
+
+    @property
+    def problem(self) -> str:
+        """Any byte is a sample of these encodings."""
+        return ""
+
+    def flush(self) -> NDArray[np.float32]:
+        """Return no samples, (channels, 0): whole ones are decoded as they come."""
+        return np.zeros((self.channels, 0), np.float32)
 
     def decode(self, data: bytes) -> NDArray[np.float32]:
         """Return the samples that are complete by now, (channels, n_samples) in -1..1."""

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 
 class WindowKind(Enum):
-    """Whether a newer window may take this one's place in the engine's queue."""
+    """What a window is worth to whoever waits for it; `engine.scheduler` goes by it."""
 
     PARTIAL = "partial"
+    """Somebody is speaking: a newer window takes this one's place."""
     FINAL = "final"
+    """Somebody has spoken."""
+    FILE = "file"
+    """Of a recording: it can wait for everybody who is speaking."""
 
 
 @dataclass(frozen=True, slots=True)

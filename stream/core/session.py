@@ -13,12 +13,12 @@ from itertools import count
 
 import numpy as np
 
-from stream.core.audio import SAMPLE_RATE, StreamDecoder
+from stream.core.audio import SAMPLE_RATE, AudioDecoder, StreamDecoder
 from stream.core.channel import Channel
 from stream.core.events import Configured, Ended, Event, Failure, MarkReached, Progress
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
-from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.settings import CONTAINER, SessionTuning, StreamSettings
 from stream.core.vad import VoiceDetector, WebRtcVad
 from stream.errors import SettingsError
 
@@ -41,6 +41,7 @@ class Session:
         settings: StreamSettings,
         tuning: SessionTuning = SessionTuning(),
         detector: Callable[[], VoiceDetector] = WebRtcVad,
+        container: Callable[[int], AudioDecoder] | None = None,
     ) -> None:
         settings.check()
         self.id = session_id
@@ -55,7 +56,14 @@ class Session:
         self._marks: list[tuple[int, list[int]]] = []
         """Those to come back, and where each channel stood."""
         self._finals_reported = 0
-        self._decoder = StreamDecoder(settings.encoding, settings.channels)
+        self._decoder: AudioDecoder
+        if settings.encoding != CONTAINER:
+            self._decoder = StreamDecoder(settings.encoding, settings.channels)
+        elif container is not None:
+            self._decoder = container(settings.channels)
+        else:
+            raise SettingsError("encoding", "Containers are not decoded here; use pcm_s16le.")
+        self._problem_told = False
         # Audio is heard in steps of 20 ms, channel by channel, whatever pieces it came in: the
         # order of events must not depend on those.
         self._step = settings.sample_rate // 50
@@ -75,6 +83,7 @@ class Session:
             self._events.append(Failure("audio_after_end", message))
             return
         self._waiting = np.concatenate([self._waiting, self._decoder.decode(data)], axis=1)
+        self._tell_problem()
         while self._waiting.shape[1] >= self._step:
             self._hear(self._step)
 
@@ -147,6 +156,10 @@ class Session:
                 "out; check that encoding and channels are what was announced."
             )
             self._events.append(Failure("truncated_audio", message))
+        self._waiting = np.concatenate([self._waiting, self._decoder.flush()], axis=1)
+        self._tell_problem()
+        while self._waiting.shape[1] > self._step:
+            self._hear(self._step)
         self._hear(self._waiting.shape[1])
         for channel in self._channels:
             channel.receive_end()
@@ -182,6 +195,12 @@ class Session:
     def pending_s(self) -> float:
         """Seconds of speech that no hypothesis covers yet: how far the engine is behind."""
         return max(channel.lag_samples for channel in self._channels) / SAMPLE_RATE
+
+    def _tell_problem(self) -> None:
+        """Say, once, that bytes cannot be decoded."""
+        if self._decoder.problem and not self._problem_told:
+            self._problem_told = True
+            self._events.append(Failure("bad_audio", self._decoder.problem))
 
     def _hear(self, n_samples: int) -> None:
         """Let every channel hear the next samples that wait."""

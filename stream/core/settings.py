@@ -5,8 +5,13 @@ from typing import Literal, get_args
 
 from stream.errors import SettingsError
 
-Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw", "container"]
 Task = Literal["transcribe", "translate"]
+
+CONTAINER = "container"
+"""WebM, Ogg, WAV, MP3, FLAC or AAC: what decodes it is no part of the core."""
+CONTAINER_RATE = 16_000
+"""Hertz that its samples are counted at, whatever its own."""
 
 MAX_KEYTERMS = 500
 MAX_KEYTERM_LENGTH = 100
@@ -38,6 +43,12 @@ class StreamSettings:
         """Raise `SettingsError` for the first setting out of its range."""
         one_of("encoding", self.encoding, get_args(Encoding))
         within("sample_rate", self.sample_rate, 8_000, 48_000, "Hz")
+        if self.encoding == CONTAINER and self.sample_rate != CONTAINER_RATE:
+            raise SettingsError(
+                "sample_rate",
+                "A container knows its own rate: leave sample_rate out. Samples are counted at "
+                f"{CONTAINER_RATE} Hz.",
+            )
         within("channels", self.channels, 1, 8, "channels")
         one_of("task", self.task, get_args(Task))
         within("endpointing_ms", self.endpointing_ms, 100, 10_000, "ms")

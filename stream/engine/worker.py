@@ -75,6 +75,7 @@ class Engine:
         on_batch: Callable[[BatchReport], None] = lambda report: None,
     ) -> None:
         self.transcriber = transcriber
+        self.max_batch = max_batch
         self._on_batch = on_batch
         self._scheduler = Scheduler(max_batch)
         self._jobs: dict[tuple[str, int], Job] = {}

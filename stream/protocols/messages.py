@@ -39,6 +39,7 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "too_many_marks": None,
     "audio_after_end": None,
     "truncated_audio": None,
+    "bad_audio": None,
     "transcription_failed": None,
     "internal": CloseCode.INTERNAL,
 }

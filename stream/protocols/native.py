@@ -21,6 +21,7 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
 from stream.core.session import Session
+from stream.core.settings import CONTAINER
 from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
 from stream.protocols.arrivals import Arrivals
@@ -98,7 +99,7 @@ class NativeProtocol:
         """Whether the client was given a token, and may find something when it shows it."""
         known = self.session is not None
         ended_well = self.closing is None or self.closing == self._closing_after_finals
-        return known and ended_well and self.service.resume_token(self.session_id) is not None
+        return known and ended_well and self._resume_token() is not None
 
     # What the client sends
 
@@ -160,7 +161,11 @@ class NativeProtocol:
         settings = settings_of(asked, self.service)
         self.seat = seat_of(asked, settings)
         self.session = Session(
-            self.session_id, settings, self.service.tuning, self.service.detector
+            self.session_id,
+            settings,
+            self.service.tuning,
+            self.service.detector,
+            self.service.container,
         )
         self.state = State.STREAMING
         self._get_ready(received=0)
@@ -173,13 +178,19 @@ class NativeProtocol:
         )
         ready = messages.Ready(
             session=self.session_id,
-            resume_token=self.service.resume_token(self.session_id),
+            resume_token=self._resume_token(),
             model=self.service.model,
             received=received,
             limits=limits,
         )
         self._drafts.append(Draft(ready))
         self.receive_load(self._load)
+
+    def _resume_token(self) -> str | None:
+        """What the client shows to go on; of a container it cannot tell at which byte it would."""
+        if self.session is not None and self.session.settings.encoding == CONTAINER:
+            return None
+        return self.service.resume_token(self.session_id)
 
     def _ask_to_resume(self, resume: messages.Resume) -> None:
         if self.service.resume_token(self.session_id) is None:

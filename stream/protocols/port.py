@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stream.core.audio import AudioDecoder
 from stream.core.events import Event
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
@@ -32,6 +33,8 @@ class Service:
     idle_s: float = 60.0
     tuning: SessionTuning = SessionTuning()
     detector: Callable[[], VoiceDetector] = WebRtcVad
+    container: Callable[[int], AudioDecoder] | None = None
+    """Decodes containers into so many channels, where the server can."""
     resume_token: Callable[[str], str | None] = no_token
     """What the client of a session shows when it comes back; None where streams are not kept."""
 

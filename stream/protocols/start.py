@@ -6,7 +6,7 @@ from typing import get_origin, get_type_hints
 
 import msgspec
 
-from stream.core.settings import StreamSettings
+from stream.core.settings import CONTAINER, StreamSettings
 from stream.errors import PeerError, SettingsError
 from stream.protocols.messages import CloseCode, Start
 from stream.protocols.port import Seat, Service
@@ -61,7 +61,7 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
     model = fields.pop("model", None)
     if model not in (None, service.model):
         raise SettingsError("model", f"model is {model!r}; this server runs {service.model!r}.")
-    if fields.get("encoding") == "container":
+    if fields.get("encoding") == CONTAINER and service.container is None:
         raise SettingsError("encoding", CONTAINER_SENTENCE)
     settings = StreamSettings(**fields)  # type: ignore[arg-type]
     settings.check()

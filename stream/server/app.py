@@ -26,6 +26,7 @@ from stream.engine.load import RETRY_AFTER_S
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Engine, Transcriber
 from stream.errors import UsageError
+from stream.media.container import ContainerDecoder
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Resumption, Service
@@ -108,6 +109,7 @@ class Server:
             tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
             detector=detector,
             resume_token=self.kept.token,
+            container=ContainerDecoder,
         )
         self.load = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load.receive_batch)

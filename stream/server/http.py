@@ -1,4 +1,4 @@
-"""What the port answers to plain HTTP: the captions page, health, readiness, metrics, info."""
+"""What the port answers to plain HTTP: the page, health, metrics, info, rooms, recordings."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from starlette.routing import Route
 from stream.protocols import PROTOCOLS
 from stream.server import http_rooms
 from stream.server.metrics import CONTENT_TYPE
+from stream.server.openai import openai_routes
 
 if TYPE_CHECKING:
     from stream.server.app import Server
@@ -56,10 +57,12 @@ def application(server: "Server") -> Starlette:
             *http_rooms.routes(server),
             *(Route(path, asset) for path in server.assets),
             *(Route(path, not_a_websocket) for path in PROTOCOLS),
+            *openai_routes(server),
         ],
         exception_handlers={404: nothing_here},
     )
     application.router.redirect_slashes = False
+    application.state.config = server.config
     return application
 
 

@@ -54,6 +54,9 @@ class Metrics:
         self.refused = Counter(
             f"{name}handshakes_refused", "Streams that never began.", ["status"], registry=registry
         )
+        self.uploads = Counter(
+            f"{name}uploads", "Recordings over HTTP, answered.", ["status"], registry=registry
+        )
         self.audio_s = Counter(
             f"{name}audio_seconds", "Audio received, of each stream.", registry=registry
         )

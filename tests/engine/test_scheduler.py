@@ -1,10 +1,12 @@
 """The scheduler: no final is lost or overtaken, the newest partial wins, the gone are forgotten."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from stream.core.hypothesis import Window, WindowKind
-from stream.engine.scheduler import LIKE_RATIO, LIKE_SAMPLES, Scheduler
+from stream.engine.scheduler import LIKE_RATIO, LIKE_SAMPLES, PATIENCE, Scheduler
 from tests.engine.windows import a_window
 
 
@@ -128,3 +130,56 @@ def test_channels_are_apart() -> None:
     scheduler.add(a_window(1, channel=0))
     scheduler.add(a_window(2, channel=1))
     assert len(scheduler) == 2
+
+
+def a_file_window(number: int, session: str = "file") -> Window:
+    return replace(a_window(number, session), kind=WindowKind.FILE)
+
+
+def test_recordings_wait_for_everybody_who_speaks() -> None:
+    scheduler = Scheduler()
+    scheduler.add(a_file_window(1))
+    scheduler.add(a_window(2, "a", final=False))
+    scheduler.add(a_window(3, "b", final=True))
+    assert ids(scheduler.next_batch()) == [3, 2]
+    assert ids(scheduler.next_batch()) == [1]
+    assert scheduler.next_batch() == []
+
+
+def test_while_somebody_is_there_a_recording_goes_window_by_window() -> None:
+    scheduler = Scheduler()
+    scheduler.add(a_window(0, "a"))
+    assert ids(scheduler.next_batch()) == [0]
+    for number in range(1, 6):
+        scheduler.add(a_file_window(number))
+    assert ids(scheduler.next_batch()) == [1]
+    scheduler.forget("a")
+    assert ids(scheduler.next_batch()) == [2, 3, 4, 5]
+
+
+def test_recordings_take_turns() -> None:
+    scheduler = Scheduler(max_batch=2)
+    for number in range(4):
+        scheduler.add(a_file_window(number, "long"))
+    scheduler.add(a_file_window(9, "short"))
+    assert ids(scheduler.next_batch()) == [0, 9]
+    assert ids(scheduler.next_batch()) == [1, 2]
+
+
+def test_a_server_that_is_never_idle_transcribes_recordings_all_the_same() -> None:
+    scheduler = Scheduler(max_batch=1)
+    scheduler.add(a_file_window(0))
+    scheduler.add(a_file_window(1))
+    served = []
+    for number in range(2, 2 + 3 * PATIENCE):
+        scheduler.add(a_window(number, "a"))
+        served += ids(scheduler.next_batch())
+    assert [served.index(0), served.index(1)] == [PATIENCE, 2 * PATIENCE + 1]
+
+
+def test_recordings_are_forgotten() -> None:
+    scheduler = Scheduler()
+    scheduler.add(a_file_window(1))
+    scheduler.add(a_file_window(2, "other"))
+    assert ids(scheduler.forget("file")) == [1]
+    assert ids(scheduler.next_batch()) == [2]

@@ -53,7 +53,9 @@ MALFORMED: dict[str, Case] = {
     "a translation from English": Case(
         ('{"type":"start","task":"translate"}',), "bad_settings", 4001
     ),
-    "a container": Case(('{"type":"start","encoding":"container"}',), "bad_settings", 4001),
+    "a container": Case(
+        ('{"type":"start","encoding":"container","sample_rate":48000}',), "bad_settings", 4001
+    ),
     "resume": Case(
         ('{"type":"start","resume":{"session":"a","token":"b"}}',), "resume_refused", 4002
     ),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.session import MAX_MARKS
 from stream.engine.scripted import ScriptedTranscriber
+from tests.media.files import write_media
 from tests.protocols.malformed import MALFORMED
 from tests.server.serving import (
     SECOND,
@@ -87,6 +89,20 @@ async def test_text_that_is_not_utf_8() -> None:
         )
         await receive_all(websocket)
         assert websocket.close_code == 1007
+
+
+async def test_a_container_as_it_comes(tmp_path: Path, speech: NDArray[np.float32]) -> None:
+    samples = np.repeat(speech[: 10 * 16_000], 3)  # at 48 kHz
+    data = write_media(tmp_path / "a.webm", samples, "libopus").read_bytes()
+    async with serving() as server, client(server, "encoding=container") as websocket:
+        for start in range(0, len(data), 1000):
+            await websocket.send(data[start : start + 1000])
+        await websocket.send('{"type":"end"}')
+        messages = await receive(websocket)
+    assert any(message["type"] == "final" and message["text"] for message in messages)
+    assert not any(message["type"] == "error" for message in messages)
+    received = messages[-1]["received"]
+    assert messages[-1]["settled"] == received == pytest.approx(160_000, abs=1_000)
 
 
 async def test_what_comes_after_end_is_told_and_ignored(speech: NDArray[np.float32]) -> None:

@@ -1,0 +1,70 @@
+"""A recording through an algorithm and a model, in this thread: segments as they become certain."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.vad import VoiceDetector
+from stream.engine.scheduler import Scheduler
+from stream.engine.worker import Transcriber
+from stream.longform.form import FileOptions, Form, Place, new_form
+from stream.longform.results import Segment
+
+SESSION = "file"
+
+
+class Transcribing:
+    """One recording, once through: iterate over it, then ask how it went."""
+
+    def __init__(
+        self,
+        blocks: Iterable[NDArray[np.float32]],
+        channels: int,
+        transcriber: Transcriber,
+        detector: Callable[[], VoiceDetector],
+        options: FileOptions,
+        batch_size: int,
+    ) -> None:
+        """Take blocks of samples, (channels, n_samples) each, at 16 kHz."""
+        self.heard_s = 0.0
+        """Seconds of audio that are transcribed or hold no speech, roughly."""
+        self._blocks = blocks
+        self._transcriber = transcriber
+        self._scheduler = Scheduler(batch_size)
+        # A sequential form has one window at a time: reading on would only fill the memory.
+        self._enough = batch_size if options.long_form == "chunked" else 1
+        ids = count()
+        self._forms: Sequence[Form] = [
+            new_form(options, Place(SESSION, channel, ids), detector) for channel in range(channels)
+        ]
+
+    def __iter__(self) -> Iterator[Segment]:
+        """Yield the segments of each channel in order."""
+        for block in self._blocks:
+            for form, samples in zip(self._forms, block, strict=True):
+                form.receive_samples(samples)
+            yield from self._transcribe(self._enough)
+            self.heard_s += block.shape[1] / SAMPLE_RATE
+        for form in self._forms:
+            form.receive_end()
+        yield from self._transcribe(1)
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be transcribed, a sentence each."""
+        return [problem for form in self._forms for problem in form.problems]
+
+    def _transcribe(self, enough: int) -> Iterator[Segment]:
+        """Transcribe while so many windows wait; yield what that makes certain."""
+        while True:
+            for form in self._forms:
+                for window in form.windows_to_transcribe():
+                    self._scheduler.add(window)
+            yield from (segment for form in self._forms for segment in form.segments())
+            if len(self._scheduler) < enough:
+                return
+            for hypothesis in self._transcriber.transcribe(self._scheduler.next_batch()):
+                self._forms[hypothesis.window.channel].receive_hypothesis(hypothesis)

@@ -1,0 +1,1 @@
+"""Sound out of files and byte streams of any format that FFmpeg reads."""

@@ -1,0 +1,201 @@
+"""Recordings of any format that FFmpeg reads, as samples at 16 kHz, a piece at a time.
+
+The sound track of a video counts as well. Of a file only what is being decoded is in memory. What
+is damaged is left out, and said in `Recording.damage`.
+
+A recording may come from a stranger, and some formats name other files and addresses to be read in
+their place: FFmpeg is allowed none.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.errors import UsageError
+
+NOTHING_ELSE = {"protocol_whitelist": "none"}
+"""Keeps a playlist from opening what it names."""
+
+MISSING_S = 1.0
+"""So much less than the file promises is worth a word; headers round."""
+
+LENGTH_ESTIMATED = frozenset({"mp3", "aac"})
+"""Formats whose files do not say how long they are: FFmpeg divides their size by a bit rate."""
+
+MAX_CHANNELS = 8
+MAX_BAD_PACKETS = 1000
+"""Then what follows is no sound either."""
+
+MAX_DELAY_S = 600.0
+"""A sound track may begin later than its video; what says more than this is a broken clock."""
+
+Block = NDArray[np.float32]
+"""(n_channels, n_samples) at 16 kHz, in -1..1."""
+
+
+class MediaError(UsageError):
+    """A file that holds no sound that could be read; the message says why."""
+
+
+class Recording:
+    """An open recording; `blocks` reads it, once."""
+
+    def __init__(self, container: InputContainer, stream: AudioStream, name: str) -> None:
+        self.name = name
+        self.channels: int = min(stream.channels, MAX_CHANNELS)
+        self.duration_s = duration_s(container, stream)
+        """What the file says of itself; None where it says nothing."""
+        self.damage = ""
+        """What could not be read, as a sentence, once the blocks have been."""
+        self._container = container
+        self._stream = stream
+        self._decoded_s = 0.0
+        self._bad_packets = 0
+
+    def blocks(self, split: bool = False) -> Iterator[Block]:
+        """Yield the sound as it is decoded: its channels mixed to one, or each by itself.
+
+        Raises:
+            MediaError: nothing could be decoded.
+        """
+        for block in self._resampled(self.channels):
+            self._decoded_s += block.shape[1] / SAMPLE_RATE
+            if block.shape[1]:
+                # FFmpeg's own mix of floats may be louder than full scale.
+                yield block if split else block.mean(axis=0, keepdims=True)
+        if not self._decoded_s:
+            raise MediaError(f"{self.name} holds no sound: it is empty or damaged.")
+        self.damage = self._account()
+
+    def _resampled(self, channels: int) -> Iterator[Block]:
+        """Resample frame by frame; where the format changes in the middle, begin anew."""
+        resampler, shape = None, None
+        for frame in self._frames():
+            if resampler is None:
+                yield silence(channels, self._delay_s(frame))
+            now = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if now != shape:
+                yield from () if resampler is None else flushed(resampler, channels)
+                resampler, shape = new_resampler(channels), now
+            assert resampler
+            yield from (as_block(piece, channels) for piece in resampler.resample(frame))
+        yield from () if resampler is None else flushed(resampler, channels)
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        """Decode what can be decoded."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self._bad_packets += 1
+                if self._bad_packets > MAX_BAD_PACKETS:
+                    return
+                continue
+            for frame in frames:
+                assert isinstance(frame, AudioFrame)
+                yield frame
+
+    def _delay_s(self, frame: AudioFrame) -> float:
+        """How much later than everything else in the file its sound begins."""
+        if frame.time is None or self._container.start_time is None:
+            return 0.0
+        delay = frame.time - self._container.start_time / av.time_base
+        return float(delay) if 0.0 < delay < MAX_DELAY_S else 0.0
+
+    def _account(self) -> str:
+        announced_s = 0.0
+        if self._container.format.name not in LENGTH_ESTIMATED:
+            announced_s = self.duration_s or 0.0
+        missing = announced_s - self._decoded_s
+        if missing > max(MISSING_S, 0.02 * self._decoded_s):
+            return (
+                f"{self.name} is incomplete: it ends after {self._decoded_s:.1f} s of the "
+                f"{announced_s:.1f} s that it announces."
+            )
+        if self._bad_packets:
+            return f"{self.name} is damaged: {self._bad_packets} pieces of it were left out."
+        return ""
+
+
+@contextmanager
+def open_recording(source: str | Path | BinaryIO, name: str = "") -> Iterator[Recording]:
+    """Open a file, or an open binary file; `name` stands for it in messages.
+
+    Raises:
+        MediaError: it holds no sound that FFmpeg reads.
+    """
+    name = name or (str(source) if isinstance(source, str | Path) else "The file")
+    with opened(source, name) as file:
+        if not file.read(1):
+            raise MediaError(f"{name} is empty.")
+        file.seek(0)
+        try:
+            container = av.open(file, "r", options=NOTHING_ELSE, metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError) as error:
+            raise MediaError(
+                f"{name} is not a sound or video file that FFmpeg can read, or is cut off at its "
+                "beginning."
+            ) from error
+        with container:
+            if not container.streams.audio:
+                raise MediaError(f"{name} has no sound track.")
+            yield Recording(container, container.streams.audio[0], name)
+
+
+def opened(source: str | Path | BinaryIO, name: str) -> AbstractContextManager[BinaryIO]:
+    """Open a path for reading; an open file is read into memory where it cannot go back."""
+    if not isinstance(source, str | Path):
+        return source if source.seekable() else io.BytesIO(source.read())
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise MediaError(f"{name} cannot be opened: {error.strerror}.") from error
+
+
+def duration_s(container: InputContainer, stream: AudioStream) -> float | None:
+    """Seconds of sound that the file announces."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def new_resampler(channels: int) -> AudioResampler:
+    """Return what converts frames of one format to ours."""
+    return AudioResampler("fltp", layout_of(channels), SAMPLE_RATE)
+
+
+def layout_of(channels: int) -> str:
+    """FFmpeg's name of a layout with so many channels."""
+    return ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")[channels - 1]
+
+
+def as_block(frame: AudioFrame, channels: int) -> Block:
+    """Return the samples of a converted frame, (channels, n_samples)."""
+    return np.asarray(frame.to_ndarray(), np.float32).reshape(channels, -1)
+
+
+def flushed(resampler: AudioResampler, channels: int) -> Iterator[Block]:
+    """Yield what the resampler still holds."""
+    return (as_block(piece, channels) for piece in resampler.resample(None))
+
+
+def silence(channels: int, seconds: float) -> Block:
+    """Return (channels, n_samples) of it."""
+    return np.zeros((channels, round(seconds * SAMPLE_RATE)), np.float32)

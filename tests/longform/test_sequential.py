@@ -1,0 +1,60 @@
+"""One window after the other: every word once, each window with what was said before."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.longform.rehearsal import SECOND, Rehearsal, speak
+
+
+def sequential(words: list, **options: object) -> Rehearsal:
+    return Rehearsal(words, long_form="sequential", **options)
+
+
+def test_a_window_moves_to_where_the_last_complete_words_ended() -> None:
+    samples, words = speak((0, 20), (20.5, 45))
+    rehearsal = sequential(words).play(samples)
+    first, second = rehearsal.windows
+    assert first.end_sample == 28 * SECOND
+    assert 19.6 * SECOND <= second.start_sample <= 20.3 * SECOND
+    assert second.draft == tuple(w.tokens[0] for w in words if 20 < w.end_sample / SECOND <= 28)
+    assert rehearsal.said == [w.text.strip() for w in words]
+
+
+def test_each_window_reads_what_was_said_before() -> None:
+    samples, words = speak((0, 70))
+    rehearsal = sequential(words, prompt="Names.").play(samples)
+    assert rehearsal.windows[0].options.prompt == "Names."
+    for one, other in pairwise(rehearsal.windows):
+        assert other.start_sample > one.start_sample
+        before = [w.text.strip() for w in words if w.end_sample <= other.start_sample]
+        assert other.options.prompt.startswith("Names. ")
+        assert other.options.prompt.endswith(before[-1])
+
+
+def test_there_is_never_more_than_one_window() -> None:
+    samples, words = speak((0, 70))
+    rehearsal = sequential(words)
+    rehearsal.form.receive_samples(samples)
+    rehearsal.form.receive_end()
+    assert len(rehearsal.form.windows_to_transcribe()) == 1
+    assert rehearsal.form.windows_to_transcribe() == []
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    turns=st.lists(st.tuples(st.floats(0.3, 6.0), st.floats(0.5, 40.0)), min_size=1, max_size=6),
+    chunk_s=st.sampled_from([5.0, 12.0, 28.0]),
+    block=st.sampled_from([3_000, 16_000, 200_000]),
+)
+def test_every_word_comes_once_and_in_order(
+    turns: list[tuple[float, float]], chunk_s: float, block: int
+) -> None:
+    at, spans = 0.0, []
+    for pause, length in turns:
+        spans.append((at + pause, at + pause + length))
+        at += pause + length
+    samples, words = speak(*spans)
+    rehearsal = sequential(words, chunk_length_s=chunk_s).play(samples, block)
+    assert rehearsal.said == [w.text.strip() for w in words]

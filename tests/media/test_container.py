@@ -1,0 +1,59 @@
+"""A container in pieces gives what it gives as a whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from stream.media.container import ContainerDecoder
+from tests.media.files import RATE, tone, write_media
+
+NAMES = {"a.webm": "libopus", "a.aac": "aac", "a.wav": "", "a.mp3": "", "a.flac": "", "a.ogg": ""}
+
+
+def decoded(data: bytes, step: int, channels: int = 1) -> tuple[NDArray[np.float32], str]:
+    decoder = ContainerDecoder(channels)
+    pieces = [decoder.decode(data[i : i + step]) for i in range(0, len(data), step)]
+    return np.concatenate([*pieces, decoder.flush()], axis=1), decoder.problem
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_pieces_give_the_same(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if NAMES[name]:
+        write_media(path, tone(rate=48_000), NAMES[name])
+    else:
+        soundfile.write(path, tone(), RATE)
+    data = path.read_bytes()
+    whole, problem = decoded(data, len(data))
+    assert problem == ""
+    assert whole.shape == (1, pytest.approx(4 * RATE, abs=0.1 * RATE))
+    for step in (997, 16_384):
+        pieces, problem = decoded(data, step)
+        assert problem == ""
+        np.testing.assert_array_equal(pieces, whole)
+
+
+def test_samples_come_before_the_end(tmp_path: Path) -> None:
+    data = write_media(tmp_path / "a.webm", tone(rate=48_000), "libopus").read_bytes()
+    decoder = ContainerDecoder(1)
+    assert decoder.decode(data[: len(data) // 2]).shape[1] > RATE
+    decoder.flush()
+
+
+def test_what_is_no_container_is_told() -> None:
+    samples, problem = decoded(b"These are notes.\n" * 5000, 1000)
+    assert samples.shape == (1, 0)
+    assert "no container" in problem
+
+
+def test_channels(tmp_path: Path) -> None:
+    both = np.stack([tone(hertz=300), tone(hertz=700)], axis=1)
+    soundfile.write(tmp_path / "a.wav", both, RATE)
+    data = (tmp_path / "a.wav").read_bytes()
+    assert decoded(data, 4096, 2)[0].shape[0] == 2
+    samples, problem = decoded(data, 4096, 3)
+    assert samples.shape[1] == 0
+    assert "has 2 channels, not 3" in problem

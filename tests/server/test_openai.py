@@ -1,0 +1,332 @@
+"""OpenAI's own client against the server, with a scripted engine behind it."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.server.app import Server
+from tests.server.serving import (
+    WAIT_S,
+    GatedTranscriber,
+    client,
+    get,
+    metric,
+    pcm,
+    receive,
+    send_audio,
+    serving,
+    until,
+)
+
+
+class Polyglot(ScriptedTranscriber):
+    """Takes two languages, and so can translate."""
+
+    languages = ("de", "en")
+
+    def __init__(self) -> None:
+        super().__init__(counting())
+        self.asked: list[Any] = []
+
+    def transcribe(self, windows: Any) -> Any:
+        self.asked += [window.options for window in windows]
+        return super().transcribe(windows)
+
+
+@asynccontextmanager
+async def talking_to(server: Server, key: str = "none") -> AsyncIterator[openai.AsyncOpenAI]:
+    address = f"{server.address}v1"
+    async with openai.AsyncOpenAI(base_url=address, api_key=key, max_retries=0) as theirs:
+        yield theirs
+
+
+def recording(samples: NDArray[np.float32], name: str = "talk.flac") -> io.BytesIO:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format=name.rpartition(".")[2].upper())
+    file.seek(0)
+    file.name = name
+    return file
+
+
+@pytest.fixture
+def talk(speech: NDArray[np.float32]) -> io.BytesIO:
+    return recording(speech[: 20 * 16_000])
+
+
+async def test_models(talk: io.BytesIO) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        (model,) = [model async for model in theirs.models.list()]
+        assert (model.id, model.object) == ("scripted", "model")
+        assert (await theirs.models.retrieve("scripted")).id == "scripted"
+        with pytest.raises(openai.NotFoundError):
+            await theirs.models.retrieve("other")
+
+
+async def test_a_transcript(talk: io.BytesIO) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        heard = await theirs.audio.transcriptions.create(model="whisper-1", file=talk)
+        assert {"one", "two", "three"} <= set(heard.text.split())
+        assert heard.usage.seconds == pytest.approx(20, abs=0.1)
+        assert await metric(server, 'distil_stream_uploads_total{status="200"}') == 1
+        counted = 'distil_stream_windows_total{kind="file",outcome="transcribed"}'
+        assert await metric(server, counted) >= 1
+
+
+async def test_every_format(talk: io.BytesIO) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        bodies = {}
+        for response_format in ("text", "srt", "vtt"):
+            talk.seek(0)
+            bodies[response_format] = await theirs.audio.transcriptions.create(
+                model="whisper-1", file=talk, response_format=response_format
+            )
+        assert {"one", "two", "three"} <= set(bodies["text"].split())
+        assert bodies["srt"].startswith("1\n00:00:0")
+        assert " --> " in bodies["srt"]
+        assert bodies["vtt"].startswith("WEBVTT\n\n00:00:0")
+
+
+async def test_times(talk: io.BytesIO) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        heard = await theirs.audio.transcriptions.create(
+            model="scripted",
+            file=talk,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+        )
+        assert heard.duration == pytest.approx(20, abs=0.1)
+        assert heard.language == "english"
+        assert " ".join(word.word for word in heard.words) == heard.text
+        assert all(0 <= w.start < w.end <= heard.duration for w in heard.words)
+        assert [segment.id for segment in heard.segments] == list(range(len(heard.segments)))
+        assert "".join(segment.text for segment in heard.segments).strip() == heard.text
+        talk.seek(0)
+        plain = await theirs.audio.transcriptions.create(
+            model="scripted", file=talk, response_format="verbose_json"
+        )
+        assert plain.words is None
+        assert plain.segments
+
+
+async def test_events(speech: NDArray[np.float32]) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        file = recording(np.tile(speech, 3))
+        stream = await theirs.audio.transcriptions.create(model="whisper-1", file=file, stream=True)
+        events = [event async for event in stream]
+        deltas = [e.delta for e in events if e.type == "transcript.text.delta"]
+        assert len(deltas) > 2
+        assert events[-1].type == "transcript.text.done"
+        assert events[-1].text == "".join(deltas)
+        assert len(deltas) == len(events) - 1
+
+
+async def test_a_language_a_prompt_and_a_translation(talk: io.BytesIO) -> None:
+    polyglot = Polyglot()
+    async with serving(polyglot) as server, talking_to(server) as theirs:
+        await theirs.audio.transcriptions.create(
+            model="whisper-1", file=talk, language="de", prompt="Zahlen"
+        )
+        asked = polyglot.asked[-1]
+        assert (asked.language, asked.task, asked.prompt) == ("de", "transcribe", "Zahlen")
+        talk.seek(0)
+        with pytest.deprecated_call():  # as its authors say; it is what clients call
+            heard = await theirs.audio.translations.create(
+                model="whisper-1", file=talk, response_format="verbose_json"
+            )
+        assert (polyglot.asked[-1].language, polyglot.asked[-1].task) == ("auto", "translate")
+        assert heard.language == "english"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param", "says"),
+    [
+        ({"response_format": "xml"}, "response_format", "use one of json, text"),
+        ({"language": "xx"}, "language", "does not know the language 'xx'"),
+        ({"timestamp_granularities": ["syllable"]}, "timestamp_granularities[]", "use word or"),
+        ({"prompt": "x" * 5000}, "prompt", "4000 characters"),
+        ({"extra_body": {"best_of": 5}}, "best_of", "no parameter 'best_of'"),
+    ],
+)
+async def test_parameters_that_are_wrong(
+    talk: io.BytesIO, wrong: dict[str, Any], param: str, says: str
+) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        with pytest.raises(openai.BadRequestError, match=says) as refused:
+            await theirs.audio.transcriptions.create(model="whisper-1", file=talk, **wrong)
+        assert refused.value.param == param
+
+
+async def test_what_is_no_recording() -> None:
+    notes = io.BytesIO(b"These are notes.\n" * 100)
+    notes.name = "notes.mp3"
+    async with serving() as server, talking_to(server) as theirs:
+        with pytest.raises(openai.BadRequestError, match=r"notes\.mp3 is not a sound or video"):
+            await theirs.audio.transcriptions.create(model="whisper-1", file=notes)
+        notes.seek(0)
+        stream = await theirs.audio.transcriptions.create(
+            model="whisper-1", file=notes, stream=True
+        )
+        with pytest.raises(openai.APIError, match=r"notes\.mp3 is not a sound or video"):
+            await anext(aiter(stream))
+        with pytest.raises(openai.NotFoundError, match="There is no model 'gpt-9' here"):
+            await theirs.audio.transcriptions.create(model="gpt-9", file=notes)
+        with (
+            pytest.deprecated_call(),
+            pytest.raises(openai.BadRequestError, match="English-only"),
+        ):
+            await theirs.audio.translations.create(model="whisper-1", file=notes)
+
+
+async def test_silence_has_no_words() -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        silence = recording(np.zeros(32_000, np.float32), "silence.wav")
+        heard = await theirs.audio.transcriptions.create(model="whisper-1", file=silence)
+        assert heard.text == ""
+
+
+async def test_the_key_and_the_origin(talk: io.BytesIO) -> None:
+    async with serving(api_key="secret") as server:
+        async with talking_to(server, "wrong") as theirs:
+            with pytest.raises(openai.AuthenticationError):
+                await theirs.models.list()
+            with pytest.raises(openai.AuthenticationError):
+                await theirs.audio.transcriptions.create(model="whisper-1", file=talk)
+        async with talking_to(server, "secret") as theirs:
+            assert (await theirs.models.list()).data
+            talk.seek(0)
+            with pytest.raises(openai.PermissionDeniedError):
+                await theirs.audio.transcriptions.create(
+                    model="whisper-1", file=talk, extra_headers={"Origin": "http://evil.example"}
+                )
+
+
+async def test_an_upload_that_is_too_large() -> None:
+    async with serving(max_upload_mb=1) as server, talking_to(server) as theirs:
+        large = recording(np.random.default_rng(0).normal(0, 0.1, 2_000_000), "noise.wav")
+        with pytest.raises(openai.APIStatusError, match="larger than 1 MB") as refused:
+            await theirs.audio.transcriptions.create(model="whisper-1", file=large)
+        assert refused.value.status_code == 413
+
+
+async def test_one_more_than_there_is_room_for(talk: io.BytesIO) -> None:
+    gated = GatedTranscriber()
+    async with serving(gated, max_uploads=1) as server, talking_to(server) as theirs:
+        first = asyncio.create_task(
+            theirs.audio.transcriptions.create(model="whisper-1", file=talk)
+        )
+        await until(lambda: server.engine.in_flight > 0)
+        second = recording(np.zeros(16_000, np.float32))
+        with pytest.raises(openai.RateLimitError):
+            await theirs.audio.transcriptions.create(model="whisper-1", file=second)
+        gated.gate.set()
+        assert (await first).text
+
+
+async def test_a_client_that_hangs_up_costs_nothing_more(speech: NDArray[np.float32]) -> None:
+    gated = GatedTranscriber()
+    async with serving(gated) as server, talking_to(server) as theirs:
+        for stream in (False, True):
+            file = recording(np.tile(speech, 4))
+            request = theirs.audio.transcriptions.create(
+                model="whisper-1", file=file, stream=stream
+            )
+            asking = asyncio.create_task(consumed(request, stream))
+            await until(lambda: server.engine.in_flight > 0)
+            asking.cancel()
+            await asyncio.wait([asking])
+            await until(lambda: server.engine.queued == 0 and not server.engine._jobs)
+            gated.gate.set()
+            await until(lambda: server.engine.in_flight == 0)
+            gated.gate.clear()
+        gated.gate.set()
+
+
+async def consumed(request: Any, stream: bool) -> None:
+    answer = await request
+    if stream:
+        async for _ in answer:
+            pass
+
+
+async def test_draining_finishes_uploads_and_takes_no_more(talk: io.BytesIO) -> None:
+    gated = GatedTranscriber()
+    async with serving(gated) as server, talking_to(server) as theirs:
+        first = asyncio.create_task(
+            theirs.audio.transcriptions.create(model="whisper-1", file=talk)
+        )
+        await until(lambda: server.engine.in_flight > 0)
+        draining = asyncio.create_task(server.drain())
+        await until(lambda: server.draining)
+        with pytest.raises(openai.InternalServerError) as refused:
+            await theirs.models.list()
+        assert refused.value.status_code == 503
+        gated.gate.set()
+        assert (await first).text
+        await asyncio.wait_for(draining, WAIT_S)
+
+
+async def test_who_speaks_goes_before_an_upload(speech: NDArray[np.float32]) -> None:
+    """With a final and a recording's windows waiting, the final is first."""
+    order: list[str] = []
+
+    class Noting(GatedTranscriber):
+        def transcribe(self, windows: Any) -> Any:
+            answers = super().transcribe(windows)
+            order.extend(window.kind.value for window in windows)
+            return answers
+
+    gated = Noting()
+    async with serving(gated) as server, talking_to(server) as theirs:
+        upload = asyncio.create_task(
+            theirs.audio.transcriptions.create(
+                model="whisper-1", file=recording(np.tile(speech, 6))
+            )
+        )
+        await until(lambda: server.engine.in_flight > 0)
+        before = server.engine.in_flight
+        async with client(server, "partials=false") as websocket:
+            await send_audio(websocket, pcm(speech[: 5 * 16_000]))
+            await websocket.send('{"type":"end"}')
+            await until(lambda: bool(server.engine._scheduler.finals))
+            gated.gate.set()
+            messages = await receive(websocket)
+        assert messages[-1]["type"] == "ended"
+        assert (await upload).text
+    assert order.index("final") == before
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/audio/translations"])
+async def test_they_want_a_post(path: str) -> None:
+    async with serving() as server:
+        assert (await get(server, path))[0] == 405
+
+
+async def test_a_form_that_is_none() -> None:
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
+        writer.write(
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\nnope"
+        )
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
+async def test_an_upload_that_stops_coming() -> None:
+    async with serving(idle_s=0.2) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
+        writer.write(
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: here\r\nContent-Length: 4000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
