@@ -58,6 +58,11 @@ bench.command(
     help="How soon the captions page commits a word, in a real browser.",
 )
 bench.command(
+    "stream.evaluate.rehearsal:run",
+    name="rehearsal",
+    help="What the settings of a session are worth, on the audio clock alone.",
+)
+bench.command(
     "stream.evaluate.voice:run",
     name="voice",
     help="False alarms in noise, and speech that is lost.",
