@@ -201,7 +201,7 @@ class Decoder(nn.Module):
         self.embed_positions = empty_embedding(dims.max_tokens, dims.d_model)
         self.layers = nn.ModuleList(DecoderLayer(dims, i) for i in range(dims.decoder_layers))
         self.layer_norm = nn.LayerNorm(dims.d_model)
-        self.project = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
+        self.project: nn.Module = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
 
     def forward(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
         """(batch, n_tokens) -> (batch, n_tokens, vocab_size) logits."""
