@@ -203,6 +203,31 @@ def train(
 
 
 @app.command
+def pack(student: Path, out: Path) -> None:
+    """Write a student's decoder layers, and the tokens that it drafts with, into one file.
+
+    It is what this package ships of `distil-base.en`: all else is the teacher's. Prints the file's
+    SHA-256, which `stream/engine/students.py` holds it against.
+
+    Parameters
+    ----------
+    student
+        Folder of a student, such as `run/student`.
+    out
+        File, such as stream/engine/weights/distil-base.en.safetensors.
+    """
+    import hashlib
+
+    from stream.distil.student import packed
+    from stream.engine.checkpoints import load_checkpoint
+
+    data = packed(load_checkpoint(str(student)))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data)
+    print(f"{hashlib.sha256(data).hexdigest()}  {out}")
+
+
+@app.command
 def evaluate(
     *manifests: Path,
     teacher: str = "base",

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from stream.engine.checkpoints import Checkpoint, as_student
 from stream.engine.dims import WhisperDims
-from stream.engine.students import LAYERS
+from stream.engine.students import LAYERS, SHORTLIST
 from stream.engine.vocabulary import Vocabulary
 from stream.errors import UsageError
 
@@ -86,6 +86,13 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     checkpoint.tokenizer.save(str(folder / "tokenizer.json"))
     state = {n: t.contiguous() for n, t in checkpoint.state.items() if n != "proj_out.weight"}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def packed(student: Checkpoint) -> bytes:
+    """A student's own weights, in float16, and its shortlist: as `students.py` reads them."""
+    layers = {name: tensor for name, tensor in student.state.items() if name.startswith(LAYERS)}
+    shortlist = torch.tensor(student.shortlist, dtype=torch.int32)
+    return save({**half(layers), SHORTLIST: shortlist}, metadata={"format": "pt"})
 
 
 def transformers_config(dims: WhisperDims) -> dict[str, Any]:
