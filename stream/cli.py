@@ -27,6 +27,7 @@ app.command("stream.cli_mic:mic", help="Caption this machine's microphone in the
 app.command("stream.cli_watch:watch", help="Show a room in the terminal, live.")
 app.command("stream.cli_models:models", help="List the models, and which of them are here.")
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
+app.command("stream.distil.commands:app", name="distil", help="Make a student of a Whisper model.")
 bench.command(
     "stream.evaluate.speed:run",
     name="engine",

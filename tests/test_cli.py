@@ -12,6 +12,7 @@ import pytest
 from stream.cli import loop_factory
 from stream.config import ServerConfig
 from stream.engine.hub import HUB_MODELS
+from stream.engine.students import STUDENTS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +68,7 @@ def test_models() -> None:
     done = run("models", "--json")
     assert done.returncode == 0
     listed = {it["name"]: it for it in map(json.loads, done.stdout.splitlines())}
-    assert set(listed) == set(HUB_MODELS)
+    assert set(listed) == {*HUB_MODELS, *STUDENTS}
     assert listed["tiny.en"]["languages"] == "English"
     assert listed["base"]["parameters"] == 74
     table = run("models").stdout.splitlines()

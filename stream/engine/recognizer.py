@@ -19,6 +19,7 @@ from stream.engine.features import log_mel
 from stream.engine.hearing import MAX_SAMPLES, Heard, Stretch, read
 from stream.engine.keyterms import BoostKeyterms
 from stream.engine.rows import DecodeRequest
+from stream.engine.shortlist import Shortlist
 from stream.engine.whisper import Precision, Whisper
 from stream.errors import UsageError
 
@@ -82,6 +83,11 @@ class Recognizer:
             self.assistant = Whisper.from_checkpoint(assistant, device, precision)
             if same_encoder(checkpoint, assistant):
                 self.assistant.encoder = self.model.encoder
+            if assistant.shortlist:
+                embedding = self.assistant.decoder.embed_tokens.weight
+                self.assistant.decoder.project = Shortlist(
+                    assistant.shortlist, embedding, int8=precision == "int8"
+                )
 
     def encode(
         self, stretches: Sequence[Stretch], margin_s: float, least_s: float, watch: Stopwatch
@@ -185,10 +191,14 @@ class Recognizer:
 
 
 def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
-    """Raise `UsageError` unless the two models mean the same by a token."""
+    """Raise `UsageError` unless the two models mean the same by a token.
+
+    The assistant may know fewer languages: a student is taught few.
+    """
     if (
         teacher.dims.vocab_size != assistant.dims.vocab_size
-        or teacher.vocabulary.languages != assistant.vocabulary.languages
+        or teacher.vocabulary.multilingual != assistant.vocabulary.multilingual
+        or not assistant.vocabulary.languages.items() <= teacher.vocabulary.languages.items()
     ):
         raise UsageError(
             f"{assistant.name} cannot assist {teacher.name}: their vocabularies differ "

@@ -96,6 +96,8 @@ class Row:
     passes: int = 0
     drafted: int = 0
     accepted: int = 0
+    last_accepted: int = 0
+    """Of the last proposal."""
     all_accepted: bool = False
     """Whether the whole of the last proposal was."""
     past_speech: int = 0
@@ -144,7 +146,8 @@ class Row:
             self.accepted += agreed
             if self.ending is not None or not agreed:
                 break
-        self.all_accepted = self.accepted - before == len(proposed)
+        self.last_accepted = self.accepted - before
+        self.all_accepted = self.last_accepted == len(proposed)
 
     def say(self, token: int, log_probability: float, position: int) -> None:
         """Append one token, or end."""

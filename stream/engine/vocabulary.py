@@ -67,7 +67,7 @@ class Vocabulary:
             translate=_id(tokenizer, "<|translate|>"),
             transcribe=_id(tokenizer, "<|transcribe|>"),
             start_of_previous=_id(tokenizer, "<|startofprev|>"),
-            languages=_languages(tokenizer) if multilingual else {},
+            languages=_languages(tokenizer, generation_config) if multilingual else {},
             suppressed=tuple(generation_config.get("suppress_tokens") or ()),
             suppressed_at_start=tuple(generation_config.get("begin_suppress_tokens") or ()),
         )
@@ -80,12 +80,17 @@ def _id(tokenizer: Tokenizer, *spellings: str) -> int:
     raise CheckpointError(f"the tokenizer has no {spellings[0]}, so it is not a Whisper model's")
 
 
-def _languages(tokenizer: Tokenizer) -> dict[str, int]:
-    """Whisper numbers its languages between `<|startoftranscript|>` and `<|translate|>`."""
+def _languages(tokenizer: Tokenizer, generation_config: Mapping[str, Any]) -> dict[str, int]:
+    """Whisper numbers its languages between `<|startoftranscript|>` and `<|translate|>`.
+
+    A student that was taught only some of them says so in its generation settings.
+    """
     first = _id(tokenizer, "<|startoftranscript|>") + 1
     last = _id(tokenizer, "<|translate|>")
+    taught = generation_config.get("lang_to_id")
     return {
         spelling.removeprefix("<|").removesuffix("|>"): token
         for token in range(first, last)
         if (spelling := tokenizer.id_to_token(token)) is not None
+        and (not taught or spelling in taught)
     }

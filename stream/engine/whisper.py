@@ -20,6 +20,10 @@ from stream.engine.dims import WhisperDims
 from stream.engine.quantization import quantise_linears
 from stream.errors import CheckpointError
 
+LEAST_QUERIES = 4
+"""MKL multiplies fewer rows than this by other kernels, which sum in another order. A decoder pass
+of one token is filled up to this many, so that its numbers are the same alone and in a draft."""
+
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
 """How the weights are held and multiplied. int8 is for the CPU, and for the linear layers alone;
 docs/measurements.md says what it costs."""
@@ -197,7 +201,7 @@ class Decoder(nn.Module):
         self.embed_positions = empty_embedding(dims.max_tokens, dims.d_model)
         self.layers = nn.ModuleList(DecoderLayer(dims, i) for i in range(dims.decoder_layers))
         self.layer_norm = nn.LayerNorm(dims.d_model)
-        self.project = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
+        self.project: nn.Module = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
 
     def forward(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
         """(batch, n_tokens) -> (batch, n_tokens, vocab_size) logits."""
@@ -228,14 +232,14 @@ class DecoderLayer(nn.Module):
         """(batch, n_tokens, d_model) -> the same."""
         query, keys, values = self.self_attn.project(self.self_attn_layer_norm(x), self.heads)
         keys, values = cache.append(self.index, step, keys, values)
-        attended = attend(query, keys, values, step.self_mask, causal=step.causal)
+        attended = attend_few(query, keys, values, step.self_mask, causal=step.causal)
         x = x + self.self_attn.out_proj(attended)
 
         query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
         query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
         cache.record(self.index, step, query)
         keys, values = cache.cross_keys[self.index], cache.cross_values[self.index]
-        attended = attend(query, keys, values, cache.cross_mask)
+        attended = attend_few(query, keys, values, cache.cross_mask)
         x = x + self.encoder_attn.out_proj(attended)
 
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
@@ -294,6 +298,20 @@ def attend(
     q, k, v = query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
     return attended.transpose(1, 2).flatten(2)
+
+
+def attend_few(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
+) -> Tensor:
+    """As `attend`; on the CPU the result for a query does not depend on how many there are."""
+    n = query.shape[1]
+    missing = LEAST_QUERIES - n
+    if missing <= 0 or query.device.type != "cpu":
+        return attend(query, keys, values, mask, causal=causal)
+    query = F.pad(query, (0, 0, 0, 0, 0, missing))  # (batch, LEAST_QUERIES, heads, head_size)
+    if mask is not None and mask.shape[2] > 1:
+        mask = torch.cat([mask, mask[:, :, -1:].expand(-1, -1, missing, -1)], dim=2)
+    return attend(query, keys, values, mask, causal=causal)[:, :n]
 
 
 def fuse_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

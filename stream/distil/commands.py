@@ -1,0 +1,298 @@
+"""`distil-stream distil`: the steps from a teacher to a student, each a command."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+app = App(name="distil", help="Make a small, fast student of a Whisper model.", sort_key=5)
+
+
+@app.command
+def init(
+    out: Path,
+    *,
+    teacher: str = "base",
+    layers: int = 2,
+    language: str = "en",
+) -> None:
+    """Make a student that has learnt nothing yet: its teacher with fewer decoder layers.
+
+    Parameters
+    ----------
+    out
+        Folder of the student.
+    teacher
+        Name or folder of the model.
+    layers
+        Decoder layers that are copied: the first, the last, and evenly between them.
+    language
+        That the student will speak.
+    """
+    from stream.distil.student import newborn, save_checkpoint
+    from stream.engine.checkpoints import load_checkpoint
+
+    checkpoint = load_checkpoint(teacher)
+    student = newborn(checkpoint, out.name, layers, language)
+    save_checkpoint(student, out)
+    print(f"{out}: {student.source}")
+
+
+@app.command
+def label(
+    manifest: Path,
+    out: Path,
+    *,
+    teacher: str = "base",
+    variants: int = 2,
+    language: str = "en",
+    timestamps: Annotated[bool, Parameter(negative=())] = False,
+    max_wer: float = 10.0,
+    batch: int = 16,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    device: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Let the teacher transcribe speech: what a student is to learn.
+
+    Goes on where it was stopped. More variants may be asked for later.
+
+    Parameters
+    ----------
+    manifest
+        JSON lines: audio, and where they apply start, end (seconds), text, speaker.
+    out
+        Folder of the labelled examples: about 0.8 MB each for base.
+    teacher
+        Name or folder of the model.
+    variants
+        Windows to make of each passage: the passage as it is, then others that are cut at random,
+        with more or less silence, in noise, over a telephone, faster or slower.
+    language
+        That is spoken.
+    timestamps
+        Teach timestamps, too.
+    max_wer
+        Word error rate, in percent, above which a label will not be learnt from: here only counted.
+    batch
+        Windows that are heard at once.
+    precision
+        What the encoder multiplies in: bfloat16 takes half the time where the processor has it.
+    device
+        Such as cuda; it is taken where there is one.
+    seed
+        Of all chance.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from stream.distil.examples import ExampleFolder
+    from stream.distil.label import Labeller, label_passages, recipe_of
+    from stream.distil.passages import read_passages
+    from stream.distil.tables import print_selection
+    from stream.engine.checkpoints import load_checkpoint
+
+    passages = read_passages(manifest)
+    checkpoint = load_checkpoint(teacher)
+    recipe = recipe_of(
+        checkpoint,
+        manifest,
+        language=language,
+        timestamps=timestamps,
+        seed=seed,
+        precision=precision,
+    )
+    labeller = Labeller(checkpoint, recipe, language, chosen_device(device))
+    progress = Progress(
+        TextColumn("labelling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with progress:
+        task = progress.add_task("", total=variants * len(passages))
+        for done in label_passages(passages, labeller, out, variants, batch):
+            progress.update(task, completed=done)
+    print_selection(ExampleFolder(out), max_wer)
+
+
+@app.command
+def train(
+    student: Path,
+    examples: Path,
+    out: Path,
+    *,
+    steps: int,
+    decay_steps: int | None = None,
+    warm_up_steps: int = 50,
+    learning_rate: float = 5e-4,
+    batch: int = 16,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    max_wer: float = 10.0,
+    save_every: int = 100,
+    validate_every: int = 500,
+    device: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Teach a student what its teacher says. Goes on where it was stopped.
+
+    Parameters
+    ----------
+    student
+        Folder of a student: of `init`, or of an earlier run.
+    examples
+        Folder of labelled examples.
+    out
+        Folder of the run: checkpoint, student, journal and plot.
+    steps
+        Batches to learn from, in all; may be raised as long as the rate has not begun to fall.
+    decay_steps
+        The last steps, over which the learning rate falls to nought; a quarter of them unless told.
+    warm_up_steps
+        The first steps, over which the learning rate rises.
+    learning_rate
+        Of AdamW, between warm-up and decay.
+    batch
+        Examples in a step.
+    precision
+        What is multiplied in: bfloat16 takes half the time where the processor has it.
+    max_wer
+        Word error rate, in percent, above which the label of a passage is not learnt from.
+    save_every
+        Steps from one checkpoint to the next.
+    validate_every
+        Steps from one look at the examples that are not learnt from to the next.
+    device
+        Such as cuda; it is taken where there is one.
+    seed
+        Of all chance.
+    """
+    from stream.distil.examples import read_recipe
+    from stream.distil.run import train as run_training
+    from stream.distil.training import TrainingSettings
+    from stream.engine.checkpoints import load_checkpoint
+
+    settings = TrainingSettings(
+        steps=steps,
+        examples=0,
+        decay_steps=steps // 4 if decay_steps is None else decay_steps,
+        warm_up_steps=warm_up_steps,
+        learning_rate=learning_rate,
+        batch=batch,
+        precision=precision,
+        max_wer=max_wer,
+        seed=seed,
+    )
+    run_training(
+        load_checkpoint(read_recipe(examples).teacher),
+        load_checkpoint(str(student)),
+        examples,
+        out,
+        settings,
+        device=chosen_device(device),
+        save_every=save_every,
+        validate_every=validate_every,
+    )
+
+
+@app.command
+def pack(student: Path, out: Path) -> None:
+    """Write a student's decoder layers, and the tokens that it drafts with, into one file.
+
+    It is what this package ships of `distil-base.en`: all else is the teacher's. Prints the file's
+    SHA-256, which `stream/engine/students.py` holds it against.
+
+    Parameters
+    ----------
+    student
+        Folder of a student, such as `run/student`.
+    out
+        File, such as stream/engine/weights/distil-base.en.safetensors.
+    """
+    import hashlib
+
+    from stream.distil.student import packed
+    from stream.engine.checkpoints import load_checkpoint
+
+    data = packed(load_checkpoint(str(student)))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data)
+    print(f"{hashlib.sha256(data).hexdigest()}  {out}")
+
+
+@app.command
+def evaluate(
+    *manifests: Path,
+    teacher: str = "base",
+    student: str = "distil-base.en",
+    condition: tuple[Literal["clean", "phone", "10 dB", "0 dB"], ...] = ("clean",),
+    noise: Path | None = None,
+    batch: tuple[int, ...] = (1, 8),
+    limit: int | None = None,
+    precision: Literal["int8", "float32", "float16", "bfloat16"] | None = None,
+    seed: int = 0,
+) -> int:
+    """Compare the teacher, the teacher with its student's drafts, and the student.
+
+    The exit status is 1 where the drafts changed a word. One JSON line comes last.
+
+    Parameters
+    ----------
+    manifests
+        Recordings: JSON lines of audio and text, as `distil-stream evaluate` takes them.
+    teacher
+        Name or folder of the model.
+    student
+        Name or folder of the student.
+    condition
+        As they are, over a telephone, in noise: may be repeated.
+    noise
+        Manifest of noise to mix with; without one it is made.
+    batch
+        Windows decoded at once; may be repeated.
+    limit
+        How many recordings of each manifest; all without.
+    precision
+        Of the weights: the server's default unless told.
+    seed
+        Of the noise.
+    """
+    import json
+
+    from stream.distil.evaluation import Contest, hold_contest, under_conditions
+    from stream.distil.tables import print_contest
+    from stream.engine.checkpoints import load_checkpoint
+    from stream.evaluate.recordings import Recording, read_manifest
+
+    recordings = [
+        one
+        for manifest in manifests
+        for one in [r for r in read_manifest(manifest) if r.suite == "speech"][:limit]
+    ]
+    noises = read_manifest(noise) if noise else []
+    found = under_conditions(recordings, noises, seed)
+    chosen: dict[str, list[Recording]] = {name: found[name] for name in condition}
+    contest = Contest(load_checkpoint(teacher), load_checkpoint(student), precision)
+    results = [row for size in batch for row in hold_contest(contest, chosen, size)]
+    print_contest(results, contest.bytes_of_weights())
+    rows = [
+        {"condition": r.condition, "batch": r.batch, "system": r.system, **r.tally.as_json()}
+        for r in results
+    ]
+    print(json.dumps({"distil": rows, "weight_bytes": contest.bytes_of_weights()}))
+    changed = sum(r.tally.different for r in results if r.system == "teacher with student")
+    return 1 if changed else 0
+
+
+def chosen_device(device: str | None) -> str:
+    """Return the device that was asked for, else CUDA where there is one."""
+    import torch
+
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")

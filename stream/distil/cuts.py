@@ -1,0 +1,129 @@
+"""Which windows a student is taught on: as the server's clients cut, pad and spoil them.
+
+Variant 0 of a passage is the passage itself with the server's own silence after it: the one that a
+reference can be held against. Every other variant is drawn by chance from the run of speech that
+begins with the passage; chance depends on the seed and on the passage and variant alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.distil.passages import LONGEST_S, Passage, read_file, read_span
+from stream.engine.transcriber import DEFAULT_MARGIN_S, FULL_S, LEAST_S
+from stream.evaluate.mixing import chance, speech_power
+from stream.evaluate.offline import at_16_khz
+from stream.evaluate.phone import phone_line
+from stream.evaluate.recordings import Audio, to_int16
+from stream.evaluate.sounds import keyboard, music, noise
+
+SHORTEST_S = 0.7
+"""Of a window cut at random: the first partial of an utterance is about as long."""
+USUAL_LONGEST_S = 20.0
+SPEEDS = (0.9, 0.95, 1.05, 1.1)
+LEAST_SNR_DB, MOST_SNR_DB = 0.0, 25.0
+VOICES = 6
+"""In a babble."""
+FULL_SHARE, WHOLE_START_SHARE, SPEED_SHARE, NOISE_SHARE, PHONE_SHARE = 0.03, 0.5, 0.3, 0.4, 0.25
+"""How many windows of a hundred are padded to 30 s, begin with their passage, are played faster or
+slower, are in noise, are heard over a telephone."""
+NOISES = ("white", "pink", "brown", "babble", "keyboard", "music")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A window, and what is done to it."""
+
+    start_s: float
+    """In its file."""
+    end_s: float
+    silence_s: float = DEFAULT_MARGIN_S
+    """After it; then up to what the server encodes at least."""
+    speed: float = 1.0
+    noise: str = ""
+    """One of `NOISES`, or none."""
+    snr_db: float = 0.0
+    phone: bool = False
+
+
+def draw_cut(passage: Passage, rng: np.random.Generator) -> Cut:
+    """Draw a window that begins within the passage and ends anywhere in its run of speech."""
+    length_s = passage.end_s - passage.start_s
+    start_s = passage.start_s
+    if rng.random() >= WHOLE_START_SHARE:
+        start_s += rng.uniform(0, max(length_s - SHORTEST_S, 0))
+    longest_s = min(passage.run_end_s - start_s, USUAL_LONGEST_S)
+    end_s = start_s + rng.uniform(min(SHORTEST_S, longest_s), longest_s)
+    silence_s = FULL_S if rng.random() < FULL_SHARE else rng.uniform(0, 2 * DEFAULT_MARGIN_S)
+    speed = float(rng.choice(SPEEDS)) if rng.random() < SPEED_SHARE else 1.0
+    noisy = rng.random() < NOISE_SHARE
+    return Cut(
+        start_s=start_s,
+        end_s=end_s,
+        silence_s=silence_s,
+        speed=speed,
+        noise=str(rng.choice(NOISES)) if noisy else "",
+        snr_db=rng.uniform(LEAST_SNR_DB, MOST_SNR_DB) if noisy else 0.0,
+        phone=bool(rng.random() < PHONE_SHARE),
+    )
+
+
+def whole(passage: Passage) -> Cut:
+    """The passage as it is, or as much of it as a window holds."""
+    return Cut(passage.start_s, min(passage.end_s, passage.start_s + LONGEST_S))
+
+
+def cut_of(passage: Passage, number: int, variant: int, seed: int) -> Cut:
+    """Return the variant of a passage, which is the `number`th of its manifest."""
+    if variant == 0:
+        return whole(passage)
+    return draw_cut(passage, chance(seed, f"{number}-{variant}"))
+
+
+def read_cut(passage: Passage, cut: Cut, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return the window's speech, (n_samples,) at 16 kHz, spoilt as the cut says."""
+    samples = read_span(passage.audio, cut.start_s, cut.end_s)
+    if cut.speed != 1.0:
+        samples = at_16_khz(Audio(to_int16(samples), round(SAMPLE_RATE * cut.speed)))
+    if cut.noise:
+        samples = in_noise(samples, make_noise(cut.noise, passage, len(samples), rng), cut.snr_db)
+    if cut.phone:
+        samples = at_16_khz(phone_line(Audio(to_int16(samples), SAMPLE_RATE), 0.0, rng))
+    return samples
+
+
+def encoded_samples(n_samples: int, silence_s: float) -> int:
+    """How many samples are encoded of a window of so many: as the server does it."""
+    wanted = max(n_samples + round(silence_s * SAMPLE_RATE), round(LEAST_S * SAMPLE_RATE))
+    return min(wanted, round(FULL_S * SAMPLE_RATE))
+
+
+def make_noise(
+    name: str, passage: Passage, n_samples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return noise of a name, (n_samples,) of any level; the babble is of the passage's file."""
+    match name:
+        case "babble":
+            voices = read_file(passage.audio)
+            starts = rng.integers(len(voices), size=VOICES)
+            places = starts[:, None] + np.arange(n_samples)
+            return np.asarray(np.take(voices, places, mode="wrap").sum(0, dtype=np.float64))
+        case "keyboard":
+            return keyboard(n_samples, rng)
+        case "music":
+            return music(n_samples, rng)
+        case _:
+            slope = {"white": 0.0, "pink": 0.5, "brown": 1.0}[name]
+            return noise(n_samples, slope, -20, rng)
+
+
+def in_noise(
+    samples: NDArray[np.float32], noise: NDArray[np.float64], snr_db: float
+) -> NDArray[np.float32]:
+    """Mix (n_samples,) with noise, the speech (its pauses left out) `snr_db` decibels above it."""
+    power = max(float(np.square(noise).mean()), 1e-12)
+    gain = np.sqrt(speech_power(samples, SAMPLE_RATE) / power / 10 ** (snr_db / 10))
+    mixed = samples + noise * gain
+    return np.asarray(mixed / max(1.0, float(np.abs(mixed).max())), np.float32)

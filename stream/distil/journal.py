@@ -1,0 +1,134 @@
+"""What a run has to say as it goes: kept in a file, and shown while it lasts."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from stream.distil.loss import Judgement
+from stream.distil.validation import Validation
+
+STEPS, VALIDATIONS = "steps.jsonl", "validations.jsonl"
+COLUMNS = ("step", "passes", "loss", "agreement %", "WER to teacher %", "accepted %", "tokens/pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Some steps of a run, summed up."""
+
+    step: int
+    passes: float
+    """Over the examples, so far."""
+    loss: float
+    agreement: float
+    """Percent."""
+    learning_rate: float
+    gradient_norm: float
+    cpu_s: float
+    """Of the process, since the run began."""
+
+
+class Journal:
+    """The files of a run, and its table."""
+
+    def __init__(self, folder: Path, done: int) -> None:
+        """Go on after a step: what was noted of later ones, that were never saved, is forgotten."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.validations = [row for row in read_rows(folder / VALIDATIONS) if row["step"] <= done]
+        self.progress = [row for row in read_rows(folder / STEPS) if row["step"] <= done]
+        write_rows(folder / VALIDATIONS, self.validations)
+        write_rows(folder / STEPS, self.progress)
+        self.console = Console(stderr=True)
+        self._live: Live | None = None
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that the steps so far have taken."""
+        return float(self.progress[-1]["cpu_s"]) if self.progress else 0.0
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the table while the block runs."""
+        with Live(self.table(), console=self.console, auto_refresh=False) as self._live:
+            yield
+        self._live = None
+
+    def note(self, progress: Progress) -> None:
+        """Keep and show how the steps go."""
+        self.progress.append(asdict(progress))
+        append_row(self.folder / STEPS, self.progress[-1])
+        self._show()
+
+    def note_validation(self, validation: Validation, passes: float) -> None:
+        """Keep and show how good the student is."""
+        row = {**asdict(validation), "passes": round(passes, 3), "cpu_s": round(self.cpu_s, 1)}
+        self.validations.append(row)
+        append_row(self.folder / VALIDATIONS, row)
+        self._show()
+
+    def table(self) -> Table:
+        """Validations, and below them the latest steps."""
+        table = Table(*COLUMNS)
+        for row in self.validations:
+            table.add_row(
+                str(row["step"]),
+                f"{row['passes']:.2f}",
+                f"{row['loss']:.3f}",
+                f"{row['agreement']:.1f}",
+                f"{row['word_error_rate']:.1f}",
+                f"{row['accepted']:.1f}",
+                f"{row['tokens_a_pass']:.2f}",
+            )
+        if self.progress:
+            last = self.progress[-1]
+            table.caption = (
+                f"step {last['step']}, pass {last['passes']:.2f}: loss {last['loss']:.3f}, "
+                f"agreement {last['agreement']:.1f} %, rate {last['learning_rate']:.2e}, gradient "
+                f"{last['gradient_norm']:.2f}, {last['cpu_s']:.0f} CPU s"
+            )
+        return table
+
+    def _show(self) -> None:
+        if self._live is not None:
+            self._live.update(self.table(), refresh=True)
+
+
+def mean_progress(
+    step: int, passes: float, judged: Judgement, rate: float, norm: float, cpu_s: float
+) -> Progress:
+    """Sum up the steps since the last note."""
+    return Progress(
+        step=step,
+        passes=round(passes, 3),
+        loss=round(judged.loss, 4),
+        agreement=round(judged.agreement, 2),
+        learning_rate=rate,
+        gradient_norm=round(norm, 3),
+        cpu_s=round(cpu_s, 1),
+    )
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the complete lines of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a file anew."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a line to a file."""
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")

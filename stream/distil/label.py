@@ -1,0 +1,245 @@
+"""Pseudo-labels: what the teacher says of each window, with what it takes to learn from it.
+
+Gandhi et al. (arXiv:2311.00430, section 3.2): the teacher's own transcript is the target, for it is
+in one style throughout and has punctuation and case. Windows are encoded and decoded in batches by
+the server's own decode loop.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stream.core.audio import SAMPLE_RATE
+from stream.distil.cuts import cut_of, encoded_samples, read_cut
+from stream.distil.examples import Example, LabelRecipe, appending
+from stream.distil.passages import Passage
+from stream.distil.teacher_forcing import hidden_states
+from stream.engine.alignment import SAMPLES_PER_POSITION
+from stream.engine.checkpoints import Checkpoint
+from stream.engine.decoding import DecodeRequest, DecodeResult, decode, opening_tokens
+from stream.engine.features import log_mel
+from stream.engine.quantization import Int8Linear
+from stream.engine.recognizer import (
+    OPENING_TOKENS,
+    PAST_SPEECH_SLACK,
+    TOKENS_BESIDE,
+    TOKENS_PER_S,
+)
+from stream.engine.rows import ragged
+from stream.engine.whisper import Whisper
+from stream.evaluate.mixing import chance
+from stream.evaluate.scoring import word_errors
+
+CHUNK = 64
+"""Windows that are read at once, and sorted by length before they are batched."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A window to label."""
+
+    number: int
+    """Of the passage in the manifest."""
+    run: int
+    variant: int
+    samples: NDArray[np.float32]
+    """(n_samples,) of speech, without the silence after it."""
+    n_encoded: int
+    """Samples that are encoded, silence included."""
+    reference: str | None
+    """What is said in just this window."""
+
+
+def checksum(state: dict[str, Tensor]) -> str:
+    """SHA-256 of weights, in order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(state[name].contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def recipe_of(
+    teacher: Checkpoint,
+    manifest: Path,
+    *,
+    language: str = "en",
+    timestamps: bool = False,
+    seed: int = 0,
+    precision: str = "float32",
+) -> LabelRecipe:
+    """Say how a teacher labels a manifest."""
+    request = DecodeRequest(0)
+    return LabelRecipe(
+        teacher=teacher.name,
+        teacher_sha256=checksum(teacher.state),
+        manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        d_model=teacher.dims.d_model,
+        opening=tuple(
+            opening_tokens(
+                teacher.vocabulary, request, language, timestamps, teacher.dims.max_tokens
+            )
+        ),
+        end_of_text=teacher.vocabulary.end_of_text,
+        seed=seed,
+        precision=precision,
+    )
+
+
+def as_served(model: Whisper) -> Whisper:
+    """The model as the server decodes with it: on the CPU in int8, sharing all that is not."""
+    if model.device.type != "cpu":
+        return model
+    with torch.device("meta"):
+        served = Whisper(model.dims)
+    served.encoder = model.encoder
+    share(model.decoder, served.decoder)
+    return served.eval()
+
+
+def share(original: nn.Module, other: nn.Module) -> None:
+    """Give a network the modules of its like, the linear ones in int8."""
+    for name, child in original.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(other, name, Int8Linear(child.weight, child.bias))
+        elif next(child.children(), None) is not None:
+            share(child, getattr(other, name))
+        else:
+            setattr(other, name, child)
+
+
+class Labeller:
+    """A teacher that labels batches of windows."""
+
+    def __init__(
+        self, teacher: Checkpoint, recipe: LabelRecipe, language: str = "en", device: str = "cpu"
+    ) -> None:
+        """Build the teacher in float32; `recipe.precision` is what its encoder multiplies in."""
+        self.model = Whisper.from_checkpoint(teacher, device, "float32")
+        self.speaker = as_served(self.model)
+        self.vocabulary = teacher.vocabulary
+        self.tokenizer = teacher.tokenizer
+        self.alignment_heads = teacher.alignment_heads
+        self.recipe = recipe
+        self.language = language
+        self.timestamps = teacher.vocabulary.no_timestamps not in recipe.opening
+
+    @torch.inference_mode()
+    def label(self, jobs: Sequence[Job]) -> list[tuple[Example, Tensor, Tensor]]:
+        """Return each window's example, encoded audio and hidden states, as the writer wants them.
+
+        Shapes: (n_positions, d_model) and (n_targets, d_model).
+        """
+        audio, n_positions = self._encode(jobs)
+        results = decode(
+            self.speaker,
+            self.vocabulary,
+            audio,
+            n_positions,
+            [self._request(job) for job in jobs],
+            self.alignment_heads,
+            timestamps=self.timestamps,
+        )
+        tokens, _ = ragged([[*self.recipe.opening, *result.tokens] for result in results])
+        skip = len(self.recipe.opening) - 1
+        hidden = hidden_states(
+            self.model.decoder, tokens.to(self.model.device), audio, n_positions, skip
+        )  # (batch, n_targets, d_model)
+        return [
+            (self._example(job, result, n), row[:n], states[: len(result.tokens) + 1])
+            for job, result, n, row, states in zip(
+                jobs, results, n_positions.tolist(), audio, hidden, strict=True
+            )
+        ]
+
+    def _encode(self, jobs: Sequence[Job]) -> tuple[Tensor, Tensor]:
+        """The encoder's output as it is kept, float16 and back, and (batch,) real positions."""
+        mels = []
+        for job in jobs:
+            padded = np.zeros(-(-job.n_encoded // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
+            padded[: len(job.samples)] = job.samples[: len(padded)]
+            mels.append(log_mel(torch.from_numpy(padded).float(), self.model.dims.n_mels))
+        n_frames = torch.tensor([mel.shape[1] for mel in mels])
+        batch = torch.zeros(len(mels), self.model.dims.n_mels, int(n_frames.max()))
+        for row, mel in zip(batch, mels, strict=True):
+            row[:, : mel.shape[1]] = mel
+        coarse = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=coarse):
+            audio = self.model.encode(batch, n_frames)  # (batch, n_positions, d_model)
+        return audio.half().float(), (n_frames + 1) // 2
+
+    def _request(self, job: Job) -> DecodeRequest:
+        """As the server asks of a window."""
+        budget = TOKENS_BESIDE + TOKENS_PER_S * len(job.samples) // SAMPLE_RATE
+        return DecodeRequest(
+            max_new_tokens=min(budget, self.model.dims.max_tokens // 2 - OPENING_TOKENS),
+            language=self.language,
+            speech_positions=len(job.samples) // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
+        )
+
+    def _example(self, job: Job, result: DecodeResult, n_positions: int) -> Example:
+        """What is written down of a window."""
+        end = self.vocabulary.end_of_text
+        spoken = [token for token in result.tokens if token < end]
+        text = str(self.tokenizer.decode(spoken)).strip()
+        errors = None if job.reference is None else word_errors(job.reference, text)
+        return Example(
+            passage=job.number,
+            run=job.run,
+            variant=job.variant,
+            n_positions=n_positions,
+            tokens=result.tokens,
+            ending=result.ending.value,
+            mean_log_probability=round(result.mean_log_probability, 4),
+            text=text,
+            words=None if errors is None else errors.words,
+            errors=None if errors is None else errors.errors,
+        )
+
+
+def label_passages(
+    passages: Sequence[Passage],
+    labeller: Labeller,
+    folder: Path,
+    variants: int,
+    batch: int,
+) -> Iterator[int]:
+    """Label every variant of every passage that the folder lacks; yields how many it holds.
+
+    The first variant of all comes first, so that a run that is stopped has heard every speaker.
+    """
+    everything = [(v, i) for v in range(variants) for i in range(len(passages))]
+    with appending(folder, labeller.recipe) as (writer, done):
+        yield done
+        for first in range(done, len(everything), CHUNK):
+            chunk = everything[first : first + CHUNK]
+            jobs = [read_job(passages[i], i, v, labeller.recipe.seed) for v, i in chunk]
+            by_length = sorted(range(len(jobs)), key=lambda k: jobs[k].n_encoded)
+            labelled: dict[int, tuple[Example, Tensor, Tensor]] = {}
+            for at in range(0, len(jobs), batch):
+                chosen = by_length[at : at + batch]
+                labels = labeller.label([jobs[k] for k in chosen])
+                labelled.update(zip(chosen, labels, strict=True))
+                yield first + len(labelled)
+            for k in range(len(jobs)):
+                writer.write(*labelled[k])
+
+
+def read_job(passage: Passage, number: int, variant: int, seed: int) -> Job:
+    """Read and spoil a window."""
+    cut = cut_of(passage, number, variant, seed)
+    samples = read_cut(passage, cut, chance(seed, f"{number}-{variant}", "sound"))
+    is_whole = variant == 0 and cut.end_s == passage.end_s
+    return Job(
+        number=number,
+        run=passage.run,
+        variant=variant,
+        samples=samples,
+        n_encoded=encoded_samples(len(samples), cut.silence_s),
+        reference=passage.text if is_whole else None,
+    )

@@ -1,0 +1,128 @@
+"""What a student is judged by: how far it is from its teacher, and from what its teacher said.
+
+Gandhi et al. (arXiv:2311.00430, section 3.2, equation 5):
+
+    loss = 0.8 · KL(teacher ‖ student) + 1.0 · cross-entropy(teacher's tokens, student)
+
+over every token that the teacher says. The divergence is between the distributions at temperature
+2, times 2², so that its gradient keeps its size (Hinton, Vinyals and Dean 2015, arXiv:1503.02531).
+
+A vocabulary has 50 000 tokens, so the logits of a batch are far larger than all else in it. They
+are made some rows at a time, and their gradient at once, for with the projection frozen nothing of
+them is wanted later.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+TEMPERATURE = 2.0
+KL_WEIGHT = 0.8
+CE_WEIGHT = 1.0
+ROWS = 128
+"""Whose logits are in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Sums over targets; adds up over batches."""
+
+    targets: int = 0
+    kl: float = 0.0
+    """Nats, at the temperature and times its square."""
+    cross_entropy: float = 0.0
+    """Nats."""
+    agreed: int = 0
+    """Targets that are what the student would have said: drafts that would be accepted."""
+
+    def __add__(self, other: "Judgement") -> "Judgement":
+        return Judgement(
+            self.targets + other.targets,
+            self.kl + other.kl,
+            self.cross_entropy + other.cross_entropy,
+            self.agreed + other.agreed,
+        )
+
+    @property
+    def loss(self) -> float:
+        """The mean a target."""
+        return (KL_WEIGHT * self.kl + CE_WEIGHT * self.cross_entropy) / max(self.targets, 1)
+
+    @property
+    def agreement(self) -> float:
+        """Percent of the targets."""
+        return 100 * self.agreed / max(self.targets, 1)
+
+
+def distillation_loss(
+    student: Tensor, teacher: Tensor, targets: Tensor, projection: Tensor
+) -> tuple[Tensor, Judgement]:
+    """Return the loss, the mean over all targets, with a gradient for the student; and its parts.
+
+    Args:
+        student: (n_targets, d_model), hidden states.
+        teacher: (n_targets, d_model), the teacher's.
+        targets: (n_targets,) long, the teacher's tokens.
+        projection: (vocab_size, d_model), of both and frozen; logits are multiplied in its dtype.
+    """
+    loss, sums = _DistillationLoss.apply(student, teacher, targets, projection)  # type: ignore[no-untyped-call]
+    kl, cross_entropy, agreed = sums.tolist()
+    return loss, Judgement(len(targets), kl, cross_entropy, round(agreed))
+
+
+class _DistillationLoss(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, student: Tensor, teacher: Tensor, targets: Tensor, projection: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        sums = torch.zeros(3, dtype=torch.float64, device=student.device)
+        gradient = torch.empty(student.shape, device=student.device)
+        for first in range(0, len(student), ROWS):
+            rows = slice(first, first + ROWS)
+            judged, slopes = _judge(
+                _logits(student[rows], projection),
+                _logits(teacher[rows], projection),
+                targets[rows],
+            )
+            sums += judged
+            gradient[rows] = (slopes.to(projection.dtype) @ projection).float()
+        ctx.save_for_backward((gradient / len(targets)).to(student.dtype))
+        ctx.mark_non_differentiable(sums)
+        loss = (KL_WEIGHT * sums[0] + CE_WEIGHT * sums[1]) / len(targets)
+        return loss.float(), sums
+
+    @staticmethod
+    def backward(ctx: Any, loss: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return loss * gradient, None, None, None
+
+
+def _logits(hidden: Tensor, projection: Tensor) -> Tensor:
+    """(n, d_model) -> (n, vocab_size) float32."""
+    return (hidden.to(projection.dtype) @ projection.T).float()
+
+
+def _judge(student: Tensor, teacher: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Judge logits (n, vocab_size) against others and against (n,) targets.
+
+    Returns:
+        (3,) sums of divergence, cross-entropy and agreement; and the gradient of the loss's sum
+        with respect to the student's logits, (n, vocab_size).
+    """
+    agreed = (student.argmax(-1) == targets).sum()
+    log_p = F.log_softmax(student, -1)
+    cross_entropy = F.nll_loss(log_p, targets, reduction="sum")
+    slopes = log_p.exp_().mul_(CE_WEIGHT)
+    slopes[torch.arange(len(targets)), targets] -= CE_WEIGHT
+
+    log_p = F.log_softmax(student.div_(TEMPERATURE), -1)
+    log_q = F.log_softmax(teacher.div_(TEMPERATURE), -1)
+    q = log_q.exp()
+    kl = TEMPERATURE**2 * (log_q.sub_(log_p).mul_(q)).sum()
+    # d(T² KL)/d(logits) = T² · (p - q) / T
+    slopes.add_(log_p.exp_().sub_(q), alpha=KL_WEIGHT * TEMPERATURE)
+    return torch.stack([kl, cross_entropy, agreed]).double(), slopes

@@ -1,0 +1,93 @@
+"""The speech to distil on: stretches of sound files, and the ones that follow each other.
+
+A manifest is JSON lines: `audio` (a path from the manifest's folder), `start` and `end` in seconds,
+`text` or null, `speaker` or nothing. Without `start` and `end` it is the whole file.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.errors import UsageError
+from stream.evaluate.offline import at_16_khz
+from stream.evaluate.recordings import read_audio
+
+JOINED_WITHIN_S = 0.5
+"""Passages of one speaker with no longer a pause between them are one run of speech."""
+LONGEST_S = 28.0
+"""No window of the server is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of speech in a file."""
+
+    audio: Path
+    start_s: float
+    end_s: float
+    text: str | None
+    """What is said; None where nobody wrote it down."""
+    run: int = 0
+    """Number of the run of speech that the passage is part of; windows never leave their run."""
+    run_end_s: float = 0.0
+    """Where that run ends in the file."""
+
+
+def read_passages(manifest: Path) -> list[Passage]:
+    """Return a manifest's passages; raises `UsageError` where it is none."""
+    try:
+        lines = [json.loads(line) for line in manifest.read_text().splitlines() if line.strip()]
+        passages = [passage(entry, manifest.parent) for entry in lines]
+    except OSError as error:
+        raise UsageError(f"The manifest {manifest} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{manifest} is not a manifest of JSON lines: {error!r}.") from error
+    speakers = [str(entry.get("speaker") or "") for entry in lines]
+    return with_runs(passages, speakers)
+
+
+def passage(entry: dict[str, Any], folder: Path) -> Passage:
+    """Make a passage of a manifest's line."""
+    path = folder / entry["audio"]
+    start_s = float(entry.get("start", 0.0))
+    end_s = float(entry["end"]) if "end" in entry else len(read_file(path)) / SAMPLE_RATE
+    if not 0 <= start_s < end_s:
+        raise ValueError(f"{path.name}: a passage from {start_s:g} to {end_s:g} s")
+    return Passage(path, start_s, end_s, entry.get("text", entry.get("reference")))
+
+
+def with_runs(passages: list[Passage], speakers: list[str]) -> list[Passage]:
+    """Number the runs of speech: what one speaker, if it has a name, says without a long pause."""
+    runs: list[int] = []
+    ends_s: dict[int, float] = {}
+    for i, this in enumerate(passages):
+        previous = passages[i - 1]
+        goes_on = (
+            i > 0
+            and previous.audio == this.audio
+            and bool(speakers[i])
+            and speakers[i - 1] == speakers[i]
+            and 0 <= this.start_s - previous.end_s <= JOINED_WITHIN_S
+        )
+        runs.append(runs[-1] if goes_on else len(ends_s))
+        ends_s[runs[-1]] = this.end_s
+    return [
+        replace(p, run=run, run_end_s=ends_s[run]) for p, run in zip(passages, runs, strict=True)
+    ]
+
+
+@lru_cache(maxsize=2)
+def read_file(path: Path) -> NDArray[np.float32]:
+    """Return all of a sound file, (n_samples,) at 16 kHz; the last two stay in memory."""
+    return at_16_khz(read_audio([path]))
+
+
+def read_span(path: Path, start_s: float, end_s: float) -> NDArray[np.float32]:
+    """Return a part of a sound file, (n_samples,) at 16 kHz."""
+    return read_file(path)[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)]

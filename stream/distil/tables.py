@@ -1,0 +1,59 @@
+"""What the commands print."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from stream.distil.evaluation import STUDENT, TEACHER, Result
+from stream.distil.examples import ExampleFolder
+from stream.distil.selection import histogram, select, word_error_rate
+
+
+def print_selection(folder: ExampleFolder, max_wer: float) -> None:
+    """Print how far the labels are from the references, and what is dropped."""
+    examples = folder.examples
+    rates = [rate for example in examples if (rate := word_error_rate(example)) is not None]
+    console = Console()
+    if rates:
+        table = Table("word error rate", "passages", "", title="Labels against references")
+        bins = histogram(rates)
+        most = max(count for _, count in bins)
+        for name, count in bins:
+            table.add_row(name, str(count), "█" * round(40 * count / most))
+        console.print(table)
+    found = select(examples, max_wer)
+    console.print(
+        f"{len(examples)} examples: {len(found.kept)} kept; {found.far_from_reference} dropped "
+        f"because their passage's label is more than {max_wer:g} % wrong, {found.unbelieved} "
+        "because the teacher looped or guessed."
+    )
+
+
+def print_contest(results: Sequence[Result], weight_bytes: Mapping[str, int]) -> None:
+    """Print what each system did, and how much faster than the teacher it decoded."""
+    table = Table(title="Teacher and student", title_justify="left")
+    columns = ("condition", "batch", "system", "WER %", "ins %", "5-dup", "other words",
+               "accepted %", "tokens/pass", "tokens/s", "decode", "weights MB")  # fmt: skip
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number in (0, 2) else "right")
+    teachers = {(r.condition, r.batch): r.tally for r in results if r.system == TEACHER}
+    for row in results:
+        tally, teacher = row.tally, teachers[row.condition, row.batch]
+        found = tally.as_json()
+        compared = row.system not in (TEACHER, STUDENT)
+        table.add_row(
+            row.condition,
+            str(row.batch),
+            row.system,
+            f"{found['wer']:.2f}" if found["words"] else "",
+            f"{found['insertion_rate']:.2f}" if found["words"] else "",
+            str(found["repeated_5grams"]) if found["words"] else "",
+            f"{tally.different} of {tally.windows}" if compared else "",
+            "" if found["accepted_percent"] is None else f"{found['accepted_percent']:.1f}",
+            f"{found['tokens_per_pass']:.2f}",
+            f"{found['tokens_per_s']:.0f}",
+            f"{teacher.decode_s / tally.decode_s:.2f}×",
+            f"{weight_bytes[row.system] / 1e6:.0f}",
+        )
+    Console(width=140).print(table)

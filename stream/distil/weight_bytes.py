@@ -1,0 +1,17 @@
+"""How much memory the weights of networks take, what they share counted once."""
+
+from torch import nn
+
+from stream.engine.quantization import Int8Linear
+
+
+def weight_bytes(*networks: nn.Module | None) -> int:
+    """Return the bytes of all weights of these networks."""
+    found: dict[int, int] = {}
+    for network in networks:
+        for module in network.modules() if network is not None else ():
+            if isinstance(module, Int8Linear):
+                found[id(module.packed)] = module.in_features * module.out_features
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                found[tensor.data_ptr()] = tensor.nbytes
+    return sum(found.values())

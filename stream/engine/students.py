@@ -1,0 +1,79 @@
+"""Distilled students that ship with this package: decoder layers, to be joined with their teacher.
+
+A student has its teacher's encoder, embeddings and last norm, so its decoder layers alone are
+kept, in float16 under `weights/`, each file held against its SHA-256. Beside it lies a model card.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load
+from torch import Tensor
+
+from stream.errors import CheckpointError
+
+LAYERS = "model.decoder.layers."
+"""What the names of a student's own weights begin with."""
+SHORTLIST = "shortlist"
+"""Name of the tensor that holds the tokens to draft with."""
+WEIGHTS = Path(__file__).with_name("weights")
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A student that has a name here."""
+
+    teacher: str
+    """Name of the model that has all the rest."""
+    copied: tuple[int, ...]
+    """Which of the teacher's decoder layers its own began as."""
+    language: str
+    """The only one that it was taught."""
+    parameters: int
+    """Millions, the teacher's part included."""
+    sha256: str
+
+
+STUDENTS: dict[str, Student] = {
+    "distil-base.en": Student(
+        teacher="base",
+        copied=(0, 5),
+        language="en",
+        parameters=56,
+        sha256="eea175384bee854e44b07618a677e287e76e9c16d5ce37a7a64e0b4c501cb724",
+    ),
+}
+
+
+def read_layers(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Tensor], tuple[int, ...]]:
+    """Return a student's decoder layers by transformers' names, and the tokens it drafts with.
+
+    Raises:
+        CheckpointError: the file is missing or another; names it, the expected and found hash.
+    """
+    path, expected = folder / f"{name}.safetensors", STUDENTS[name].sha256
+    data = path.read_bytes() if path.is_file() else None
+    found = "no file" if data is None else hashlib.sha256(data).hexdigest()
+    if data is None or found != expected:
+        raise CheckpointError(
+            f"{path} is not what it should be: expected SHA-256 {expected}, found {found}; "
+            "reinstall distil-stream"
+        )
+    tensors = load(data)
+    shortlist = tensors.pop(SHORTLIST).tolist()
+    return tensors, tuple(shortlist)
+
+
+def with_layers(state: Mapping[str, Tensor], layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A model's weights with other decoder layers."""
+    others = {name: tensor for name, tensor in state.items() if not name.startswith(LAYERS)}
+    return {**others, **layers}
+
+
+def heads_of_layers(
+    heads: tuple[tuple[int, int], ...], copied: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """The (layer, head) pairs of a teacher that are in the copied layers, as the student counts."""
+    return tuple((copied.index(layer), head) for layer, head in heads if layer in copied)

@@ -1,0 +1,50 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.distil.batches import batches_of_pass, read_batch
+from tests.distil.small import small_teacher, write_examples
+
+
+@given(
+    lengths=st.lists(st.integers(1, 1500), max_size=90),
+    batch=st.integers(1, 9),
+    seed=st.integers(0, 3),
+    number=st.integers(0, 5),
+)
+def test_a_pass_takes_every_row_once(lengths, batch, seed, number):
+    batches = batches_of_pass(lengths, batch, seed, number)
+    assert sorted(i for rows in batches for i in rows) == list(range(len(lengths)))
+    assert len(batches) == -(-len(lengths) // batch)
+    assert batches == batches_of_pass(lengths, batch, seed, number)
+
+
+def test_each_pass_is_in_another_order_and_rows_of_a_length_are_together():
+    lengths = np.random.default_rng(0).integers(1, 1500, 400).tolist()
+    first, second = (batches_of_pass(lengths, 8, 0, number) for number in (0, 1))
+    assert first != second
+    spread = [max(lengths[i] for i in rows) - min(lengths[i] for i in rows) for rows in first]
+    assert np.mean(spread) < 150
+    assert sorted(map(sorted, first)) != sorted(map(sorted, second))
+
+
+def test_what_is_learnt_lines_up(tmp_path):
+    teacher = small_teacher()
+    folder = write_examples(tmp_path, teacher, n=6)
+    batch = read_batch(folder, (4, 1, 3))
+    opening, end = list(folder.recipe.opening), folder.recipe.end_of_text
+    at = 0
+    for row, i in enumerate((4, 1, 3)):
+        example = folder.examples[i]
+        n = example.n_targets
+        assert batch.tokens[row, : len(opening) + n - 1].tolist() == [*opening, *example.tokens]
+        assert batch.real[row].sum() == n
+        assert batch.targets[at : at + n].tolist() == [*example.tokens, end]
+        hidden = torch.from_numpy(folder.hidden(i).astype(np.float32))
+        assert torch.equal(batch.teacher[at : at + n], hidden)
+        assert batch.n_positions[row] == example.n_positions
+        assert not batch.audio[row, example.n_positions :].any()
+        at += n
+    assert batch.skip == len(opening) - 1
+    assert batch.real.shape == (3, batch.tokens.shape[1] - batch.skip)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from torch import nn
+
+from stream.core.audio import SAMPLE_RATE
+from stream.distil.evaluation import (
+    ASSISTED,
+    CONDITIONS,
+    STUDENT,
+    TEACHER,
+    Contest,
+    Tally,
+    hold_contest,
+    under_conditions,
+)
+from stream.distil.student import newborn
+from stream.distil.weight_bytes import weight_bytes
+from stream.engine.quantization import Int8Linear
+from stream.evaluate.hallucination import Repetitions
+from stream.evaluate.recordings import Audio, Recording, to_int16
+from stream.evaluate.scoring import WordErrors
+
+
+def recording(samples, text="yes", name="a.wav"):
+    audio = Audio(to_int16(samples), SAMPLE_RATE)
+    return Recording(name, "read", "here", text, lambda: audio)
+
+
+def test_figures_follow_from_what_was_counted():
+    tally = Tally(decode_s=2.0, tokens=30, passes=10, drafted=40, accepted=25, windows=2)
+    tally.add(Tally(WordErrors(10, 1, 0, 1), Repetitions(heard=3, said=1), decode_s=1.0))
+    found = tally.as_json()
+    assert (found["wer"], found["insertion_rate"], found["repeated_5grams"]) == (20, 10, 2)
+    assert (found["tokens_per_s"], found["tokens_per_pass"]) == (10, 3)
+    assert found["accepted_percent"] == 62.5
+    assert Tally().as_json()["accepted_percent"] is None
+
+
+def test_every_condition_changes_every_recording():
+    rng = np.random.default_rng(0)
+    speech = [recording(rng.normal(0, 0.1, SAMPLE_RATE), name=f"{i}.wav") for i in range(2)]
+    found = under_conditions(speech, [])
+    assert {name: len(heard) for name, heard in found.items()} == dict.fromkeys(CONDITIONS, 2)
+    clean = speech[0].read().samples
+    assert np.array_equal(found["clean"][0].read().samples, clean)
+    assert found["phone"][0].read().rate == 8000
+    assert not np.array_equal(found["0 dB"][0].read().samples, clean)
+
+
+def test_weights_that_are_shared_count_once():
+    linear = nn.Linear(4, 8)
+    both = nn.ModuleList([linear, linear, Int8Linear(linear.weight, linear.bias)])
+    assert weight_bytes(linear) == 4 * (32 + 8)
+    assert weight_bytes(both, linear, None) == 4 * (32 + 8) + 32
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("batch", [1, 3])
+def test_drafts_change_no_word_and_the_student_speaks_for_itself(base_checkpoint, speech, batch):
+    heard = [
+        recording(speech[at : at + 4 * SAMPLE_RATE], name=f"{at}.wav")
+        for at in range(0, 12 * SAMPLE_RATE, 4 * SAMPLE_RATE)
+    ]
+    contest = Contest(base_checkpoint, newborn(base_checkpoint, "newborn", 2), "int8")
+    results = {row.system: row.tally for row in hold_contest(contest, {"clean": heard}, batch)}
+    assert results[ASSISTED].different == 0
+    assert results[ASSISTED].tokens == results[TEACHER].tokens > 0
+    assert results[ASSISTED].drafted > 0
+    assert results[STUDENT].different == 3  # it has learnt nothing
+    sizes = contest.bytes_of_weights()
+    assert sizes[STUDENT] < sizes[TEACHER] < sizes[ASSISTED] < sizes[STUDENT] + sizes[TEACHER]
