@@ -176,6 +176,7 @@ class Server:
         if found := await self._find(protocol.resumption):
             self.metrics.resumed.inc()
             stream, missed = found
+            stream.receive_load(self.load.rung.load)
             await self._attend(stream, websocket, missed)
         else:
             protocol.fail("resume_refused", NO_SUCH_STREAM)
@@ -183,7 +184,8 @@ class Server:
 
     async def _serve_call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a call from Asterisk."""
-        if not self.ready or len(self.connections) >= self.config.max_sessions:
+        admits = self.ready and self.load is not None and self.load.rung.admits
+        if not admits or len(self.connections) >= self.config.max_sessions:
             writer.close()
             return
         assert self.engine
@@ -267,7 +269,8 @@ class Server:
             refusal = (503, "Not ready; see /readyz.\n")
         elif len(self.connections) >= self.config.max_sessions:
             refusal = (503, "Full; try again later.\n")
-        elif self.load and not self.load.rung.admits:
+        elif self.load and not self.load.rung.admits and not self.kept:
+            # While a lost client is waited for, the door is open: he may be the one who knocks.
             refusal = (503, f"Too busy; try again in {RETRY_AFTER_S} s.\n")
         else:
             return None
@@ -350,7 +353,7 @@ async def serve(
     SIGINT and SIGTERM drain: streams get their finals. SIGHUP says that another server will take
     over at once: clients are told to come back. A second signal ends the process.
     """
-    allow_streams(config.max_sessions)
+    allow_streams(config.max_sessions + config.max_readers)
     server = Server(config)
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Closing] = loop.create_future()

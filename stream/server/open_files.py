@@ -1,4 +1,4 @@
-"""A stream is an open file, and many systems let a process open no more than 1024."""
+"""Streams and readers are open files, and many systems let a process open no more than 1024."""
 
 import logging
 import sys
@@ -23,6 +23,6 @@ def allow_streams(streams: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
     if highest < wanted:
         log.warning(
-            "%d streams need %d open files, and %d are allowed; see ulimit -n",
+            "%d streams and readers need %d open files, and %d are allowed; see ulimit -n",
             streams, wanted, highest,
         )  # fmt: skip

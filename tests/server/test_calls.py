@@ -15,6 +15,7 @@ from tests.clients import recording
 from tests.protocols.calls import UUID, TwilioCall, mulaw
 from tests.protocols.test_audiosocket import HANG_UP, HELLO, frame
 from tests.server.serving import WAIT_S, client, metric, receive, serving, until, url
+from tests.server.test_load_watch import at_the_top
 
 SAID = list(recording.BURSTS)
 
@@ -112,6 +113,14 @@ async def test_a_call_from_asterisk() -> None:
         writer.close()
         await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
         assert texts(server, UUID) == SAID
+
+
+async def test_a_server_that_is_too_busy_takes_no_call() -> None:
+    async with serving(recording.transcriber(), audiosocket_port=0) as server:
+        at_the_top(server)
+        reader, writer = await dial(server)
+        assert await asyncio.wait_for(reader.read(), WAIT_S) == b""
+        writer.close()
 
 
 async def test_a_call_that_asterisk_cuts_gets_its_words() -> None:

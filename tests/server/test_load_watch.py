@@ -73,6 +73,23 @@ async def test_streams_are_told_and_new_ones_refused() -> None:
         assert ending[-2]["load"] == "finals_only"
 
 
+async def test_who_was_lost_comes_back_through_the_closed_door_and_is_told() -> None:
+    async with serving() as server:
+        first = await client(server)
+        await first.send('{"type":"start"}')
+        (ready,) = await receive(first, "ready")
+        first.transport.abort()
+        await server.nobody_here.wait()
+        at_the_top(server)
+        async with client(server) as second:
+            asked = {"session": ready["session"], "token": ready["resume_token"], "seq": 1}
+            await second.send(json.dumps({"type": "start", "resume": asked}))
+            (progress,) = await receive(second, "progress")
+            assert progress["load"] == "finals_only"
+            await second.send('{"type":"end"}')
+            await receive(second)
+
+
 async def test_a_stream_that_begins_under_load_is_told() -> None:
     async with serving() as server:
         assert server.load
