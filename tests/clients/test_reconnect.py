@@ -85,6 +85,7 @@ async def test_one_that_breaks_again_and_again(wire: Wire) -> None:
             await asyncio.sleep(0)
         await stream.end()
         await reading
+    assert wire.passed >= 2
     check(events)
 
 
