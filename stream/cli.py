@@ -88,8 +88,8 @@ def serve(
         TOML file of settings; DISTIL_STREAM_CONFIG may name it, too.
     """
     from stream.engine.loading import load_transcriber
-    from stream.server.app import serve as run_server
     from stream.server.logs import set_up_logging
+    from stream.server.running import serve as run_server
 
     set_up_logging(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

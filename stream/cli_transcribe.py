@@ -279,7 +279,7 @@ async def own_server(model: str) -> AsyncIterator[str]:
     """Run a server for this command alone, on a free port; yields its address."""
     from stream.config import ServerConfig
     from stream.engine.loading import load_transcriber
-    from stream.server.app import running
+    from stream.server.running import running
 
     config = ServerConfig(port=0, model=model)
     async with running(config, partial(load_transcriber, model)) as server:

@@ -16,7 +16,7 @@ from stream.cli_call import RATE, PhoneLine, Turns, call
 from stream.config import ServerConfig
 from stream.core.audio import ALAW, MULAW
 from stream.errors import UsageError
-from stream.server.app import running
+from stream.server.running import running
 from tests.clients import recording
 
 SAID = list(recording.BURSTS)
@@ -27,8 +27,9 @@ async def through_a_server(files: list[Path], **options):
     async with running(ServerConfig(port=0), recording.transcriber) as server:
         arguments = {"server": server.address, "fast": True, **options}
         status = await asyncio.to_thread(call, files, **arguments)
-        return status, server.rooms.live | {
-            listed.room: server.rooms.find(listed.room) for listed in server.rooms.listing()
+        return status, server.state.rooms.live | {
+            listed.room: server.state.rooms.find(listed.room)
+            for listed in server.state.rooms.listing()
         }
 
 

@@ -14,7 +14,7 @@ from stream.config import ServerConfig
 from stream.errors import UsageError
 from stream.protocols.port import Seat
 from stream.screen import Screen
-from stream.server.app import running_server
+from stream.server.running import running_server
 from tests.clients import recording
 from tests.rooms.test_room import final, partial
 from tests.server.serving import WAIT_S, serving, until
@@ -80,22 +80,22 @@ async def test_others_read_along():
     async with serving(recording.transcriber()) as server:
         settings = {"sample_rate": 16_000, "room": "standup", "speakers": ["Ada"]}
         await caption(Recorded(), server.address, settings, Screen("mic", terminal()))
-        room = server.rooms.find("standup")
+        room = server.state.rooms.find("standup")
         assert [(line.speaker, line.text) for line in room.finals] == [("Ada", t) for t in SAID]
 
 
 async def test_a_room_is_followed_on_one_screen():
     screen = Screen("standup", terminal())
     async with serving() as server:
-        room, ada = server.rooms.take_seat(SEAT)
-        server.rooms.receive(room, ada, final(0, "before", 1))
+        room, ada = server.state.rooms.take_seat(SEAT)
+        server.state.rooms.receive(room, ada, final(0, "before", 1))
         following = asyncio.create_task(follow("standup", server.address, None, screen))
         await until(lambda: len(screen.captions) == 1)
         assert "Ada" in screen.status
-        server.rooms.receive(room, ada, partial(2, "now", "perhaps", 2))
+        server.state.rooms.receive(room, ada, partial(2, "now", "perhaps", 2))
         await until(lambda: len(screen.captions) == 2)
         assert screen.captions[2].tentative == " perhaps"
-        server.rooms.leave(room, ada)
+        server.state.rooms.leave(room, ada)
         await until(lambda: "Nobody" in screen.status)
         following.cancel()
         await asyncio.wait([following])
@@ -105,13 +105,13 @@ async def test_a_room_is_followed_on_one_screen():
 async def test_into_a_pipe_lines_are_printed_once_they_are_final(capsys):
     screen = Screen("standup", Console(file=io.StringIO()))
     async with serving() as server:
-        room, ada = server.rooms.take_seat(SEAT)
-        server.rooms.receive(room, ada, final(0, "before", 1))
+        room, ada = server.state.rooms.take_seat(SEAT)
+        server.state.rooms.receive(room, ada, final(0, "before", 1))
         following = asyncio.create_task(follow("standup", server.address, None, screen))
-        await until(lambda: server.rooms.n_readers == 1)
-        server.rooms.receive(room, ada, partial(2, "now", "perhaps", 2))
-        server.rooms.receive(room, ada, final(2, "now", 2))
-        server.rooms.leave(room, ada)
+        await until(lambda: server.state.rooms.n_readers == 1)
+        server.state.rooms.receive(room, ada, partial(2, "now", "perhaps", 2))
+        server.state.rooms.receive(room, ada, final(2, "now", 2))
+        server.state.rooms.leave(room, ada)
         said = []
         async with asyncio.timeout(WAIT_S):
             while len(said) < 2:

@@ -14,7 +14,7 @@ from rich.console import Console
 from stream.cli_transcribe import Captions, transcribe, transcribe_files
 from stream.config import ServerConfig
 from stream.errors import UsageError
-from stream.server.app import running_server
+from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.speech import two_cities
 

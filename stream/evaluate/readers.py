@@ -25,7 +25,7 @@ from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.evaluate.feed import Feed
 from stream.evaluate.recordings import read_audio
-from stream.server.app import running_server
+from stream.server.running import running_server
 
 ROOM = "bench"
 FINAL = re.compile(rb'data: {"type":"final"[^\n]*"text":"[^"]')

@@ -11,17 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import parse_qs
 
-from stream.config import ServerConfig
-from stream.core.hypothesis import Hypothesis
-from stream.core.load import Load
-from stream.engine.worker import Engine
 from stream.errors import PeerError, UsageError
 from stream.protocols.audiosocket import AudioSocketProtocol
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Service, StreamProtocol
 from stream.protocols.start import from_query
-from stream.server.metrics import Metrics
-from stream.server.rooms import Participant, Rooms
+from stream.server.stream import Stream, Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +40,7 @@ def protocol_of_calls(settings: str) -> Callable[[Service, str], StreamProtocol]
     return lambda service, session_id: AudioSocketProtocol(service, session_id, query)
 
 
-class PhoneCall:
+class PhoneCall(Stream):
     """Serves one call until all that was said in it is final."""
 
     def __init__(
@@ -54,27 +49,17 @@ class PhoneCall:
         writer: asyncio.StreamWriter,
         protocol: StreamProtocol,
         session_id: str,
-        engine: Engine,
-        config: ServerConfig,
-        metrics: Metrics,
-        rooms: Rooms,
+        surroundings: Surroundings,
     ) -> None:
+        super().__init__(protocol, session_id, surroundings)
         self.reader = reader
         self.writer = writer
-        self.protocol = protocol
-        self.session_id = session_id
-        self.engine = engine
-        self.config = config
-        self.metrics = metrics
-        self.participant = Participant(rooms)
-        self._loop = asyncio.get_running_loop()
-        self._answered = asyncio.Event()
-        self._gone = False
+        self._passed_on = asyncio.Event()
 
     async def run(self) -> None:
         """Listen to the call, and wait for its last words."""
         peer = self.writer.get_extra_info("peername")[0]
-        log.info("call from %s", peer, extra={"session": self.session_id, "peer": peer})
+        log.info("call from %s", peer, extra=self._fields(peer=peer))
         listening = asyncio.create_task(self._listen())
         refused = asyncio.create_task(self._until(lambda: self.protocol.no_more_audio))
         try:
@@ -84,24 +69,14 @@ class PhoneCall:
                 async with asyncio.timeout(self.config.drain_s):
                     await self._until(lambda: self.protocol.closing is not None)
         finally:
-            self._gone = True
             listening.cancel()
             refused.cancel()
-            self.participant.leave()
-            self.engine.forget(self.session_id)
+            self._forget()
             self.writer.close()
-            self._report()
-
-    def receive_load(self, load: Load) -> None:
-        """Take note of what the server leaves out because it is busy."""
-        self._feed(self.protocol.receive_load, load)
-
-    def finish(self, closing: Closing) -> None:
-        """Take no more audio, and close when its finals are there."""
-        self._feed(self.protocol.finish, closing)
+            self._report("call over", (self.protocol.closing or HUNG_UP).code)
 
     def cut(self, closing: Closing) -> None:
-        """Close at once, whatever is still to be transcribed."""
+        """End the call at once: what is still to be transcribed is not said any more."""
         self._feed(self.protocol.fail, "internal", closing.reason)
 
     async def _listen(self) -> None:
@@ -116,50 +91,11 @@ class PhoneCall:
                 self._feed(self.protocol.receive_binary, data, time.monotonic())
                 await asyncio.sleep(0)
 
-    def _has_room(self) -> bool:
-        ahead = self.protocol.pending_s > self.config.max_ahead_s
-        return not (ahead and self.engine.owes(self.session_id))
-
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait for the engine's answers until something is so."""
+        """Wait until something is so, which only what the protocol receives can change."""
         while not condition():
-            self._answered.clear()
-            await self._answered.wait()
+            self._passed_on.clear()
+            await self._passed_on.wait()
 
-    def _feed(self, receive: Callable[..., None], *args: object) -> None:
-        """Let the protocol receive something, and pass on all that comes of it."""
-        if self._gone:
-            return
-        try:
-            receive(*args)
-            windows = self.protocol.windows_to_transcribe()
-        except Exception:
-            log.exception("the call failed", extra={"session": self.session_id})
-            self.protocol.fail("internal", "The server made a mistake.")
-            windows = []
-        for window in windows:
-            self.engine.submit(window, self._deliver)
-        self.participant.share(self.protocol)
-        self._answered.set()
-
-    def _deliver(self, hypothesis: Hypothesis) -> None:
-        """Called on the engine's thread."""
-        self._loop.call_soon_threadsafe(self._feed, self.protocol.receive_hypothesis, hypothesis)
-
-    def _report(self) -> None:
-        closing, tally = self.protocol.closing or HUNG_UP, self.protocol.tally
-        self.metrics.count_session(tally, 0, closing.code)
-        log.info(
-            "call over%s: %.1f s of audio, %d finals",
-            f" ({closing.reason})" if closing.reason else "",
-            tally.audio_s,
-            tally.finals,
-            extra={
-                "session": self.session_id,
-                "close_code": int(closing.code),
-                "audio_s": round(tally.audio_s, 1),
-                "finals": tally.finals,
-                "partials": tally.partials,
-                "errors": tally.errors,
-            },
-        )
+    def _pass_on(self) -> None:
+        self._passed_on.set()

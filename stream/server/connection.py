@@ -1,9 +1,4 @@
-"""One client's stream: what arrives goes through the protocol to the engine, and back.
-
-One synchronous chain leads from a frame to `engine.submit`; the engine's thread hands a hypothesis
-to the event loop, and the same chain leads it to the outbox, from which one task sends. There is no
-queue between, so being behind has one place to show: the session's pending audio, and while that
-is too much the socket is not read, which the client's TCP feels.
+"""A stream through a websocket: one task reads it, one sends what waits in the outbox.
 
 A socket may be lost without a word. Then the stream is `lost`: what the engine still says of it
 goes into the outbox, and `run` may be called again, with the socket through which the client comes
@@ -14,7 +9,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,16 +17,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from stream.config import ServerConfig
-from stream.core.hypothesis import Hypothesis
-from stream.core.load import Load
-from stream.engine.worker import Engine
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Draft, StreamProtocol
-from stream.server.metrics import Metrics
 from stream.server.outbox import Outbox
-from stream.server.rooms import Participant, Rooms
 from stream.server.sent import Sent
+from stream.server.stream import Stream, Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -57,38 +47,26 @@ BROKEN = 1006
 RESUMED = Closing(CloseCode.ENDED, "the stream goes on through another connection")
 
 
-class Connection:
+class Connection(Stream):
     """Serves one client until it is gone; costs the others nothing, and leaves nothing behind."""
 
     websocket: ServerConnection
     """The socket that is served now, or was last."""
 
     def __init__(
-        self,
-        protocol: StreamProtocol,
-        session_id: str,
-        engine: Engine,
-        config: ServerConfig,
-        metrics: Metrics,
-        rooms: Rooms,
+        self, protocol: StreamProtocol, session_id: str, surroundings: Surroundings
     ) -> None:
-        self.protocol = protocol
-        self.session_id = session_id
-        self.engine = engine
-        self.config = config
-        self.metrics = metrics
+        super().__init__(protocol, session_id, surroundings)
         self.outbox = Outbox()
         self.sent = Sent()
         self.lost = False
         """Whether the socket broke in a stream that can go on with another."""
-        self.participant = Participant(rooms)
-        self._loop = asyncio.get_running_loop()
-        self._gone = False
         self._began_s: float | None = None
         """When the first audio came."""
         self._sending = False
         self._something_to_send = asyncio.Event()
         self._room = asyncio.Event()
+        """Set while there is room for more audio."""
         self._cut: asyncio.Future[Closing] = self._loop.create_future()
         self._released = asyncio.Event()
 
@@ -144,7 +122,7 @@ class Connection:
             log.info("lost its connection", extra=self._fields())
         else:
             self._forget()
-            self._report(code)
+            self._report("closed", code, self.outbox.coalesced)
         self._released.set()
 
     async def release(self) -> None:
@@ -155,22 +133,12 @@ class Connection:
     def give_up(self) -> None:
         """End a stream that has no socket."""
         self._forget()
-        self._report(BROKEN)
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing will come of this stream any more."""
-        return self._gone
+        self._report("closed", BROKEN, self.outbox.coalesced)
 
     @property
     def _may_come_back(self) -> bool:
         """Whether the socket broke, and the client knows how to go on through another."""
         return self.protocol.resumable and self.websocket.close_code == BROKEN
-
-    def _forget(self) -> None:
-        self._gone = True
-        self.participant.leave()
-        self.engine.forget(self.session_id)
 
     async def _finish_for_the_room(self, receiving: asyncio.Future[Any]) -> None:
         """The client is gone, but others read along: wait for the finals of what it said."""
@@ -183,44 +151,22 @@ class Connection:
                     self._something_to_send.clear()
                     await self._something_to_send.wait()
 
-    def receive_load(self, load: Load) -> None:
-        """Take note of what the server leaves out because it is busy."""
-        self._feed(self.protocol.receive_load, load)
-
-    def finish(self, closing: Closing) -> None:
-        """Take no more audio from the client, send its finals, then close so."""
-        self._feed(self.protocol.finish, closing)
-
     def cut(self, closing: Closing) -> None:
         """Close so at once, whatever waits to be sent."""
         if not self._cut.done():
             self._cut.set_result(closing)
 
-    def _feed(self, receive: Callable[..., None], *args: object) -> None:
-        """Let the protocol receive something, and pass on all that comes of it."""
-        if self._gone:
-            return
-        try:
-            receive(*args)
-            windows = self.protocol.windows_to_transcribe()
-        except Exception:
-            log.exception("the stream failed", extra=self._fields())
-            self.protocol.fail("internal", "The server made a mistake; open a new stream.")
-            windows = []
-        for window in windows:
-            self.engine.submit(window, self._deliver, self._live())
-        self.participant.share(self.protocol)
+    def _pass_on(self) -> None:
         for draft in self.protocol.messages_to_send():
             self.outbox.put(draft)
         # What one message sets free at once may be more; slow is who does not take it.
         if self.outbox.overflowing and self._sending:
             self.cut(TOO_SLOW)
         self._something_to_send.set()
-        self._make_room()
-
-    def _deliver(self, hypothesis: Hypothesis) -> None:
-        """Called on the engine's thread."""
-        self._loop.call_soon_threadsafe(self._feed, self.protocol.receive_hypothesis, hypothesis)
+        if self._has_room():
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _live(self) -> bool:
         """Whether the audio comes at the pace of speech: an upload is soon ahead of the clock."""
@@ -228,17 +174,6 @@ class Connection:
             return True
         elapsed_s = time.monotonic() - self._began_s
         return self.protocol.tally.audio_s - elapsed_s < UPLOAD_AHEAD_S
-
-    def _make_room(self) -> None:
-        """Stop reading a client that is too far ahead, as long as the engine has work of it.
-
-        Without that condition an utterance that waits for more audio would wait for ever.
-        """
-        ahead = self.protocol.pending_s > self.config.max_ahead_s
-        if ahead and self.engine.owes(self.session_id) and not self.protocol.no_more_audio:
-            self._room.clear()
-        else:
-            self._room.set()
 
     async def _receive(self) -> None:
         with suppress(ConnectionClosed):
@@ -325,31 +260,9 @@ class Connection:
         await closer
         return closing.code if ours else websocket.close_code or BROKEN
 
-    def _report(self, code: int) -> None:
-        tally = self.protocol.tally
-        self.metrics.count_session(tally, self.outbox.coalesced, code)
-        fields = self._fields(
-            close_code=code,
-            audio_s=round(tally.audio_s, 1),
-            filled_s=round(tally.filled_s, 2),
-            late_s=round(tally.late_s, 2),
-            finals=tally.finals,
-            partials=tally.partials,
-            errors=tally.errors,
-        )
-        closing = self.protocol.closing
-        why = f"; {closing.reason}" if closing and closing.reason else ""
-        log.info(
-            "closed (%d): %.1f s of audio, %d finals%s", code, tally.audio_s, tally.finals, why,
-            extra=fields,
-        )  # fmt: skip
-
     def _limit_send_buffer(self) -> None:
         transport_socket = self.websocket.transport.get_extra_info("socket")
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def _peer(self) -> str:
         return str((self.websocket.remote_address or ("a local socket",))[0])
-
-    def _fields(self, **fields: object) -> dict[str, object]:
-        return {"session": self.session_id, **fields}

@@ -1,23 +1,20 @@
 """What the port answers to plain HTTP: the page, health, metrics, info, rooms, recordings."""
 
-from typing import TYPE_CHECKING
-
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream.protocols import PROTOCOLS
-from stream.server import http_rooms
+from stream.server import http_rooms, page
 from stream.server.metrics import CONTENT_TYPE
 from stream.server.openai import openai_routes
-
-if TYPE_CHECKING:
-    from stream.server.app import Server
+from stream.server.state import ServerState
 
 
-def application(server: "Server") -> Starlette:
+def application(server: ServerState) -> Starlette:
     """Return the ASGI application of a server."""
+    assets = page.load_assets(page.page_folder())
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -45,7 +42,7 @@ def application(server: "Server") -> Starlette:
         )
 
     async def asset(request: Request) -> Response:
-        content_type, content = server.assets[request.scope["path"]]
+        content_type, content = assets[request.scope["path"]]
         return Response(content, media_type=content_type)
 
     application = Starlette(
@@ -54,8 +51,8 @@ def application(server: "Server") -> Starlette:
             Route("/readyz", readiness),
             Route("/metrics", metrics),
             Route("/v1/info", info),
-            *http_rooms.routes(server),
-            *(Route(path, asset) for path in server.assets),
+            *http_rooms.routes(server, assets),
+            *(Route(path, asset) for path in assets),
             *(Route(path, not_a_websocket) for path in PROTOCOLS),
             *openai_routes(server),
         ],

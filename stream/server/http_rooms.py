@@ -1,9 +1,8 @@
 """Rooms over HTTP: the page, captions as they come, transcripts, and a feed for video players."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.requests import Request
@@ -14,10 +13,9 @@ from stream.protocols.start import ROOM_NAME
 from stream.rooms import formats
 from stream.rooms.room import Room
 from stream.server import access
+from stream.server.page import Asset
 from stream.server.rooms import Reader, Rooms
-
-if TYPE_CHECKING:
-    from stream.server.app import Server
+from stream.server.state import ServerState
 
 HEARTBEAT_S = 15.0
 """Of silence, after which a reader is sent a comment: proxies cut what seems dead."""
@@ -28,7 +26,7 @@ RETRY_MS = 2000
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(server: "Server") -> list[Route]:
+def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
     """Return the routes of rooms."""
     rooms = server.rooms
 
@@ -46,7 +44,7 @@ def routes(server: "Server") -> list[Route]:
 
     async def page(request: Request) -> Response:
         asset = "/room.html" if "name" in request.path_params else "/rooms.html"
-        content_type, content = server.assets[asset]
+        content_type, content = assets[asset]
         return Response(content, media_type=content_type)
 
     async def listing(request: Request) -> Response:
@@ -131,7 +129,7 @@ def is_listed(room: Room, number: int) -> bool:
     )
 
 
-def may_use(server: "Server", request: Request) -> bool:
+def may_use(server: ServerState, request: Request) -> bool:
     """Whether the request shows the key, where one is wanted."""
     return access.authorised(request.headers.items(), request.url.query, server.config)
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -27,10 +26,8 @@ from stream.longform.results import Segment, Transcription, main_language
 from stream.media.recording import MediaError
 from stream.server import access
 from stream.server import openai_answers as answers
+from stream.server.state import ServerState
 from stream.server.uploads import Upload
-
-if TYPE_CHECKING:
-    from stream.server.app import Server
 
 OPENAI_NAME = "whisper-1"
 """What OpenAI calls its Whisper: here it means the model that is served, whichever that is."""
@@ -95,7 +92,7 @@ class LimitedRequest(Request):
                 yield piece
 
 
-def openai_routes(server: "Server") -> list[Route]:
+def openai_routes(server: ServerState) -> list[Route]:
     """Return the routes of this API."""
     desk = Desk(server)
     return [
@@ -141,7 +138,7 @@ class Events(StreamingResponse):
 class Desk:
     """Takes recordings, and hands out transcripts."""
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: ServerState) -> None:
         self.server = server
         self.busy = 0
         """Uploads that are received or transcribed."""

@@ -19,7 +19,7 @@ from playwright.async_api import Page, WebSocket, async_playwright, expect
 
 from stream.config import ServerConfig
 from stream.engine.loading import load_transcriber
-from stream.server.app import running, running_server
+from stream.server.running import running, running_server
 from tests.clients import recording
 from tests.clients.breakable import breakable
 from tests.clients.speech import two_cities

@@ -49,7 +49,7 @@ async def test_file(wav):
 async def test_call_and_room_viewer(wav):
     async with serving(recording.transcriber()) as server:
         viewer = await start("room_viewer.py", "desk-1", server.address)
-        await until(lambda: server.rooms.n_readers == 1)
+        await until(lambda: server.state.rooms.n_readers == 1)
         lines = await output(await start("call.py", wav, wav, server.address))
         turns = [json.loads(line) for line in lines]
         said = {(speaker, text) for speaker in ("Agent", "Customer") for text in SAID}

@@ -21,7 +21,7 @@ from distil_stream_client import (
 from distil_stream_client.wire import stream_url
 
 from stream.config import ServerConfig
-from stream.server.app import running, running_server
+from stream.server.running import running, running_server
 from tests.clients import recording
 
 

@@ -8,7 +8,7 @@ from distil_stream_client import ConnectionLost, Ended, Final, Mark, Partial, Re
 from distil_stream_client.client import Stream
 
 from stream.config import ServerConfig
-from stream.server.app import RESTARTING, running, running_server
+from stream.server.running import RESTARTING, running, running_server
 from tests.clients import recording
 from tests.clients.breakable import Wire, breakable
 

@@ -10,8 +10,8 @@ from websockets.exceptions import InvalidStatus
 
 from stream.config import ServerConfig
 from stream.protocols.port import Seat
-from stream.server.app import running
 from stream.server.rooms import READER_LIMIT
+from stream.server.running import running
 from tests.clients import recording
 from tests.rooms.test_room import final, partial
 from tests.server.serving import WAIT_S, client, serving, until
@@ -21,23 +21,23 @@ SEAT = Seat("standup", 1, 8_000, ("Ada",))
 
 async def test_a_room_is_read_from_the_snapshot_on():
     async with serving() as server:
-        room, ada = server.rooms.take_seat(SEAT)
-        server.rooms.receive(room, ada, final(0, "good morning", 1))
+        room, ada = server.state.rooms.take_seat(SEAT)
+        server.state.rooms.receive(room, ada, final(0, "good morning", 1))
         async with aclosing(read_room(server.address, "standup")) as events:
             snapshot = await anext(events)
             assert isinstance(snapshot, Snapshot)
             assert (snapshot.room, snapshot.live, snapshot.speakers) == ("standup", True, ("Ada",))
             assert [line.text for line in snapshot.lines] == ["good morning"]
-            server.rooms.receive(room, ada, partial(2, "shall", "we", 2))
+            server.state.rooms.receive(room, ada, partial(2, "shall", "we", 2))
             line = await anext(events)
             assert isinstance(line, Line)
             assert (line.committed, line.tentative, line.final) == ("shall", " we", False)
-            server.rooms.receive(room, ada, final(2, "shall we", 2))
+            server.state.rooms.receive(room, ada, final(2, "shall we", 2))
             last = await anext(events)
             assert (last.line, last.text, last.final) == (line.line, "shall we", True)
-            server.rooms.leave(room, ada)
+            server.state.rooms.leave(room, ada)
             assert await anext(events) == Presence(live=False, speakers=())
-        await until(lambda: server.rooms.n_readers == 0)
+        await until(lambda: server.state.rooms.n_readers == 0)
 
 
 async def test_a_reader_comes_back_to_a_server_that_comes_back():
@@ -77,14 +77,14 @@ async def test_what_the_server_refuses():
 
 async def test_who_takes_nothing_is_let_go():
     async with serving(idle_s=0.2) as server:
-        room, ada = server.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.take_seat(SEAT)
         async with client(server, path="v1/rooms/standup/events", max_queue=1) as websocket:
-            await until(lambda: server.rooms.n_readers == 1)
+            await until(lambda: server.state.rooms.n_readers == 1)
             for n in range(READER_LIMIT + 1):
-                server.rooms.receive(room, ada, final(n, "said", n))
+                server.state.rooms.receive(room, ada, final(n, "said", n))
             await websocket.wait_closed()
         assert websocket.close_code == 1013
-        server.rooms.leave(room, ada)
+        server.state.rooms.leave(room, ada)
 
 
 async def test_pages_of_other_origins_may_not_read():

@@ -42,7 +42,7 @@ class Conversation:
     """Two speakers in a room of a real server, as their streams would have it."""
 
     def __init__(self, server: Server) -> None:
-        self.rooms = server.rooms
+        self.rooms = server.state.rooms
         self.room, self.number = self.rooms.take_seat(
             Seat("repairs", 2, 8_000, ("Agent", "Customer"))
         )

@@ -17,7 +17,7 @@ from distil_stream_client import (
 )
 
 from stream.config import ServerConfig
-from stream.server.app import running
+from stream.server.running import running
 from tests.clients import recording
 
 SAID = list(recording.BURSTS)

@@ -14,7 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from stream.config import ServerConfig
 from stream.core.hypothesis import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
-from stream.server.app import Server, running
+from stream.server.app import Server
+from stream.server.running import running
 
 WAIT_S = 20
 SECOND = 32_000
@@ -41,12 +42,12 @@ async def serving(
     engine = transcriber or ScriptedTranscriber(counting())
     async with running(ServerConfig(port=0, **settings), lambda: engine) as server:
         yield server
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
-        assert server.engine
-        assert server.engine.queued == 0
-        assert not server.engine._jobs
-        assert not server.engine._owed
-        assert server.metrics.registry.get_sample_value("distil_stream_sessions") == 0
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
+        assert server.state.engine
+        assert server.state.engine.queued == 0
+        assert not server.state.engine._jobs
+        assert not server.state.engine._owed
+        assert server.state.metrics.registry.get_sample_value("distil_stream_sessions") == 0
 
 
 def url(server: Server, query: str = "", path: str = "v1/stream") -> str:

@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber
 from stream.errors import UsageError
-from stream.server.app import Server, running_server
+from stream.server.app import Server
+from stream.server.running import running_server
 from tests.server.serving import (
     WAIT_S,
     GatedTranscriber,
@@ -76,10 +77,10 @@ async def test_draining_gives_everybody_their_finals(speech: NDArray[np.float32]
     audio = pcm(speech[: 5 * 16_000])
     async with serving(gated) as server, client(server) as websocket:
         await send_audio(websocket, audio)
-        (connection,) = server.connections.values()
+        (connection,) = server.state.streams
         await until(lambda: connection.protocol.tally.audio_s == 5)
         draining = asyncio.create_task(server.drain())
-        await until(lambda: server.draining)
+        await until(lambda: server.state.draining)
         assert (await get(server, "/readyz"))[0] == 503
         with pytest.raises(InvalidStatus):
             await client(server)
@@ -97,9 +98,9 @@ async def test_draining_takes_no_longer_than_it_may(speech: NDArray[np.float32])
     gated = GatedTranscriber()
     async with serving(gated, drain_s=0.1) as server, client(server) as websocket:
         await send_audio(websocket, pcm(speech[: 5 * 16_000]))
-        await until(lambda: server.engine.in_flight > 0)
+        await until(lambda: server.state.engine.in_flight > 0)
         await server.drain()
-        assert len(server.connections) == 1
+        assert len(server.state.streams) == 1
         closing = asyncio.create_task(server.close())
         await receive(websocket)
         assert websocket.close_code == 1001

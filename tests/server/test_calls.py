@@ -21,14 +21,14 @@ SAID = list(recording.BURSTS)
 
 
 def texts(server: Server, room: str, speaker: str = "Caller") -> list[str]:
-    found = server.rooms.find(room)
+    found = server.state.rooms.find(room)
     assert found
     return [line.text for line in found.finals if line.speaker == speaker]
 
 
 def heard_s(server: Server) -> float:
     """Seconds of audio that have come in all calls."""
-    return sum(call.protocol.tally.audio_s for call in server.connections.values())
+    return sum(call.protocol.tally.audio_s for call in server.state.streams)
 
 
 def phone_audio() -> bytes:
@@ -63,7 +63,7 @@ async def test_a_call_that_twilio_cuts_gets_its_words() -> None:
         for message in messages:
             await websocket.send(message)
         await websocket.close()
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert texts(server, "CA123") == SAID
 
 
@@ -111,7 +111,7 @@ async def test_a_call_from_asterisk() -> None:
         writer.write(HELLO + b"".join(slin_frames()) + HANG_UP)
         assert await asyncio.wait_for(reader.read(), WAIT_S) == b""
         writer.close()
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert texts(server, UUID) == SAID
 
 
@@ -129,8 +129,8 @@ async def test_a_call_that_asterisk_cuts_gets_its_words() -> None:
         writer.write(HELLO + b"".join(slin_frames()))
         await writer.drain()
         writer.close()
-        await until(lambda: UUID in server.rooms.live)
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+        await until(lambda: UUID in server.state.rooms.live)
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert texts(server, UUID) == SAID
 
 
@@ -187,8 +187,8 @@ async def test_speakers_of_native_streams_share_a_room() -> None:
                 await websocket.send('{"type":"end"}')
                 await receive(websocket)
         assert texts(server, "standup", "Ada") == texts(server, "standup", "Grace") == SAID
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
-        assert server.rooms.live == {}
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
+        assert server.state.rooms.live == {}
 
 
 async def test_who_vanishes_leaves_the_room_what_was_said() -> None:
@@ -197,7 +197,7 @@ async def test_who_vanishes_leaves_the_room_what_was_said() -> None:
             await websocket.send(recording.pcm())
             await receive(websocket, "partial")
             websocket.transport.abort()
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert texts(server, "standup", "Speaker 1") == SAID
 
 
@@ -209,8 +209,8 @@ async def test_who_lost_the_connection_goes_on_in_the_room() -> None:
             (ready,) = await receive(websocket, "ready")
             await receive(websocket, "final")
             websocket.transport.abort()
-        await until(lambda: len(server.kept) == 1)
-        assert server.rooms.live["standup"].speakers == ("Ada",)
+        await until(lambda: len(server.state.streams.kept) == 1)
+        assert server.state.rooms.live["standup"].speakers == ("Ada",)
         async with client(server) as websocket:
             resume = {"session": ready["session"], "token": ready["resume_token"], "seq": 1}
             await websocket.send(json.dumps({"type": "start", "resume": resume}))
@@ -218,9 +218,9 @@ async def test_who_lost_the_connection_goes_on_in_the_room() -> None:
             await websocket.send(pcm[again["received"] * 2 :])
             await websocket.send('{"type":"end"}')
             await receive(websocket)
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert texts(server, "standup", "Ada") == SAID
-        assert server.rooms.live == {}
+        assert server.state.rooms.live == {}
 
 
 async def test_who_does_not_come_back_leaves_the_room() -> None:
@@ -229,7 +229,9 @@ async def test_who_does_not_come_back_leaves_the_room() -> None:
             await websocket.send(recording.pcm()[: 7 * 16_000])
             await receive(websocket, "final")
             websocket.transport.abort()
-        await until(lambda: server.rooms.find("standup") is not None and not server.rooms.live)
+        await until(
+            lambda: server.state.rooms.find("standup") is not None and not server.state.rooms.live
+        )
         assert texts(server, "standup", "Speaker 1") == SAID[:1]
 
 

@@ -125,10 +125,10 @@ async def test_a_client_that_vanishes_leaves_nothing(speech: NDArray[np.float32]
     async with serving(gated, resume_s=0) as server:
         async with client(server) as websocket:
             await send_audio(websocket, pcm(speech))
-            await until(lambda: server.engine.in_flight + server.engine.queued > 0)
+            await until(lambda: server.state.engine.in_flight + server.state.engine.queued > 0)
             websocket.transport.abort()
-            await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
-        assert server.engine.queued == 0
+            await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
+        assert server.state.engine.queued == 0
         gated.gate.set()
         await assert_served(server, pcm(speech[: 6 * 16_000]))
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1006"}') == 1
@@ -170,7 +170,7 @@ async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> Non
     ):
         await send_audio(websocket, pcm(speech[: 3 * 16_000]))
         websocket.transport.pause_reading()
-        await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+        await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         await assert_served(server, pcm(speech[: 6 * 16_000]))
 
 
@@ -186,7 +186,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_costs_the_others_nothin
         address = ("127.0.0.1", server.door.port)
         await asyncio.get_running_loop().sock_connect(narrow, address)
         async with client(server, sock=narrow, max_queue=1, close_timeout=0) as websocket:
-            (connection,) = server.connections.values()
+            (connection,) = server.state.streams
             connection.outbox.limit = limit
             other = asyncio.create_task(assert_served(server, pcm(speech)))
             with suppress(ConnectionClosed):
@@ -194,7 +194,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_costs_the_others_nothin
                     await websocket.send('{"type":"mark","id":9007199254740992}')
                     await asyncio.sleep(0)  # the server is in the same loop
             await other
-            await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+            await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1013"}') == 1
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1000"}') == 1
 
@@ -222,7 +222,7 @@ async def test_a_client_that_is_ahead_is_not_read(
         for start in range(0, len(audio), frame_bytes):
             await websocket.send(audio[start : start + frame_bytes])
         await websocket.send('{"type":"end"}')
-        (connection,) = server.connections.values()
+        (connection,) = server.state.streams
         await until(lambda: connection.protocol.pending_s > 2.0)
         await metric(server, "distil_stream_sessions")  # the loop has turned meanwhile
         assert connection.protocol.pending_s <= 3.0

@@ -5,18 +5,19 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
+from stream.server import page
 from tests.server.serving import client, get, receive, serving, until
 
 
 async def test_the_page_and_all_that_it_asks_for() -> None:
     async with serving() as server:
-        status, headers, page = await get(server, "/")
+        status, headers, html = await get(server, "/")
         assert status == 200
         assert headers["content-type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-        assert "<script" in page
-        for path, (content_type, content) in server.assets.items():
+        assert "<script" in html
+        for path, (content_type, content) in page.load_assets(page.page_folder()).items():
             status, headers, _ = await get(server, path)
             assert (status, headers["content-type"]) == (200, content_type)
             assert int(headers["content-length"]) == len(content)
@@ -78,11 +79,11 @@ async def test_the_subprotocol_is_optional(offered: list[str], chosen: str | Non
 async def test_one_more_than_there_is_room_for() -> None:
     async with serving(max_sessions=1) as server:
         async with client(server):
-            await until(lambda: len(server.connections) == 1)
+            await until(lambda: len(server.state.streams) == 1)
             with pytest.raises(InvalidStatus) as refused:
                 await client(server)
             assert refused.value.response.status_code == 503
-        await server.nobody_here.wait()
+        await server.state.streams.closed()
         async with client(server) as websocket:
             await websocket.send('{"type":"end"}')
             assert (await receive(websocket))[-1]["type"] == "ended"

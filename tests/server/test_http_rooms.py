@@ -61,14 +61,14 @@ async def test_a_reader_follows_a_stream() -> None:
 
 async def test_a_late_reader_gets_the_text_so_far() -> None:
     async with serving() as server:
-        room, ada = server.rooms.take_seat(SEAT)
-        server.rooms.receive(room, ada, final(0, "good morning", 1))
-        server.rooms.receive(room, ada, partial(2, "shall", "we", 2))
+        room, ada = server.state.rooms.take_seat(SEAT)
+        server.state.rooms.receive(room, ada, final(0, "good morning", 1))
+        server.state.rooms.receive(room, ada, partial(2, "shall", "we", 2))
         async with reading(server) as messages:
             snapshot = await anext(messages)
             assert [line["text"] for line in snapshot["finals"]] == ["good morning"]
             assert [line["tentative"] for line in snapshot["partials"]] == [" we"]
-            server.rooms.leave(room, ada)
+            server.state.rooms.leave(room, ada)
             assert (await anext(messages))["text"] == "shall we"
 
 
@@ -80,7 +80,7 @@ async def test_readers_come_and_go_and_are_counted() -> None:
             assert await metric(server, "distil_stream_room_readers") == 2
             status, _, body = await get(server, "/v1/rooms/standup/events")
             assert (status, "readers" in body) == (503, True)
-        await until(lambda: server.rooms.n_readers == 0)
+        await until(lambda: server.state.rooms.n_readers == 0)
 
 
 async def test_draining_lets_readers_go() -> None:
@@ -93,8 +93,8 @@ async def test_draining_lets_readers_go() -> None:
 
 async def test_transcripts_and_the_feed() -> None:
     async with serving() as server:
-        room, ada = server.rooms.take_seat(SEAT)
-        server.rooms.receive(room, ada, final(0, "good morning", 1))
+        room, ada = server.state.rooms.take_seat(SEAT)
+        server.state.rooms.receive(room, ada, final(0, "good morning", 1))
         types = {
             "txt": "text/plain",
             "srt": "application/x-subrip",
@@ -115,7 +115,7 @@ async def test_transcripts_and_the_feed() -> None:
         assert "captions-2.vtt" not in body
         status, _, body = await get(server, "/v1/rooms/standup/captions-0.vtt")
         assert (status, "good morning" in body) == (200, True)
-        server.rooms.leave(room, ada)
+        server.state.rooms.leave(room, ada)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ async def test_the_list_of_rooms_and_the_pages() -> None:
     async with serving() as server:
         _, _, body = await get(server, "/v1/rooms")
         assert json.loads(body) == {"rooms": []}
-        room, ada = server.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.take_seat(SEAT)
         _, _, body = await get(server, "/v1/rooms")
         (listed,) = json.loads(body)["rooms"]
         assert (listed["room"], listed["ended_at"]) == ("standup", None)
-        server.rooms.leave(room, ada)
+        server.state.rooms.leave(room, ada)
         for path in ("/rooms", "/rooms/standup", "/rooms/standup?view=screen"):
             status, headers, body = await get(server, path)
             assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -153,7 +153,7 @@ async def test_the_list_of_rooms_and_the_pages() -> None:
 @pytest.mark.parametrize("room_access", ["key", "public"])
 async def test_who_may_read(room_access: str) -> None:
     async with serving(api_key="secret", room_access=room_access) as server:
-        room, ada = server.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.take_seat(SEAT)
         for path in (
             "/v1/rooms/standup/events",
             "/v1/rooms/standup/transcript.txt",
@@ -168,4 +168,4 @@ async def test_who_may_read(room_access: str) -> None:
         assert (await get(server, "/v1/rooms?token=secret"))[0] == 200
         async with reading(server, "standup", "Authorization: Bearer secret") as messages:
             assert (await anext(messages))["type"] == "room"
-        server.rooms.leave(room, ada)
+        server.state.rooms.leave(room, ada)

@@ -49,10 +49,10 @@ async def test_without_shedding_nothing_is_left_out() -> None:
 
 def at_the_top(server: Server) -> None:
     """Let a final have waited for long, until nobody is let in."""
-    assert server.load
-    now = server.load._loop.time()
-    while server.load.rung.admits:
-        server.load.look(LATE, now)
+    assert server.state.load_watch
+    now = server.state.load_watch._loop.time()
+    while server.state.load_watch.rung.admits:
+        server.state.load_watch.look(LATE, now)
         now += 1.0
 
 
@@ -79,7 +79,7 @@ async def test_who_was_lost_comes_back_through_the_closed_door_and_is_told() -> 
         await first.send('{"type":"start"}')
         (ready,) = await receive(first, "ready")
         first.transport.abort()
-        await server.nobody_here.wait()
+        await server.state.streams.closed()
         at_the_top(server)
         async with client(server) as second:
             asked = {"session": ready["session"], "token": ready["resume_token"], "seq": 1}
@@ -92,8 +92,8 @@ async def test_who_was_lost_comes_back_through_the_closed_door_and_is_told() -> 
 
 async def test_a_stream_that_begins_under_load_is_told() -> None:
     async with serving() as server:
-        assert server.load
-        server.load.look(LATE, server.load._loop.time())
+        assert server.state.load_watch
+        server.state.load_watch.look(LATE, server.state.load_watch._loop.time())
         async with client(server) as websocket:
             await websocket.send('{"type":"start"}')
             ready, progress = await receive(websocket, "progress")
@@ -105,13 +105,13 @@ async def test_a_stream_that_begins_under_load_is_told() -> None:
 async def test_a_window_that_waits_is_seen_and_an_upload_is_not() -> None:
     transcriber = GatedTranscriber()
     async with serving(transcriber) as server, client(server) as live, client(server) as upload:
-        assert server.engine
+        assert server.state.engine
         await upload.send(pcm(recording.samples()))
-        await until(lambda: server.engine.in_flight == 1)
-        assert server.engine.waits() == []
+        await until(lambda: server.state.engine.in_flight == 1)
+        assert server.state.engine.waits() == []
         await live.send(pcm(recording.samples()[: 3 * 8_000]))
         await live.send(json.dumps({"type": "finalize"}))
-        await until(lambda: bool(server.engine.waits()))
+        await until(lambda: bool(server.state.engine.waits()))
         transcriber.gate.set()
         for websocket in (live, upload):
             await websocket.send('{"type":"end"}')
@@ -121,4 +121,4 @@ async def test_a_window_that_waits_is_seen_and_an_upload_is_not() -> None:
 async def test_the_loop_is_timed() -> None:
     async with serving() as server:
         count = "distil_stream_loop_lateness_seconds_count"
-        await until(lambda: bool(server.metrics.registry.get_sample_value(count)))
+        await until(lambda: bool(server.state.metrics.registry.get_sample_value(count)))

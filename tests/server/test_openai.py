@@ -223,7 +223,7 @@ async def test_one_more_than_there_is_room_for(talk: io.BytesIO) -> None:
         first = asyncio.create_task(
             theirs.audio.transcriptions.create(model="whisper-1", file=talk)
         )
-        await until(lambda: server.engine.in_flight > 0)
+        await until(lambda: server.state.engine.in_flight > 0)
         second = recording(np.zeros(16_000, np.float32))
         with pytest.raises(openai.RateLimitError):
             await theirs.audio.transcriptions.create(model="whisper-1", file=second)
@@ -240,12 +240,12 @@ async def test_a_client_that_hangs_up_costs_nothing_more(speech: NDArray[np.floa
                 model="whisper-1", file=file, stream=stream
             )
             asking = asyncio.create_task(consumed(request, stream))
-            await until(lambda: server.engine.in_flight > 0)
+            await until(lambda: server.state.engine.in_flight > 0)
             asking.cancel()
             await asyncio.wait([asking])
-            await until(lambda: server.engine.queued == 0 and not server.engine._jobs)
+            await until(lambda: server.state.engine.queued == 0 and not server.state.engine._jobs)
             gated.gate.set()
-            await until(lambda: server.engine.in_flight == 0)
+            await until(lambda: server.state.engine.in_flight == 0)
             gated.gate.clear()
         gated.gate.set()
 
@@ -263,9 +263,9 @@ async def test_draining_finishes_uploads_and_takes_no_more(talk: io.BytesIO) -> 
         first = asyncio.create_task(
             theirs.audio.transcriptions.create(model="whisper-1", file=talk)
         )
-        await until(lambda: server.engine.in_flight > 0)
+        await until(lambda: server.state.engine.in_flight > 0)
         draining = asyncio.create_task(server.drain())
-        await until(lambda: server.draining)
+        await until(lambda: server.state.draining)
         with pytest.raises(openai.InternalServerError) as refused:
             await theirs.models.list()
         assert refused.value.status_code == 503
@@ -291,12 +291,12 @@ async def test_who_speaks_goes_before_an_upload(speech: NDArray[np.float32]) -> 
                 model="whisper-1", file=recording(np.tile(speech, 6))
             )
         )
-        await until(lambda: server.engine.in_flight > 0)
-        before = server.engine.in_flight
+        await until(lambda: server.state.engine.in_flight > 0)
+        before = server.state.engine.in_flight
         async with client(server, "partials=false") as websocket:
             await send_audio(websocket, pcm(speech[: 5 * 16_000]))
             await websocket.send('{"type":"end"}')
-            await until(lambda: bool(server.engine._scheduler.finals))
+            await until(lambda: bool(server.state.engine._scheduler.finals))
             gated.gate.set()
             messages = await receive(websocket)
         assert messages[-1]["type"] == "ended"

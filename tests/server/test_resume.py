@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from stream.engine.scripted import ScriptedTranscriber, counting
-from stream.server.app import RESTARTING
+from stream.server.running import RESTARTING
 from tests.server.serving import (
     SECOND,
     WAIT_S,
@@ -45,7 +45,7 @@ async def opened(websocket: ClientConnection) -> dict:
 
 async def lost(server) -> None:
     """Wait until the server knows."""
-    await asyncio.wait_for(server.nobody_here.wait(), WAIT_S)
+    await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
 
 
 def words_of(messages: list[dict]) -> str:
@@ -66,7 +66,7 @@ async def test_it_goes_on_where_it_was(audio: bytes, cut_at: int) -> None:
         first = await client(server)
         ready = await opened(first)
         await send_audio(first, audio[:cut_at])
-        (connection,) = server.connections.values()
+        (connection,) = server.state.streams
         await until(lambda: connection.protocol.session.held == cut_at // 2)
         first.transport.abort()
         await lost(server)
@@ -93,7 +93,7 @@ async def test_what_is_heard_meanwhile_waits_for_the_client(audio: bytes) -> Non
         ready = await opened(first)
         await send_audio(first, audio)
         await first.send('{"type":"end"}')
-        (connection,) = server.connections.values()
+        (connection,) = server.state.streams
         await until(lambda: connection.protocol.no_more_audio)
         first.transport.abort()
         await lost(server)
@@ -158,7 +158,7 @@ async def test_one_that_was_kept_for_too_long() -> None:
         ready = await opened(first)
         first.transport.abort()
         await lost(server)
-        await until(lambda: len(server.kept) == 0)
+        await until(lambda: len(server.state.streams.kept) == 0)
         assert await refused(server, ready)
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1006"}') == 1
 
@@ -170,7 +170,7 @@ async def test_a_server_that_keeps_nothing() -> None:
         assert ready["resume_token"] is None
         first.transport.abort()
         await lost(server)
-        assert len(server.kept) == 0
+        assert len(server.state.streams.kept) == 0
         assert await refused(server, {**ready, "resume_token": "x"})
 
 
@@ -179,7 +179,7 @@ async def test_a_client_that_closes_does_not_mean_to_come_back() -> None:
         async with client(server) as first:
             ready = await opened(first)
         await lost(server)
-        assert len(server.kept) == 0
+        assert len(server.state.streams.kept) == 0
         assert await refused(server, ready)
 
 
@@ -193,7 +193,7 @@ async def test_those_who_come_take_the_places_of_those_who_are_lost() -> None:
             await lost(server)
         async with client(server) as websocket:
             await opened(websocket)
-            assert len(server.kept) == 1
+            assert len(server.state.streams.kept) == 1
         assert await refused(server, ready[0])
         assert not await refused(server, ready[1])
 
@@ -213,7 +213,7 @@ async def test_a_stream_that_is_kept_goes_on_with_half_a_sample_less(audio: byte
         first = await client(server)
         ready = await opened(first)
         await first.send(audio[:6401])
-        (connection,) = server.connections.values()
+        (connection,) = server.state.streams
         await until(lambda: connection.protocol.session.held == 3200)
         first.transport.abort()
         await lost(server)

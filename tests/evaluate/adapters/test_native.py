@@ -21,7 +21,7 @@ from stream.evaluate.feed import Feed
 from stream.evaluate.playback import Pace, play_all
 from stream.evaluate.record import Finished, Shown, SpeechBegan, SpeechOver, StreamError, TimedWord
 from stream.evaluate.recordings import Audio, Recording, to_int16
-from stream.server.app import running_server
+from stream.server.running import running_server
 
 
 def broken(*messages, sent=0):

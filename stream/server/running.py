@@ -1,0 +1,82 @@
+"""Runs a server: within a program, or as the whole of one until a signal ends it."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from stream.config import ServerConfig
+from stream.engine.worker import Transcriber
+from stream.protocols.messages import CloseCode
+from stream.protocols.port import Closing
+from stream.server.app import GOING_AWAY, Server
+from stream.server.open_files import allow_streams
+
+RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting: come back")
+SIGNALS = {"SIGINT": GOING_AWAY, "SIGTERM": GOING_AWAY, "SIGHUP": RESTARTING}
+"""What ends a server, and what its clients are told."""
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running(config: ServerConfig, load: Callable[[], Transcriber]) -> AsyncIterator[Server]:
+    """Run a server within this process; it is ready when the block begins."""
+    server = Server(config)
+    try:
+        await server.listen()
+        await server.start_engine(load)
+        yield server
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def running_server(config: ServerConfig, transcriber: Transcriber) -> AsyncIterator[str]:
+    """Run a server within this process, and yield its address (`http://host:port/`)."""
+    async with running(config, lambda: transcriber) as server:
+        yield server.address
+
+
+async def serve(
+    config: ServerConfig, load: Callable[[], Transcriber], announce: Callable[[str], None]
+) -> None:
+    """Serve until a signal; `announce` gets the address once clients are let in.
+
+    SIGINT and SIGTERM drain: streams get their finals. SIGHUP says that another server will take
+    over at once: clients are told to come back. A second signal ends the process.
+    """
+    allow_streams(config.max_sessions + config.max_readers)
+    server = Server(config)
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[Closing] = loop.create_future()
+    for name, closing in SIGNALS.items():
+        with suppress(NotImplementedError, AttributeError):  # on Windows, Ctrl-C interrupts instead
+            loop.add_signal_handler(getattr(signal, name), stop_or_exit, stopped, closing)
+    closing = GOING_AWAY
+    try:
+        await server.listen()
+        starting = asyncio.create_task(server.start_engine(load))
+        first: list[asyncio.Future[Any]] = [starting, stopped]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            announce(server.address)
+            closing = await stopped
+            if closing is GOING_AWAY:
+                await server.drain()
+        else:
+            starting.cancel()
+    finally:
+        await server.close(closing)
+
+
+def stop_or_exit(stopped: "asyncio.Future[Closing]", closing: Closing) -> None:
+    """Take a signal: the first asks, the second insists."""
+    if stopped.done():
+        log.warning("ending at once")
+        os._exit(1)
+    stopped.set_result(closing)

@@ -1,0 +1,118 @@
+"""What a server is behind its ports: its model, its streams, its rooms, and whether it is ready."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from stream.config import ServerConfig
+from stream.core.load import Load
+from stream.core.settings import SessionTuning
+from stream.engine.voice_detectors import choose_detector
+from stream.engine.worker import Engine, Transcriber
+from stream.media.container import ContainerDecoder
+from stream.protocols.port import Closing, Service
+from stream.server.audience import Audience
+from stream.server.load_watch import LoadWatch
+from stream.server.metrics import Metrics
+from stream.server.stream import Surroundings
+from stream.server.streams import Streams
+from stream.server.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+
+class ServerState:
+    """Everything that clients are served with; opens no port."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        """Raise `UsageError` where the file of rooms cannot be used."""
+        self.config = config
+        self.metrics = Metrics()
+        self.audience = Audience(config, self.metrics)
+        self.rooms = self.audience.rooms
+        self.streams = Streams(config, self.metrics)
+        self.draining = False
+        self.engine: Engine | None = None
+        self.service: Service | None = None
+        self.load_watch: LoadWatch | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start_engine(self, load: Callable[[], Transcriber]) -> None:
+        """Get the model, warm, from `load` (called on a thread); then let clients in."""
+        config = self.config
+        detector = choose_detector(config.vad, config.vad_aggressiveness)
+        transcriber = await in_thread(load)
+        self.service = Service(
+            model=transcriber.name,
+            languages=transcriber.languages,
+            max_frame_bytes=config.max_frame_bytes,
+            max_ahead_s=config.max_ahead_s,
+            idle_s=config.idle_s,
+            tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
+            detector=detector,
+            resume_token=self.streams.kept.token,
+            container=ContainerDecoder,
+        )
+        self.load_watch = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
+        self.engine = Engine(transcriber, config.max_batch, self.load_watch.receive_batch)
+        self.metrics.watch(self.engine)
+        self.engine.start()
+        self._watching = asyncio.create_task(self.load_watch.watch(self.engine))
+        self.metrics.ready.set(1)
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients are let in."""
+        return self.engine is not None and not self.draining
+
+    @property
+    def too_busy(self) -> bool:
+        """Whether the engine is so far behind that another stream would be one too many."""
+        return self.load_watch is not None and not self.load_watch.rung.admits
+
+    @property
+    def load(self) -> Load:
+        """What streams are told that is left out."""
+        return self.load_watch.rung.load if self.load_watch else Load.NORMAL
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What every stream is given; the server must be ready."""
+        assert self.engine
+        return Surroundings(self.engine, self.config, self.metrics, self.rooms)
+
+    async def drain(self, closing: Closing) -> None:
+        """Let nobody in, and close every stream so when its finals are sent."""
+        self.draining = True
+        self.metrics.ready.set(0)
+        log.info("draining %d streams", len(self.streams))
+        for stream in self.streams:
+            stream.finish(closing)
+        await self.streams.closed()
+        self.rooms.let_readers_go()
+
+    async def close(self, closing: Closing) -> None:
+        """Close what is left of the streams at once, and let the rooms' readers go."""
+        self.draining = True
+        self.streams.kept.make_room(0)
+        for stream in self.streams:
+            stream.cut(closing)
+        await self.streams.closed()
+        await self.audience.close()
+
+    async def stop_engine(self) -> None:
+        """End the engine's thread, whatever it still has to do."""
+        if self._watching:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        if self.engine:
+            await in_thread(partial(self.engine.stop, drain=False))
+
+    def _tell_load(self, load: Load) -> None:
+        """Tell every stream what is left out from now on."""
+        log.info("load: %s", load.value)
+        for stream in self.streams:
+            stream.receive_load(load)

@@ -1,0 +1,101 @@
+"""All streams of a server: the open ones, and those that were lost and may be gone on with."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from websockets.asyncio.server import ServerConnection
+
+from stream.config import ServerConfig
+from stream.protocols.port import Resumption
+from stream.server.audiosocket import PhoneCall
+from stream.server.connection import Connection
+from stream.server.kept import Kept
+from stream.server.metrics import Metrics
+from stream.server.stream import Stream
+
+
+class Streams:
+    """Serves them, `max_sessions` at a time; iterating gives the open ones."""
+
+    def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
+        self.kept = Kept(config.resume_s)
+        self._max = config.max_sessions
+        self._metrics = metrics
+        self._open: dict[str, Stream] = {}
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        metrics.kept.set_function(lambda: len(self.kept))
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(list(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no place for another one."""
+        return len(self._open) >= self._max
+
+    async def closed(self) -> None:
+        """Wait until none is open."""
+        await self._none_open.wait()
+
+    async def serve_call(self, call: PhoneCall) -> None:
+        """Serve a telephone call until it is over."""
+        self._enter(call)
+        try:
+            await call.run()
+        finally:
+            self._leave(call)
+
+    async def serve(
+        self,
+        connection: Connection,
+        websocket: ServerConnection,
+        missed: Sequence[str] | None = None,
+    ) -> None:
+        """Serve a stream through a websocket; if that breaks, keep the stream for its client.
+
+        `missed` are the messages that a client that has come back did not get.
+        """
+        self._enter(connection)
+        try:
+            await connection.run(websocket, missed)
+        finally:
+            if connection.websocket is websocket:  # and has not gone on with another since
+                if connection.lost:
+                    self.kept.keep(connection)
+                self._leave(connection)
+
+    async def find(self, asked: Resumption) -> tuple[Connection, list[str]] | None:
+        """Return a stream that a client comes back to, and the messages that it did not get."""
+        if not self.kept.admits(asked):
+            return None
+        found = self._open.get(asked.session)
+        still_open = found if isinstance(found, Connection) else None
+        if still_open:
+            await still_open.release()
+        connection = self.kept.take(asked.session) or still_open
+        if connection is None or connection.over:
+            return None
+        missed = connection.sent.after(asked.seq)
+        if missed is None:
+            connection.give_up()
+            return None
+        return connection, missed
+
+    def _enter(self, stream: Stream) -> None:
+        self._open[stream.session_id] = stream
+        self._none_open.clear()
+        self._count()
+
+    def _leave(self, stream: Stream) -> None:
+        del self._open[stream.session_id]
+        self._count()
+        if not self._open:
+            self._none_open.set()
+
+    def _count(self) -> None:
+        self.kept.make_room(self._max - len(self._open))
+        self._metrics.sessions.set(len(self._open))
