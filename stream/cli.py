@@ -59,7 +59,7 @@ bench.command(
     help="How soon the captions page commits a word, in a real browser.",
 )
 bench.command(
-    "stream.evaluate.rehearsal:run",
+    "stream.evaluate.variants:run",
     name="rehearsal",
     help="What the settings of a session are worth, on the audio clock alone.",
 )

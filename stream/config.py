@@ -82,8 +82,9 @@ class ServerConfig:
     vad_aggressiveness: Annotated[int, Parameter(group=HEARING)] = 2
     """How readily webrtcvad alone calls sound noise: 0 (least) to 3."""
 
-    partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 500
-    """New audio that makes the next partial due, in milliseconds."""
+    partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 1000
+    """New audio that makes the next partial due, in milliseconds; the first of an utterance come
+    after half a second. Less shows words sooner and costs as much more."""
 
     rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
     """SQLite file to keep rooms in; without one they are kept in memory."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS, samples_of_ms
+from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
 from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, Word
@@ -105,12 +105,11 @@ class Channel:
         self._endpointer.endpointing_ms = settings.endpointing_ms
 
     @property
-    def _hop(self) -> int | None:
-        """New audio that makes a partial due, in samples; None where none is wanted."""
+    def _hops(self) -> int | None:
+        """How many hops of new audio make a partial due; None where none is wanted."""
         if not self.settings.partials or self.load is Load.FINALS_ONLY:
             return None
-        hops = SLOW_HOPS if self.load is Load.SLOW_PARTIALS else 1
-        return hops * samples_of_ms(self._tuning.partial_hop_ms)
+        return SLOW_HOPS if self.load is Load.SLOW_PARTIALS else 1
 
     @property
     def judged_sample(self) -> int:
@@ -183,7 +182,7 @@ class Channel:
             if self._utterances:
                 finished.hand_over(self._utterances[0])
         for utterance in self._utterances:
-            span = utterance.next_span(self._now, self._endpointer.speech_end_sample, self._hop)
+            span = utterance.next_span(self._now, self._endpointer.speech_end_sample, self._hops)
             if span is not None:
                 self._windows.append(self._window(utterance, span))
 

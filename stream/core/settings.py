@@ -75,8 +75,10 @@ def within(field: str, value: float, low: float, high: float, unit: str) -> None
 class SessionTuning:
     """How a session hears and cuts; the same for every stream of a server."""
 
-    partial_hop_ms: int = 500
+    partial_hop_ms: int = 1000
     """New audio that makes the next partial worth its cost."""
+    first_hop_ms: int = 500
+    """The same until the utterance has words to show."""
     pre_roll_ms: int = 300
     """Audio before the VAD's onset that belongs to the utterance: a soft first consonant."""
     onset_ms: int = 90
@@ -85,9 +87,9 @@ class SessionTuning:
     """Silence after which the final is decoded ahead of the endpoint's confirmation."""
     commit_delay_ms: int = 1000
     """Audio after a word that must have been heard before the word is committed."""
-    unsure_delay_ms: int = 5000
+    unsure_delay_ms: int = 8000
     """The same for a word whose confidence is below `unsure_below`: more context may correct it."""
-    unsure_below: float = 0.5
+    unsure_below: float = 0.4
     edge_ms: int = 100
     """A word that ends so near the end of a partial's window may be cut in its middle: it is not
     shown before it was heard whole."""

@@ -60,17 +60,29 @@ class Utterance:
         self.split = split
         self._finish_if_heard()
 
-    def next_span(self, now: int, speech_end: int, hop: int | None) -> Span | None:
+    def next_span(self, now: int, speech_end: int, hops: int | None) -> Span | None:
         """Return the window that is due, None where there is nothing to ask for.
 
-        `hop` is the new audio, in samples, that makes a partial due; None where none is wanted.
+        So many `hops` of new audio make a partial due; None where none is wanted.
         """
         if self._windowing is None or self.finished:
             return None
         if self.end_sample is None:
             self.speech_end_sample = speech_end
+            hop = None if hops is None else hops * self._hop
             return self._windowing.open_span(now, speech_end, self.known, hop)
         return self._windowing.closing_span(self.end_sample, self.known)
+
+    @property
+    def _hop(self) -> int:
+        """New audio in samples: somebody waits for the first words, and reads once they are there.
+
+        Seldom is better then: two hypotheses a second apart agree by chance less often.
+        """
+        tuning = self._tuning
+        begun = self.transcript.committed or self.transcript.shown
+        hop_ms = tuning.partial_hop_ms if begun else min(tuning.first_hop_ms, tuning.partial_hop_ms)
+        return samples_of_ms(hop_ms)
 
     def draft(self, start_sample: int) -> tuple[int, ...]:
         """Return the tokens known or last heard behind the window's start."""

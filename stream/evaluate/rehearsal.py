@@ -1,15 +1,13 @@
-"""What the settings of a session are worth: streams rehearsed on the audio clock alone.
+"""A stream rehearsed on the audio clock alone.
 
-The sessions and the model are the real ones, only time is played: an answer comes as much later as
-`delay_s` says, whatever else the machine does. So the figures repeat exactly, and a variant of the
-settings costs little where it asks for windows that were heard before.
+The session and the model are the real ones, only time is played: an answer comes as much later as
+`delay_s` says, whatever else the machine does. So what readers see repeats exactly, and another
+rehearsal costs little where it asks for windows that were heard before.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +16,9 @@ from stream.core import events
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.session import Session
-from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.transcript import text_of
-from stream.core.vad import VoiceDetector
 from stream.engine.scheduler import Scheduler
-from stream.engine.transcriber import WhisperTranscriber
-from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Transcriber
-from stream.evaluate.latency import Latencies, latencies
 from stream.evaluate.record import (
     Event,
     Finished,
@@ -34,34 +27,7 @@ from stream.evaluate.record import (
     SpeechOver,
     Stamped,
     TimedWord,
-    transcript,
 )
-from stream.evaluate.recordings import Recording, read_manifest
-from stream.evaluate.scoring import WordErrors, word_errors
-from stream.evaluate.stability import Stability, stability
-
-NEVER_MS = 10**7
-NOW = SessionTuning()
-VARIANTS = {
-    "as it is": NOW,
-    "nothing is committed before the final": replace(
-        NOW, commit_delay_ms=NEVER_MS, unsure_delay_ms=NEVER_MS
-    ),
-    "unsure words are committed as soon as others": replace(
-        NOW, unsure_delay_ms=NOW.commit_delay_ms
-    ),
-    "every word is committed at once": replace(NOW, commit_delay_ms=0, unsure_delay_ms=0),
-    "every word is shown at once": replace(NOW, edge_ms=0, shown_from=0.0, first_shown_from=0.0),
-    "half-heard words are not shown": replace(NOW, shown_from=0.0, first_shown_from=0.0),
-    "unsure first words are not shown": replace(NOW, first_shown_from=NOW.shown_from),
-    "6 s of context": replace(NOW, context_s=6.0),
-    "partials of 28 s": replace(NOW, max_partial_s=28.0),
-    "partials of 10 s": replace(NOW, max_partial_s=10.0),
-    "partials of 8 s": replace(NOW, max_partial_s=8.0),
-    "partials of 6 s": replace(NOW, max_partial_s=6.0),
-    "a partial a second": replace(NOW, partial_hop_ms=1000),
-}
-"""Those that ask for the same windows stand together: only the first of them costs time."""
 
 CHUNKS_PER_S = 25
 TRAILING_S = 1.0
@@ -169,92 +135,3 @@ def as_seen(event: events.Event, endpointing_ms: int) -> Event | None:
                 by_silence=event.endpoint_ms >= endpointing_ms,
             )
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class RehearsalRow:
-    """What one variant of the settings makes of all recordings."""
-
-    variant: str
-    word_error_rate: float
-    """Percent."""
-    substitutions: int
-    deletions: int
-    insertions: int
-    words: int
-    erasure: float
-    """Words taken back for each final word."""
-    shown_ms: float
-    """From the end of a word to its first appearance; this and the others are medians."""
-    committed_ms: float
-    first_partial_ms: float
-    """From the start of speech."""
-    cpu_s_per_audio_s: float
-
-
-def run(data: Path, model: str = "base", limit: int | None = None, every: int = 1) -> None:
-    """Print the table and one JSON line.
-
-    Args:
-        data: the folder that holds `dev.jsonl`.
-        model: name as `load_checkpoint` takes it.
-        limit: how many recordings; None for all.
-        every: take only every so manyth.
-    """
-    recordings = read_manifest(data / "dev.jsonl")[::every][:limit]
-    memory = Memory(WhisperTranscriber(model, device="cpu"))
-    print("| variant | WER % | sub/del/ins | erasure | shown | committed | first | CPU s/s |")
-    print("|---|---|---|---|---|---|---|---|")
-    rows = []
-    for row in rehearse_all(recordings, memory, choose_detector("silero")):
-        rows.append(row)
-        errors = f"{row.substitutions}/{row.deletions}/{row.insertions}"
-        print(
-            f"| {row.variant} | {row.word_error_rate:.2f} | {errors} | {row.erasure:.3f} "
-            f"| {row.shown_ms:.0f} | {row.committed_ms:.0f} | {row.first_partial_ms:.0f} "
-            f"| {row.cpu_s_per_audio_s:.2f} |",
-            flush=True,
-        )
-    print(json.dumps({"rehearsal": [asdict(row) for row in rows]}))
-
-
-def rehearse_all(
-    recordings: Sequence[Recording],
-    memory: Memory,
-    detector: Callable[[], VoiceDetector],
-    variants: Iterable[str] = VARIANTS,
-) -> Iterator[RehearsalRow]:
-    """Yield a row a variant."""
-    for variant in variants:
-        tuning = VARIANTS[variant]
-        errors, flicker, late = WordErrors(), Stability(), Latencies()
-        audio_s = memory.cpu_s = 0.0
-        for recording in recordings:
-            audio = recording.read()
-            silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
-            settings = StreamSettings(sample_rate=audio.rate)
-            session = Session(recording.name, settings, tuning, detector)
-            samples = np.concatenate([audio.samples, silence])
-            shown = Rehearsal(session, memory.hear).play(samples)
-            errors += word_errors(recording.text or "", transcript(shown))
-            flicker += stability(shown)
-            late += latencies(shown)
-            audio_s += audio.seconds
-        yield RehearsalRow(
-            variant=variant,
-            word_error_rate=round(errors.rate, 2),
-            substitutions=errors.substitutions,
-            deletions=errors.deletions,
-            insertions=errors.insertions,
-            words=errors.words,
-            erasure=round(flicker.normalised_erasure, 3),
-            shown_ms=median(late.word_to_shown),
-            committed_ms=median(late.word_to_commit),
-            first_partial_ms=median(late.speech_start_to_partial),
-            cpu_s_per_audio_s=round(memory.cpu_s / audio_s, 3),
-        )
-
-
-def median(values: Sequence[float]) -> float:
-    """The median of milliseconds; not a number where there are none."""
-    return round(float(np.median(values)), 0) if values else float("nan")
