@@ -99,6 +99,7 @@ def serve(
             settings.precision,
             settings.device,
             settings.assistant,
+            settings.partials,
         )
         runner.run(run_server(settings, load, announce))
 

@@ -32,6 +32,7 @@ LOG = Group("Log", sort_key=6)
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
+Partials = Literal["model", "assistant"]
 RoomAccess = Literal["key", "public"]
 Vad = Literal["silero", "webrtc"]
 WhenBusy = Literal["shed", "wait"]
@@ -65,6 +66,10 @@ class ServerConfig:
     assistant: Annotated[str | None, Parameter(group=MODEL)] = None
     """Smaller model of the same tokens that drafts what the model verifies: the words stay the
     model's own. For large-v3 that is distil-large-v3.5."""
+
+    partials: Annotated[Partials, Parameter(group=MODEL)] = "model"
+    """Who hears the partials: the model, or its assistant alone, which is sooner and less right;
+    then no word is committed before its final."""
 
     device: Annotated[Device, Parameter(group=MODEL)] = "auto"
     """Where the model runs; auto takes CUDA where there is one."""
@@ -181,6 +186,7 @@ class ServerConfig:
 CHOICES = {
     "device": get_args(Device),
     "precision": get_args(Precision),
+    "partials": get_args(Partials),
     "vad": get_args(Vad),
     "room_access": get_args(RoomAccess),
     "when_busy": get_args(WhenBusy),

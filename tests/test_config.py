@@ -34,6 +34,7 @@ VALUES = {
     "allow_origin": ("https://a.example", "https://b.example"),
     "model": "tiny.en",
     "assistant": "small-student",
+    "partials": "assistant",
     "device": "cpu",
     "precision": "float32",
     "max_batch": 3,

@@ -87,6 +87,9 @@ class SessionTuning:
     """Silence after which the final is decoded ahead of the endpoint's confirmation."""
     commit_delay_ms: int = 1000
     """Audio after a word that must have been heard before the word is committed."""
+    commit_partials: bool = True
+    """Whether words that partials agree on are committed; else those of finals alone are, as where
+    another model hears the partials."""
     unsure_delay_ms: int = 8000
     """The same for a word whose confidence is below `unsure_below`: more context may correct it."""
     unsure_below: float = 0.4

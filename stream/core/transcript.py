@@ -58,13 +58,19 @@ class Transcript:
             count += 1
         return self.tentative[:count]
 
-    def receive(self, heard: Sequence[Word], window_start: int, window_end: int) -> None:
-        """Join a hypothesis to what stands, and commit the words it agrees on with the last one."""
+    def receive(
+        self, heard: Sequence[Word], window_start: int, window_end: int, *, commit: bool = True
+    ) -> None:
+        """Join a hypothesis to what stands, and commit the words it agrees on with the last one.
+
+        Without `commit` none are, as where it will be verified.
+        """
         fresh = self._fresh(heard, window_start)
         self._agreed = agreement(self.tentative, fresh)
         self._heard_to = window_end
         self.tentative = fresh
-        self._commit(min(self._agreed, self._ripe(), len(fresh) - 1))
+        if commit:
+            self._commit(min(self._agreed, self._ripe(), len(fresh) - 1))
 
     def commit_before(self, sample: int) -> None:
         """Commit the tentative words that end by the sample: the window must be cut there."""

@@ -8,7 +8,7 @@ that are safely before that point, and its successor hears the rest.
 """
 
 from stream.core.audio import SAMPLE_RATE, samples_of_ms
-from stream.core.hypothesis import EngineTiming, Hypothesis, Word
+from stream.core.hypothesis import EngineTiming, Hypothesis, WindowKind, Word
 from stream.core.overlap_merge import midpoint
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
@@ -100,7 +100,10 @@ class Utterance:
             self._heard, self._heard_from = hypothesis.words, window.start_sample
             self.language = hypothesis.language
             self.timing = hypothesis.timing
-            self.transcript.receive(hypothesis.words, window.start_sample, window.end_sample)
+            commit = self._tuning.commit_partials or window.kind is WindowKind.FINAL
+            self.transcript.receive(
+                hypothesis.words, window.start_sample, window.end_sample, commit=commit
+            )
         if full and not (self.end_sample and window.end_sample >= self.end_sample):
             self.transcript.commit_before(self._windowing.covered_sample - self._overlap)
             self._windowing.cut(self.known)

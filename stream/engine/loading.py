@@ -3,7 +3,9 @@
 import logging
 from typing import Literal
 
+from stream.engine.partials import PartialsByAssistant
 from stream.engine.worker import Transcriber
+from stream.errors import UsageError
 
 SCRIPTED = "scripted"
 """Hears numbers in any speech: to try everything but a model."""
@@ -16,15 +18,18 @@ def load_transcriber(
     precision: Literal["auto", "int8", "float32", "float16", "bfloat16"] = "auto",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     assistant: str | None = None,
+    partials: Literal["model", "assistant"] = "model",
 ) -> Transcriber:
-    """Return the model of that name, warm, with its assistant.
+    """Return the model of that name, warm, with its assistant, who may hear the partials alone.
 
-    Raises `UsageError` where one of them is not to be had, or they do not go together.
+    Raises `UsageError` where one of them is missing or not to be had, or they do not go together.
     """
     if name == SCRIPTED:
         from stream.engine.scripted import ScriptedTranscriber, counting
 
         return ScriptedTranscriber(counting())
+    if partials == "assistant" and assistant is None:
+        raise UsageError("partials is 'assistant'; name the assistant with --assistant.")
     log.info("loading %s", f"{name}, assisted by {assistant}" if assistant else name)
     from stream.engine.transcriber import WhisperTranscriber  # it imports torch
 
@@ -36,4 +41,8 @@ def load_transcriber(
     )
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()
-    return transcriber
+    if partials == "model" or assistant is None:
+        return transcriber
+    alone = transcriber.assistant_alone(assistant)
+    alone.warm_up()
+    return PartialsByAssistant(transcriber, alone)

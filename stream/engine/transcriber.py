@@ -104,6 +104,14 @@ class WhisperTranscriber:
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
         self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
 
+    def assistant_alone(self, name: str) -> "WhisperTranscriber":
+        """Return a transcriber of the assistant of that name; a shared encoder stays shared."""
+        alone = WhisperTranscriber(name, self.precision, self.device)
+        assistant, model = self.recognizer.assistant, self.recognizer.model
+        if assistant is not None and assistant.encoder is model.encoder:
+            alone.recognizer.model.encoder = model.encoder
+        return alone
+
     def warm_up(self) -> None:
         """Run one window through, so that the first real one does not wait for allocations."""
         samples = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)

@@ -50,7 +50,9 @@ class ServerState:
             max_frame_bytes=config.max_frame_bytes,
             max_ahead_s=config.max_ahead_s,
             idle_s=config.idle_s,
-            tuning=SessionTuning(partial_hop_ms=config.partial_hop_ms),
+            tuning=SessionTuning(
+                partial_hop_ms=config.partial_hop_ms, commit_partials=config.partials == "model"
+            ),
             detector=detector,
             resume_token=self.streams.kept.token,
             container=ContainerDecoder,

@@ -1,0 +1,72 @@
+"""Who hears what, where the assistant hears the partials."""
+
+import numpy as np
+import pytest
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.events import Final, Partial
+from stream.core.hypothesis import Hypothesis
+from stream.core.settings import SessionTuning
+from stream.core.transcript import text_of
+from stream.engine.loading import load_transcriber
+from stream.engine.partials import FULL, PartialsByAssistant
+from stream.errors import UsageError
+from tests.core.rehearsal import Script, a_session, rehearse
+from tests.core.words import said, texts
+from tests.engine.windows import a_window
+
+
+class Saying:
+    """A transcriber that hears one word in everything."""
+
+    languages = ("en",)
+
+    def __init__(self, name):
+        self.name = name
+
+    def transcribe(self, windows):
+        return [Hypothesis(window, tuple(said(self.name, 0.0))) for window in windows]
+
+
+def test_the_model_hears_what_stays_and_the_assistant_what_does_not():
+    both = PartialsByAssistant(Saying("teacher"), Saying("student"))
+    windows = [
+        a_window(1),
+        a_window(2, final=True),
+        a_window(3),
+        a_window(4, n_samples=FULL),
+    ]
+    heard = both.transcribe(windows)
+    assert [hypothesis.window.id for hypothesis in heard] == [1, 2, 3, 4]
+    assert [texts(h.words) for h in heard] == [["student"], ["teacher"], ["student"], ["teacher"]]
+
+
+def test_nothing_is_committed_before_a_final_was_heard():
+    script = Script([(6.0, 1.5)])
+    session = a_session(SessionTuning(commit_partials=False))
+    events = rehearse(session, script, script.pcm)
+    speech_end = round(6.5 * SAMPLE_RATE)
+    partials = [e for e in events if isinstance(e, Partial) and e.end_sample < speech_end]
+    assert any(partial.tentative for partial in partials)
+    assert not any(partial.committed for partial in partials)
+    assert text_of(word for e in events if isinstance(e, Final) for word in e.words) == script.text
+
+
+def test_without_an_assistant_it_cannot_hear_partials():
+    with pytest.raises(UsageError, match="name the assistant"):
+        load_transcriber("base", partials="assistant")
+
+
+@pytest.mark.model
+def test_the_words_of_a_final_are_the_models(speech):
+    samples = np.ascontiguousarray(speech[: 8 * SAMPLE_RATE], np.float32)
+    final = a_window(1, final=True, n_samples=len(samples))
+    partial = a_window(2, n_samples=len(samples))
+    for window in (final, partial):
+        object.__setattr__(window, "samples", samples)
+    both = load_transcriber("base", assistant="distil-base.en", partials="assistant")
+    alone, student = load_transcriber("base"), load_transcriber("distil-base.en")
+    heard = both.transcribe([final, partial])
+    assert texts(heard[0].words) == texts(alone.transcribe([final])[0].words)
+    assert texts(heard[1].words) == texts(student.transcribe([partial])[0].words)
+    assert len(heard[1].words) > 5
