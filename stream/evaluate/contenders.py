@@ -37,6 +37,8 @@ class Said:
     """Of the decoder; None where a system does not say."""
     drafted: int = 0
     accepted: int = 0
+    decode_ms: float | None = None
+    """This window's share of its batch's time in the decoder; None where a system does not say."""
 
 
 Hear = Callable[[Sequence[Window]], list[Said]]
@@ -126,17 +128,18 @@ def hearer(
     """Return what transcribes windows, so many at a time."""
 
     def hear(windows: Sequence[Window]) -> list[Said]:
+        batches = [windows[i : i + batch] for i in range(0, len(windows), batch)]
         return [
-            said(hypothesis)
-            for i in range(0, len(windows), batch)
-            for hypothesis in transcriber.transcribe(windows[i : i + batch], options)
+            said(hypothesis, len(together))
+            for together in batches
+            for hypothesis in transcriber.transcribe(together, options)
         ]
 
     return hear
 
 
-def said(hypothesis: Hypothesis) -> Said:
-    """Return the words of a hypothesis, and what they took."""
+def said(hypothesis: Hypothesis, batch: int) -> Said:
+    """Return the words of a hypothesis, and what they took in a batch of so many windows."""
     timing = hypothesis.timing
     return Said(
         "".join(word.text for word in hypothesis.words),
@@ -144,6 +147,7 @@ def said(hypothesis: Hypothesis) -> Said:
         timing.decoder_passes,
         timing.drafted_tokens,
         timing.accepted_tokens,
+        timing.decode_ms / batch,
     )
 
 

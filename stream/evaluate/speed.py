@@ -46,6 +46,8 @@ class Round:
     wall_s: float
     cpu_s: float
     """Of all threads."""
+    decode_ms: float | None
+    """In the decoder; None where a system does not say."""
 
 
 def run(
@@ -170,14 +172,16 @@ def measure(field: Sequence[Contender], window_s: float, rounds: int) -> Iterato
         (s for one, s in zip(field, said, strict=True) if one.system == "transformers"), None
     )
     for one, times, heard in zip(field, timed, said, strict=True):
-        yield speed_row(one, window_s, times, heard, yardstick, plain)
+        yield speed_row(one, window_s, times, heard, yardstick, plain, alone(one, field, timed))
 
 
 def timed_round(contender: Contender) -> Round:
     """Let a contender hear all its windows once."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
-    contender.hear(contender.windows)
-    return Round(time.perf_counter() - wall_s, time.process_time() - cpu_s)
+    said = contender.hear(contender.windows)
+    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    decode_ms = [one.decode_ms for one in said if one.decode_ms is not None]
+    return Round(wall_s, cpu_s, sum(decode_ms) if decode_ms else None)
 
 
 def times_of(
@@ -187,6 +191,21 @@ def times_of(
     return next((t for one, t in zip(field, timed, strict=True) if one.system == system), None)
 
 
+def alone(
+    contender: Contender, field: Sequence[Contender], timed: Sequence[list[Round]]
+) -> list[Round] | None:
+    """Return the rounds of the same contender that takes a window at a time, if there is one."""
+    same = (contender.system, contender.precision, contender.draft)
+    return next(
+        (
+            times
+            for one, times in zip(field, timed, strict=True)
+            if (one.system, one.precision, one.draft) == same and one.batch == 1
+        ),
+        None,
+    )
+
+
 def speed_row(
     contender: Contender,
     window_s: float,
@@ -194,6 +213,7 @@ def speed_row(
     said: Sequence[Said],
     yardstick: Sequence[Round] | None,
     plain: Sequence[Said] | None,
+    singly: Sequence[Round] | None,
 ) -> SpeedRow:
     """Sum up what a contender took and said."""
     n = len(contender.windows)
@@ -202,6 +222,12 @@ def speed_row(
         pairs = list(zip(yardstick, times, strict=True))
         wall_ratio = round(median(theirs.wall_s / ours.wall_s for theirs, ours in pairs), 2)
         cpu_ratio = round(median(theirs.cpu_s / ours.cpu_s for theirs, ours in pairs), 2)
+    decode = [t.decode_ms for t in times if t.decode_ms is not None]
+    gains = [
+        one.decode_ms / many.decode_ms
+        for one, many in zip(singly or (), times, strict=bool(singly))
+        if one.decode_ms and many.decode_ms
+    ]
     passes = [s.passes for s in said if s.passes is not None]
     changed = None
     if contender.expected is not None:
@@ -218,6 +244,8 @@ def speed_row(
         cpu_ms=round(1000 * median(t.cpu_s for t in times) / n, 1),
         wall_ratio=wall_ratio,
         cpu_ratio=cpu_ratio,
+        decode_ms=round(median(decode) / n, 1) if decode else None,
+        batch_ratio=round(median(gains), 2) if gains else None,
         passes=round(sum(passes) / n, 1) if passes else None,
         drafted=sum(s.drafted for s in said),
         accepted=sum(s.accepted for s in said),

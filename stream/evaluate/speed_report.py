@@ -25,6 +25,10 @@ class SpeedRow:
     wall_ratio: float | None
     """How many times as fast as faster-whisper; None without it."""
     cpu_ratio: float | None
+    decode_ms: float | None
+    """Of a window, in the decoder; None where a system does not say."""
+    batch_ratio: float | None
+    """How many times as fast the decoder is as with a window at a time."""
     passes: float | None
     """Of the decoder, for a window; None where a system does not say."""
     drafted: int
@@ -41,12 +45,13 @@ def as_table(window_s: float, rows: Sequence[SpeedRow]) -> Table:
     made = table(
         f"windows of {window_s:g} s",
         "", "precision", "batch", "draft", "ms", "speed", "CPU ms", "CPU",
-        "passes", "accepted", "equal", "words off",
+        "decoder ms", "batch", "passes", "accepted", "equal", "words off",
     )  # fmt: skip
     made.columns[0].no_wrap = made.columns[1].no_wrap = True
     made.caption = (
-        "speed and CPU: how many times less than faster-whisper; passes: of the decoder, for a "
-        "window;\naccepted: draft tokens; words off: from what transformers hears, in percent"
+        "speed and CPU: how many times less than faster-whisper; batch: how many times less time\n"
+        "in the decoder than a window at a time; passes: of the decoder, for a window; accepted:\n"
+        "draft tokens; words off: from what transformers hears, in percent"
     )
     made.caption_justify = "left"
     for row in rows:
@@ -59,6 +64,8 @@ def as_table(window_s: float, rows: Sequence[SpeedRow]) -> Table:
             shown(row.wall_ratio, "{:.2f}×"),
             f"{row.cpu_ms:.0f}",
             shown(row.cpu_ratio, "{:.2f}×"),
+            shown(row.decode_ms, "{:.0f}"),
+            shown(row.batch_ratio, "{:.2f}×"),
             shown(row.passes, "{:.1f}"),
             f"{row.accepted} of {row.drafted}" if row.drafted else "",
             "" if row.changed is None else "yes" if not row.changed else f"{row.changed} differ",

@@ -15,22 +15,24 @@ WINDOWS = (a_window(1), a_window(2))
 class Speaker:
     """Says the same of every window, and notes when it was its turn."""
 
-    def __init__(self, name, turns, *tokens):
-        self.name, self.turns, self.tokens = name, turns, tokens
+    def __init__(self, name, turns, *tokens, decode_ms=None):
+        self.name, self.turns, self.tokens, self.decode_ms = name, turns, tokens, decode_ms
 
     def __call__(self, windows):
         self.turns.append(self.name)
-        return [Said(f"it says {t}", (t,), passes=2, drafted=3, accepted=1) for t in self.tokens]
+        own = {"passes": 2, "drafted": 3, "accepted": 1, "decode_ms": self.decode_ms}
+        return [Said(f"it says {t}", (t,), **own) for t in self.tokens]
 
 
 def field():
     turns = []
-    ours = Speaker("ours", turns, 7, 8)
+    ours = Speaker("ours", turns, 7, 8, decode_ms=30.0)
+    batched = Speaker("batched", turns, 7, 9, decode_ms=20.0)
     theirs = Speaker("theirs", turns, 7, 9)
     oracle = Speaker("oracle", turns, 7, 7)
     return turns, [
         Contender("ours", "int8", 1, "right", ours, WINDOWS, ((7,), (8,))),
-        Contender("ours", "int8", 8, "right", theirs, WINDOWS, ((7,), (8,))),
+        Contender("ours", "int8", 8, "right", batched, WINDOWS, ((7,), (8,))),
         Contender("faster-whisper", "int8", 1, "none", theirs, WINDOWS),
         Contender("transformers", "float32", 1, "none", oracle, WINDOWS),
     ]
@@ -39,7 +41,7 @@ def field():
 def test_all_take_turns_after_one_round_to_warm_up():
     turns, contenders = field()
     list(measure(contenders, 1.0, rounds=2))
-    assert turns == ["ours", "theirs", "theirs", "oracle"] * 3
+    assert turns == ["ours", "batched", "theirs", "oracle"] * 3
 
 
 def test_a_changed_token_is_found_and_other_systems_promise_nothing():
@@ -50,7 +52,10 @@ def test_a_changed_token_is_found_and_other_systems_promise_nothing():
 
 def test_ratios_and_shares():
     _, contenders = field()
-    ours, _, yardstick, oracle = measure(contenders, 1.0, rounds=3)
+    ours, batched, yardstick, oracle = measure(contenders, 1.0, rounds=3)
+    assert (ours.decode_ms, ours.batch_ratio) == (30, 1)
+    assert (batched.decode_ms, batched.batch_ratio) == (20, 1.5)
+    assert (yardstick.decode_ms, yardstick.batch_ratio) == (None, None)
     assert ours.wall_ratio > 0
     assert yardstick.wall_ratio == yardstick.cpu_ratio == 1
     assert (ours.passes, ours.drafted, ours.accepted) == (2, 6, 2)
