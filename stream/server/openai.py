@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from stream.config import ServerConfig
 from stream.errors import UsageError
-from stream.longform.form import FileOptions
+from stream.longform.options import FileOptions
 from stream.longform.results import Segment, Transcription, main_language
 from stream.media.recording import MediaError
 from stream.server import access

@@ -14,7 +14,9 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis
 from stream.core.vad import VoiceDetector
 from stream.engine.worker import Engine
-from stream.longform.form import FileOptions, Form, Place, new_form
+from stream.longform.algorithms import new_form
+from stream.longform.form import Form, Place
+from stream.longform.options import FileOptions
 from stream.longform.results import Segment
 from stream.media.recording import open_recording
 
