@@ -38,6 +38,11 @@ bench.command(
     name="load",
     help="Streams that a server carries, next to a usual one.",
 )
+bench.command(
+    "stream.evaluate.longform:run",
+    name="longform",
+    help="Long recordings: time and word errors, next to others.",
+)
 bench.command("stream.evaluate.idle:run", name="idle", help="What streams cost that say nothing.")
 bench.command(
     "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."

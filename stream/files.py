@@ -27,7 +27,7 @@ from stream.engine.loading import load_transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.worker import Transcriber
 from stream.errors import UsageError
-from stream.longform.form import FileOptions, LongForm
+from stream.longform.options import FileOptions, LongForm
 from stream.longform.results import Segment, TimedWord, Transcription, main_language
 from stream.longform.transcribing import Transcribing
 from stream.media.recording import Block, open_recording

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
 from stream.engine import decoding
@@ -118,6 +119,12 @@ class Recognizer:
         """Encode samples: (batch, n_positions, d_model), and the real positions of each row."""
         mels = [log_mel(samples, model.dims.n_mels) for samples in padded]
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
+        if torch.device(self.device).type == "cpu":
+            # One by one a row stays in the caches, and none is as long as the longest.
+            rows = [
+                model.encode(mel[None], n[None])[0] for mel, n in zip(mels, n_frames, strict=True)
+            ]
+            return pad_sequence(rows, batch_first=True), (n_frames + 1) // 2
         mel = torch.zeros(len(mels), model.dims.n_mels, int(n_frames.max()), device=self.device)
         for i, row in enumerate(mels):
             mel[i, :, : row.shape[1]] = row

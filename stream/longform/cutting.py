@@ -61,14 +61,10 @@ class Cutter:
             ended: whether that is the end of the recording.
         """
         limit = start + self.length
-        begins = [span[0] for span in speech[1:]] + [heard]
-        gaps = zip((span[1] for span in speech), begins, strict=True)
-        pauses = [(before, after) for before, after in gaps if before < limit]
-        for before, after in pauses:
-            if after - before >= LONG_PAUSE_S * SAMPLE_RATE:
-                return Chunk(start, min(before + PAD, limit), overlap)
-        if ended and speech[-1][1] <= limit:
-            return Chunk(start, min(speech[-1][1] + PAD, limit), overlap)
+        end = natural_end(limit, speech, heard, ended)
+        if end is not None:
+            return Chunk(start, end, overlap)
+        pauses = [(a, b) for a, b in gaps(speech, heard) if a < limit]
         late = [
             (a, b)
             for a, b in pauses
@@ -88,3 +84,22 @@ class Cutter:
             begin = chunk.end_sample - 2 * self.stride
             return begin, (begin, chunk.end_sample)
         return chunk.end_sample, None
+
+
+def natural_end(limit: int, speech: Sequence[Span], heard: int, ended: bool) -> int | None:
+    """Return where a window ends without being cut: in a long silence, or with the recording.
+
+    `limit` is as far as it may reach, the rest as in `Cutter.cut`; None where neither comes before.
+    """
+    for before, after in gaps(speech, heard):
+        if before < limit and after - before >= LONG_PAUSE_S * SAMPLE_RATE:
+            return min(before + PAD, limit)
+    if ended and speech[-1][1] <= limit:
+        return min(speech[-1][1] + PAD, limit)
+    return None
+
+
+def gaps(speech: Sequence[Span], heard: int) -> list[Span]:
+    """Return what lies between spans of speech, and after the last of them."""
+    begins = [span[0] for span in speech[1:]] + [heard]
+    return list(zip((span[1] for span in speech), begins, strict=True))

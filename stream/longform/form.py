@@ -1,85 +1,25 @@
-"""What every long-form algorithm looks like: a pure object between audio and engine.
+"""What every long-form algorithm has: an object between two ports, audio and engine.
 
-`receive_*` in, `*_to_transcribe` and `segments` out, as a session has it; an algorithm does no I/O,
-reads no clock, and knows no model.
+`receive_*` in, `*_to_transcribe` and `segments` out, as a session has it; it does no I/O, reads no
+clock, and knows no model. What algorithms differ in is what they ask for, and when, and what they
+make of the answers.
 """
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.hypothesis import DecodingOptions, Hypothesis, Window
-from stream.core.settings import MAX_KEYTERMS, MAX_PROMPT_LENGTH
+from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, WindowKind, Word
 from stream.core.vad import VoiceDetector
-from stream.errors import UsageError
+from stream.longform.cutting import PAD
+from stream.longform.listener import Listener, Span
+from stream.longform.options import FileOptions
 from stream.longform.results import Segment
-
-LongForm = Literal["chunked", "sequential"]
-
-LONGEST_CHUNK_S = 30.0
-"""Whisper hears no further."""
-SHORTEST_CHUNK_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileOptions:
-    """How a recording is to be transcribed. Raises `UsageError` for what cannot be."""
-
-    language: str = "auto"
-    """Code of the language, or `auto`: what is heard, window by window."""
-    task: str = "transcribe"
-    """`transcribe`, or `translate` into English."""
-    prompt: str = ""
-    """Text that the model reads as if it had been said before."""
-    keyterms: tuple[str, ...] = ()
-    """Names and terms to expect."""
-    long_form: LongForm = "chunked"
-    """`chunked`: windows by themselves, many at once. `sequential`: one after the other, each with
-    the text of the one before."""
-    chunk_length_s: float = 28.0
-    """The longest window, strides included."""
-    stride_s: float | None = None
-    """What a window hears beyond either end of its own part, where there is no pause to cut in; a
-    sixth of the chunk unless told."""
-
-    def __post_init__(self) -> None:
-        if self.task not in ("transcribe", "translate"):
-            raise UsageError(f"task is {self.task!r}; use transcribe or translate.")
-        if self.long_form not in ("chunked", "sequential"):
-            raise UsageError(f"long_form is {self.long_form!r}; use chunked or sequential.")
-        if not SHORTEST_CHUNK_S <= self.chunk_length_s <= LONGEST_CHUNK_S:
-            raise UsageError(
-                f"chunk_length_s is {self.chunk_length_s:g}; use {SHORTEST_CHUNK_S:g} to "
-                f"{LONGEST_CHUNK_S:g} seconds."
-            )
-        if not 0.1 <= self.stride <= self.chunk_length_s / 4:
-            raise UsageError(
-                f"stride_s is {self.stride:g}; use 0.1 to {self.chunk_length_s / 4:g} seconds, a "
-                "quarter of the chunk."
-            )
-        if len(self.prompt) > MAX_PROMPT_LENGTH or len(self.keyterms) > MAX_KEYTERMS:
-            raise UsageError(
-                f"A prompt has at most {MAX_PROMPT_LENGTH} characters, and there are at most "
-                f"{MAX_KEYTERMS} key terms."
-            )
-
-    @property
-    def stride(self) -> float:
-        """Seconds."""
-        return self.chunk_length_s / 6 if self.stride_s is None else self.stride_s
-
-    def decoding(self, expected_language: str = "", prompt: str | None = None) -> DecodingOptions:
-        """What a window's words are asked to be."""
-        return DecodingOptions(
-            language=self.language,
-            expected_language=expected_language,
-            task=self.task,
-            prompt=self.prompt if prompt is None else prompt,
-            keyterms=self.keyterms,
-        )
+from stream.longform.segmenting import Segmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +32,93 @@ class Place:
     """Of the whole session."""
 
 
-class Form(Protocol):
+class Form(ABC):
     """One channel of a recording."""
 
-    problems: list[str]
-    """Windows that could not be transcribed, a sentence each."""
+    def __init__(self, options: FileOptions, place: Place, detector: VoiceDetector) -> None:
+        self.problems: list[str] = []
+        """Windows that could not be transcribed, a sentence each."""
+        self._options = options
+        self._place = place
+        self._listener = Listener(detector)
+        self._start = 0
+        """Where the next window begins: all before it is in one, or holds no speech."""
+        self._language = ""
+        """That was heard last."""
+        self._windows: list[Window] = []
+        self._segmenter = Segmenter(place.channel)
+        self._segments: list[Segment] = []
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take (n_samples,) more at 16 kHz."""
+        self._listener.receive_samples(samples)
+        self._ask()
 
     def receive_end(self) -> None:
         """Take note that no more comes."""
+        self._listener.receive_end()
+        self._ask()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Take the engine's answer to a window."""
+        if hypothesis.failure:
+            place = f"{hypothesis.window.start_sample / SAMPLE_RATE:.0f} s"
+            self.problems.append(f"The audio from {place} on failed: {hypothesis.failure}")
+        self._take(hypothesis)
+        self._ask()
 
     def windows_to_transcribe(self) -> list[Window]:
         """Return the windows that became due, each once."""
+        windows, self._windows = self._windows, []
+        return windows
 
     def segments(self) -> list[Segment]:
         """Return the segments that became certain, in order, each once."""
+        segments, self._segments = self._segments, []
+        return segments
 
+    @abstractmethod
+    def _ask(self) -> None:
+        """Ask for what is due by now; say what became certain by there being no more."""
 
-def new_form(options: FileOptions, place: Place, detector: Callable[[], VoiceDetector]) -> Form:
-    """Return the algorithm that the options name."""
-    from stream.longform.chunked import Chunked  # they import this module
-    from stream.longform.sequential import Sequential
+    @abstractmethod
+    def _take(self, hypothesis: Hypothesis) -> None:
+        """Say what an answer, which may have failed, makes certain."""
 
-    algorithms: dict[LongForm, type[Chunked] | type[Sequential]] = {
-        "chunked": Chunked,
-        "sequential": Sequential,
-    }
-    return algorithms[options.long_form](options, place, detector())
+    def _speech(self) -> list[Span]:
+        """What was heard from the start on."""
+        return self._listener.speech(self._start, self._listener.heard_sample)
+
+    def _skip_silence(self) -> None:
+        """Begin shortly before the next speech; what was judged last may yet be its beginning."""
+        speech = self._speech()
+        quiet_to = speech[0][0] if speech else self._listener.heard_sample
+        self._start = max(self._start, quiet_to - PAD)
+
+    def _window(
+        self, start: int, end: int, options: DecodingOptions, draft: tuple[int, ...] = ()
+    ) -> Window:
+        """Make a window of the samples [start, end), and let it be due."""
+        window_id = next(self._place.window_ids)
+        window = Window(
+            session=self._place.session,
+            id=window_id,
+            channel=self._place.channel,
+            utterance=window_id,
+            kind=WindowKind.FILE,
+            start_sample=start,
+            samples=self._listener.read(start, end),
+            speech=tuple(self._listener.speech(start, end)),
+            draft=draft,
+            options=options,
+        )
+        self._windows.append(window)
+        return window
+
+    def _say(self, words: Sequence[Word], language: str) -> None:
+        """Make segments of words that are certain."""
+        self._segments += self._segmenter.receive(words, language)
+
+    def _say_last(self) -> None:
+        """Make a segment of what is left."""
+        self._segments += self._segmenter.receive_end()

@@ -10,7 +10,9 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.vad import VoiceDetector
 from stream.engine.scheduler import Scheduler
 from stream.engine.worker import Transcriber
-from stream.longform.form import FileOptions, Form, Place, new_form
+from stream.longform.algorithms import new_form
+from stream.longform.form import Form, Place
+from stream.longform.options import FileOptions
 from stream.longform.results import Segment
 
 SESSION = "file"

@@ -52,6 +52,11 @@ class Call:
         """Whether the other side knows how to come back: a telephone exchange does not."""
         return False
 
+    @property
+    def compressed(self) -> bool:
+        """Telephones send G.711 or PCM."""
+        return False
+
     def receive_return(self) -> None:
         """Nobody comes back."""
 

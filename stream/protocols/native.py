@@ -101,6 +101,11 @@ class NativeProtocol:
         ended_well = self.closing is None or self.closing == self._closing_after_finals
         return known and ended_well and self._resume_token() is not None
 
+    @property
+    def compressed(self) -> bool:
+        """Whether the audio comes in a container."""
+        return self.session is not None and self.session.settings.encoding == CONTAINER
+
     # What the client sends
 
     def receive_text(self, text: str, now: float) -> None:
@@ -188,7 +193,7 @@ class NativeProtocol:
 
     def _resume_token(self) -> str | None:
         """What the client shows to go on; of a container it cannot tell at which byte it would."""
-        if self.session is not None and self.session.settings.encoding == CONTAINER:
+        if self.compressed:
             return None
         return self.service.resume_token(self.session_id)
 

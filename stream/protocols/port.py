@@ -127,6 +127,10 @@ class StreamProtocol(Protocol):
     def resumable(self) -> bool:
         """Whether the client knows how to come back to this stream."""
 
+    @property
+    def compressed(self) -> bool:
+        """Whether few bytes may be many seconds: the audio comes in a container."""
+
     def receive_return(self) -> None:
         """Take note that the client has come back through another socket."""
 

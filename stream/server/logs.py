@@ -21,6 +21,8 @@ LOG_FIELDS = (
     "finals",
     "partials",
     "errors",
+    "segments",
+    "problems",
 )
 
 

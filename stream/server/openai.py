@@ -1,15 +1,13 @@
 """Recordings over HTTP, as OpenAI's API has it: its clients work with another `base_url`.
 
-`docs/http-api.md` says what is taken and what is answered. What is wrong with a request is told in
-OpenAI's own form, so that its clients raise their own exceptions.
+`docs/http-api.md` says what is taken and what is answered.
 """
 
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import wraps
 
 from starlette.datastructures import FormData, UploadFile
@@ -19,77 +17,25 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from stream.config import ServerConfig
-from stream.errors import UsageError
-from stream.longform.form import FileOptions
 from stream.longform.results import Segment, Transcription, main_language
 from stream.media.recording import MediaError
+from stream.protocols.port import Service
 from stream.server import access
 from stream.server import openai_answers as answers
+from stream.server.openai_requests import (
+    Asked,
+    LimitedRequest,
+    RequestError,
+    asked_of,
+    check_model,
+)
 from stream.server.state import ServerState
 from stream.server.uploads import Upload
 
-OPENAI_NAME = "whisper-1"
-"""What OpenAI calls its Whisper: here it means the model that is served, whichever that is."""
-
-TAKEN = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
-MANY = "timestamp_granularities[]"
-WITHOUT_MEANING = frozenset({"temperature", "include[]", "chunking_strategy"})
-"""Taken, so that clients that send them work; documented as ignored."""
 CLIENT_CLOSED = 499
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class RequestError(Exception):
-    """A request that is not served, and why."""
-
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.param = param
-
-    def answer(self) -> Response:
-        """Say so; uvicorn lets the client finish sending, or it would not hear the answer."""
-        return JSONResponse(answers.failure(str(self), self.code, self.param), self.status)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request asks for."""
-
-    file: UploadFile
-    options: FileOptions
-    response_format: str
-    granularities: tuple[str, ...]
-    stream: bool
-
-
-class LimitedRequest(Request):
-    """A request whose body may have a size, and must keep coming."""
-
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body in pieces."""
-        config: ServerConfig = self.app.state.config
-        most = config.max_upload_mb * 1_000_000
-        received = 0
-        async with aclosing(super().stream()) as pieces:
-            while True:
-                try:
-                    async with asyncio.timeout(config.idle_s):
-                        piece = await anext(pieces, None)
-                except TimeoutError:
-                    raise RequestError(408, "timeout", "The upload stopped coming.") from None
-                if piece is None:
-                    return
-                received += len(piece)
-                if max(received, int(self.headers.get("content-length", 0))) > most:
-                    size = config.max_upload_mb
-                    message = f"The upload is larger than {size} MB; see --max-upload-mb."
-                    raise RequestError(413, "too_large", message)
-                yield piece
 
 
 def openai_routes(server: ServerState) -> list[Route]:
@@ -143,6 +89,12 @@ class Desk:
         self.busy = 0
         """Uploads that are received or transcribed."""
 
+    @property
+    def service(self) -> Service:
+        """What the server offers; asked for once it is ready."""
+        assert self.server.service
+        return self.server.service
+
     async def models(self, request: Request) -> Response:
         """List the model that is served."""
         self._admit(request)
@@ -151,7 +103,7 @@ class Desk:
     async def model(self, request: Request) -> Response:
         """Describe the model that is served."""
         self._admit(request)
-        self._check_model(request.path_params["model"])
+        check_model(request.path_params["model"], self.service)
         return JSONResponse(self._model())
 
     async def transcribe(self, request: Request) -> Response:
@@ -174,6 +126,7 @@ class Desk:
             status = response.status_code
         except RequestError as refusal:
             status = refusal.status
+            log.info("refused an upload (%d): %s", status, refusal)
             raise
         except ClientDisconnect:
             status = CLIENT_CLOSED
@@ -189,7 +142,7 @@ class Desk:
         try:
             limited = LimitedRequest(request.scope, request.receive)
             form = await limited.form(max_files=1, max_fields=64)
-            asked = self._asked(form, task)
+            asked = asked_of(form, task, self.service)
             upload = self._upload(asked)
             if asked.stream:
                 streaming = True
@@ -245,13 +198,11 @@ class Desk:
                 part.file.close()
 
     def _upload(self, asked: Asked) -> Upload:
-        server = self.server
-        assert server.engine
-        assert server.service
+        engine = self.server.engine
+        assert engine
         name = asked.file.filename or "The upload"
         session = f"file-{secrets.token_hex(8)}"
-        detector = server.service.detector
-        return Upload(asked.file.file, name, session, server.engine, detector, asked.options)
+        return Upload(asked.file.file, name, session, engine, self.service.detector, asked.options)
 
     def _admit(self, request: Request) -> None:
         """Refuse whoever may not, and everybody while there is no model."""
@@ -266,66 +217,8 @@ class Desk:
             raise RequestError(503, "not_ready", "Not ready; see /readyz.")
 
     def _model(self) -> answers.Json:
-        assert self.server.service
-        name = self.server.service.model
+        name = self.service.model
         return {"id": name, "object": "model", "created": 0, "owned_by": "distil-stream"}
-
-    def _check_model(self, name: str) -> None:
-        assert self.server.service
-        ours = self.server.service.model
-        if name not in (ours, OPENAI_NAME):
-            message = f"There is no model {name!r} here; use {ours!r} or {OPENAI_NAME!r}."
-            raise RequestError(404, "model_not_found", message, "model")
-
-    def _asked(self, form: FormData, task: str) -> Asked:
-        """Read the fields of a form."""
-        unknown = sorted(set(form) - TAKEN - WITHOUT_MEANING - {MANY})
-        if unknown:
-            message = f"There is no parameter {unknown[0]!r}; see docs/http-api.md."
-            raise RequestError(400, "unknown_parameter", message, unknown[0])
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise RequestError(
-                400, "missing_file", "Send the recording as the file `file`.", "file"
-            )
-        self._check_model(str(form.get("model", OPENAI_NAME)))
-        response_format = str(form.get("response_format", "json"))
-        if response_format not in answers.FORMATS:
-            formats = ", ".join(answers.FORMATS)
-            message = f"response_format is {response_format!r}; use one of {formats}."
-            raise RequestError(400, "bad_parameter", message, "response_format")
-        return Asked(
-            file,
-            self._options(form, task),
-            response_format,
-            granularities(form),
-            stream=str(form.get("stream", "false")).lower() in ("true", "1"),
-        )
-
-    def _options(self, form: FormData, task: str) -> FileOptions:
-        assert self.server.service
-        known = self.server.service.languages
-        language = str(form.get("language") or "auto").lower()
-        if language not in ("auto", *known):
-            message = f"The model does not know the language {language!r}: {', '.join(known)}."
-            raise RequestError(400, "bad_parameter", message, "language")
-        if task == "translate" and len(known) == 1:
-            message = "The model is English-only: it cannot translate."
-            raise RequestError(400, "bad_parameter", message, "model")
-        try:
-            return FileOptions(language=language, task=task, prompt=str(form.get("prompt", "")))
-        except UsageError as error:
-            raise RequestError(400, "bad_parameter", str(error), "prompt") from error
-
-
-def granularities(form: FormData) -> tuple[str, ...]:
-    """Return what times are wanted; segments unless told."""
-    chosen = tuple(map(str, form.getlist(MANY))) or ("segment",)
-    for granularity in chosen:
-        if granularity not in answers.GRANULARITIES:
-            message = f"{MANY} is {granularity!r}; use word or segment, or both."
-            raise RequestError(400, "bad_parameter", message, MANY)
-    return chosen
 
 
 async def collected(upload: Upload) -> list[Segment]:

@@ -6,6 +6,7 @@ its windows when no live stream has one (`WindowKind.FILE`).
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from itertools import count
 from typing import BinaryIO
@@ -14,12 +15,16 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis
 from stream.core.vad import VoiceDetector
 from stream.engine.worker import Engine
-from stream.longform.form import FileOptions, Form, Place, new_form
+from stream.longform.algorithms import new_form
+from stream.longform.form import Form, Place
+from stream.longform.options import FileOptions
 from stream.longform.results import Segment
 from stream.media.recording import open_recording
 
 SECONDS_AT_ONCE = 5.0
 """Audio that is read before the event loop looks at its other work."""
+
+log = logging.getLogger(__name__)
 
 
 class Upload:
@@ -55,6 +60,7 @@ class Upload:
         loop = asyncio.get_running_loop()
         reading = self._read()
         step: asyncio.Future[bool] | None = None
+        found, complete = 0, False
         try:
             more = True
             while more or self._owed:
@@ -69,12 +75,31 @@ class Upload:
                     self._form.receive_hypothesis(self._answers.get_nowait())
                     self._owed -= 1
                 for segment in self._form.segments():
+                    found += 1
                     yield segment
+            complete = True
         finally:
             self.problems += self._form.problems
             self._engine.forget(self._session)
             if step is not None:
                 close_after(step, reading)
+            self._report(found, complete)
+
+    def _report(self, found: int, complete: bool) -> None:
+        """Log what became of it; what is said is never logged, nor what the file is called."""
+        log.info(
+            "an upload %s: %.1f s of audio, %d segments, %d problems",
+            "transcribed" if complete else "broken off",
+            self.duration_s,
+            found,
+            len(self.problems),
+            extra={
+                "session": self._session,
+                "audio_s": round(self.duration_s, 1),
+                "segments": found,
+                "problems": len(self.problems),
+            },
+        )
 
     def _read(self) -> Generator[bool, None, None]:
         """Hear the recording, on a thread, and yield True now and then."""

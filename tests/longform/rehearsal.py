@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window, Word
 from stream.engine.scripted import ScriptedTranscriber
-from stream.longform.form import FileOptions, Form, Place, new_form
+from stream.longform.algorithms import new_form
+from stream.longform.form import Form, Place
+from stream.longform.options import FileOptions
 from stream.longform.results import Segment
 
 SECOND = SAMPLE_RATE

@@ -1,0 +1,250 @@
+"""Long recordings: how fast, and how many wrong words, next to others with the same weights.
+
+Recording by recording all systems take turns, each first once, so that a machine that is busy with
+other things slows all of them alike; ratios are those of the sums. Only the audio is in memory
+beforehand: cutting, voice detection and joining are timed with the rest.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+from rich.console import Console
+
+from stream.core.audio import SAMPLE_RATE
+from stream.engine.checkpoints import load_checkpoint
+from stream.engine.threads import usable_cores
+from stream.engine.transcriber import WhisperTranscriber
+from stream.evaluate import long_contenders as contenders
+from stream.evaluate.long_contenders import LongContender
+from stream.evaluate.longform_report import LongRow, as_table
+from stream.evaluate.offline import at_16_khz
+from stream.evaluate.recordings import Recording, read_manifest, shipped_speech
+from stream.evaluate.scoring import WordErrors, word_errors
+from stream.files import BATCH_SIZE
+from stream.longform.options import FileOptions
+
+GAP_S = 0.3
+"""Between the cuts of a chapter: a reader's pause."""
+WARM_UP_S = 30.0
+TRIAL_S = 60.0
+
+Many = Parameter(consume_multiple=True, negative=())
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a system has taken and said so far."""
+
+    audio_s: float = 0.0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    """Of all threads."""
+    errors: WordErrors = field(default_factory=WordErrors)
+
+    def add(self, read: contenders.Read, samples: NDArray[np.float32], text: str) -> None:
+        """Let it read a recording, (n_samples,)."""
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        heard = read(samples)
+        self.wall_s += time.perf_counter() - wall_s
+        self.cpu_s += time.process_time() - cpu_s
+        self.audio_s += len(samples) / SAMPLE_RATE
+        self.errors += word_errors(text, heard)
+
+
+def run(
+    data: Path | None = None,
+    model: str = "base",
+    assistant: str | None = None,
+    minutes: float = 60.0,
+    batch_size: int = BATCH_SIZE,
+    chunk_lengths: Annotated[tuple[float, ...], Many] = (),
+    batch_sizes: Annotated[tuple[int, ...], Many] = (),
+    transformers_batches: Annotated[tuple[int, ...], Many] = (1, 8),
+    device: Literal["cpu", "cuda"] = "cpu",
+    others: bool = True,
+) -> int:
+    """Print a table and one JSON line: word errors, time and CPU time of an hour of speech.
+
+    Parameters
+    ----------
+    data
+        The folder that holds `long.jsonl`, or a manifest; without it, the 44 seconds of speech that
+        the tests use.
+    model
+        Its name.
+    assistant
+        A smaller model that drafts what the model verifies, timed as well.
+    minutes
+        So much of the speech: whole recordings, in the order of the manifest.
+    batch_size
+        Windows that are heard at once, by us and by faster-whisper.
+    chunk_lengths
+        Other lengths of our chunks to time as well, in seconds.
+    batch_sizes
+        Other sizes of our batches to time as well.
+    transformers_batches
+        Sizes of transformers' batches: the fastest on the first minute is taken.
+    device
+        Where our engine and transformers run; faster-whisper takes CUDA where there is one.
+    others
+        Time faster-whisper and transformers, too.
+    """
+    recordings = chosen(recordings_of(data), minutes)
+    systems = our_systems(model, device, assistant, batch_size, chunk_lengths, batch_sizes)
+    console = Console(width=132, highlight=False)
+    if others:
+        systems.append(contenders.faster_whisper_batched(model, batch_size))
+        candidates = contenders.transformers_chunked(model, device, transformers_batches)
+        systems.append(fastest(candidates, recordings[0].samples))
+    for system in systems:  # untimed: each is warm after it
+        system.read(recordings[0].samples[: round(WARM_UP_S * SAMPLE_RATE)])
+    rows = rows_of(systems, measured(systems, recordings))
+    seconds = sum(len(spoken.samples) for spoken in recordings) / SAMPLE_RATE
+    console.print(as_table(f"{len(recordings)} recordings, {seconds / 60:.1f} minutes", rows))
+    summary = {
+        "command": "bench longform",
+        "model": model,
+        "device": device,
+        "cores": usable_cores(),
+        "recordings": len(recordings),
+        "seconds": round(seconds, 1),
+        "words": sum(len(spoken.text.split()) for spoken in recordings),
+        "rows": [asdict(row) for row in rows],
+    }
+    print(json.dumps(summary))
+    return 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spoken:
+    """A recording in memory."""
+
+    samples: NDArray[np.float32]
+    """(n_samples,) at 16 kHz."""
+    text: str
+
+
+def recordings_of(data: Path | None) -> list[Recording]:
+    """Return the recordings that have a text."""
+    if data is None:
+        return [shipped_speech()]
+    manifest = data / "long.jsonl" if data.is_dir() else data
+    return [one for one in read_manifest(manifest, GAP_S) if one.text]
+
+
+def chosen(recordings: Sequence[Recording], minutes: float) -> list[Spoken]:
+    """Read whole recordings of so many minutes in all, or a little more; at least one."""
+    spoken: list[Spoken] = []
+    seconds = 0.0
+    for one in recordings:
+        if seconds >= 60 * minutes:
+            break
+        spoken.append(Spoken(at_16_khz(one.read()), one.text or ""))
+        seconds += len(spoken[-1].samples) / SAMPLE_RATE
+    return spoken
+
+
+def our_systems(
+    model: str,
+    device: str,
+    assistant: str | None,
+    batch_size: int,
+    chunk_lengths: Sequence[float],
+    batch_sizes: Sequence[int],
+) -> list[LongContender]:
+    """Return our own ways to transcribe: as it is by default, and with one thing changed."""
+    checkpoint = load_checkpoint(model)
+    alone = WhisperTranscriber(model, device=device, checkpoint=checkpoint)
+    plain = FileOptions(language="en")
+    sequential = FileOptions(language="en", long_form="sequential")
+    systems = [
+        contenders.ours(alone, plain, batch_size, "ours, chunked"),
+        contenders.ours(alone, sequential, 1, "ours, sequential"),
+    ]
+    for length_s in chunk_lengths:
+        options = FileOptions(language="en", chunk_length_s=length_s)
+        name = f"ours, chunks of {length_s:g} s"
+        systems.append(contenders.ours(alone, options, batch_size, name))
+    systems += [contenders.ours(alone, plain, size, "ours, chunked") for size in batch_sizes]
+    if assistant:
+        assisted = WhisperTranscriber(
+            model, device=device, assistant=assistant, checkpoint=checkpoint
+        )
+        systems.append(contenders.ours(assisted, plain, batch_size, "ours, assisted"))
+    return systems
+
+
+def fastest(
+    candidates: Sequence[LongContender],
+    samples: NDArray[np.float32],
+    clock: Callable[[], float] = time.perf_counter,
+) -> LongContender:
+    """Return the contender that reads the first minute fastest; none is timed cold."""
+    if len(candidates) == 1:
+        return candidates[0]
+
+    def duration_s(one: LongContender) -> float:
+        one.read(samples[: round(WARM_UP_S * SAMPLE_RATE)])
+        began = clock()
+        one.read(samples[: round(TRIAL_S * SAMPLE_RATE)])
+        return clock() - began
+
+    return min(candidates, key=duration_s)
+
+
+def measured(systems: Sequence[LongContender], recordings: Sequence[Spoken]) -> list[Tally]:
+    """Let all systems hear every recording, in turns; return what each has taken and said."""
+    tallies = [Tally() for _ in systems]
+    for number, spoken in enumerate(recordings):
+        for i in in_turns(len(systems), number):
+            tallies[i].add(systems[i].read, spoken.samples, spoken.text)
+    return tallies
+
+
+def in_turns(count: int, number: int) -> Iterator[int]:
+    """Yield 0 to count, beginning one later each time."""
+    return ((number + i) % count for i in range(count))
+
+
+def rows_of(systems: Sequence[LongContender], tallies: Sequence[Tally]) -> list[LongRow]:
+    """Sum up."""
+
+    def tally_of(name: str) -> Tally | None:
+        named = zip(systems, tallies, strict=True)
+        return next((tally for one, tally in named if one.system.startswith(name)), None)
+
+    yardsticks = tally_of("faster-whisper"), tally_of("transformers")
+    rows = []
+    for system, tally in zip(systems, tallies, strict=True):
+        ratios = [
+            ratio
+            for theirs in yardsticks
+            for ratio in (
+                (round(theirs.wall_s / tally.wall_s, 2), round(theirs.cpu_s / tally.cpu_s, 2))
+                if theirs
+                else (None, None)
+            )
+        ]
+        errors, per_hour = tally.errors, 3600 / tally.audio_s
+        rows.append(
+            LongRow(
+                system.system,
+                system.precision,
+                system.batch,
+                round(errors.rate, 2),
+                errors.substitutions,
+                errors.deletions,
+                errors.insertions,
+                round(tally.cpu_s * per_hour, 1),
+                round(tally.wall_s * per_hour, 1),
+                *ratios,
+            )
+        )
+    return rows
