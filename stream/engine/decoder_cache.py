@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stream.engine.attention import by_head
+
 KEYS_TOGETHER = 16
 """On the CPU self-attention reads a multiple of so many slots, and hides those that are beyond a
 token by a mask: then a sum has the same terms in the same order whether a token is read alone or in
@@ -50,15 +52,6 @@ class DecodeStep:
     """(batch,) long: the rows' lengths afterwards."""
     exact: bool
     """Whether a token's numbers are to be the same alone and in a draft."""
-
-
-def by_head(x: Tensor) -> Tensor:
-    """(batch, n, heads, head_size) in another order of memory, in which a head's rows are together.
-
-    Attention for a single query per row reads memory and little else: in the order in which a
-    projection leaves keys and values it takes twice as long.
-    """
-    return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 class DecoderCache:

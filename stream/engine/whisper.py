@@ -14,15 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stream.engine.attention import attend, attend_few, attend_halved, multiplies_bfloat16
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoder_cache import DecoderCache, DecodeStep, length_mask
 from stream.engine.dims import WhisperDims
 from stream.engine.quantization import quantise_linears
 from stream.errors import CheckpointError
-
-LEAST_QUERIES = 4
-"""MKL multiplies fewer rows than this by other kernels, which sum in another order. A decoder pass
-of one token is filled up to this many, so that its numbers are the same alone and in a draft."""
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
 """How the weights are held and multiplied. int8 is for the CPU, and for the linear layers alone;
@@ -290,61 +287,6 @@ class CrossAttention(nn.Module):
 def empty_embedding(size: int, d_model: int) -> nn.Embedding:
     """Return (size, d_model) without the usual random start, which costs seconds of imports."""
     return nn.Embedding(size, d_model, _weight=torch.empty(size, d_model))
-
-
-def attend(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
-) -> Tensor:
-    """Scaled dot-product attention over (batch, n, heads, head_size).
-
-    Args:
-        query: n is the number of queries.
-        keys: n is the number of keys.
-        values: as keys.
-        mask: broadcasts to (batch, heads, n_queries, n_keys), true where a query may look. Without
-            one, PyTorch takes its flash kernel on CUDA.
-        causal: query i sees keys 0..i.
-
-    Returns:
-        (batch, n_queries, heads * head_size).
-    """
-    q, k, v = query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
-    return attended.transpose(1, 2).flatten(2)
-
-
-def attend_few(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
-) -> Tensor:
-    """As `attend`; on the CPU the result for a query does not depend on how many there are."""
-    n = query.shape[1]
-    missing = LEAST_QUERIES - n
-    if missing <= 0:
-        return attend(query, keys, values, mask, causal=causal)
-    query = F.pad(query, (0, 0, 0, 0, 0, missing))  # (batch, LEAST_QUERIES, heads, head_size)
-    if mask is not None and mask.shape[2] > 1:
-        mask = torch.cat([mask, mask[:, :, -1:].expand(-1, -1, missing, -1)], dim=2)
-    return attend(query, keys, values, mask, causal=causal)[:, :n]
-
-
-def attend_halved(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """As `attend`, of a float32 query with bfloat16 keys and values, a head at a time in memory.
-
-    Reading them is what takes the time, and half as much is read. oneDNN sums each product in the
-    same order however many queries there are.
-    """
-    q = (query * query.shape[-1] ** -0.5).transpose(1, 2).to(keys.dtype)
-    k, v = keys.transpose(1, 2), values.transpose(1, 2)
-    scores = (q @ k.transpose(2, 3)).float()  # (batch, heads, n_queries, n_keys)
-    if mask is not None:
-        scores.masked_fill_(~mask, -torch.inf)
-    attended: Tensor = scores.softmax(-1).to(values.dtype) @ v
-    return attended.transpose(1, 2).flatten(2).float()
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for it; without them bfloat16 is slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def fuse_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
