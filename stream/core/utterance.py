@@ -93,7 +93,7 @@ class Utterance:
     def receive(self, hypothesis: Hypothesis) -> None:
         """Take what the engine heard in one of this utterance's windows."""
         window = hypothesis.window
-        if self._windowing is None or self.finished:
+        if self._windowing is None or self.finished or window.end_sample < self.covered_sample:
             return  # a partial that was overtaken by its final
         full = self._windowing.answered(window.start_sample, window.end_sample)
         if not hypothesis.failure:

@@ -23,6 +23,7 @@ class PartialsByAssistant:
         """Take both, ready; the assistant speaks the model's tokens."""
         self.name = model.name
         self.languages = model.languages
+        self.at_once = model.at_once
         self._model = model
         self._assistant = assistant
 

@@ -49,6 +49,7 @@ class Scheduler:
         self.files: list[Window] = []
         self._live: set[str] = set()
         """Sessions of people who speak, from their first window until they are forgotten."""
+        self._most = max_batch
         self._patience = PATIENCE
         self._batches = 0
         self._served: dict[str, int] = {}
@@ -74,8 +75,12 @@ class Scheduler:
         self.partials[utterance] = window  # a dict keeps the place of a key it already has
         return superseded
 
-    def next_batch(self) -> list[Window]:
-        """Take out up to `max_batch` windows of like length; none when nothing waits."""
+    def next_batch(self, most: int | None = None) -> list[Window]:
+        """Take out windows of like length; none when nothing waits.
+
+        `most` is how many, up to `max_batch`: no more than the part of one of several threads.
+        """
+        self._most = self.max_batch if most is None else min(most, self.max_batch)
         live = self.finals or self.partials
         if live and (self._patience or not self.files):
             self._patience -= bool(self.files)
@@ -90,7 +95,7 @@ class Scheduler:
         self.finals = without(self.finals, batch)
         if not self.finals:
             riders = [u for u, window in self.partials.items() if alike(window)]
-            batch += map(self.partials.pop, riders[: self.max_batch - len(batch)])
+            batch += map(self.partials.pop, riders[: self._most - len(batch)])
         return batch
 
     def _file_batch(self) -> list[Window]:
@@ -103,7 +108,7 @@ class Scheduler:
 
     def _serve(self, windows: list[Window]) -> list[Window]:
         """Take note that the first of these, as many as go, had their turn; return them."""
-        batch = windows[: self.max_batch]
+        batch = windows[: self._most]
         self._batches += 1
         self._served |= {window.session: self._batches for window in batch}
         return batch

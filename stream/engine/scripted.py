@@ -15,6 +15,7 @@ class ScriptedTranscriber:
 
     name = "scripted"
     languages: tuple[str, ...] = ("en",)
+    at_once = 1
 
     def __init__(self, words: Sequence[Word]) -> None:
         self.words = tuple(words)

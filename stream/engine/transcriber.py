@@ -24,7 +24,7 @@ from stream.core.hypothesis import (
 from stream.engine.checkpoints import Checkpoint, load_checkpoint
 from stream.engine.hearing import Fault, Heard, Stretch, better, rest_of, without_invention
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.threads import use_usable_cores
+from stream.engine.threads import SharedCores, usable_cores
 from stream.engine.whisper import Precision
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,8 @@ class WhisperTranscriber:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         on_cpu = torch.device(self.device).type == "cpu"
         self.precision: Precision = precision or ("int8" if on_cpu else "float16")
-        if on_cpu:
-            use_usable_cores()
+        self.at_once = usable_cores() if on_cpu else 1
+        self._cores = SharedCores(usable_cores())
         checkpoint = checkpoint or load_checkpoint(name)
         if isinstance(assistant, str):
             assistant = load_checkpoint(assistant)
@@ -129,8 +129,10 @@ class WhisperTranscriber:
     ) -> list[Hypothesis]:
         """One hypothesis a window, in order; a window that fails gets one that says so."""
         options = options or self.options
+        urgent = any(window.kind is not WindowKind.PARTIAL for window in windows)
         try:
-            return self._transcribe(windows, options)
+            with self._cores.share(urgent=urgent):
+                return self._transcribe(windows, options)
         except Exception as error:
             # One strange window must not lose its neighbours: each on its own, then.
             if len(windows) == 1:

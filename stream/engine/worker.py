@@ -1,8 +1,8 @@
-"""The engine: one thread that takes batches of windows through the transcriber.
+"""The engine: threads that take batches of windows through the transcriber.
 
-One thread because a model keeps all cores (or the GPU) busy by itself: a second would only make
-both slower. The scheduler decides what comes next; this file holds its lock, measures how long
-windows waited, and keeps the thread alive whatever the transcriber does.
+As many as the transcriber can use: a GPU is kept busy by one, of a CPU each core takes a batch. The
+scheduler decides what comes next; this file holds its lock, measures how long windows waited, and
+keeps the threads alive whatever the transcriber does.
 """
 
 import logging
@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Protocol
 
 from stream.core.audio import SAMPLE_RATE
@@ -27,6 +28,8 @@ class Transcriber(Protocol):
 
     name: str
     languages: tuple[str, ...]
+    at_once: int
+    """Threads that may call `transcribe` at the same time, and gain by it."""
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """One hypothesis a window, in order; a window that fails gets one that says so."""
@@ -65,7 +68,7 @@ class Job:
 class Engine:
     """Transcribes the windows of all sessions; every method may be called from any thread.
 
-    `deliver` and `on_batch` are called on the engine's thread.
+    `deliver` and `on_batch` are called on the engine's threads.
     """
 
     def __init__(
@@ -79,16 +82,21 @@ class Engine:
         self._on_batch = on_batch
         self._scheduler = Scheduler(max_batch)
         self._jobs: dict[tuple[str, int], Job] = {}
-        self._running: list[Window] = []
+        self._running: dict[int, list[Window]] = {}
+        """By thread."""
         self._owed: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._stopping = False
         # A daemon: a model that hangs must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(i,), name=f"engine {i}", daemon=True)
+            for i in range(transcriber.at_once)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, window: Window, deliver: Deliver, live: bool = True) -> None:
         """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten.
@@ -112,7 +120,7 @@ class Engine:
             del self._owed[session]
 
     def stop(self, drain: bool) -> None:
-        """End the thread and wait for it: after all that waits (drain), or after this batch."""
+        """End the threads and wait for them: after all that waits (drain), or after this batch."""
         with self._changed:
             self._stopping = True
             if not drain:
@@ -120,8 +128,9 @@ class Engine:
                 self._jobs.clear()
                 self._owed.clear()
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
     @property
     def queued(self) -> int:
@@ -131,13 +140,15 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Windows that are being transcribed."""
-        return len(self._running)
+        return sum(map(len, self._running.values()))
 
     def waits(self) -> list[Wait]:
         """How long each window of a live stream that waits has been waiting."""
         with self._changed:
             now = time.perf_counter()
-            running = {(window.session, window.id) for window in self._running}
+            running = {
+                (window.session, window.id) for batch in self._running.values() for window in batch
+            }
             queued = (job for key, job in self._jobs.items() if key not in running)
             return [Wait(job.window.kind, now - job.submitted_s) for job in queued if job.live]
 
@@ -145,8 +156,8 @@ class Engine:
         """Whether a hypothesis of this session is still to come."""
         return self._owed[session] > 0
 
-    def _run(self) -> None:
-        while batch := self._next_batch():
+    def _run(self, thread: int) -> None:
+        while batch := self._next_batch(thread):
             started_s = time.perf_counter()
             waits = self._waits_of(batch, started_s)
             hypotheses = self._transcribe(batch)
@@ -155,13 +166,16 @@ class Engine:
             audio_s = sum(len(window.samples) for window in batch) / SAMPLE_RATE
             self._on_batch(BatchReport(tuple(timed), audio_s, took_s, waits))
 
-    def _next_batch(self) -> list[Window]:
+    def _next_batch(self, thread: int) -> list[Window]:
         """Wait for windows; an empty list ends the thread."""
         with self._changed:
-            self._running = []
+            self._running.pop(thread, None)
             self._changed.wait_for(lambda: self._stopping or len(self._scheduler))
-            self._running = self._scheduler.next_batch()
-            return self._running
+            idle = len(self._threads) - len(self._running)
+            batch = self._scheduler.next_batch(most=ceil(len(self._scheduler) / idle))
+            if batch:
+                self._running[thread] = batch
+            return batch
 
     def _waits_of(self, batch: list[Window], now: float) -> tuple[Wait, ...]:
         """How long the live ones of a batch have waited."""

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Window
 from stream.engine.checkpoints import load_checkpoint
 from stream.engine.hearing import Stretch
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.threads import use_usable_cores
+from stream.engine.threads import usable_cores
 from stream.evaluate.margins import BATCH, MODELS, read_spoken
 
 PREFIXES_S = (1.5, 3.0)
@@ -65,7 +67,7 @@ def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 45) -> N
 
 def measure_short(windows: Sequence[Window], models: Sequence[str]) -> Iterator[ShortRow]:
     """Yield a row a model, prefix and encoded length."""
-    use_usable_cores()
+    torch.set_num_threads(usable_cores())
     for model in models:
         recognizer = Recognizer(load_checkpoint(model), "cpu", "int8")
         for prefix_s in PREFIXES_S:

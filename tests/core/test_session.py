@@ -86,19 +86,25 @@ def test_every_word_is_in_the_finals_once(script, every):
     assert ended.finals == len(of(Final, events))
 
 
-@given(scripts, st.lists(st.tuples(st.integers(2, 200_000), st.integers(0, 5)), max_size=30))
-@settings(max_examples=60, deadline=None)
-def test_an_engine_that_answers_late_and_in_any_order_loses_nothing(script, steps):
+@given(
+    scripts,
+    st.lists(st.tuples(st.integers(2, 200_000), st.integers(0, 5)), max_size=30),
+    st.booleans(),
+)
+@settings(max_examples=80, deadline=None)
+def test_an_engine_that_answers_late_and_in_any_order_loses_nothing(script, steps, queued):
+    """Windows that are queued are superseded; those under way are answered, however late."""
+    still_asked = supersede if queued else list
     session, asked, pcm = a_session(), [], script.pcm
     for size, turn in steps:
         session.receive_audio(pcm[:size])
         pcm = pcm[size:]
-        asked = supersede(asked + session.windows_to_transcribe())
+        asked = still_asked(asked + session.windows_to_transcribe())
         if turn < len(asked):
             session.receive_hypothesis(script.answer(asked.pop(turn)))
     session.receive_audio(pcm)
     session.receive_eof()
-    while asked := supersede(asked + session.windows_to_transcribe()):
+    while asked := still_asked(asked + session.windows_to_transcribe()):
         session.receive_hypothesis(script.answer(asked.pop()))
     events = session.events_to_send()
     assert final_text(events) == script.text

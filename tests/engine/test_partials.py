@@ -20,6 +20,7 @@ class Saying:
     """A transcriber that hears one word in everything."""
 
     languages = ("en",)
+    at_once = 1
 
     def __init__(self, name):
         self.name = name

@@ -1,8 +1,9 @@
 import os
 
 import pytest
+import torch
 
-from stream.engine.threads import cpu_quota, usable_cores
+from stream.engine.threads import SharedCores, cpu_quota, usable_cores
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,21 @@ def test_the_quota_of_either_version_of_cgroups(tmp_path, files, quota):
     assert 1 <= cores <= (os.cpu_count() or 1)
     if quota is not None:
         assert cores <= max(1, quota + 1)
+
+
+def test_a_batch_computes_on_the_cores_that_are_free_and_a_partial_on_one():
+    before = torch.get_num_threads()
+    cores = SharedCores(4)
+    try:
+        with cores.share(urgent=True):
+            assert torch.get_num_threads() == 4
+            with cores.share(urgent=True):
+                assert torch.get_num_threads() == 2
+                with cores.share(urgent=False):
+                    assert torch.get_num_threads() == 1
+                    with cores.share(urgent=True):
+                        assert torch.get_num_threads() == 1
+        with cores.share(urgent=True):
+            assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)

@@ -19,6 +19,7 @@ class GatedTranscriber:
 
     name = "gated"
     languages = ("en",)
+    at_once = 1
 
     def __init__(self) -> None:
         self.entered: SimpleQueue[list[Window]] = SimpleQueue()
@@ -78,6 +79,23 @@ def test_outlives_a_transcriber_that_fails(
     engine.submit(a_window(2), answers.put)
     assert answers.get(timeout=WAIT_S).failure == ""
     assert "the transcriber failed" in caplog.text
+
+
+def test_as_many_batches_are_under_way_as_the_transcriber_can_use(gated: GatedTranscriber) -> None:
+    gated.at_once = 2
+    engine = Engine(gated)
+    answers: SimpleQueue[Hypothesis] = SimpleQueue()
+    for id in range(6):
+        engine.submit(a_window(id, f"s{id}"), answers.put)
+    engine.start()
+    first, second = (gated.entered.get(timeout=WAIT_S) for _ in range(2))
+    # The first to come leaves half of what waits to the other.
+    assert [len(first), len(second)] == [3, 3]
+    assert (engine.in_flight, engine.queued, engine.waits()) == (6, 0, [])
+    gated.gate.release(2)
+    heard = {answers.get(timeout=WAIT_S).window.session for _ in range(6)}
+    assert heard == {f"s{id}" for id in range(6)}
+    engine.stop(drain=True)
 
 
 def test_outlives_a_receiver_that_fails(
