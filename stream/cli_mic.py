@@ -7,7 +7,15 @@ from contextlib import aclosing, contextmanager, suppress
 from typing import Annotated, Any, Protocol
 
 from cyclopts import Parameter
-from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
+from distil_stream_client import (
+    ConnectionLost,
+    Error,
+    Final,
+    Partial,
+    Progress,
+    ServerError,
+    ServerEvent,
+)
 from distil_stream_client import transcribe as stream_audio
 
 from stream.cli_transcribe import complain, own_server
@@ -19,6 +27,13 @@ FRAME_MS = 40
 
 KEPT_S = 30
 """Seconds of audio that wait while the server does not take any; then the oldest are dropped."""
+
+LISTENING = {
+    "normal": "Listening. Ctrl-C ends.",
+    "slow_partials": "Listening. The server is busy: words come less often. Ctrl-C ends.",
+    "finals_only": "Listening. The server is busy: words come by the sentence. Ctrl-C ends.",
+}
+"""What the status says, by the `load` of the server."""
 
 MISSING = """\
 The microphone needs the package sounddevice: pip install 'distil-stream[mic]'
@@ -92,7 +107,7 @@ async def caption(
         screen.say("Writing the last words. Ctrl-C leaves them out.")
         screen.refresh()
 
-    screen.say("Listening. Ctrl-C ends.")
+    screen.say(LISTENING["normal"])
     with screen, first_interrupt(stop):
         screen.refresh()
         async with aclosing(stream_audio(url, microphone.frames(), **settings)) as events:
@@ -126,6 +141,8 @@ def show(event: ServerEvent, screen: Screen) -> bool:
             screen.show(utterance, event.start, "", event.committed, event.tentative)
         case Final(utterance=utterance):
             screen.show(utterance, event.start, "", event.text)
+        case Progress(load=load) if screen.status in LISTENING.values():
+            screen.say(LISTENING.get(load, screen.status))
         case Error():
             screen.say(event.message)
         case _:

@@ -7,6 +7,10 @@ import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
 const BEHIND_MS = 4_000; // a lag that a reader notices
+const BUSY = {
+  slow_partials: "The server is busy: words come less often, and none is lost.",
+  finals_only: "The server is busy: words come when a sentence is over, and none is lost.",
+};
 
 const body = document.body;
 const $ = (selector) => document.querySelector(selector);
@@ -122,7 +126,8 @@ function onEvent(current, message, file) {
     status.textContent = `Transcribing ${file.name}: ${part} %.`;
   } else if (body.dataset.state === "listening") {
     const behind = Math.round(message.lag_ms / 1000);
-    show("listening", message.lag_ms < BEHIND_MS ? "Listening." : `Listening, ${behind} s behind.`);
+    const listening = message.lag_ms < BEHIND_MS ? "Listening." : `Listening, ${behind} s behind.`;
+    show("listening", [listening, BUSY[message.load]].filter(Boolean).join(" "));
   }
 }
 

@@ -7,7 +7,11 @@ import { Timeline } from "./timeline.js";
 const PIECE = 32_000; // samples in one message, when there are so many
 const HIGH_WATER = 1 << 20; // bytes that wait in the browser before more are put there
 const POLL_MS = 40;
-const SILENT_MS = 15_000; // a server that owes an answer for longer is taken for lost
+const ANSWERED_EVERY_S = 2; // of audio: a server says something after each second of it
+const SILENT_MS = 15_000; // a server that owes an answer for longer is taken for lost,
+const LIVE_SILENT_MS = 6_000; // or for so long, where it has nothing to do but to keep up
+const LOOK_MS = 1_000; // how often it is looked at
+const ASK_MS = 5_000; // for how long it is asked whether it is there
 const WAIT_MS = 300; // before the first attempt to come back; each further wait is twice as long
 const LONGEST_WAIT_MS = 10_000;
 
@@ -24,6 +28,7 @@ export class Link {
     Object.assign(this, { url, settings, sampleRate, tape, onEvent, onState });
     this.timeline = new Timeline(sampleRate, settings.endpointing_ms);
     this.sent = 0;
+    this.received = 0; // by the server, as far as it has said
     this.live = false;
     this.ever = false; // was live before
     this.ending = false;
@@ -87,9 +92,8 @@ export class Link {
     this.over = true;
     this.live = false;
     removeEventListener("online", this);
-    for (const timer of [this.pumping, this.watching, this.retrying, this.beating]) {
-      clearTimeout(timer);
-    }
+    for (const timer of [this.pumping, this.retrying, this.beating]) clearTimeout(timer);
+    clearInterval(this.watching);
     this.socket.close();
     this.#finish(problem);
   }
@@ -107,7 +111,8 @@ export class Link {
   }
 
   #receive(message) {
-    this.#watch();
+    this.owingSince = null;
+    if ("received" in message) this.received = this.timeline.base + message.received;
     if (message.type === "error" && message.fatal) {
       if (message.code === "resume_refused") this.token = null;
       else if (FATAL.has(message.code)) this.close(new Problem(message.code, message.message));
@@ -140,7 +145,7 @@ export class Link {
 
   #closed(code) {
     this.live = false;
-    clearTimeout(this.watching);
+    clearInterval(this.watching);
     clearTimeout(this.beating);
     if (this.over) return;
     if (!this.ever) {
@@ -163,17 +168,25 @@ export class Link {
     this.open();
   }
 
-  /** Takes the server for lost when it owes an answer for too long. */
+  /** Takes the server for lost when it owes an answer for too long: a socket may be half open. */
   #watch() {
-    clearTimeout(this.watching);
-    this.watching = setTimeout(() => {
-      const owes = !this.live || this.ending || this.sent > this.timeline.settled;
-      if (!owes) return this.#watch();
+    clearInterval(this.watching);
+    this.owingSince = null;
+    this.watching = setInterval(() => {
+      const now = performance.now();
+      this.owingSince = this.#owes() ? (this.owingSince ?? now) : null;
+      const patience = this.live && !this.ending ? LIVE_SILENT_MS : SILENT_MS;
+      if (this.owingSince === null || now - this.owingSince < patience) return;
       const { socket } = this;
       this.socket = { close() {} }; // deaf: a closing handshake could take for ever
       socket.close();
       this.#closed(1006);
-    }, SILENT_MS);
+    }, LOOK_MS);
+  }
+
+  #owes() {
+    const unanswered = (this.sent - this.received) / this.sampleRate;
+    return !this.live || this.ending || unanswered > ANSWERED_EVERY_S;
   }
 
   /** Lets the server know that the stream is in use though no audio comes. */
@@ -192,7 +205,8 @@ export class Link {
   async #whyNot() {
     try {
       const url = new URL("/readyz", this.url.replace(/^ws/, "http"));
-      const { ok } = await fetch(url, { cache: "no-store" });
+      const signal = AbortSignal.timeout(ASK_MS);
+      const { ok } = await fetch(url, { cache: "no-store", signal });
       return new Problem(ok ? "busy" : "not_ready");
     } catch {
       return new Problem("away");

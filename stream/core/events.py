@@ -109,6 +109,15 @@ class Ended:
     finals: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A key of the telephone was pressed: of a call, which has it beside its audio, not in it."""
+
+    channel: int
+    key: str
+    sample: int
+
+
 Event = (
     SpeechStarted
     | SpeechEnded

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from uuid import UUID
 
+from stream.core.audio import SAMPLE_RATE
 from stream.protocols.call import Call
 from stream.protocols.messages import CloseCode
 from stream.protocols.port import Closing, Service
@@ -92,7 +93,9 @@ class AudioSocketProtocol(Call):
             what = ERRORS.get(payload[0] if payload else 0, "something went wrong")
             self.tally.errors += 1
             self.hang_up(Closing(CloseCode.ENDED, what))
-        elif kind != Kind.DTMF:
+        elif kind == Kind.DTMF:
+            self._press(payload)
+        else:
             self.refuse(
                 f"There are no frames of kind 0x{kind:02x} in AudioSocket.", CloseCode.MALFORMED
             )
@@ -102,6 +105,11 @@ class AudioSocketProtocol(Call):
             self.refuse("A call has one UUID, of 16 bytes.", CloseCode.MALFORMED)
             return
         self._uuid = UUID(bytes=payload)
+
+    def _press(self, payload: bytes) -> None:
+        """Take a key that was pressed; before the first audio it was at the beginning."""
+        heard_s = self.session.received / self.session.settings.sample_rate if self.session else 0
+        self.press(payload.decode("ascii", "replace"), 0, round(heard_s * SAMPLE_RATE))
 
     def _take(self, rate: int, audio: bytes) -> None:
         if self._uuid is None:

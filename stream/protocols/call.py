@@ -15,6 +15,9 @@ from stream.protocols.messages import ERROR_CODES, CloseCode
 from stream.protocols.port import Closing, Draft, Resumption, Seat, Service, Tally
 from stream.protocols.start import seat_of, settings_of
 
+KEYS = frozenset("0123456789*#ABCD")
+"""Of a telephone."""
+
 MAX_REASON_BYTES = 120
 """A websocket's close frame holds 123 bytes of reason."""
 
@@ -33,7 +36,7 @@ class Call:
         self.closing: Closing | None = None
         self.resumption: Resumption | None = None
         self.tally = Tally()
-        self._captions: list[events.Event] = []
+        self._captions: list[events.Event | events.KeyPressed] = []
         self._ending: Closing | None = None
         self._load = Load.NORMAL
 
@@ -80,6 +83,11 @@ class Call:
         self.tally.audio_s = self.session.received / self.session.settings.sample_rate
         self.collect()
 
+    def press(self, key: str, channel: int, sample: int) -> None:
+        """Take note of a key that was pressed at a 16 kHz sample; what is none is left out."""
+        if key in KEYS:
+            self._captions.append(events.KeyPressed(channel, key, sample))
+
     def hang_up(self, closing: Closing = ENDED) -> None:
         """No more audio: finals for all that is left, then close so."""
         if self.no_more_audio:
@@ -123,8 +131,8 @@ class Call:
         """Return the windows that became due, each once."""
         return self.session.windows_to_transcribe() if self.session else []
 
-    def captions_to_share(self) -> list[events.Event]:
-        """Return the session's events since the last call."""
+    def captions_to_share(self) -> list[events.Event | events.KeyPressed]:
+        """Return what happened since the last call."""
         captions, self._captions = self._captions, []
         return captions
 

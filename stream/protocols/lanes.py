@@ -15,8 +15,9 @@ TOLERANCE_MS = 10
 """Milliseconds by which a packet's timestamp may miss the end of the packet before it: half of one
 of 20 ms. Smaller steps are the rounding of clocks, and filling them would be heard as clicks."""
 
-MAX_GAP_MS = 3_600_000
-"""A timestamp that is further ahead than an hour is a mistake, and a bound on what it costs."""
+MAX_GAP_MS = 60_000
+"""A timestamp that is further ahead than a minute is a mistake: a connection does not live through
+such a gap, and to hear an hour of silence at once would keep the other streams waiting."""
 
 SILENCE = 0xFF
 """Of mu-law: +0."""
@@ -40,7 +41,7 @@ class Lanes:
     def put(self, track: str, timestamp_ms: int, audio: bytes) -> bytes:
         """Take a packet, and return the stretch that is complete by now, channels interleaved."""
         waiting = self._waiting[track]
-        gap = timestamp_ms * self._per_ms - self._end(track)
+        gap = timestamp_ms * self._per_ms - self.end(track)
         if abs(gap) <= TOLERANCE_MS * self._per_ms or gap > MAX_GAP_MS * self._per_ms:
             gap = 0
         if gap > 0:
@@ -50,14 +51,15 @@ class Lanes:
             self.late += min(-gap, len(audio))
             audio = audio[-gap:]
         waiting += audio
-        ends = [self._end(track) for track in self._waiting]
+        ends = [self.end(track) for track in self._waiting]
         return self._pass_on(max(min(ends), max(ends) - PATIENCE_MS * self._per_ms))
 
     def flush(self) -> bytes:
         """Return all that waits: nothing more comes."""
-        return self._pass_on(max(self._end(track) for track in self._waiting))
+        return self._pass_on(max(self.end(track) for track in self._waiting))
 
-    def _end(self, track: str) -> int:
+    def end(self, track: str) -> int:
+        """How far a track has come, in samples."""
         return self._passed + len(self._waiting[track])
 
     def _pass_on(self, until: int) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stream.core.audio import AudioDecoder
-from stream.core.events import Event
+from stream.core.events import Event, KeyPressed
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
 from stream.core.settings import SessionTuning
@@ -158,8 +158,8 @@ class StreamProtocol(Protocol):
     def messages_to_send(self) -> list[Draft]:
         """Return the messages since the last call."""
 
-    def captions_to_share(self) -> list[Event]:
-        """Return the session's events since the last call; none where there is no seat."""
+    def captions_to_share(self) -> Sequence[Event | KeyPressed]:
+        """Return what happened since the last call; nothing where there is no seat."""
 
     def encode(self, draft: Draft, now: float) -> str:
         """Return the frame to send this very moment."""

@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
+from stream.core.audio import SAMPLE_RATE
 from stream.errors import PeerError
 from stream.protocols.call import Call
 from stream.protocols.lanes import Lanes
@@ -93,8 +94,17 @@ class Media(Event, frozen=True, kw_only=True, tag="media"):
     media: Chunk
 
 
+class Tone(Struct, frozen=True):
+    """A key of the telephone."""
+
+    digit: str
+    track: str = "inbound_track"
+
+
 class Dtmf(Event, frozen=True, kw_only=True, tag="dtmf"):
     """The caller pressed a key."""
+
+    dtmf: Tone
 
 
 class Mark(Event, frozen=True, kw_only=True, tag="mark"):
@@ -157,6 +167,8 @@ class TwilioProtocol(Call):
                 self._start(start)
             case Media(media=chunk):
                 self._take(chunk)
+            case Dtmf(dtmf=tone):
+                self._press(tone)
             case Stop():
                 self._listen(self.lanes.flush() if self.lanes else b"")
                 self.hang_up()
@@ -191,6 +203,12 @@ class TwilioProtocol(Call):
                 self.refuse("A payload is not base64.", CloseCode.MALFORMED)
                 return
             self._listen(self.lanes.put(chunk.track, chunk.timestamp, audio))
+
+    def _press(self, tone: Tone) -> None:
+        track = tone.track.removesuffix("_track")
+        if self.lanes and track in self.lanes.tracks:
+            sample = self.lanes.end(track) * SAMPLE_RATE // self.lanes.sample_rate
+            self.press(tone.digit, self.lanes.tracks.index(track), sample)
 
     def _listen(self, audio: bytes) -> None:
         if self.lanes is not None:

@@ -1,7 +1,7 @@
-"""A room's transcript as text, subtitles or JSON, and as the WebVTT feed of an HLS player."""
+"""A room's transcript as text, subtitles or JSON."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 
@@ -13,12 +13,6 @@ from stream.rooms.room import Room
 LINE_LENGTH = 42
 LINES = 2
 """Characters of a line and lines of a subtitle, as broadcasters have them."""
-
-SEGMENT_S = 6
-"""Seconds of a segment of the feed, as HLS recommends."""
-
-WINDOW = 20
-"""Segments that a live playlist lists: two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,44 +79,6 @@ FORMATS: dict[str, tuple[str, Callable[[Room], str]]] = {
     "json": ("application/json", as_json),
 }
 """By extension: the content type, and what writes it."""
-
-
-def playlist(room: Room, segment_url: Callable[[int], str]) -> str:
-    """Return the media playlist of the captions so far.
-
-    A segment is listed once all lines that begin in it are final, and never changes after that.
-    While the room is live the last of them are listed, then all.
-    """
-    whole = int(room.settled_s // SEGMENT_S)
-    last = whole if room.live else -(-room.settled_s // SEGMENT_S)
-    first = max(0, int(last) - WINDOW) if room.live else 0
-    return "\n".join(
-        [
-            "#EXTM3U",
-            "#EXT-X-VERSION:3",
-            f"#EXT-X-TARGETDURATION:{SEGMENT_S}",
-            f"#EXT-X-MEDIA-SEQUENCE:{first}",
-            *([] if room.live else ["#EXT-X-PLAYLIST-TYPE:VOD"]),
-            *(
-                f"#EXTINF:{SEGMENT_S:.3f},\n{segment_url(number)}"
-                for number in range(first, int(last))
-            ),
-            *([] if room.live else ["#EXT-X-ENDLIST"]),
-            "",
-        ]
-    )
-
-
-def segment(lines: Sequence[Final], number: int) -> str:
-    """Return a segment: all cues that are to be seen in it, as HLS wants it.
-
-    Its times are the room's, and the room's beginning is the beginning of the video.
-    """
-    start, end = number * SEGMENT_S, (number + 1) * SEGMENT_S
-    near = (line for line in lines if line.start < end and line.end > start)
-    seen = (cue for cue in cues(near) if cue.start < end and cue.end > start)
-    head = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\n"
-    return head + "".join(map(vtt_cue, seen))
 
 
 def vtt_cue(cue: Cue) -> str:

@@ -33,6 +33,15 @@ class Final(Message, frozen=True, kw_only=True, tag="final"):
     text: str
 
 
+class Key(Message, frozen=True, kw_only=True, tag="key"):
+    """A key of the telephone that somebody in a call pressed. It is told, and kept nowhere."""
+
+    speaker: str
+    time: float
+    key: str
+    """One of 0 to 9, `*`, `#` and A to D."""
+
+
 class Live(Message, frozen=True, kw_only=True, tag="live"):
     """Who is speaking in the room now, so far as streams are open."""
 

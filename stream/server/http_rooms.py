@@ -1,6 +1,7 @@
 """Rooms over HTTP: the page, captions as they come, transcripts, and a feed for video players."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import wraps
 
@@ -10,8 +11,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from stream.protocols.start import ROOM_NAME
-from stream.rooms import formats
-from stream.rooms.room import Room
+from stream.rooms import feed, formats
 from stream.server import access
 from stream.server.page import Asset
 from stream.server.rooms import Reader, Rooms
@@ -31,19 +31,27 @@ def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
     rooms = server.rooms
 
     def for_readers(endpoint: Endpoint) -> Endpoint:
-        """Refuse who may not read rooms."""
+        """Refuse who may not read rooms; let pages of an allowed origin see the answer."""
 
         @wraps(endpoint)
         async def checked(request: Request) -> Response:
+            fields = request.headers.items()
             target = f"{request.url.path}?{request.url.query}"
-            if access.may_read(request.headers.items(), target, server.config):
-                return await endpoint(request)
-            return refusal()
+            may_read = access.may_read(fields, target, server.config)
+            response = await endpoint(request) if may_read else refusal()
+            origin = access.header(fields, "origin")
+            if origin and access.origin_allowed(fields, server.config):
+                response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Vary"] = "Origin"
+            return response
 
         return checked
 
     async def page(request: Request) -> Response:
-        asset = "/room.html" if "name" in request.path_params else "/rooms.html"
+        name = request.path_params.get("name")
+        if name is not None and not ROOM_NAME.fullmatch(name):
+            return no_such_room()
+        asset = "/rooms.html" if name is None else "/room.html"
         content_type, content = assets[asset]
         return Response(content, media_type=content_type)
 
@@ -76,17 +84,22 @@ def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
         room = rooms.find(request.path_params["name"])
         if room is None:
             return no_such_room()
+        if mpegts(request) is None:
+            return PlainTextResponse("mpegts is no number of 33 bits.\n", 400)
         query = f"?{request.url.query}" if request.url.query else ""
-        content = formats.playlist(room, lambda number: f"captions-{number}.vtt{query}")
+        content = feed.playlist(
+            room, rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
+        )
         return Response(content, media_type="application/vnd.apple.mpegurl")
 
     @for_readers
     async def segment(request: Request) -> Response:
         room = rooms.find(request.path_params["name"])
         number = request.path_params["number"]
-        if room is None or not is_listed(room, number):
+        if room is None or number >= feed.n_segments(room, rooms.settled_s(room)):
             return no_such_room()
-        return Response(formats.segment(room.finals, number), media_type="text/vtt")
+        content = feed.segment(room.finals, number, mpegts(request) or 0)
+        return Response(content, media_type="text/vtt")
 
     return [
         Route("/rooms", page),
@@ -122,11 +135,10 @@ async def some(reader: Reader) -> list[bytes] | None:
     return messages + reader.take_waiting()
 
 
-def is_listed(room: Room, number: int) -> bool:
-    """Whether a segment is complete."""
-    return (number + 1) * formats.SEGMENT_S <= room.settled_s or (
-        not room.live and number * formats.SEGMENT_S < room.settled_s
-    )
+def mpegts(request: Request) -> int | None:
+    """What the video's clock shows when the room is opened; None where that is no such number."""
+    digits = request.query_params.get("mpegts", "0")
+    return int(digits) if re.fullmatch(r"[0-9]{1,10}", digits) and int(digits) < 2**33 else None
 
 
 def may_use(server: ServerState, request: Request) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
-from stream.core.events import Event
+from stream.core.events import Event, KeyPressed
 from stream.protocols.port import Draft, Seat, StreamProtocol
 from stream.rooms.messages import Final, Listing, Live, Message, Partial
 from stream.rooms.room import Room, nothing_yet
@@ -126,6 +126,10 @@ class Rooms:
         """Return a room that is live or kept."""
         return self.live.get(name) or self.store.find(name)
 
+    def settled_s(self, room: Room) -> float:
+        """Seconds from the opening of a room before which no line will come any more."""
+        return room.settled_s(self._clock())
+
     def listing(self) -> list[Listing]:
         """Return what rooms there are, the latest first."""
         return self.store.listing()
@@ -171,9 +175,9 @@ class Rooms:
         self.store.end_all(self._clock())
         self.store.close()
 
-    def receive(self, room: Room, number: int, event: Event) -> None:
+    def receive(self, room: Room, number: int, event: Event | KeyPressed) -> None:
         """Take what a stream has to say."""
-        self._broadcast(room, room.receive(number, event))
+        self._broadcast(room, room.receive(number, event, self._clock()))
 
     def leave(self, room: Room, number: int) -> None:
         """A stream is gone; the room is over with the last."""

@@ -21,7 +21,7 @@ import httpx2
 import msgspec
 
 from stream.errors import UsageError
-from stream.rooms.messages import Final, Live, Message
+from stream.rooms.messages import Final, Key, Live, Message
 from stream.rooms.room import Room
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ LONGEST_WAIT_S = 120.0
 
 QUEUE_LIMIT = 1000
 """Messages of a room that wait: an hour of talk."""
+
+TOTAL_LIMIT = 20_000
+"""Messages of all rooms that wait: some megabytes, however many calls come while nobody answers."""
 
 Count = Callable[[str], None]
 """Called with `delivered`, `failed` or `dropped` for each message."""
@@ -82,6 +85,8 @@ def body_of(room: Room, message: Message, now: float) -> bytes | None:
     match message:
         case Final(text=text) if text:
             type, data = "room.line", {**fields_of(message), "about": room.about}
+        case Key():
+            type, data = "room.key", {**fields_of(message), "about": room.about}
         case Live(live=True):
             type, data = "room.live", {"speakers": message.speakers, "about": room.about}
         case Live():
@@ -95,9 +100,9 @@ def body_of(room: Room, message: Message, now: float) -> bytes | None:
     )
 
 
-def fields_of(line: Final) -> dict[str, object]:
-    """A line without its type."""
-    return {field: getattr(line, field) for field in line.__struct_fields__}
+def fields_of(message: Final | Key) -> dict[str, object]:
+    """A message without its type."""
+    return {field: getattr(message, field) for field in message.__struct_fields__}
 
 
 class Webhook:
@@ -110,14 +115,19 @@ class Webhook:
         count: Count,
         client: httpx2.AsyncClient | None = None,
         first_wait_s: float = 1.0,
+        total_limit: int = TOTAL_LIMIT,
     ) -> None:
         """Raise `UsageError` for a secret that is none. `first_wait_s` scales the waits."""
         self.url = url
         self._key = key_of(secret or "")
         self._count = count
-        self._client = client or httpx2.AsyncClient(timeout=TIMEOUT_S)
+        # Waiting for one of the client's connections is no fault of the address.
+        timeout = httpx2.Timeout(TIMEOUT_S, pool=None)
+        self._client = client or httpx2.AsyncClient(timeout=timeout)
         self._first_wait_s = first_wait_s
         self._waiting: dict[str, deque[Delivery]] = {}
+        self._n_waiting = 0
+        self._total_limit = total_limit
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listen(self, room: Room, message: Message) -> None:
@@ -131,8 +141,9 @@ class Webhook:
             task = asyncio.create_task(self._deliver_all(room.name, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if len(waiting) < QUEUE_LIMIT:
+        if len(waiting) < QUEUE_LIMIT and self._n_waiting < self._total_limit:
             waiting.append(Delivery(f"msg_{secrets.token_hex(12)}", body))
+            self._n_waiting += 1
         else:
             self._count("dropped")
 
@@ -146,10 +157,14 @@ class Webhook:
 
     async def _deliver_all(self, room: str, waiting: deque[Delivery]) -> None:
         """Deliver a room's messages in order, until none waits."""
-        while waiting:
-            self._count("delivered" if await self._deliver(waiting[0]) else "failed")
-            waiting.popleft()
-        del self._waiting[room]
+        try:
+            while waiting:
+                self._count("delivered" if await self._deliver(waiting[0]) else "failed")
+                waiting.popleft()
+                self._n_waiting -= 1
+        finally:
+            self._n_waiting -= len(waiting)
+            del self._waiting[room]
 
     async def _deliver(self, delivery: Delivery) -> bool:
         """Deliver a message; gives up after `TRIES`."""

@@ -117,6 +117,25 @@ async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
     check(events)
 
 
+async def test_one_that_has_nothing_to_say(wire: Wire) -> None:
+    """A pause: all is answered, and the last samples may stay unsettled for as long as it lasts."""
+    events: list = []
+    async with connect(wire.address, words=True) as stream:
+        await stream.send_audio(recording.pcm()[:106_000])
+        await stream.finalize(mark=1)
+        await said(stream, events, Mark)
+        stream.silent_s = 0.1
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await said(stream, events, Ended)
+        stream.silent_s = 30
+        await stream.send_audio(recording.pcm()[106_000:])
+        await stream.end()
+        await said(stream, events, Ended)
+    assert wire.passed == 1
+    check(events)
+
+
 async def said_nothing(wire: Wire) -> None:
     """Let the next connection through."""
     before = wire.passed

@@ -5,10 +5,11 @@ from contextlib import aclosing
 
 import pytest
 from distil_stream_client import ConnectionLost, Line, Presence, ServerError, Snapshot, read_room
-from distil_stream_client.rooms import room_url
+from distil_stream_client.rooms import parse, room_url
 from websockets.exceptions import InvalidStatus
 
 from stream.config import ServerConfig
+from stream.core.events import KeyPressed
 from stream.protocols.port import Seat
 from stream.server.rooms import READER_LIMIT
 from stream.server.running import running
@@ -35,9 +36,16 @@ async def test_a_room_is_read_from_the_snapshot_on():
             server.state.rooms.receive(room, ada, final(2, "shall we", 2))
             last = await anext(events)
             assert (last.line, last.text, last.final) == (line.line, "shall we", True)
+            server.state.rooms.receive(room, ada, KeyPressed(0, "5", 0))
+            key = await anext(events)
+            assert (key.speaker, key.key) == ("Ada", "5")
             server.state.rooms.leave(room, ada)
             assert await anext(events) == Presence(live=False, speakers=())
         await until(lambda: server.state.rooms.n_readers == 0)
+
+
+def test_what_a_newer_server_says_is_left_out():
+    assert parse('{"type":"applause","speaker":"Ada"}') is None
 
 
 async def test_a_reader_comes_back_to_a_server_that_comes_back():

@@ -83,9 +83,12 @@ class TwilioCall:
         return [self.connected(), self.start(), *self.all_media(audio), self.stop()]
 
 
-def converse(protocol: StreamProtocol, *frames: str | bytes) -> list[events.Event]:
+Shared = list[events.Event | events.KeyPressed]
+
+
+def converse(protocol: StreamProtocol, *frames: str | bytes) -> Shared:
     """Let it receive frames, with every window answered; returns what it shares with the room."""
-    shared = []
+    shared: Shared = []
     for frame in frames:
         if isinstance(frame, str):
             protocol.receive_text(frame, 0.0)
@@ -98,7 +101,7 @@ def converse(protocol: StreamProtocol, *frames: str | bytes) -> list[events.Even
     return shared
 
 
-def said(shared: list[events.Event], channel: int = 0) -> list[str]:
+def said(shared: Shared, channel: int = 0) -> list[str]:
     return [
         text_of(event.words)
         for event in shared

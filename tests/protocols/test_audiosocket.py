@@ -66,10 +66,13 @@ def test_wide_band_calls() -> None:
     assert said(converse(protocol, HELLO, audio(0x12, 16_000), HANG_UP)) == TEXTS
 
 
-def test_keys_change_nothing() -> None:
-    half = len(audio()) // 323 // 2 * 323
-    pieces = [HELLO, audio()[:half], frame(0x03, b"5"), audio()[half:], HANG_UP]
-    assert said(converse(a_protocol(), *pieces)) == TEXTS
+def test_keys_are_told_with_their_time() -> None:
+    second = 50 * 323
+    pieces = [frame(0x03, b"1"), audio()[:second], frame(0x03, b"5"), frame(0x03, b"\xff")]
+    shared = converse(a_protocol(), HELLO, *pieces, audio()[second:], HANG_UP)
+    assert said(shared) == TEXTS
+    keys = [event for event in shared if isinstance(event, events.KeyPressed)]
+    assert keys == [events.KeyPressed(0, "1", 0), events.KeyPressed(0, "5", 16_000)]
 
 
 @pytest.mark.parametrize(

@@ -137,18 +137,25 @@ def test_a_stop_ends_the_wait_for_what_is_missing() -> None:
     assert protocol.lost == 1
 
 
-def test_keys_and_marks_change_nothing() -> None:
+def test_keys_are_told_and_marks_change_nothing() -> None:
     twilio = TwilioCall()
     frames = [
         twilio.connected(),
         twilio.start(),
         twilio.message("dtmf", dtmf={"track": "inbound_track", "digit": "1"}),
+        twilio.message("dtmf", dtmf={"track": "outbound_track", "digit": "2"}),
+        twilio.message("dtmf", dtmf={"track": "inbound_track", "digit": "one"}),
         twilio.message("mark", mark={"name": "my label"}),
-        *twilio.all_media(AUDIO),
+        *twilio.all_media(AUDIO[:8_000]),
+        twilio.message("dtmf", dtmf={"digit": "#"}),
+        *(twilio.media("inbound", at, AUDIO[at * 160 :][:160]) for at in range(50, 375)),
         twilio.stop(),
     ]
     protocol = a_protocol()
-    assert said(converse(protocol, *frames)) == TEXTS
+    shared = converse(protocol, *frames)
+    assert said(shared) == TEXTS
+    keys = [event for event in shared if isinstance(event, events.KeyPressed)]
+    assert keys == [events.KeyPressed(0, "1", 0), events.KeyPressed(0, "#", 16_000)]
     assert protocol.closing == Closing(1000, "")
 
 

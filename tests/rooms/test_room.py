@@ -5,8 +5,9 @@ import pytest
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import EngineTiming, Word
-from stream.rooms.messages import Final, Live, Message, Partial
+from stream.rooms.messages import Final, Key, Live, Message, Partial
 from stream.rooms.room import Room
+from stream.rooms.seat import PATIENCE_S
 
 OPENED = 1_000_000.0
 
@@ -40,6 +41,16 @@ def seated(room: Room, *speakers: str, at_s: float = 0.0, rate: int = 8_000) -> 
     return number
 
 
+def receive(
+    room: Room, number: int, event: events.Event | events.KeyPressed, at_s: float = 0.0
+) -> list[Message]:
+    return room.receive(number, event, OPENED + at_s)
+
+
+def progress(received_s: float, settled_s: float, rate: int = 8_000) -> events.Progress:
+    return events.Progress(round(received_s * rate), round(settled_s * rate), 0.0)
+
+
 def texts(room: Room) -> list[tuple[str, str]]:
     return [(line.speaker, line.text) for line in room.finals]
 
@@ -48,10 +59,10 @@ def test_a_line_grows_and_stays() -> None:
     room = a_room()
     ada = seated(room, "Ada", at_s=10)
     sent: list[Message] = []
-    sent += room.receive(ada, partial(1.5, "", "good"))
-    sent += room.receive(ada, partial(1.5, "good", "morning"))
+    sent += receive(room, ada, partial(1.5, "", "good"))
+    sent += receive(room, ada, partial(1.5, "good", "morning"))
     assert room.snapshot().partials == (sent[-1],)
-    sent += room.receive(ada, final(1.5, "good morning"))
+    sent += receive(room, ada, final(1.5, "good morning"))
     line = {"line": 1, "speaker": "Ada", "start": 11.5, "end": 12.5}
     assert sent == [
         Partial(**line, committed="", tentative="good"),
@@ -65,9 +76,9 @@ def test_a_line_grows_and_stays() -> None:
 def test_speakers_interleave_by_time() -> None:
     room = a_room()
     ada, bob = seated(room, "Ada"), seated(room, "Bob", at_s=4)
-    room.receive(ada, final(9, "third", 2))
-    room.receive(bob, final(1, "second"))
-    room.receive(ada, final(0, "first"))
+    receive(room, ada, final(9, "third", 2))
+    receive(room, bob, final(1, "second"))
+    receive(room, ada, final(0, "first"))
     assert texts(room) == [("Ada", "first"), ("Bob", "second"), ("Ada", "third")]
 
 
@@ -75,8 +86,8 @@ def test_channels_have_labels_of_their_own() -> None:
     room = a_room()
     number, (presence,) = room.take_seat(["Agent"], 2, 8_000, OPENED)
     assert presence == Live(live=True, speakers=("Agent", "Speaker 2"))
-    room.receive(number, final(0, "hello", channel=0))
-    room.receive(number, final(1, "hi", channel=1))
+    receive(room, number, final(0, "hello", channel=0))
+    receive(room, number, final(1, "hi", channel=1))
     assert texts(room) == [("Agent", "hello"), ("Speaker 2", "hi")]
     _, (presence,) = room.take_seat([], 1, 8_000, OPENED)
     assert presence == Live(live=True, speakers=("Agent", "Speaker 2", "Speaker 3"))
@@ -88,7 +99,7 @@ def test_a_room_is_over_with_its_last_stream_and_may_go_on() -> None:
     assert room.leave(ada, OPENED + 5) == [Live(live=True, speakers=("Bob",))]
     assert room.leave(bob, OPENED + 6) == [Live(live=False, speakers=())]
     assert not room.live
-    assert room.settled_s == 6
+    assert room.settled_s(OPENED + 60) == 6
     seated(room, "Ada", at_s=60)
     assert room.live
 
@@ -96,7 +107,7 @@ def test_a_room_is_over_with_its_last_stream_and_may_go_on() -> None:
 def test_who_leaves_in_the_middle_of_a_word_leaves_what_was_heard() -> None:
     room = a_room()
     ada = seated(room, "Ada")
-    room.receive(ada, partial(0, "this is", "short"))
+    receive(room, ada, partial(0, "this is", "short"))
     line, _ = room.leave(ada, OPENED + 2)
     assert isinstance(line, Final)
     assert line.text == "this is short"
@@ -106,9 +117,9 @@ def test_who_leaves_in_the_middle_of_a_word_leaves_what_was_heard() -> None:
 def test_a_line_that_comes_to_nothing_is_taken_back() -> None:
     room = a_room()
     ada = seated(room, "Ada")
-    assert room.receive(ada, final(0, "", 1)) == [], "nobody has seen it"
-    room.receive(ada, partial(1, "", "hm", 2))
-    (taken_back,) = room.receive(ada, final(1, "", 2))
+    assert receive(room, ada, final(0, "", 1)) == [], "nobody has seen it"
+    receive(room, ada, partial(1, "", "hm", 2))
+    (taken_back,) = receive(room, ada, final(1, "", 2))
     assert isinstance(taken_back, Final)
     assert taken_back.text == ""
     assert room.finals == []
@@ -116,29 +127,96 @@ def test_a_line_that_comes_to_nothing_is_taken_back() -> None:
 
 def test_what_is_settled_for_all_is_settled() -> None:
     room = a_room()
-    ada = seated(room, "Ada", rate=8_000)
-    room.receive(ada, events.Progress(80_000, 72_000, 0.0))
-    assert room.settled_s == 9
+    ada = seated(room, "Ada")
+    receive(room, ada, progress(10, 9), at_s=10)
+    assert room.settled_s(OPENED + 10) == 9
     bob = seated(room, "Bob", at_s=5)
-    room.receive(bob, events.Progress(8_000, 8_000, 0.0))
-    assert room.settled_s == 9, "it never goes back"
-    room.receive(bob, events.Progress(80_000, 80_000, 0.0))
-    assert room.settled_s == 9
-    room.receive(ada, events.Progress(96_000, 96_000, 0.0))
-    assert room.settled_s == 12
+    receive(room, bob, progress(1, 1), at_s=10)
+    assert room.settled_s(OPENED + 10) == 9, "it never goes back"
+    receive(room, bob, progress(10, 10), at_s=15)
+    assert room.settled_s(OPENED + 15) == 9, "Ada's last words are not final"
+    receive(room, ada, progress(15, 12), at_s=15)
+    assert room.settled_s(OPENED + 15) == 12
+
+
+def test_who_sends_nothing_is_waited_for_a_little_while() -> None:
+    room = a_room()
+    ada, bob = seated(room, "Ada"), seated(room, "Bob")
+    receive(room, ada, progress(10, 9.5), at_s=10)
+    for second in range(1, 61):
+        receive(room, bob, progress(second, second), at_s=second)
+    assert room.settled_s(OPENED + 60) == 60 - PATIENCE_S
+    receive(room, ada, progress(11, 5), at_s=61)
+    receive(room, bob, progress(70, 70), at_s=70)
+    assert room.settled_s(OPENED + 70) == 60 - PATIENCE_S, "she has said something"
+
+
+def test_a_pause_is_no_time_of_the_stream_but_of_the_room() -> None:
+    room = a_room()
+    ada = seated(room, "Ada")
+    for second in range(1, 11):
+        receive(room, ada, progress(second, second), at_s=second + 0.5)
+    receive(room, ada, final(8, "before", 1), at_s=10.5)
+    for second in range(11, 14):
+        receive(room, ada, progress(second, second), at_s=second + 600)
+    receive(room, ada, final(11, "after", 2), at_s=613)
+    assert [(line.start, line.text) for line in room.finals] == [(8, "before"), (611, "after")]
+
+
+def test_a_stream_that_is_opened_early_speaks_when_it_does() -> None:
+    room = a_room()
+    ada = seated(room, "Ada", at_s=10)
+    receive(room, ada, progress(1, 0.5), at_s=91)
+    receive(room, ada, final(0.5, "hello"), at_s=92)
+    assert room.finals[0].start == 90.5
+
+
+@pytest.mark.parametrize("before", [1, 10])
+def test_audio_that_was_held_up_was_spoken_when_it_was(before: int) -> None:
+    """A connection breaks for half a minute; what was said meanwhile comes in a burst."""
+    room = a_room()
+    ada = seated(room, "Ada")
+    for second in range(1, before):
+        receive(room, ada, progress(second, second), at_s=second)
+    for second in range(before, 41):
+        receive(room, ada, progress(second, second), at_s=40)
+    receive(room, ada, final(20, "meanwhile", 1), at_s=41)
+    receive(room, ada, progress(50, 50), at_s=50)
+    receive(room, ada, final(48, "afterwards", 2), at_s=50)
+    assert [(line.start, line.text) for line in room.finals] == [
+        (20, "meanwhile"),
+        (48, "afterwards"),
+    ]
+
+
+def test_a_recording_that_is_sent_at_once_keeps_its_times() -> None:
+    room = a_room()
+    ada = seated(room, "Ada", at_s=5)
+    for second in range(1, 61):
+        receive(room, ada, progress(second, second), at_s=5)
+    receive(room, ada, final(50, "late", 1), at_s=6)
+    assert room.finals[0].start == 55
+
+
+def test_a_key_is_told_and_not_kept() -> None:
+    room = a_room()
+    number, _ = room.take_seat(["Caller"], 1, 8_000, OPENED + 3)
+    (key,) = receive(room, number, events.KeyPressed(0, "5", 2 * SAMPLE_RATE))
+    assert key == Key(speaker="Caller", time=5, key="5")
+    assert room.finals == []
 
 
 def test_a_room_of_before_goes_on_where_it_was() -> None:
     before = a_room()
     ada = seated(before, "Ada")
-    before.receive(ada, final(0, "before"))
+    receive(before, ada, final(0, "before"))
     room = Room.reopened("standup", OPENED, {}, before.finals)
-    assert room.settled_s == 1
-    room.receive(seated(room, "Ada", at_s=100), final(0, "after"))
+    assert room.settled_s(OPENED + 50) == 1
+    receive(room, seated(room, "Ada", at_s=100), final(0, "after"))
     assert [(line.line, line.start) for line in room.finals] == [(1, 0), (2, 100)]
 
 
 @pytest.mark.parametrize("event", [events.SpeechStarted(0, 1, 0), events.Ended(0, 0, 0.0, 0)])
 def test_readers_are_not_told_everything(event: events.Event) -> None:
     room = a_room()
-    assert room.receive(seated(room, "Ada"), event) == []
+    assert receive(room, seated(room, "Ada"), event) == []

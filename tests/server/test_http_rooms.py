@@ -11,7 +11,7 @@ import pytest
 from stream.protocols.port import Seat
 from stream.server.app import Server
 from tests.clients import recording
-from tests.rooms.test_room import final, partial
+from tests.rooms.test_room import final, partial, progress
 from tests.server.serving import WAIT_S, client, get, metric, receive, serving, until
 
 SEAT = Seat("standup", 1, 8_000, ("Ada",))
@@ -108,13 +108,28 @@ async def test_transcripts_and_the_feed() -> None:
             assert headers["content-type"].startswith(content_type)
             assert "good morning" in body
         assert (await get(server, "/v1/rooms/standup/captions-0.vtt"))[0] == 404
-        room.settled_s = 13.0
+        server.state.rooms.receive(room, ada, progress(13.0, 13.0))
         _, headers, body = await get(server, "/v1/rooms/standup/captions.m3u8?token=x")
         assert headers["content-type"] == "application/vnd.apple.mpegurl"
         assert "captions-1.vtt?token=x" in body
         assert "captions-2.vtt" not in body
         status, _, body = await get(server, "/v1/rooms/standup/captions-0.vtt")
         assert (status, "good morning" in body) == (200, True)
+        _, _, body = await get(server, "/v1/rooms/standup/captions-0.vtt?mpegts=126000")
+        assert "MPEGTS:126000" in body
+        for wrong in ("x", "-1", str(2**33)):
+            path = f"/v1/rooms/standup/captions.m3u8?mpegts={wrong}"
+            assert (await get(server, path))[0] == 400
+        server.state.rooms.leave(room, ada)
+
+
+@pytest.mark.parametrize("path", ["transcript.vtt", "captions.m3u8"])
+async def test_a_page_of_another_site_may_show_captions_if_it_is_allowed(path: str) -> None:
+    async with serving(allow_origin=("https://video.example",)) as server:
+        room, ada = server.state.rooms.take_seat(SEAT)
+        for origin, allowed in (("https://video.example", True), ("https://other.example", False)):
+            _, headers, _ = await get(server, f"/v1/rooms/standup/{path}", f"Origin: {origin}")
+            assert headers.get("access-control-allow-origin") == (origin if allowed else None)
         server.state.rooms.leave(room, ada)
 
 
@@ -126,6 +141,7 @@ async def test_transcripts_and_the_feed() -> None:
         "/v1/rooms/standup/captions.m3u8",
         "/v1/rooms/standup/captions-0.vtt",
         "/v1/rooms/standup/captions-x.vtt",
+        "/rooms/no%20room",
         "/v1/rooms/no%20room/events",
         "/v1/rooms/a/b/events",
     ],

@@ -8,7 +8,9 @@ import httpx2
 import pytest
 from standardwebhooks.webhooks import Webhook as Oracle
 
+from stream.core.events import KeyPressed
 from stream.errors import UsageError
+from stream.protocols.port import Seat
 from stream.server.room_store import RoomStore
 from stream.server.rooms import Rooms
 from stream.server.webhook import LONGEST_WAIT_S, QUEUE_LIMIT, TRIES, Webhook, wait_s
@@ -22,13 +24,18 @@ SECRET = "whsec_" + "A" * 32
 class Receiver:
     """An address that answers as told, the last answer again and again."""
 
-    def __init__(self, *answers: int | Exception) -> None:
+    def __init__(self, *answers: int | Exception, **options: int) -> None:
         self.answers = list(answers)
         self.requests: list[httpx2.Request] = []
         self.outcomes: list[str] = []
         client = httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer))
         self.webhook = Webhook(
-            "http://example.test/hook", SECRET, self.outcomes.append, client, first_wait_s=0
+            "http://example.test/hook",
+            SECRET,
+            self.outcomes.append,
+            client,
+            first_wait_s=0,
+            **options,
         )
         self.rooms = Rooms(RoomStore(), keep_s=60, max_readers=1)
         self.rooms.listeners.append(self.webhook.listen)
@@ -96,6 +103,19 @@ async def test_what_fails_for_good_is_counted_and_the_next_is_sent() -> None:
     assert receiver.outcomes == ["failed", *["delivered"] * 3]
 
 
+async def test_a_key_is_sent_on_and_is_in_no_transcript() -> None:
+    receiver = Receiver(204)
+    room, ada = receiver.rooms.take_seat(SEAT)
+    receiver.rooms.receive(room, ada, KeyPressed(0, "5", 16_000))
+    receiver.rooms.leave(room, ada)
+    await receiver.webhook.close(WAIT_S)
+    _, key, ended = receiver.received
+    assert key["type"] == "room.key"
+    assert (key["data"]["speaker"], key["data"]["key"]) == ("Ada", "5")
+    assert key["data"]["time"] == pytest.approx(1, abs=0.5)
+    assert ended["data"]["lines"] == []
+
+
 async def test_an_address_that_hangs_holds_up_nothing() -> None:
     hanging = asyncio.Event()
 
@@ -115,6 +135,17 @@ async def test_an_address_that_hangs_holds_up_nothing() -> None:
     hanging.set()
     await webhook.close(WAIT_S)
     assert outcomes.count("delivered") == QUEUE_LIMIT
+
+
+async def test_many_rooms_do_not_fill_the_memory() -> None:
+    receiver = Receiver(200, total_limit=5)
+    for n in range(7):
+        receiver.rooms.take_seat(Seat(f"room-{n}", 1, 8_000))
+    assert receiver.outcomes == ["dropped"] * 2
+    await asyncio.gather(*receiver.webhook._tasks)
+    receiver.rooms.take_seat(Seat("later", 1, 8_000))
+    await receiver.webhook.close(WAIT_S)
+    assert receiver.outcomes.count("delivered") == 6
 
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_short", "not base64 at all!"])

@@ -50,7 +50,7 @@ from distil_stream_client.events import (
     Word,
     parse,
 )
-from distil_stream_client.rooms import Line, Presence, RoomEvent, Snapshot, read_room
+from distil_stream_client.rooms import KeyPressed, Line, Presence, RoomEvent, Snapshot, read_room
 from distil_stream_client.wire import ConnectionLost, ServerError
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Ended",
     "Error",
     "Final",
+    "KeyPressed",
     "Latency",
     "Limits",
     "Line",

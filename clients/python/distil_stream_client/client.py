@@ -21,7 +21,7 @@ from typing import Any, Literal
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from distil_stream_client.events import Ended, Error, Mark, Ready, ServerEvent, parse
+from distil_stream_client.events import Ended, Error, Mark, Progress, Ready, ServerEvent, parse
 from distil_stream_client.timeline import Timeline
 from distil_stream_client.unsettled import SAMPLE_BYTES, Request, Unsettled
 from distil_stream_client.wire import (
@@ -41,6 +41,9 @@ WORTH_A_TRY = (None, GOING_AWAY, RESTARTING, IDLE)
 
 WAITS_S = (0.1, 0.5, 1, 2, *[4] * 1000)
 """Between attempts to open a lost connection again."""
+
+ANSWERED_EVERY_S = 2
+"""Seconds of audio after which a server has said something for sure: it does after each one."""
 
 REQUESTS = ("finalize", "mark", "configure", "end")
 """Messages that a server must get; the rest are of the moment."""
@@ -122,8 +125,10 @@ class Stream:
         self._failure: Exception | None = None
         if self._keeps:
             self._unsettled = Unsettled(encoding, settings.get("channels", 1))
-            rate, endpointing_ms = settings.get("sample_rate"), settings.get("endpointing_ms")
-            self._timeline = Timeline(rate or 16_000, endpointing_ms or 500)
+            self._rate = settings.get("sample_rate") or 16_000
+            self._timeline = Timeline(self._rate, settings.get("endpointing_ms") or 500)
+            self._received = 0
+            """Samples that the server is known to have received."""
         self._inbox: deque[ServerEvent] = deque()
         self._to_send: deque[str | bytes] = deque()
         self._sending = asyncio.Lock()
@@ -251,7 +256,7 @@ class Stream:
     async def _hear_from(self, websocket: ClientConnection) -> str | bytes:
         """Receive a frame, and take a connection for dead that says nothing for too long."""
         while True:
-            owed = self._keeps and self._unsettled.end > self._unsettled.settled
+            owed = self._keeps and self._owes_an_answer
             try:
                 async with asyncio.timeout(self.silent_s):
                     return await websocket.recv()
@@ -259,11 +264,18 @@ class Stream:
                 if owed and self.ready.resume_token:  # a mistake would cost nothing
                     websocket.transport.abort()
 
+    @property
+    def _owes_an_answer(self) -> bool:
+        unanswered = self._unsettled.end - self._received
+        return unanswered > ANSWERED_EVERY_S * self._rate or self._unsettled.awaits_answer
+
     def _accept(self, event: ServerEvent) -> None:
         """Put into the inbox what may be told."""
         if not self._keeps:
             self._inbox.append(event)
             return
+        if isinstance(event, Ready | Progress):
+            self._received = self._timeline.base + event.received
         for told in self._timeline.receive(event):
             self._inbox.append(told)
             if isinstance(told, Mark):

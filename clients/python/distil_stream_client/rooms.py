@@ -62,7 +62,18 @@ class Snapshot(Presence):
     """In the order of their start."""
 
 
-RoomEvent = Snapshot | Presence | Line
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPressed:
+    """A key of the telephone that somebody in a call pressed."""
+
+    speaker: str
+    time: float
+    """Seconds from the opening of the room."""
+    key: str
+    """One of 0 to 9, `*`, `#` and A to D."""
+
+
+RoomEvent = Snapshot | Presence | Line | KeyPressed
 
 
 async def read_room(
@@ -93,12 +104,15 @@ async def read_room(
             ) as websocket:
                 async for message in websocket:
                     wait_s, seen = FIRST_WAIT_S, True
-                    yield parse(message)
+                    if (event := parse(message)) is not None:
+                        yield event
             trouble = ConnectionLost("The server closed the room.", websocket.close_code)
         except InvalidStatus as error:
             said = error.response.body.decode(errors="replace").strip()
             status = error.response.status_code
-            raise ServerError(f"http_{status}", said or f"HTTP {status}") from error
+            if status != 503 or not seen:  # who was let in before waits for a place
+                raise ServerError(f"http_{status}", said or f"HTTP {status}") from error
+            trouble = ConnectionLost(said or f"HTTP {status}")
         except ConnectionClosed as error:
             trouble = ConnectionLost(f"The connection to the room broke: {error}.")
         except (OSError, ValueError, InvalidHandshake, InvalidURI) as error:
@@ -109,8 +123,8 @@ async def read_room(
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def parse(message: str | bytes) -> RoomEvent:
-    """Read one message."""
+def parse(message: str | bytes) -> RoomEvent | None:
+    """Read one message; None for one that only newer clients know."""
     fields = json.loads(message)
     match fields["type"]:
         case "room":
@@ -123,7 +137,11 @@ def parse(message: str | bytes) -> RoomEvent:
             )
         case "live":
             return Presence(live=fields["live"], speakers=tuple(fields["speakers"]))
-    return line_of(fields)
+        case "key":
+            return KeyPressed(speaker=fields["speaker"], time=fields["time"], key=fields["key"])
+        case "partial" | "final":
+            return line_of(fields)
+    return None
 
 
 def line_of(fields: dict[str, Any]) -> Line:

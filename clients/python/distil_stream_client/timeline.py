@@ -22,7 +22,8 @@ from distil_stream_client.events import (
     SpeechStarted,
 )
 
-E = TypeVar("E", bound=ServerEvent)
+CUT_OFF_S = 1.0
+"""Seconds before the end of an utterance that was cut off, in which the server keeps no words."""
 
 
 class Timeline:
@@ -82,15 +83,31 @@ class Timeline:
             self._seq_told = event.seq
             if isinstance(event, Progress | Ended):
                 self.settled = max(self.settled, event.settled)
+            if isinstance(event, Partial):
+                self._forget_from(event)
             if isinstance(event, Final):
+                self._forget_from(event)
                 self._utterances[event.channel] = event.utterance
-                self.known[event.channel] = round(event.end * self._rate)
+                self.known[event.channel] = round(self._known_until_s(event) * self._rate)
                 self._finals += 1
                 self._speech_s += event.end - event.start
         return told
 
     def _was_cut_off(self, final: Final) -> bool:
         return not self.cut_asked and final.latency.endpoint_ms < self.endpointing_ms
+
+    def _known_until_s(self, final: Final) -> float:
+        """Up to where a final has all words; one that was cut off leaves the last to the next."""
+        if not self._was_cut_off(final):
+            return final.end
+        if final.words:
+            return final.words[-1].end
+        return max(final.start, final.end - CUT_OFF_S)
+
+    def _forget_from(self, event: Partial | Final) -> None:
+        """What begins before the end of the final before it is heard anew from there."""
+        known = self.known.get(event.channel, 0)
+        self.known[event.channel] = min(known, round(event.start * self._rate))
 
     def _on_the_whole(self, event: ServerEvent) -> ServerEvent:
         event = moved(event, seq=self._seq_before)

@@ -63,6 +63,11 @@ class Unsettled:
                 self._requests.remove(entry)
                 return
 
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether something was asked that the server has yet to answer."""
+        return any(mark_of(request) or request["type"] == "end" for _, request in self._requests)
+
     def after(self, sample: int) -> Iterator[bytes | Request]:
         """Return what a server lacks that has taken all audio before the sample."""
         byte = sample * self._frame_bytes
