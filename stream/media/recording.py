@@ -33,6 +33,9 @@ MISSING_S = 1.0
 LENGTH_ESTIMATED = frozenset({"mp3", "aac"})
 """Formats whose files do not say how long they are: FFmpeg divides their size by a bit rate."""
 
+RIFF_UNKNOWN = 0x7FFF_0000
+"""So large a size in a WAV file's head was written before the size was known."""
+
 MAX_CHANNELS = 8
 MAX_BAD_PACKETS = 1000
 """Then what follows is no sound either."""
@@ -51,10 +54,14 @@ class MediaError(UsageError):
 class Recording:
     """An open recording; `blocks` reads it, once."""
 
-    def __init__(self, container: InputContainer, stream: AudioStream, name: str) -> None:
+    def __init__(
+        self, container: InputContainer, stream: AudioStream, name: str, there: float = 1.0
+    ) -> None:
+        """Read this stream of a container, of which so large a part is there as far as is known."""
         self.name = name
         self.channels: int = min(stream.channels, MAX_CHANNELS)
-        self.duration_s = duration_s(container, stream)
+        announced_s = duration_s(container, stream)
+        self.duration_s = None if announced_s is None else announced_s / there
         """What the file says of itself; None where it says nothing."""
         self.damage = ""
         """What could not be read, as a sentence, once the blocks have been."""
@@ -145,6 +152,7 @@ def open_recording(source: str | Path | BinaryIO, name: str = "") -> Iterator[Re
     with opened(source, name) as file:
         if not file.read(1):
             raise MediaError(f"{name} is empty.")
+        there = part_of_riff(file)
         file.seek(0)
         try:
             container = av.open(file, "r", options=NOTHING_ELSE, metadata_errors="replace")
@@ -156,7 +164,7 @@ def open_recording(source: str | Path | BinaryIO, name: str = "") -> Iterator[Re
         with container:
             if not container.streams.audio:
                 raise MediaError(f"{name} has no sound track.")
-            yield Recording(container, container.streams.audio[0], name)
+            yield Recording(container, container.streams.audio[0], name, there)
 
 
 def opened(source: str | Path | BinaryIO, name: str) -> AbstractContextManager[BinaryIO]:
@@ -167,6 +175,19 @@ def opened(source: str | Path | BinaryIO, name: str) -> AbstractContextManager[B
         return Path(source).open("rb")
     except OSError as error:
         raise MediaError(f"{name} cannot be opened: {error.strerror}.") from error
+
+
+def part_of_riff(file: BinaryIO) -> float:
+    """Return which part of what a WAV file announces is there; of other files, all of it.
+
+    FFmpeg takes the length of a WAV file from its size, and does not see that it was cut off.
+    """
+    file.seek(0)
+    head = file.read(8)
+    announced = 8 + int.from_bytes(head[4:], "little")
+    size = file.seek(0, io.SEEK_END)
+    told = head.startswith(b"RIFF") and announced < RIFF_UNKNOWN
+    return size / announced if told and size < announced else 1.0
 
 
 def duration_s(container: InputContainer, stream: AudioStream) -> float | None:

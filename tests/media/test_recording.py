@@ -76,8 +76,9 @@ def test_the_rate_changes_in_the_middle(tmp_path: Path) -> None:
     assert damage == ""
 
 
-def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
-    path = tmp_path / "a.flac"
+@pytest.mark.parametrize("name", ["a.flac", "a.wav"])
+def test_a_file_that_is_cut_off(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     soundfile.write(path, tone(20), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     samples, damage = read(path)
