@@ -59,6 +59,14 @@ bench.command(
     "stream.evaluate.terms:run", name="terms", help="Names found, with key terms and without."
 )
 bench.command(
+    "stream.evaluate.languages:run",
+    name="languages",
+    help="Which language `auto` hears, alone and by turns.",
+)
+bench.command(
+    "stream.evaluate.word_times:run", name="word-times", help="How far word times are off."
+)
+bench.command(
     "stream.evaluate.page:run",
     name="page",
     help="How soon the captions page commits a word, in a real browser.",

@@ -5,9 +5,6 @@ weights, cleaned, are a picture of tokens against time; the cheapest monotone pa
 when each token was spoken. The method is `openai/whisper`'s `timing.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,20 +12,6 @@ MEDIAN_WIDTH = 7
 """Encoder positions (of 20 ms) that the median filter spans."""
 SAMPLES_PER_POSITION = 320
 """16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
-UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Languages written without spaces between words: each whole character is a word."""
-OPENING = "\"'“¿([{-"
-"""Punctuation that belongs to the word after it."""
-CLOSING = "\"'.。,，!！?？:：”)]}、"
-"""Punctuation that belongs to the word before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A word as the tokenizer spells it, and its tokens."""
-
-    text: str
-    tokens: tuple[int, ...]
 
 
 def token_positions(
@@ -98,67 +81,3 @@ def trace_back(
             j -= 1
     rows, columns = np.array(path[::-1], np.int64).T
     return rows, columns
-
-
-def split_words(
-    tokens: Sequence[int], decode: Callable[[Sequence[int]], str], language: str
-) -> list[Piece]:
-    """The words that the tokens spell, with punctuation attached; no token is lost."""
-    characters = list(whole_characters(tokens, decode))
-    if language not in UNSPACED_LANGUAGES:
-        characters = join_at_spaces(characters)
-    return attach_punctuation(characters)
-
-
-def whole_characters(
-    tokens: Sequence[int], decode: Callable[[Sequence[int]], str]
-) -> Iterator[Piece]:
-    """The shortest runs of tokens that end on a whole character (tokens are bytes of UTF-8)."""
-    start = 0
-    for end in range(1, len(tokens) + 1):
-        text = decode(tokens[start:end])
-        if "\ufffd" not in text or end == len(tokens):
-            yield Piece(text, tuple(tokens[start:end]))
-            start = end
-
-
-def join_at_spaces(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces joined into words: one begins at a leading space."""
-    words: list[Piece] = []
-    for piece in pieces:
-        if not words or piece.text.startswith(" "):
-            words.append(piece)
-        else:
-            words[-1] = joined(words[-1], piece)
-    return words
-
-
-def attach_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
-    """Opening marks joined to the word after them, closing marks to the word before."""
-    opened: list[Piece] = []
-    for piece in reversed(pieces):
-        mark = piece.text.startswith(" ") and piece.text.strip() in OPENING
-        if mark and opened:
-            opened[-1] = joined(piece, opened[-1])
-        else:
-            opened.append(piece)
-    words: list[Piece] = []
-    for piece in reversed(opened):
-        if words and piece.text in CLOSING and not words[-1].text.endswith(" "):
-            words[-1] = joined(words[-1], piece)
-        else:
-            words.append(piece)
-    return words
-
-
-def spoken_tokens(piece: Piece, decode: Callable[[Sequence[int]], str]) -> int:
-    """How many of a word's tokens are said aloud: a closing mark at its end takes no time."""
-    for count in range(len(piece.tokens), 0, -1):
-        if any(c.isalnum() or c == "\ufffd" for c in decode(piece.tokens[count - 1 : count])):
-            return count
-    return len(piece.tokens)
-
-
-def joined(first: Piece, second: Piece) -> Piece:
-    """Two neighbouring pieces as one."""
-    return Piece(first.text + second.text, first.tokens + second.tokens)

@@ -3,7 +3,7 @@
 Pure functions from a decoded row to words and verdicts; no model runs here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import exp
@@ -14,15 +14,9 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import DecodingOptions, Window, Word
 from stream.engine import guards
-from stream.engine.alignment import (
-    SAMPLES_PER_POSITION,
-    split_words,
-    spoken_tokens,
-    token_positions,
-)
+from stream.engine.alignment import SAMPLES_PER_POSITION, token_positions
 from stream.engine.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
-
-Decode = Callable[[Sequence[int]], str]
+from stream.engine.spelling import Decode, graphemes, split_words, spoken_tokens
 
 UNCOVERED_S = 1.0
 """Speech without words that is worth a window of its own; word ends are off by less."""
@@ -126,18 +120,34 @@ def place_words(
 ) -> tuple[Word, ...]:
     """The words of a row at absolute samples: in order, within the stretch."""
     spoken = [i for i, token in enumerate(result.tokens) if token < text_end]
-    pieces = split_words([result.tokens[i] for i in spoken], decode, result.language)
     words: list[Word] = []
     taken = 0
-    for piece in pieces:
-        if "\ufffd" in piece.text:
-            break  # the row ended within a character
+    for piece in split_words([result.tokens[i] for i in spoken], decode):
         rows = spoken[taken : taken + len(piece.tokens)]
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
-        words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
+        word = Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens)
+        words += by_grapheme(word)
     return within_speech(words, stretch.speech)
+
+
+def by_grapheme(word: Word) -> Iterator[Word]:
+    """The word, or its graphemes where its script has no spaces; each takes an equal time.
+
+    One token may spell several of them: it goes with the first, so that all tokens in a row are
+    still what the model said.
+    """
+    parts = graphemes(word.text)
+    length = word.end_sample - word.start_sample
+    for i, text in enumerate(parts):
+        yield replace(
+            word,
+            text=text,
+            start_sample=word.start_sample + length * i // len(parts),
+            end_sample=word.start_sample + length * (i + 1) // len(parts),
+            tokens=() if i else word.tokens,
+        )
 
 
 def within_speech(words: list[Word], speech: Sequence[tuple[int, int]]) -> tuple[Word, ...]:

@@ -1,16 +1,12 @@
 import numpy as np
-import pytest
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tokenizers import Tokenizer
 
 from stream.engine.alignment import (
     MEDIAN_WIDTH,
     median_filter,
-    split_words,
-    spoken_tokens,
     token_positions,
     warp,
 )
@@ -93,66 +89,3 @@ def test_a_short_transcript_ends_where_it_was_heard():
 
 def test_no_tokens_have_no_positions():
     assert token_positions(np.zeros((2, 0, 5), np.float32)).shape == (0,)
-
-
-def spelled(*texts: str):
-    """A tokenizer of whole texts: token i is the i-th."""
-    return lambda tokens: "".join(texts[token] for token in tokens)
-
-
-@pytest.mark.parametrize(
-    ("texts", "words"),
-    [
-        ([" It", " was", " the", " best"], [" It", " was", " the", " best"]),
-        ([" un", "believ", "able", "."], [" unbelievable."]),
-        ([" well", "-", "known", ",", " yes"], [" well-known,", " yes"]),
-        ([" he", " said", ' "', "No", '!"', " and"], [" he", " said", ' "No!"', " and"]),
-        ([" 1", ",", "000", " -", " 2"], [" 1,000", " - 2"]),
-        ([" don", "'t"], [" don't"]),
-        (["Hello", " there"], ["Hello", " there"]),
-        ([" wait", " ..."], [" wait", " ..."]),
-        ([], []),
-    ],
-)
-def test_words_end_at_spaces_and_keep_their_punctuation(texts, words):
-    pieces = split_words(range(len(texts)), spelled(*texts), "en")
-    assert [piece.text for piece in pieces] == words
-
-
-def test_scripts_without_spaces_are_split_into_characters():
-    pieces = split_words(range(5), spelled("你", "好", ",", "世", "。"), "zh")
-    assert [piece.text for piece in pieces] == ["你", "好,", "世。"]
-
-
-def test_a_closing_mark_takes_no_time():
-    (piece,) = split_words(range(3), spelled(" Yes", "!", '"'), "en")
-    assert spoken_tokens(piece, spelled(" Yes", "!", '"')) == 1
-
-
-@pytest.fixture(scope="module")
-def tokenizer(base_checkpoint) -> Tokenizer:
-    return base_checkpoint.tokenizer
-
-
-@pytest.mark.model
-@given(text=st.text(max_size=30), language=st.sampled_from(["en", "de", "zh", "th"]))
-@settings(deadline=None)
-def test_words_lose_no_token_and_no_character(tokenizer, text, language):
-    def decode(tokens):
-        return tokenizer.decode(list(tokens), skip_special_tokens=False)
-
-    tokens = tokenizer.encode(text, add_special_tokens=False).ids
-    pieces = split_words(tokens, decode, language)
-    assert [token for piece in pieces for token in piece.tokens] == tokens
-    assert "".join(piece.text for piece in pieces) == decode(tokens)
-    assert all(1 <= spoken_tokens(piece, decode) <= len(piece.tokens) for piece in pieces)
-
-
-@pytest.mark.model
-def test_bytes_of_one_character_stay_together(tokenizer):
-    def decode(tokens):
-        return tokenizer.decode(list(tokens), skip_special_tokens=False)
-
-    tokens = tokenizer.encode("麒麟🦒", add_special_tokens=False).ids
-    assert len(tokens) > 3
-    assert [piece.text for piece in split_words(tokens, decode, "zh")] == ["麒", "麟", "🦒"]

@@ -1,0 +1,130 @@
+"""Words out of tokens: which tokens spell a word, and where one may be parted from the next.
+
+A token is a few bytes of UTF-8, not always whole characters. Words begin at spaces; in scripts that
+are written without spaces each grapheme is a word of its own, whatever language the rest is in, so
+that such text is joined and committed grapheme by grapheme. No word holds a part of a character.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import regex
+
+UNSPACED = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Tibetan}]"
+)
+"""A character of a script that is written without spaces between words."""
+PUNCTUATION = regex.compile(r"[\p{P}\s]")
+MARK = regex.compile(r"\p{M}")
+GRAPHEME = regex.compile(r"\X")
+"""What a reader takes for one character (Unicode Standard Annex #29)."""
+BROKEN = "\ufffd"
+"""What stands for bytes that are no character."""
+OPENING = "\"'“¿([{-「『（《"
+"""Punctuation that belongs to the word after it."""
+CLOSING = "\"'.。,，、!！?？:：；”)]}」』）》"
+"""Punctuation that belongs to the word before it."""
+
+Decode = Callable[[Sequence[int]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word as the tokenizer spells it, and its tokens."""
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+def split_words(tokens: Sequence[int], decode: Decode) -> list[Piece]:
+    """The words that the tokens spell, with punctuation attached; no token is lost.
+
+    A word of a script without spaces may still hold several graphemes where one token spells them
+    all; `graphemes` parts those.
+    """
+    return attach_punctuation(join_words(list(whole_characters(tokens, decode))))
+
+
+def whole_characters(tokens: Sequence[int], decode: Decode) -> Iterator[Piece]:
+    """The shortest runs of tokens that end on a whole character.
+
+    Bytes that are no character, and a character that the last token leaves unfinished, are left
+    out of the text.
+    """
+    start = 0
+    for end in range(1, len(tokens) + 1):
+        text = decode(tokens[start:end])
+        unfinished = text.endswith(BROKEN) and BROKEN not in text[:-1]
+        if not unfinished or end == len(tokens):
+            yield Piece(text.replace(BROKEN, ""), tuple(tokens[start:end]))
+            start = end
+
+
+def join_words(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces joined into words."""
+    words: list[Piece] = []
+    for piece in pieces:
+        if words and not begins_word(words[-1].text, piece.text):
+            words[-1] = joined(words[-1], piece)
+        else:
+            words.append(piece)
+    return words
+
+
+def begins_word(before: str, text: str) -> bool:
+    """Whether text begins a word, after the text before it."""
+    if not before or not text or text.startswith(" "):
+        return text.startswith(" ") or not before
+    if GRAPHEME.match(before[-1] + text[0]).end() == 2:
+        return False  # a mark, a vowel sign, what a joiner joins
+    if UNSPACED.match(text):
+        return True
+    alone = UNSPACED.search(before) and (UNSPACED.match(before[-1]) or MARK.match(before[-1]))
+    return bool(alone) and not PUNCTUATION.match(text)
+
+
+def attach_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
+    """Opening marks joined to the word after them, closing marks to the word before."""
+    opened: list[Piece] = []
+    for piece in reversed(pieces):
+        bare = piece.text.strip()
+        mark = bare in OPENING and (piece.text.startswith(" ") or bare in "「『（《")
+        if bare and mark and opened:
+            opened[-1] = joined(piece, opened[-1])
+        else:
+            opened.append(piece)
+    words: list[Piece] = []
+    for piece in reversed(opened):
+        if words and piece.text in CLOSING and not words[-1].text.endswith(" "):
+            words[-1] = joined(words[-1], piece)
+        else:
+            words.append(piece)
+    return words
+
+
+def graphemes(text: str) -> list[str]:
+    """The parts of a word that are words of their own; together they are the word.
+
+    Only what is written without spaces is parted: "你好," is "你" and "好,", and "hello" one word.
+    """
+    parts: list[str] = []
+    for grapheme in GRAPHEME.findall(text):
+        opened = bool(parts) and parts[-1].strip(OPENING + " ") == ""
+        if parts and (opened or not begins_word(parts[-1], grapheme)):
+            parts[-1] += grapheme
+        else:
+            parts.append(grapheme)
+    return parts
+
+
+def spoken_tokens(piece: Piece, decode: Decode) -> int:
+    """How many of a word's tokens are said aloud: a closing mark at its end takes no time."""
+    for count in range(len(piece.tokens), 0, -1):
+        if any(c.isalnum() or c == BROKEN for c in decode(piece.tokens[count - 1 : count])):
+            return count
+    return len(piece.tokens)
+
+
+def joined(first: Piece, second: Piece) -> Piece:
+    """Two neighbouring pieces as one."""
+    return Piece(first.text + second.text, first.tokens + second.tokens)
