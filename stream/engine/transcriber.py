@@ -129,7 +129,9 @@ class WhisperTranscriber:
     ) -> list[Hypothesis]:
         """One hypothesis a window, in order; a window that fails gets one that says so."""
         options = options or self.options
-        urgent = any(window.kind is not WindowKind.PARTIAL for window in windows)
+        kinds = {window.kind for window in windows}
+        # Of a recording's batch the other parts are transcribed beside this one.
+        urgent = WindowKind.FINAL in kinds or (WindowKind.FILE in kinds and len(windows) == 1)
         try:
             with self._cores.share(urgent=urgent):
                 return self._transcribe(windows, options)

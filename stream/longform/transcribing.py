@@ -1,12 +1,14 @@
-"""A recording through an algorithm and a model, in this thread: segments as they become certain."""
+"""A recording through an algorithm and a model: segments as they become certain."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
+from stream.core.hypothesis import Hypothesis, Window
 from stream.core.vad import VoiceDetector
 from stream.engine.scheduler import Scheduler
 from stream.engine.worker import Transcriber
@@ -68,5 +70,13 @@ class Transcribing:
             yield from (segment for form in self._forms for segment in form.segments())
             if len(self._scheduler) < enough:
                 return
-            for hypothesis in self._transcriber.transcribe(self._scheduler.next_batch()):
+            for hypothesis in self._hear(self._scheduler.next_batch()):
                 self._forms[hypothesis.window.channel].receive_hypothesis(hypothesis)
+
+    def _hear(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """Transcribe a batch, in as many parts at a time as the transcriber can use."""
+        n = min(self._transcriber.at_once, len(windows))
+        parts = [windows[i::n] for i in range(n)]
+        with ThreadPoolExecutor(n) as pool:
+            heard = pool.map(self._transcriber.transcribe, parts)
+            return [hypothesis for part in heard for hypothesis in part]
