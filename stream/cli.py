@@ -29,55 +29,53 @@ app.command("stream.cli_models:models", help="List the models, and which of them
 app.command("stream.evaluate:evaluate", help="Count word errors and milliseconds on recordings.")
 app.command("stream.distil.commands:app", name="distil", help="Make a student of a Whisper model.")
 bench.command(
-    "stream.evaluate.speed:run",
+    "stream.bench.speed:run",
     name="engine",
     help="Time and CPU time of a window, next to others.",
 )
 bench.command(
-    "stream.evaluate.load:run",
+    "stream.bench.load:run",
     name="load",
     help="Streams that a server carries, next to a usual one.",
 )
 bench.command(
-    "stream.evaluate.longform:run",
+    "stream.bench.longform:run",
     name="longform",
     help="Long recordings: time and word errors, next to others.",
 )
-bench.command("stream.evaluate.idle:run", name="idle", help="What streams cost that say nothing.")
+bench.command("stream.bench.idle:run", name="idle", help="What streams cost that say nothing.")
 bench.command(
-    "stream.evaluate.margins:run", name="margins", help="Word errors by silence after the speech."
+    "stream.bench.margins:run", name="margins", help="Word errors by silence after the speech."
 )
 bench.command(
-    "stream.evaluate.readers:run", name="readers", help="What many readers of one room cost."
+    "stream.bench.readers:run", name="readers", help="What many readers of one room cost."
 )
 bench.command(
-    "stream.evaluate.short_windows:run",
+    "stream.bench.short_windows:run",
     name="short-windows",
     help="Repetitions in windows that have only begun, by what is encoded.",
 )
 bench.command(
-    "stream.evaluate.terms:run", name="terms", help="Names found, with key terms and without."
+    "stream.bench.terms:run", name="terms", help="Names found, with key terms and without."
 )
 bench.command(
-    "stream.evaluate.languages:run",
+    "stream.bench.languages:run",
     name="languages",
     help="Which language `auto` hears, alone and by turns.",
 )
+bench.command("stream.bench.word_times:run", name="word-times", help="How far word times are off.")
 bench.command(
-    "stream.evaluate.word_times:run", name="word-times", help="How far word times are off."
-)
-bench.command(
-    "stream.evaluate.page:run",
+    "stream.bench.page:run",
     name="page",
     help="How soon the captions page commits a word, in a real browser.",
 )
 bench.command(
-    "stream.evaluate.variants:run",
+    "stream.bench.variants:run",
     name="rehearsal",
     help="What the settings of a session are worth, on the audio clock alone.",
 )
 bench.command(
-    "stream.evaluate.voice:run",
+    "stream.bench.voice:run",
     name="voice",
     help="False alarms in noise, and speech that is lost.",
 )

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from stream.bench.margins import as_window
 from stream.core.hypothesis import Hypothesis, Window
 from stream.distil.weight_bytes import weight_bytes
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.whisper import Precision
 from stream.evaluate.hallucination import Repetitions, repetitions
-from stream.evaluate.margins import as_window
 from stream.evaluate.offline import at_16_khz, pieces
 from stream.evaluate.recordings import Recording
 from stream.evaluate.scoring import WordErrors, normalised, word_errors

@@ -20,7 +20,7 @@ MAX_SESSIONS = 64
 """What a server takes unless told."""
 
 
-USUAL_COMMAND = (sys.executable, "-m", "stream.evaluate.usual_server")
+USUAL_COMMAND = (sys.executable, "-m", "stream.bench.usual_server")
 """A server built the usual way, to measure against."""
 
 

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 
+from stream.bench.pauseless import AROUND, without_pauses
 from stream.core.audio import SAMPLE_RATE
 from stream.evaluate.offline import at_16_khz
-from stream.evaluate.pauseless import AROUND, without_pauses
 from stream.evaluate.recordings import Audio, Recording, to_int16
 from stream.evaluate.speech_times import spoken_spans
 

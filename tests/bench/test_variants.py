@@ -1,8 +1,8 @@
+from stream.bench.rehearsal import Memory
+from stream.bench.variants import AS_IT_IS, rehearse_all
 from stream.core.audio import SAMPLE_RATE
 from stream.engine.scripted import ScriptedTranscriber
 from stream.evaluate.recordings import Audio, Recording, to_int16
-from stream.evaluate.rehearsal import Memory
-from stream.evaluate.variants import AS_IT_IS, rehearse_all
 from tests.core.rehearsal import LoudIsSpeech, Script
 
 

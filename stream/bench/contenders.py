@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import torch
 
+from stream.bench.short_windows import beginning
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
 from stream.engine.checkpoints import Checkpoint, load_checkpoint, locate_checkpoint
 from stream.engine.transcriber import OFFLINE, TranscribeOptions, WhisperTranscriber
 from stream.errors import UsageError
 from stream.evaluate.adapters.faster_whisper import load_whisper
-from stream.evaluate.short_windows import beginning
 
 Draft = Literal["none", "right", "last", "wrong"]
 """What a window brings along: nothing, its own words, those of the window before it (shorter by a

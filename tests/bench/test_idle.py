@@ -2,7 +2,7 @@
 
 import json
 
-from stream.evaluate.idle import run
+from stream.bench.idle import run
 
 
 def test_the_command_prints_a_table_and_a_line_of_json(capsys):

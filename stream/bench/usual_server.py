@@ -6,7 +6,7 @@ when the utterance is over. An utterance that grows past 20 s gives up its finis
 speech begins and ends it is told by the same detector as our server, so that only the engines
 differ.
 
-Run as `python -m stream.evaluate.usual_server MODEL`; it prints its address.
+Run as `python -m stream.bench.usual_server MODEL`; it prints its address.
 """
 
 import asyncio

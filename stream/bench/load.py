@@ -16,9 +16,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
+from stream.bench.load_report import print_tables, write_page
+from stream.bench.load_steps import AgeRow, LoadRow, System, by_age, measure
 from stream.engine.threads import usable_cores
-from stream.evaluate.load_report import print_tables, write_page
-from stream.evaluate.load_steps import AgeRow, LoadRow, System, by_age, measure
 from stream.evaluate.playback import ENDPOINTING_MS
 from stream.evaluate.recordings import read_excerpts
 from stream.evaluate.server_process import server_process, usual_server_process

@@ -5,7 +5,7 @@ import json
 
 import soundfile
 
-from stream.evaluate.readers import Reader, run
+from stream.bench.readers import Reader, run
 from tests.clients import recording
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from stream.bench.server_metrics import ServerMetrics, parse_metrics, quantile
 from stream.core.hypothesis import Hypothesis
 from stream.engine.worker import BatchReport
-from stream.evaluate.server_metrics import ServerMetrics, parse_metrics, quantile
 from stream.server.metrics import Metrics
 from tests.engine.windows import a_window
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 
+from stream.bench.margins import BATCH, MODELS, read_spoken
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Window
 from stream.engine.checkpoints import load_checkpoint
 from stream.engine.hearing import Stretch
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.threads import usable_cores
-from stream.evaluate.margins import BATCH, MODELS, read_spoken
 
 PREFIXES_S = (1.5, 3.0)
 LEASTS_S = (3.5, 5.0, 6.5, 8.0, 10.0, 15.0)

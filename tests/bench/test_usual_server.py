@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from stream.bench.usual_server import serving
 from stream.core.vad import WebRtcVad
 from stream.evaluate.adapters.usual import listen
 from stream.evaluate.playback import Pace, play
 from stream.evaluate.record import Finished, Shown, SpeechBegan, SpeechOver
 from stream.evaluate.recordings import Audio, Recording, to_int16
-from stream.evaluate.usual_server import serving
 from tests.clients import recording
 
 

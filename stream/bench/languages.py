@@ -14,6 +14,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.bench.espeak import speak
+from stream.bench.prompts import joined, prompts
+from stream.bench.rehearsal import Memory
 from stream.core.audio import SAMPLE_RATE
 from stream.core.events import Event, Final, Partial
 from stream.core.session import Session
@@ -22,12 +25,9 @@ from stream.core.transcript import text_of
 from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
-from stream.evaluate.espeak import speak
 from stream.evaluate.mixing import chance
 from stream.evaluate.offline import at_16_khz
-from stream.evaluate.prompts import joined, prompts
 from stream.evaluate.recordings import to_int16
-from stream.evaluate.rehearsal import Memory
 from stream.evaluate.sounds import noise
 
 TEXTS = {

@@ -9,6 +9,8 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from stream.bench.pauseless import without_pauses
+from stream.bench.rehearsal import Memory, Rehearsal
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.vad import VoiceDetector
@@ -17,10 +19,8 @@ from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
 from stream.evaluate.latency import Latencies, latencies
 from stream.evaluate.offline import OfflineTranscriber, offline_text
-from stream.evaluate.pauseless import without_pauses
 from stream.evaluate.record import transcript
 from stream.evaluate.recordings import Recording, read_manifest
-from stream.evaluate.rehearsal import Memory, Rehearsal
 from stream.evaluate.scoring import WordErrors, word_errors
 from stream.evaluate.stability import Stability, stability
 

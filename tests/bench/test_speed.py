@@ -5,8 +5,8 @@ import json
 import pytest
 import soundfile
 
-from stream.evaluate.contenders import Contender, Said
-from stream.evaluate.speed import differences, measure, run
+from stream.bench.contenders import Contender, Said
+from stream.bench.speed import differences, measure, run
 from tests.engine.windows import a_window
 
 WINDOWS = (a_window(1), a_window(2))

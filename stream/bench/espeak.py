@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from stream.bench.edges import phrase
 from stream.errors import UsageError
-from stream.evaluate.edges import phrase
 from stream.evaluate.record import TimedWord
 from stream.evaluate.recordings import Audio
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.bench.edges import phrase
 from stream.errors import UsageError
-from stream.evaluate.edges import phrase
 from stream.evaluate.record import TimedWord
 from stream.evaluate.recordings import Audio, read_audio
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from stream.evaluate.speed_report import shown
+from stream.bench.speed_report import shown
 from stream.evaluate.tables import table
 
 

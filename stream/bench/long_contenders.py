@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stream.bench.contenders import load_transformers, untyped_transformers
 from stream.core.audio import SAMPLE_RATE
 from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
 from stream.evaluate.adapters.faster_whisper import load_whisper
-from stream.evaluate.contenders import load_transformers, untyped_transformers
 from stream.longform.options import FileOptions
 from stream.longform.transcribing import Transcribing
 

@@ -16,19 +16,19 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from stream.bench import contenders
+from stream.bench.contenders import Contender, Draft, Said
+from stream.bench.margins import as_window
+from stream.bench.short_windows import beginning
+from stream.bench.speed_report import SpeedRow, as_table
 from stream.core.hypothesis import Window, WindowKind
 from stream.engine.checkpoints import load_checkpoint
 from stream.engine.threads import usable_cores
 from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.whisper import Precision
-from stream.evaluate import contenders
-from stream.evaluate.contenders import Contender, Draft, Said
-from stream.evaluate.margins import as_window
 from stream.evaluate.offline import at_16_khz
 from stream.evaluate.recordings import read_excerpts
 from stream.evaluate.scoring import WordErrors, word_errors
-from stream.evaluate.short_windows import beginning
-from stream.evaluate.speed_report import SpeedRow, as_table
 
 LENGTHS_S = (3.0, 10.0, 28.0)
 BATCHES = (1, 3, 8)

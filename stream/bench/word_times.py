@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.bench.edges import EdgeErrors, bias_ms, close, median_ms
+from stream.bench.espeak import speak
+from stream.bench.forced import Aligner
+from stream.bench.prompts import joined, prompts
+from stream.bench.rehearsal import Memory, Rehearsal
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
-from stream.evaluate.edges import EdgeErrors, bias_ms, close, median_ms
-from stream.evaluate.espeak import speak
-from stream.evaluate.forced import Aligner
 from stream.evaluate.mixing import chance
-from stream.evaluate.prompts import joined, prompts
 from stream.evaluate.record import Finished, TimedWord
 from stream.evaluate.recordings import Audio, read_manifest, to_int16
-from stream.evaluate.rehearsal import Memory, Rehearsal
 from stream.evaluate.sounds import noise
 
 PASSAGES = (

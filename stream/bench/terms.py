@@ -12,9 +12,9 @@ from pathlib import Path
 
 import jiwer
 
+from stream.bench.margins import BATCH, Spoken, read_spoken
 from stream.core.hypothesis import DecodingOptions
 from stream.engine.transcriber import WhisperTranscriber
-from stream.evaluate.margins import BATCH, Spoken, read_spoken
 from stream.evaluate.scoring import normalised
 
 LEAST_LETTERS = 5

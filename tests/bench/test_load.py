@@ -5,9 +5,9 @@ import json
 import pytest
 import soundfile
 
-from stream.evaluate.load import carried, run
-from stream.evaluate.load_report import page
-from stream.evaluate.load_steps import LoadRow
+from stream.bench.load import carried, run
+from stream.bench.load_report import page
+from stream.bench.load_steps import LoadRow
 from tests.clients import recording
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from stream.bench.page import figures
 from stream.errors import UsageError
-from stream.evaluate.page import figures
 
 RATE = 1000
 """Hertz: a sample a millisecond."""

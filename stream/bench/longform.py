@@ -17,13 +17,13 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.console import Console
 
+from stream.bench import long_contenders as contenders
+from stream.bench.long_contenders import LongContender
+from stream.bench.longform_report import LongRow, as_table
 from stream.core.audio import SAMPLE_RATE
 from stream.engine.checkpoints import load_checkpoint
 from stream.engine.threads import usable_cores
 from stream.engine.transcriber import WhisperTranscriber
-from stream.evaluate import long_contenders as contenders
-from stream.evaluate.long_contenders import LongContender
-from stream.evaluate.longform_report import LongRow, as_table
 from stream.evaluate.offline import at_16_khz
 from stream.evaluate.recordings import Recording, read_manifest, shipped_speech
 from stream.evaluate.scoring import WordErrors, word_errors

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
 
+from stream.bench.server_metrics import read_metrics
 from stream.core.audio import SAMPLE_RATE
 from stream.evaluate.cost import tree_bytes, tree_cpu_s
-from stream.evaluate.server_metrics import read_metrics
 from stream.evaluate.server_process import server_process
 from stream.evaluate.tables import table
 from stream.server.open_files import allow_streams
