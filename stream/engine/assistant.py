@@ -65,7 +65,8 @@ class Assistant:
         unread = [
             tokens[known:] for tokens, known in zip(said, self._cache.length.tolist(), strict=True)
         ]
-        hopes = [1.0] * len(rows)
+        # Where there is a draft to go by, it costs nothing.
+        hopes = [0.0 if row.proposed else 1.0 for row in rows]
         worth = Worth(len(rows))
         for _ in range(LONGEST_PROPOSAL):
             hopes = [

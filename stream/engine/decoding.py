@@ -18,6 +18,7 @@ from torch import Tensor
 from stream.engine.assistant import Assistant
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.logit_filters import LogitFilter, filters_for
+from stream.engine.reference import Reference
 from stream.engine.rows import DecodeRequest, DecodeResult, Row, ragged
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
@@ -64,7 +65,9 @@ def decode(
             request=request,
             language=language,
             opening=opening_tokens(vocabulary, request, language, timestamps, limit),
-            proposed=[] if temperature > 0 else usable_draft(request, model.dims.vocab_size),
+            reference=Reference(
+                () if temperature > 0 else usable_draft(request, model.dims.vocab_size)
+            ),
             n_positions=n,
             end_of_text=vocabulary.end_of_text,
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stream.engine.guards import loop_period
 from stream.engine.logit_filters import LogitFilter
+from stream.engine.reference import Reference
 
 SEED = 2022
 """Of every row's own generator: sampling depends on the row alone and repeats exactly."""
@@ -84,11 +85,13 @@ class Row:
     language: str
     opening: list[int]
     """The tokens before the first one that is the model's own."""
-    proposed: list[int]
-    """What may come next, to be verified by the next pass: at first the request's draft."""
+    reference: Reference
+    """The request's draft, read along."""
     n_positions: int
     """Encoder positions of the row that are real."""
     end_of_text: int
+    proposed: list[int] = field(init=False)
+    """What may come next, to be verified by the next pass: at first the whole draft."""
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
     no_speech: float = 0.0
@@ -104,6 +107,9 @@ class Row:
     """How many of the last tokens listened past the speech."""
     attention: NDArray[np.float32] | None = None
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(SEED))
+
+    def __post_init__(self) -> None:
+        self.proposed = self.reference.proposal(self.request.max_new_tokens - 1)
 
     @property
     def known(self) -> int:
@@ -152,6 +158,10 @@ class Row:
             if self.ending is not None or not agreed:
                 break
         self.last_accepted = self.accepted - before
+        if self.ending is None:
+            self.reference.follow(len(proposed), self.last_accepted, self.tokens[-1])
+            left = self.request.max_new_tokens - len(self.tokens) - 1
+            self.proposed = self.reference.proposal(left)
         self.all_accepted = self.last_accepted == len(proposed)
 
     def say(self, token: int, log_probability: float, position: int) -> None:

@@ -80,7 +80,7 @@ def test_a_draft_never_changes_the_words(model, encoded, greedy, rows, kinds, wh
         assert result.ending is greedy[i].ending
         np.testing.assert_allclose(result.log_probabilities, greedy[i].log_probabilities, atol=1e-4)
         np.testing.assert_allclose(result.attention, greedy[i].attention, atol=1e-5)
-        assert result.accepted <= result.drafted <= BUDGET
+        assert result.accepted <= min(result.drafted, BUDGET)
 
 
 def test_a_right_draft_takes_one_pass(model, encoded, greedy):
@@ -247,7 +247,7 @@ def test_filters_tell_positions_apart():
 
 
 @pytest.mark.model
-def test_real_drafts_are_verified_in_one_pass(tiny_checkpoint, speech):
+def test_real_drafts_are_verified_in_few_passes(tiny_checkpoint, speech):
     whisper = Whisper.from_checkpoint(tiny_checkpoint, "cpu", "int8")
     seconds = (3, 5, 8)
     silence = np.zeros(16_000, np.float32)
@@ -267,4 +267,7 @@ def test_real_drafts_are_verified_in_one_pass(tiny_checkpoint, speech):
     drafted = heard([plain[0].tokens, plain[1].tokens[:4], (11, *plain[2].tokens)])
     assert [r.tokens for r in drafted] == [r.tokens for r in plain]
     assert drafted[0].passes == 1
-    assert [r.accepted for r in drafted] == [len(plain[0].tokens), 4, 0]
+    assert [r.accepted for r in drafted[:2]] == [len(plain[0].tokens), 4]
+    # A token too many at the beginning of a draft does not cost the rest of it.
+    assert drafted[2].accepted > 0.8 * len(plain[2].tokens)
+    assert drafted[2].passes < plain[2].passes / 3
