@@ -123,9 +123,9 @@ def run(
         raise UsageError(f"There is no variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}.")
     recordings = read_manifest(manifest)[::every][:limit]
     transcriber = WhisperTranscriber(model, device="cpu")
-    offline = offline_errors(recordings, transcriber)
     if without_pauses_s is not None:
         recordings = without_pauses(recordings, without_pauses_s)
+    offline = offline_errors(recordings, transcriber)
     print("| variant | WER % | sub/del/ins | erasure | shown | committed | first | CPU s/s |")
     print("|---|---|---|---|---|---|---|---|")
     print(f"| offline | {offline.rate:.2f} | {counts(offline)} | | | | | |", flush=True)
