@@ -18,6 +18,10 @@ from stream.core.hypothesis import Word
 from stream.core.overlap_merge import first_new_word, midpoint, normalise
 from stream.core.settings import SessionTuning
 
+SENTENCE = 4
+"""So many words that two hypotheses agree on do not vanish: a model that hears nothing in a long
+window, as Whisper now and then does, has failed. In noise it is a word or two that come and go."""
+
 
 class Transcript:
     """Takes hypotheses of growing or sliding windows; knows nothing of audio or windows.
@@ -66,6 +70,8 @@ class Transcript:
         Without `commit` none are, as where it will be verified.
         """
         fresh = self._fresh(heard, window_start)
+        if not heard and self._agreed >= SENTENCE:
+            fresh = self.tentative[: self._agreed]
         self._agreed = agreement(self.tentative, fresh)
         self._heard_to = window_end
         self.tentative = fresh

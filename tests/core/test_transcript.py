@@ -131,3 +131,21 @@ def test_committed_words_never_change(heard):
         before = transcript.committed
         transcript.receive(said(text, 0.0), 0, END)
         assert transcript.committed[: len(before)] == before
+
+
+def test_a_sentence_that_two_hypotheses_agree_on_does_not_vanish():
+    transcript = Transcript(tuning=SessionTuning(commit_delay_ms=10_000))
+    for _ in range(2):
+        transcript.receive(said("it was the best of times", 0.0), 0, 2 * SAMPLE_RATE)
+    transcript.receive((), 0, 3 * SAMPLE_RATE)
+    assert texts(transcript.tentative) == ["it", "was", "the", "best", "of", "times"]
+    transcript.receive(said("it was the worst of times", 0.0), 0, 3 * SAMPLE_RATE)
+    assert texts(transcript.tentative) == ["it", "was", "the", "worst", "of", "times"]
+
+
+def test_a_word_or_two_in_noise_vanish_when_they_are_heard_no_more():
+    transcript = Transcript(tuning=SessionTuning(commit_delay_ms=10_000))
+    for _ in range(2):
+        transcript.receive(said("thank you", 0.0), 0, 2 * SAMPLE_RATE)
+    transcript.receive((), 0, 3 * SAMPLE_RATE)
+    assert transcript.tentative == ()
