@@ -111,7 +111,7 @@ def speak(text: str, voice: str, pace: int = USUAL_PACE) -> tuple[Audio, tuple[T
         if n_samples:
             pieces.append(np.ctypeslib.as_array(samples, (n_samples,)).copy())
         for event in _until_last(events):
-            if event.type in (WORD, PHONEME):
+            if event.type == PHONEME or (event.type == WORD and event.length):
                 first = event.text_position - 1
                 place = slice(first, first + event.length)
                 name = event.id.decode("utf-8", "replace") if event.type == PHONEME else ""

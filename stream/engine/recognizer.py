@@ -17,6 +17,7 @@ from stream.engine.alignment import SAMPLES_PER_POSITION
 from stream.engine.assistant import Assistant
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.features import log_mel
+from stream.engine.guards import diffuse_nats
 from stream.engine.hearing import MAX_SAMPLES, Heard, Stretch, read
 from stream.engine.keyterms import BoostKeyterms
 from stream.engine.rows import DecodeRequest
@@ -78,6 +79,7 @@ class Recognizer:
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
         self.alignment_heads = checkpoint.alignment_heads
+        self.diffuse_nats = diffuse_nats(checkpoint.name)
         self.assistant: Whisper | None = None
         if assistant is not None:
             check_same_tokens(checkpoint, assistant)
@@ -165,7 +167,8 @@ class Recognizer:
         )
         end_of_text = self.vocabulary.end_of_text
         heard = [
-            read(s, r, self._text, end_of_text) for s, r in zip(stretches, results, strict=True)
+            read(s, r, self._text, end_of_text, self.diffuse_nats)
+            for s, r in zip(stretches, results, strict=True)
         ]
         watch.decode_ms += 1000 * (time.perf_counter() - began)
         return heard
