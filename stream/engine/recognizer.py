@@ -186,6 +186,7 @@ class Recognizer:
             ),
             language=options.language,
             expected_language=options.expected_language,
+            language_from=own_samples_from(stretch) // SAMPLES_PER_POSITION,
             task=options.task,
             prompt=tuple(self._tokens(f" {prompt}")) if prompt else (),
             draft=stretch.draft,
@@ -200,6 +201,11 @@ class Recognizer:
     def _text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, its leading space kept."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+
+def own_samples_from(stretch: Stretch) -> int:
+    """Where in a stretch its own speech begins, after what was said before; a sample of it."""
+    return min(max(0, stretch.window.own_sample - stretch.start_sample), len(stretch.samples))
 
 
 def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
