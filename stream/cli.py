@@ -59,6 +59,11 @@ bench.command(
     "stream.bench.terms:run", name="terms", help="Names found, with key terms and without."
 )
 bench.command(
+    "stream.bench.confidence:run",
+    name="confidence",
+    help="How many words of each confidence are right.",
+)
+bench.command(
     "stream.bench.languages:run",
     name="languages",
     help="Which language `auto` hears, alone and by turns.",

@@ -51,6 +51,22 @@ class EspeakEvent(ctypes.Structure):
     )
 
 
+class EspeakVoice(ctypes.Structure):
+    """`espeak_VOICE` of speak_lib.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("internal", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
+
+
 Callback = ctypes.CFUNCTYPE(
     ctypes.c_int,
     ctypes.POINTER(ctypes.c_short),
@@ -78,14 +94,14 @@ def speak(text: str, voice: str, pace: int = USUAL_PACE) -> tuple[Audio, tuple[T
 
     Args:
         text: in the language of the voice.
-        voice: as `espeak-ng --voices` names them, such as `en-gb` or `de`.
+        voice: its language as `espeak-ng --voices` lists it, such as `en-gb` or `de`.
         pace: words a minute.
 
     Raises:
         UsageError: espeak-ng is not installed, or has no such voice.
     """
     library, rate = _espeak()
-    if library.espeak_SetVoiceByName(voice.encode()):
+    if library.espeak_SetVoiceByProperties(ctypes.byref(EspeakVoice(languages=voice.encode()))):
         raise UsageError(f"espeak-ng has no voice {voice!r}; `espeak-ng --voices` lists them.")
     library.espeak_SetParameter(PACE, pace, 0)
     pieces: list[Any] = []
@@ -95,7 +111,7 @@ def speak(text: str, voice: str, pace: int = USUAL_PACE) -> tuple[Audio, tuple[T
         if n_samples:
             pieces.append(np.ctypeslib.as_array(samples, (n_samples,)).copy())
         for event in _until_last(events):
-            if event.type in (WORD, PHONEME):
+            if event.type == PHONEME or (event.type == WORD and event.length):
                 first = event.text_position - 1
                 place = slice(first, first + event.length)
                 name = event.id.decode("utf-8", "replace") if event.type == PHONEME else ""

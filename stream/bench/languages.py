@@ -92,6 +92,8 @@ VOICES = {"en": "en-gb", "fr": "fr-fr", "zh": "cmn"}
 """Of espeak-ng, where they are not named like the language."""
 PEOPLE = ("en", "es", "fr", "it", "ru")
 PEOPLE_S = 12.0
+TO_AND_FRO = (("en", "es"), ("ru", "fr"))
+"""Languages that two people speak by turns."""
 GAP_S = 0.9
 """Between two utterances: more than endpointing waits."""
 FLOOR_DBFS = -60.0
@@ -126,13 +128,15 @@ class LanguageRow:
     """Events with a character that is not whole."""
 
 
-def run(model: str = "base", verbose: bool = False) -> None:
+def run(model: str = "base", only: str = "", verbose: bool = False) -> None:
     """Print the table and one JSON line.
 
     Parameters
     ----------
     model
         Its name; one that knows many languages.
+    only
+        Stream only what has this in its name, such as "people".
     verbose
         Print what was heard, too.
     """
@@ -141,6 +145,8 @@ def run(model: str = "base", verbose: bool = False) -> None:
     print("|---|---|---|---|---|---|")
     rows = []
     for name, said in streams():
+        if only not in name:
+            continue
         finals, broken = streamed(name, said, memory)
         row = judge(name, said, finals, broken)
         rows.append(row)
@@ -169,14 +175,13 @@ def streams() -> Iterator[tuple[str, list[Said]]]:
         yield f"robot, {language}", said
     for language, said in people.items():
         yield f"person, {language}", said
-    yield "robots, in turn", [one for said in robots.values() for one in said]
-    yield "people, in turn", [one for said in people.values() for one in said]
-    for first, second in (("en", "de"), ("fr", "en"), ("ru", "en")):
-        halves = [robots[first][0], robots[second][1], robots[first][1], robots[second][0]]
-        yield f"robots, {first} and {second} to and fro", halves
-    if people:
-        mixed = [robots["en"][0], *people["es"][:1], robots["de"][1], *people["fr"][:1]]
-        yield "robots and people by turns", mixed
+    halves = [half for one in zip(*people.values(), strict=True) for half in one]
+    if halves:
+        yield "people, in turn", halves
+    for first, second in TO_AND_FRO:
+        if {first, second} <= people.keys():
+            (a, b), (c, d) = people[first], people[second]
+            yield f"people, {first} and {second} to and fro", [a, c, b, d]
 
 
 def robot(language: str) -> list[Said]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
-from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, Word
+from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, WindowKind, Word
 from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
@@ -20,6 +20,15 @@ from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.utterance import Utterance
 from stream.core.vad import VoiceDetector
 from stream.core.windowing import Span
+
+LANGUAGE_S = 3.0
+"""Speech in which a language can be told: what sounds like one after a second is often another."""
+
+
+def heard_enough(window: Window) -> bool:
+    """Tell whether what was heard in a window says which language to expect from here on."""
+    own = sum(max(0, end - max(start, window.own_sample)) for start, end in window.speech)
+    return own >= LANGUAGE_S * SAMPLE_RATE
 
 
 class Channel:
@@ -63,7 +72,7 @@ class Channel:
         )
         self._utterances: list[Utterance] = []
         self._said: tuple[Word, ...] = ()  # in the last utterance that is final
-        self._language = ""  # heard last
+        self._language = ""  # heard last, in enough speech
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take samples (n,) at the client's rate."""
@@ -89,7 +98,9 @@ class Channel:
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Hand a hypothesis to its utterance, and tell what it changed."""
-        if hypothesis.words:
+        window = hypothesis.window
+        first = window.kind is WindowKind.FINAL and not self._language
+        if hypothesis.words and (first or heard_enough(window)):
             self._language = hypothesis.language
         for utterance in self._utterances:
             if utterance.index == hypothesis.window.utterance:
@@ -205,6 +216,7 @@ class Channel:
                 prompt=settings.prompt,
                 keyterms=settings.keyterms,
             ),
+            own_sample=utterance.start_sample,
         )
 
     def _partial(self, utterance: Utterance) -> Partial:

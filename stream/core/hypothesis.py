@@ -56,6 +56,8 @@ class Window:
     draft: tuple[int, ...] = ()
     """Tokens that the previous hypothesis heard in this window: verified, never trusted."""
     options: DecodingOptions = DecodingOptions()
+    own_sample: int = 0
+    """Where what is new begins: before it is what was said before, whose words are known."""
 
     @property
     def end_sample(self) -> int:

@@ -78,6 +78,11 @@ class Transcript:
         if commit:
             self._commit(min(self._agreed, self._ripe(), len(fresh) - 1))
 
+    def forget_tentative(self) -> None:
+        """Let no word that is not committed count for what the next hypothesis agrees on."""
+        self.tentative = ()
+        self._agreed = 0
+
     def commit_before(self, sample: int) -> None:
         """Commit the tentative words that end by the sample: the window must be cut there."""
         count = 0

@@ -97,6 +97,8 @@ class Utterance:
             return  # a partial that was overtaken by its final
         full = self._windowing.answered(window.start_sample, window.end_sample)
         if not hypothesis.failure:
+            if hypothesis.language != self.language:
+                self.transcript.forget_tentative()  # words of two languages agree on nothing
             self._heard, self._heard_from = hypothesis.words, window.start_sample
             self.language = hypothesis.language
             self.timing = hypothesis.timing

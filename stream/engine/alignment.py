@@ -12,6 +12,8 @@ MEDIAN_WIDTH = 7
 """Encoder positions (of 20 ms) that the median filter spans."""
 SAMPLES_PER_POSITION = 320
 """16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
+EARLY_SAMPLES = 960
+"""The path turns to a token 60 ms before its sound: so much is added (docs/measurements.md)."""
 
 
 def token_positions(

@@ -109,16 +109,19 @@ def detect_languages(
     languages = [request.language for request in requests]
     if not auto:
         return languages
-    cache = model.prefill_cache(audio[auto], n_positions[auto], max_tokens=1)
-    start = torch.full((len(auto), 1), vocabulary.start_of_transcript)
-    logits = model.decode(start, torch.ones(len(auto), dtype=torch.long), cache)[:, 0]
     codes = list(vocabulary.languages)
-    heard = logits[:, [vocabulary.languages[code] for code in codes]]  # (n_auto, n_languages)
-    for position, i in zip(heard, auto, strict=True):
+    tokens = [vocabulary.languages[code] for code in codes]
+    start = torch.full((1, 1), vocabulary.start_of_transcript)
+    for i in auto:
+        # Rows begin in different places, so each is heard alone; an encoder position knows what
+        # is around it, but only those of its own speech are listened to.
+        own = slice(min(requests[i].language_from, int(n_positions[i]) - 1), None)
+        left = n_positions[i : i + 1] - own.start
+        cache = model.prefill_cache(audio[i : i + 1, own], left, max_tokens=1)
+        heard = model.decode(start, torch.ones(1, dtype=torch.long), cache)[0, 0, tokens]
         if requests[i].expected_language in vocabulary.languages:
-            position[codes.index(requests[i].expected_language)] += log(EXPECTED_ODDS)
-    for i, best in zip(auto, heard.argmax(-1).tolist(), strict=True):
-        languages[i] = codes[best]
+            heard[codes.index(requests[i].expected_language)] += log(EXPECTED_ODDS)
+        languages[i] = codes[int(heard.argmax())]
     return languages
 
 

@@ -6,6 +6,10 @@ unsure of every token, it hears words in noise. Each guard knows one of them.
 
 import zlib
 from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
 
 COMPRESSION_RATIO = 2.4
 """Text that zlib shrinks further repeats itself. OpenAI's threshold."""
@@ -28,6 +32,31 @@ CROWD_S = 0.4
 """So many tokens in so little time were not spoken: said again without an end, or said twice, they
 find no audio left, and the path through the attention crowds them together. In 270 transcripts of
 90 sentences all with more than three inserted words did (docs/measurements.md)."""
+
+DIFFUSE_NATS = {"base": 4.3}
+"""By model: unsure words that were read from further around than this were read into a noise of
+voices. Each model has its own alignment heads, so each is measured (docs/measurements.md)."""
+SURE_LOG_PROBABILITY = -0.4
+"""Per token: what the model is so sure of stays, however widely it looked."""
+
+
+def diffuse_nats(model: str) -> float:
+    """The limit of `spread_nats` for a model; none where it was not measured."""
+    return DIFFUSE_NATS.get(model, inf)
+
+
+def spread_nats(
+    attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
+) -> float:
+    """How widely the decoder looked while it spoke: the entropy of a token's attention, the mean.
+
+    e to this power is a number of encoder positions: 33 (3.5 nats, 0.7 s) where one person speaks,
+    100 and more where there is nothing to follow.
+    """
+    if not attention.shape[1]:
+        return 0.0
+    weights = attention.mean(0)
+    return float(-(weights * np.log(weights + 1e-9)).sum(-1).mean())
 
 
 def loop_period(tokens: Sequence[int]) -> int:

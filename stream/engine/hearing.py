@@ -6,7 +6,7 @@ Pure functions from a decoded row to words and verdicts; no model runs here.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import exp
+from math import exp, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import DecodingOptions, Window, Word
 from stream.engine import guards
-from stream.engine.alignment import SAMPLES_PER_POSITION, token_positions
+from stream.engine.alignment import EARLY_SAMPLES, SAMPLES_PER_POSITION, token_positions
+from stream.engine.alignment_edges import set_edges
 from stream.engine.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
-from stream.engine.spelling import Decode, graphemes, split_words, spoken_tokens
+from stream.engine.spelling import BROKEN, Decode, graphemes, split_words, spoken_tokens
 
 UNCOVERED_S = 1.0
 """Speech without words that is worth a window of its own; word ends are off by less."""
@@ -40,6 +41,7 @@ class Fault(Enum):
     UNSURE = "the words are guesses"
     TOO_MANY = "more words than the speech has time for"
     CROWDED = "words that were given no time"
+    DIFFUSE = "words that were heard nowhere in particular"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,13 @@ def length_s(spans: Sequence[tuple[int, int]]) -> float:
     return sum(end - start for start, end in spans) / SAMPLE_RATE
 
 
-def read(stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int) -> Heard:
+def read(
+    stretch: Stretch,
+    result: DecodeResult,
+    decode: Decode,
+    text_end: int,
+    diffuse_nats: float = inf,
+) -> Heard:
     """Make words of a decoded row and judge them.
 
     Args:
@@ -100,6 +108,7 @@ def read(stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int) 
         result: what the model said.
         decode: tokens to text.
         text_end: tokens from here on are special ones, timestamps among them.
+        diffuse_nats: of the model, as `guards.spread_nats` counts it.
     """
     if result.no_speech > guards.NO_SPEECH and (
         result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
@@ -108,7 +117,17 @@ def read(stretch: Stretch, result: DecodeResult, decode: Decode, text_end: int) 
     starts = token_starts(stretch, result)
     words = place_words(stretch, result, starts, decode, text_end)
     faults = judge(stretch, result, starts, "".join(word.text for word in words))
+    unsure = result.mean_log_probability < guards.SURE_LOG_PROBABILITY
+    if unsure and spread(result) > diffuse_nats:
+        faults |= {Fault.DIFFUSE}
     return Heard(words, result, faults)
+
+
+def spread(result: DecodeResult) -> float:
+    """How widely the decoder looked for its words, in nats; 0 where that is not known."""
+    if result.attention is None:
+        return 0.0
+    return guards.spread_nats(result.attention[:, : len(result.tokens)])
 
 
 def place_words(
@@ -123,13 +142,15 @@ def place_words(
     words: list[Word] = []
     taken = 0
     for piece in split_words([result.tokens[i] for i in spoken], decode):
+        if BROKEN in piece.text:
+            break  # the row ended within a character
         rows = spoken[taken : taken + len(piece.tokens)]
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
         word = Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens)
         words += by_grapheme(word)
-    return within_speech(words, stretch.speech)
+    return set_edges(within_speech(words, stretch.speech), stretch.samples, stretch.start_sample)
 
 
 def by_grapheme(word: Word) -> Iterator[Word]:
@@ -175,7 +196,8 @@ def token_starts(stretch: Stretch, result: DecodeResult) -> list[int]:
         positions = [0] * len(result.tokens)
     else:
         positions = token_positions(result.attention).tolist()
-    starts = [stretch.start_sample + p * SAMPLES_PER_POSITION for p in positions]
+    first = stretch.start_sample + EARLY_SAMPLES
+    starts = [first + p * SAMPLES_PER_POSITION for p in positions]
     starts += [stretch.end_sample] * (len(result.tokens) + 1 - len(starts))
     return [min(start, stretch.end_sample) for start in starts]
 
@@ -216,7 +238,7 @@ def without_invention(heard: Heard) -> Heard:
         words = tuple(w for w in words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
     elif heard.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
         words = ()
-    if Fault.UNSURE in heard.faults:
+    if heard.faults & {Fault.UNSURE, Fault.DIFFUSE}:
         words = ()  # guesses: what noise is given, and speech that is beyond the model
     return replace(heard, words=words)
 

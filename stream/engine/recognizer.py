@@ -17,6 +17,7 @@ from stream.engine.alignment import SAMPLES_PER_POSITION
 from stream.engine.assistant import Assistant
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.features import log_mel
+from stream.engine.guards import diffuse_nats
 from stream.engine.hearing import MAX_SAMPLES, Heard, Stretch, read
 from stream.engine.keyterms import BoostKeyterms
 from stream.engine.rows import DecodeRequest
@@ -78,6 +79,7 @@ class Recognizer:
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
         self.alignment_heads = checkpoint.alignment_heads
+        self.diffuse_nats = diffuse_nats(checkpoint.name)
         self.assistant: Whisper | None = None
         if assistant is not None:
             check_same_tokens(checkpoint, assistant)
@@ -165,7 +167,8 @@ class Recognizer:
         )
         end_of_text = self.vocabulary.end_of_text
         heard = [
-            read(s, r, self._text, end_of_text) for s, r in zip(stretches, results, strict=True)
+            read(s, r, self._text, end_of_text, self.diffuse_nats)
+            for s, r in zip(stretches, results, strict=True)
         ]
         watch.decode_ms += 1000 * (time.perf_counter() - began)
         return heard
@@ -183,6 +186,7 @@ class Recognizer:
             ),
             language=options.language,
             expected_language=options.expected_language,
+            language_from=own_samples_from(stretch) // SAMPLES_PER_POSITION,
             task=options.task,
             prompt=tuple(self._tokens(f" {prompt}")) if prompt else (),
             draft=stretch.draft,
@@ -197,6 +201,11 @@ class Recognizer:
     def _text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, its leading space kept."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+
+def own_samples_from(stretch: Stretch) -> int:
+    """Where in a stretch its own speech begins, after what was said before; a sample of it."""
+    return min(max(0, stretch.window.own_sample - stretch.start_sample), len(stretch.samples))
 
 
 def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:

@@ -41,6 +41,8 @@ class DecodeRequest:
     """A code of the vocabulary, or `auto`; an English-only model reads neither."""
     expected_language: str = ""
     """With `auto`: the language that is likelier than any other before a word is heard."""
+    language_from: int = 0
+    """With `auto`: the encoder position from which the language is listened for."""
     task: str = "transcribe"
     prompt: tuple[int, ...] = ()
     """Text tokens that were said before, or that are to be expected."""

@@ -48,16 +48,18 @@ def split_words(tokens: Sequence[int], decode: Decode) -> list[Piece]:
 def whole_characters(tokens: Sequence[int], decode: Decode) -> Iterator[Piece]:
     """The shortest runs of tokens that end on a whole character.
 
-    Bytes that are no character, and a character that the last token leaves unfinished, are left
-    out of the text.
+    Bytes that are no character are left out of the text. A character that the last token leaves
+    unfinished is not: whoever places the words must know which is not whole.
     """
     start = 0
     for end in range(1, len(tokens) + 1):
         text = decode(tokens[start:end])
         unfinished = text.endswith(BROKEN) and BROKEN not in text[:-1]
-        if not unfinished or end == len(tokens):
+        if not unfinished:
             yield Piece(text.replace(BROKEN, ""), tuple(tokens[start:end]))
             start = end
+        elif end == len(tokens):
+            yield Piece(text, tuple(tokens[start:end]))
 
 
 def join_words(pieces: Sequence[Piece]) -> list[Piece]:

@@ -213,11 +213,11 @@ def worth_decoding(stretch: Stretch) -> bool:
 def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     """Whether a doubtful stretch is decoded at 30 s at this temperature.
 
-    A partial that is merely unsure breaks off in mid-word, and the next one will know. Sampling
+    A partial that is merely a guess breaks off in mid-word, and the next one will know. Sampling
     helps against guesses and repetitions only, and only a final is worth its time.
     """
     if stretch.window.kind is WindowKind.PARTIAL:
-        return temperature == 0 and heard.faults != {Fault.UNSURE}
+        return temperature == 0 and not heard.faults <= {Fault.UNSURE, Fault.DIFFUSE}
     sampled = {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
     return temperature == 0 or bool(heard.faults & sampled)
 

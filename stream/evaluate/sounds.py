@@ -93,6 +93,39 @@ def music(n_samples: int, rng: np.random.Generator) -> Samples:
     return at_level(np.concatenate(bars)[:n_samples], -20)
 
 
+def strings(n_samples: int, rng: np.random.Generator) -> Samples:
+    """Return held notes with a vibrato, a new one every second and a half: nearest to a voice."""
+    note_samples = 3 * SAMPLE_RATE // 2
+    scale = 220.0 * 2 ** (np.array([0, 2, 3, 5, 7, 8, 10, 12]) / 12)  # A minor
+    t = np.arange(note_samples) / SAMPLE_RATE
+    swell = np.sin(np.pi * t / t[-1]) ** 0.5
+    notes = [
+        swell
+        * sum(bow(t, hertz * octave) for octave, hertz in zip((0.5, 1, 2), chosen, strict=True))
+        for chosen in rng.choice(scale, (-(-n_samples // note_samples), 3))
+    ]
+    return at_level(np.concatenate(notes)[:n_samples], -20)
+
+
+def bow(t: Samples, hertz: float) -> Samples:
+    """Return a note that trembles five times a second, with overtones as strong as a voice's."""
+    phase = 2 * np.pi * hertz * t + 0.3 * np.sin(2 * np.pi * 5 * t)
+    return np.asarray(np.sum([np.sin(k * phase) / k for k in range(1, 9)], axis=0))
+
+
+def drums(n_samples: int, rng: np.random.Generator) -> Samples:
+    """Return a beat of two a second: a low drum, a snare between, a cymbal on each eighth."""
+    beat_samples = SAMPLE_RATE // 8
+    t = np.arange(beat_samples) / SAMPLE_RATE
+    low = np.sin(2 * np.pi * (50 * t + 4 * np.exp(-30 * t))) * np.exp(-20 * t)
+    beats = []
+    for number in range(-(-n_samples // beat_samples)):
+        cymbal = 0.2 * np.diff(rng.standard_normal(beat_samples + 1)) * np.exp(-60 * t)
+        snare = 0.5 * rng.standard_normal(beat_samples) * np.exp(-25 * t)
+        beats.append(cymbal + low * (number % 4 == 0) + snare * (number % 4 == 2))
+    return at_level(np.concatenate(beats)[:n_samples], -20)
+
+
 def pluck(t: Samples, hertz: float) -> Samples:
     """Return a note with its overtones, each weaker and shorter than the one below."""
     overtones = range(1, 7)
@@ -116,7 +149,7 @@ SILENCE: dict[str, Make] = {
 """Must be captioned with nothing. The tones are those of North America."""
 
 NOISE: dict[str, Make] = {"keyboard": keyboard}
-MUSIC: dict[str, Make] = {"music": music}
+MUSIC: dict[str, Make] = {"music": music, "music, strings": strings, "music, drums": drums}
 
 
 def made_sounds(minutes: float, seed: int = 0) -> list[Recording]:

@@ -1,6 +1,7 @@
 """What to play: the recordings of a manifest as they are, in noise, over a telephone, or none."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -18,6 +19,8 @@ LOSSES_PERCENT = (0, 1, 3, 5)
 VOICES = 8
 """In a babble: too many for any of them to be understood."""
 
+BACKGROUND_VOICES = "voices in the background"
+"""The kind of what holds words that can be understood."""
 HOLD_WORDS = ("announce", "neighbor", "rir")
 """Recordings of noise whose names say that they hold words that can be understood, or that are
 impulse responses and no noise: speech is not mixed with them."""
@@ -55,10 +58,19 @@ def recordings_of(
         found += made_sounds(minutes, seed)
         if len(said) >= VOICES and minutes:
             found.append(voices(said, minutes, seed))
-        found += noises
+        found += [understandable(noise) for noise in noises]
     elif "speech" in chosen:
         found += [recording for recording in recordings if recording.suite == "silence"]
     return found
+
+
+def understandable(noise: Recording) -> Recording:
+    """Return a recording of noise, of a kind of its own where it holds words to be understood.
+
+    What is heard of announcements and neighbours was said: it is no invention.
+    """
+    held = any(word in noise.condition.lower() for word in HOLD_WORDS)
+    return replace(noise, kind=BACKGROUND_VOICES) if held else noise
 
 
 ALL: tuple[Suite, ...] = ("speech", "noise-levels", "phone", "silence")

@@ -18,10 +18,11 @@ from stream.core.events import (
     SpeechEnded,
     SpeechStarted,
 )
-from stream.core.hypothesis import Hypothesis, WindowKind
+from stream.core.hypothesis import Hypothesis, WindowKind, Word
 from stream.core.load import Load
 from stream.core.session import MAX_MARKS
 from stream.core.settings import SessionTuning
+from stream.core.transcript import Transcript
 from stream.errors import SettingsError
 from tests.core.rehearsal import (
     Script,
@@ -443,15 +444,45 @@ def test_an_utterance_is_heard_with_the_words_before_it():
     assert final_text(session.events_to_send()) == script.text
 
 
-def test_the_language_that_was_heard_is_expected_next():
-    script = Script([(4.0, 1.0)])
-    session = a_session(language="auto")
-    session.receive_audio(script.pcm[:64_000])
-    window = session.windows_to_transcribe()[-1]
-    assert window.options.expected_language == ""
-    session.receive_hypothesis(replace(script.answer(window), language="fr"))
-    session.receive_audio(script.pcm[64_000:])
-    assert session.windows_to_transcribe()[-1].options.expected_language == "fr"
+def auto_windows(heard, seconds):
+    """The language that each window expects, after such answers to those before it."""
+    script = Script([(seconds, 1.0), (seconds, 1.0)])
+    session, expected, answers = a_session(language="auto"), [], iter(heard)
+    for start in range(0, len(script.pcm), 16_000):
+        session.receive_audio(script.pcm[start : start + 16_000])
+        for window in session.windows_to_transcribe():
+            expected.append(window.options.expected_language)
+            assert window.own_sample <= window.speech[-1][1]
+            answer = replace(script.answer(window), language=next(answers, "fr"))
+            session.receive_hypothesis(answer)
+    finals = [event for event in session.events_to_send() if isinstance(event, Final)]
+    return expected, [final.language for final in finals]
+
+
+def test_a_language_is_expected_once_enough_was_heard_of_it():
+    expected, finals = auto_windows(["cy", "fr"], 5.0)
+    first = expected.index("fr")
+    assert set(expected[:first]) == {""}  # what the first second sounded like binds nobody
+    assert set(expected[first:]) == {"fr"}
+    assert 4 <= first <= 8
+    assert finals == ["fr"] * len(finals)
+
+
+def test_of_short_utterances_the_first_final_says_what_to_expect():
+    expected, _ = auto_windows([], 1.5)
+    assert expected[0] == ""
+    assert expected[-1] == "fr"
+
+
+def test_words_of_two_languages_agree_on_nothing():
+    transcript = Transcript()
+    words = [Word(f" w{i}", i * 4_000, i * 4_000 + 4_000, 0.9) for i in range(12)]
+    transcript.receive(words, 0, 64_000)
+    transcript.forget_tentative()
+    transcript.receive(words, 0, 64_000)
+    assert not transcript.committed
+    transcript.receive(words, 0, 64_000)
+    assert transcript.committed
 
 
 @pytest.mark.parametrize(

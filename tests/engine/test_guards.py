@@ -1,3 +1,7 @@
+from math import inf, log
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,7 +11,9 @@ from stream.engine.guards import (
     LOOP_TOKENS,
     compression_ratio,
     crowded,
+    diffuse_nats,
     loop_period,
+    spread_nats,
     too_many_tokens,
     without_loop,
 )
@@ -58,3 +64,18 @@ def test_tokens_without_time_are_a_crowd():
     assert marks[-8:] == [True] * 8
     assert not any(marks[:9])
     assert crowded([0.0]) == []
+
+
+def test_attention_spreads_over_so_many_positions():
+    attention = np.zeros((3, 2, 500), np.float32)
+    attention[:, 0, 7] = 1.0
+    attention[:, 1, 100:200] = 1 / 100
+    assert spread_nats(attention[:, :1]) == pytest.approx(0, abs=1e-5)
+    assert spread_nats(attention[:, 1:]) == pytest.approx(log(100), rel=1e-4)
+    assert spread_nats(attention) == pytest.approx(log(100) / 2, rel=1e-4)
+    assert spread_nats(attention[:, :0]) == 0
+
+
+def test_a_model_that_was_not_measured_has_no_limit():
+    assert 4 < diffuse_nats("base") < 5
+    assert diffuse_nats("another") == inf

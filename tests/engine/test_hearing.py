@@ -65,6 +65,18 @@ def test_words_lie_where_they_were_heard():
     assert all(w.confidence == pytest.approx(np.exp(-0.1)) for w in words)
 
 
+@pytest.mark.parametrize(
+    ("width_s", "log_p", "diffuse"),
+    [(0.5, -0.6, False), (8.0, -0.6, True), (8.0, -0.1, False)],
+)
+def test_guesses_that_were_heard_nowhere_in_particular_are_no_words(width_s, log_p, diffuse):
+    row = result(*[(1 + 0.5 * i, 1 + 0.5 * i + width_s) for i in range(4)], log_p=log_p)
+    found = read(stretch(), row, spell, TEXT_END, diffuse_nats=4.3)
+    assert (Fault.DIFFUSE in found.faults) == diffuse
+    assert bool(without_invention(found).words) != diffuse
+    assert Fault.DIFFUSE not in read(stretch(), row, spell, TEXT_END).faults  # not measured
+
+
 def test_half_a_character_is_no_word():
     def spell_bytes(tokens):
         return bytes(tokens).decode(errors="replace")
