@@ -100,7 +100,7 @@ class SessionTuning:
     """A word of less confidence is shown when two hypotheses agree on it."""
     first_shown_from: float = 0.3
     """The same for the first words of an utterance: somebody waits for a sign."""
-    max_partial_s: float = 15.0
+    max_partial_s: float = 10.0
     """The window of a partial is no longer where committed words let it begin so late, so that
     the cost of a second of speech does not grow with the utterance."""
     max_window_s: float = 28.0

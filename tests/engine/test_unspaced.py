@@ -49,7 +49,8 @@ def heard(window, tokens, decode, begins_s):
     attention = np.full((1, len(chosen) + 1, n_positions), 1e-6, np.float32)
     for row, i in enumerate([*chosen, None]):
         at = begins_s[i] - first if i is not None else last - first
-        attention[0, row, min(round(at * 50), n_positions - 1)] = 1.0
+        place = min(round(at * 50), n_positions - 1)
+        attention[0, row, max(0, place - 6) : place + 7] = 1.0 / 13  # as wide as a phoneme
     scores = (-0.1,) * (len(chosen) + 1)
     result = DecodeResult(
         tuple(tokens[i] for i in chosen), scores, "zh", 0.0, Ending.END_OF_TEXT, 1, 0, 0, attention
