@@ -148,9 +148,10 @@ def place_words(
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
-        word = Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens)
-        words += by_grapheme(word)
-    return set_edges(within_speech(words, stretch.speech), stretch.samples, stretch.start_sample)
+        words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
+    placed = within_speech(words, stretch.speech)
+    placed = set_edges(placed, stretch.samples, stretch.start_sample)
+    return tuple(part for word in placed for part in by_grapheme(word))
 
 
 def by_grapheme(word: Word) -> Iterator[Word]:
