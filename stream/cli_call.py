@@ -25,7 +25,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stream.cli_transcribe import complain, own_server
+from stream.cli_stream import complain, own_server
 from stream.dialogue import Dialogue
 from stream.errors import UsageError
 

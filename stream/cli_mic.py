@@ -18,7 +18,7 @@ from distil_stream_client import (
 )
 from distil_stream_client import transcribe as stream_audio
 
-from stream.cli_transcribe import complain, own_server
+from stream.cli_stream import complain, own_server
 from stream.errors import UsageError
 from stream.screen import Screen
 

@@ -1,34 +1,115 @@
-"""`distil-stream transcribe`: recordings by themselves (`cli_files`), or through a server.
-
-Of a server it is a client like any other: what it shows is what a stream of that sound would have
-shown.
-"""
+"""`distil-stream transcribe`: recordings alone (`cli_files`), or as streams (`cli_stream`)."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import soundfile
-from cyclopts import Parameter
-from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
-from distil_stream_client import transcribe as stream_audio
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
+from cyclopts import Group, Parameter
 
 from stream.errors import UsageError
 
-Channels = Literal["mix", "split"]
-LongForm = Literal["chunked", "sequential"]
+if TYPE_CHECKING:
+    from stream.cli_files import Wanted
 
-FRAME_MS = 100
-"""Milliseconds of audio in one message."""
+OFFLINE = Group("Without a server", sort_key=1)
+STREAMED = Group("As a stream", sort_key=2)
+
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of the words."""
+
+    model: str | None = None
+    """Name of the model: `base` unless a server is named, which has its own."""
+
+    language: str | None = None
+    """Language code, or `auto`: what is heard. Without a server that is the default; a stream is
+    English unless told."""
+
+    task: Literal["transcribe", "translate"] = "transcribe"
+    """`transcribe`, or `translate` into English."""
+
+    prompt: str = ""
+    """Text that the model reads as if it had been said before."""
+
+    words: Flag = False
+    """Below each line, its words: start and end in seconds, confidence 0 to 1."""
+
+
+@Parameter(name="*", group=OFFLINE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offline:
+    """How recordings are transcribed without a server, and what becomes of the transcripts."""
+
+    format: Literal["txt", "json", "srt", "vtt", "tsv"] = "txt"
+    """Of the transcript. Subtitles (srt, vtt) have two lines of 42 characters at most."""
+
+    output: Path | None = None
+    """Folder for the transcripts, a file each, instead of printing them."""
+
+    assistant: str | None = None
+    """A smaller model of the same tokens that drafts what the model verifies."""
+
+    channels: Literal["mix", "split"] = "mix"
+    """Mixed, or `split`, each transcribed by itself, as of a call. Streamed ones are."""
+
+    long_form: Literal["chunked", "sequential"] = "chunked"
+    """`chunked`, many windows at once, or `sequential`, each with the text before it."""
+
+    chunk_length_s: float = 28.0
+    """The longest window, in seconds."""
+
+    stride_s: float | None = None
+    """What chunks that are cut in the middle of speech hear beyond either end, in seconds; a sixth
+    of the chunk unless told."""
+
+    batch_size: int = 8
+    """Windows that the model hears at once."""
+
+    def wanted(self, asked: Asked) -> "Wanted":
+        """Return what becomes of each transcript."""
+        from stream.cli_files import Wanted
+
+        return Wanted(
+            format=self.format,
+            output=self.output,
+            words=asked.words,
+            channels=self.channels,
+            options={
+                "language": asked.language or "auto",
+                "task": asked.task,
+                "prompt": asked.prompt,
+                "long_form": self.long_form,
+                "chunk_length_s": self.chunk_length_s,
+                "stride_s": self.stride_s,
+            },
+        )
+
+
+@Parameter(name="*", group=STREAMED)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """How recordings are streamed."""
+
+    server: str | None = None
+    """Address of a running server, such as ws://127.0.0.1:8765."""
+
+    fast: Flag = False
+    """Stream the audio as fast as the server takes it, not at the pace of speech."""
+
+    endpointing_ms: int = 500
+    """Silence that ends an utterance, in milliseconds."""
+
+    api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None
+    """Key that the named server asks for."""
+
+
+ASKED, ALONE, AS_STREAM = Asked(), Offline(), Streamed()
 
 
 def transcribe(
@@ -36,23 +117,9 @@ def transcribe(
     /,
     *,
     offline: bool | None = None,
-    format: Literal["txt", "json", "srt", "vtt", "tsv"] = "txt",
-    output: Path | None = None,
-    words: Annotated[bool, Parameter(negative=())] = False,
-    language: str | None = None,
-    task: Literal["transcribe", "translate"] = "transcribe",
-    prompt: str = "",
-    model: str | None = None,
-    assistant: str | None = None,
-    channels: Channels = "mix",
-    long_form: LongForm = "chunked",
-    chunk_length_s: float = 28.0,
-    stride_s: float | None = None,
-    batch_size: int = 8,
-    server: str | None = None,
-    fast: Annotated[bool, Parameter(negative=())] = False,
-    endpointing_ms: int = 500,
-    api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
+    asked: Asked = ASKED,
+    alone: Offline = ALONE,
+    streamed: Streamed = AS_STREAM,
 ) -> int:
     """Transcribe recordings, any sound or video that FFmpeg reads.
 
@@ -67,225 +134,41 @@ def transcribe(
         Files, folders, patterns, or - for standard input.
     offline
         Without a server: the default, unless one is named.
-    format
-        Of the transcript. Subtitles (srt, vtt) have two lines of 42 characters at most.
-    output
-        Folder for the transcripts, a file each, instead of printing them.
-    words
-        Below each line, its words: start and end in seconds, confidence 0 to 1.
-    language
-        Language code, or `auto`: what is heard. Without a server that is the default; a stream is
-        English unless told.
-    task
-        `transcribe`, or `translate` into English.
-    prompt
-        Text that the model reads as if it had been said before.
-    model
-        Name of the model: `base` unless a server is named, which has its own.
-    assistant
-        Offline: a smaller model of the same tokens that drafts what the model verifies.
-    channels
-        Offline: mixed, or `split`, each transcribed by itself, as of a call. Streamed ones are.
-    long_form
-        Offline: `chunked`, many windows at once, or `sequential`, each with the text before it.
-    chunk_length_s
-        Offline: the longest window, in seconds.
-    stride_s
-        Offline: what chunks that are cut in the middle of speech hear beyond either end, in
-        seconds; a sixth of the chunk unless told.
-    batch_size
-        Offline: windows that the model hears at once.
-    server
-        Address of a running server, such as ws://127.0.0.1:8765.
-    fast
-        Stream the audio as fast as the server takes it, not at the pace of speech.
-    endpointing_ms
-        Silence that ends an utterance of a stream, in milliseconds.
-    api_key
-        Key that the named server asks for.
     """
     for path in files:
         if str(path).startswith("--") and not path.exists():
             raise UsageError(f"There is no option {path}; see distil-stream transcribe --help.")
-    if offline and server is not None:
+    if offline and streamed.server is not None:
         raise UsageError("--offline needs no --server; leave one of them out.")
-    if server is None and not fast and offline is not False:
-        from stream.cli_files import Wanted, transcribe_offline
+    if streamed.server is None and not streamed.fast and offline is not False:
+        from stream.cli_files import transcribe_offline
         from stream.files import Model
 
-        loaded = Model(model or "base", assistant=assistant, batch_size=batch_size)
-        wanted = Wanted(
-            format=format,
-            output=output,
-            words=words,
-            channels=channels,
-            options={
-                "language": language or "auto",
-                "task": task,
-                "prompt": prompt,
-                "long_form": long_form,
-                "chunk_length_s": chunk_length_s,
-                "stride_s": stride_s,
-            },
-        )
-        return transcribe_offline(loaded, files, wanted)
-    if format != "txt" or output is not None:
+        name = asked.model or "base"
+        model = Model(name, assistant=alone.assistant, batch_size=alone.batch_size)
+        return transcribe_offline(model, files, alone.wanted(asked))
+    if alone.format != "txt" or alone.output is not None:
         raise UsageError(
             "A stream is printed as it comes: --format and --output are for --offline."
         )
+    return 0 if asyncio.run(stream_files(files, asked, streamed)) else 1
+
+
+async def stream_files(files: Sequence[Path], asked: Asked, streamed: Streamed) -> bool:
+    """Stream recordings to the named server, or to one of our own; True if all went well."""
+    from stream.cli_stream import own_server, transcribe_files
+
     settings: dict[str, Any] = {
-        "language": language or "en",
-        "task": task,
-        "words": words,
-        "endpointing_ms": endpointing_ms,
-        "prompt": prompt,
+        "language": asked.language or "en",
+        "task": asked.task,
+        "words": asked.words,
+        "endpointing_ms": streamed.endpointing_ms,
+        "prompt": asked.prompt,
     }
-
-    async def run() -> bool:
-        if server is None:
-            async with own_server(model or "base") as url:
-                return await transcribe_files(files, url, {**settings, "proxy": None}, fast)
-        theirs = {"api_key": api_key, **({"model": model} if model else {})}
-        return await transcribe_files(files, server, {**settings, **theirs}, fast)
-
-    return 0 if asyncio.run(run()) else 1
-
-
-async def transcribe_files(
-    files: Sequence[Path], url: str, settings: Mapping[str, Any], fast: bool
-) -> bool:
-    """Transcribe one file after the other; True when all went well."""
-    console = Console()
-    well = True
-    for path in files:
-        label = f"{path.name}: " if len(files) > 1 else ""
-        try:
-            with Recording.open(path) as recording:
-                well &= await transcribe_recording(recording, label, console, url, settings, fast)
-        except (ServerError, ConnectionLost) as error:
-            complain(f"{path}: {error}")
-            well = False
-        except soundfile.LibsndfileError as error:
-            complain(f"{path} cannot be read as sound: {error.error_string}")
-            well = False
-        except OSError as error:
-            complain(f"{path}: {error.strerror}.")
-            well = False
-    return well
-
-
-async def transcribe_recording(
-    recording: "Recording",
-    label: str,
-    console: Console,
-    url: str,
-    settings: Mapping[str, Any],
-    fast: bool,
-) -> bool:
-    """Transcribe one file; True when the server had nothing to complain of."""
-    captions = Captions(console, label, recording.sound.channels)
-    format_of_file = {
-        "sample_rate": recording.sound.samplerate,
-        "channels": recording.sound.channels,
-    }
-    well = True
-    audio = stream_audio(url, recording.frames(fast), **settings, **format_of_file)
-    with captions.live:
-        async with aclosing(audio) as events:
-            async for event in events:
-                captions.show(event)
-                well &= not isinstance(event, Error)
-    return well
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A sound file, open for reading, of which only a piece is in memory at a time."""
-
-    path: Path
-    sound: soundfile.SoundFile
-
-    @classmethod
-    @contextmanager
-    def open(cls, path: Path) -> Iterator["Recording"]:
-        """Open a file; raises `OSError` or `soundfile.LibsndfileError` where it cannot be read."""
-        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
-            yield cls(path, sound)
-
-    async def frames(self, fast: bool) -> AsyncIterator[bytes]:
-        """16-bit samples, channels interleaved, `FRAME_MS` at a time: at its own pace or `fast`."""
-        clock = asyncio.get_running_loop().time
-        rate = self.sound.samplerate
-        began, sent = clock(), 0
-        while len(samples := self.sound.read(rate * FRAME_MS // 1000, np.float32)):
-            # libsndfile does not scale float files to integers, so they are read as floats.
-            yield np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
-            sent += len(samples)
-            await asyncio.sleep(0 if fast else began + sent / rate - clock())
-
-
-class Captions:
-    """Finals line by line; on a terminal also, below them, what is being said now."""
-
-    def __init__(self, console: Console, label: str, channels: int) -> None:
-        self.console = console
-        self.label = label
-        self.channels = channels
-        self.open: dict[tuple[int, int], Text] = {}
-        """What each utterance that is not over sounds like, by channel and number."""
-        self.live = Live(
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stderr=sys.stderr.isatty(),
-        )
-
-    def show(self, event: ServerEvent) -> None:
-        """Print what the event says, if it says something to a reader."""
-        match event:
-            case Partial():
-                text = Text.assemble(event.committed, (event.tentative, "dim"))
-                self._now_said(event.channel, event.utterance, text)
-            case Final():
-                self._now_said(event.channel, event.utterance, Text())
-                if event.text:
-                    self.line(self.speaker(event.channel) + event.text)
-                for word in event.words:
-                    self.line(
-                        f"{word.start:10.2f}{word.end:10.2f}{word.confidence:7.2f}  {word.word}"
-                    )
-            case Error():
-                complain(f"{self.label}{event.message}")
-
-    def _now_said(self, channel: int, utterance: int, text: Text) -> None:
-        """Show what an utterance sounds like now; nothing, once it is over."""
-        if text:
-            self.open[channel, utterance] = Text(self.speaker(channel)).append(text)
-        else:
-            self.open.pop((channel, utterance), None)
-        self.live.update(Group(*self.open.values()), refresh=True)
-
-    def line(self, text: str) -> None:
-        """Print one line, however long, as it is."""
-        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
-
-    def speaker(self, channel: int) -> str:
-        """What comes before the words: the file if there are many, the channel if there are."""
-        return self.label + (f"[{channel}] " if self.channels > 1 else "")
-
-
-@asynccontextmanager
-async def own_server(model: str) -> AsyncIterator[str]:
-    """Run a server for this command alone, on a free port; yields its address."""
-    from stream.config import ServerConfig
-    from stream.engine.loading import load_transcriber
-    from stream.server.running import running
-
-    config = ServerConfig(port=0, model=model)
-    async with running(config, partial(load_transcriber, model)) as server:
-        yield server.address
-
-
-def complain(sentence: str) -> None:
-    """Say what is wrong, apart from the transcript."""
-    print(sentence, file=sys.stderr)
+    if streamed.server is None:
+        async with own_server(asked.model or "base") as url:
+            return await transcribe_files(files, url, {**settings, "proxy": None}, streamed.fast)
+    settings["api_key"] = streamed.api_key
+    if asked.model:
+        settings["model"] = asked.model
+    return await transcribe_files(files, streamed.server, settings, streamed.fast)

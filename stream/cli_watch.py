@@ -15,7 +15,7 @@ from distil_stream_client import (
     read_room,
 )
 
-from stream.cli_transcribe import complain
+from stream.cli_stream import complain
 from stream.screen import Screen
 
 

@@ -42,7 +42,7 @@ Channels = Literal["mix", "split"]
 """All channels as one, or each by itself: a telephone call with one speaker on either."""
 
 BATCH_SIZE = 8
-"""Windows that the model hears at once: more take more memory, and on a CPU save no time."""
+"""Windows that the model hears at once: more take more memory, and less time for each."""
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 """Hertz that samples in memory may have; a file may have any."""

@@ -14,12 +14,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from stream.cli_files import INTERRUPTED, Wanted, recordings, transcribe_offline
-from stream.cli_transcribe import transcribe
 from stream.core.hypothesis import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.errors import UsageError
 from stream.files import Model
 from stream.formats import FORMATS
+from tests.command_line import transcribe
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ import soundfile
 from distil_stream_client import Final, Partial
 from rich.console import Console
 
-from stream.cli_transcribe import Captions, transcribe, transcribe_files
+from stream.cli_stream import Captions, transcribe_files
 from stream.config import ServerConfig
 from stream.errors import UsageError
 from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.speech import two_cities
+from tests.command_line import transcribe
 
 SAID = list(recording.BURSTS)
 
