@@ -6,6 +6,7 @@ beforehand: cutting, voice detection and joining are timed with the rest.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -69,6 +70,7 @@ def run(
     transformers_batches: Annotated[tuple[int, ...], Many] = (1, 8),
     device: Literal["cpu", "cuda"] = "cpu",
     others: bool = True,
+    transformers: bool = True,
 ) -> int:
     """Print a table and one JSON line: word errors, time and CPU time of an hour of speech.
 
@@ -95,12 +97,15 @@ def run(
         Where our engine and transformers run; faster-whisper takes CUDA where there is one.
     others
         Time faster-whisper and transformers, too.
+    transformers
+        Without it the others are done much sooner.
     """
     recordings = chosen(recordings_of(data), minutes)
     systems = our_systems(model, device, assistant, batch_size, chunk_lengths, batch_sizes)
     console = Console(width=132, highlight=False)
     if others:
         systems.append(contenders.faster_whisper_batched(model, batch_size))
+    if others and transformers:
         candidates = contenders.transformers_chunked(model, device, transformers_batches)
         systems.append(fastest(candidates, recordings[0].samples))
     for system in systems:  # untimed: each is warm after it
@@ -205,6 +210,8 @@ def measured(systems: Sequence[LongContender], recordings: Sequence[Spoken]) -> 
     for number, spoken in enumerate(recordings):
         for i in in_turns(len(systems), number):
             tallies[i].add(systems[i].read, spoken.samples, spoken.text)
+        minutes = tallies[0].audio_s / 60
+        print(f"{minutes:.1f} minutes of speech are done", file=sys.stderr)
     return tallies
 
 
