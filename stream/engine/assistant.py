@@ -13,13 +13,16 @@ from torch import Tensor
 
 from stream.engine.logit_filters import LogitFilter
 from stream.engine.rows import Row, ragged
+from stream.engine.shortlist import Shortlist
 from stream.engine.whisper import Whisper
 
 LONGEST_PROPOSAL = 16
-DRAFT_COST = 0.45
+DRAFT_COST = 0.3
 """What it takes to draft a token and to verify it with others, in passes of the teacher for one:
 measured for two layers of six on the CPU. Two layers of 32 cost less, and could draft more."""
-ACCEPTED, REJECTED = 8, 1
+LEAST_HOPE = 0.1
+"""A row proposes no more where the whole of its proposal is no likelier to be right than this."""
+ACCEPTED, REJECTED = 4, 1
 """Tokens taken to have been accepted and rejected before the first: a student agrees mostly."""
 
 
@@ -37,60 +40,96 @@ class Assistant:
         self._model = model
         self._audio = audio
         self._n_positions = n_positions
-        self._length = 0
+        project = model.decoder.project
+        self._shortlist = project if isinstance(project, Shortlist) else None
         self._begun = False
         self._accepted, self._rejected = ACCEPTED, REJECTED
 
-    def begin(self, max_tokens: int) -> None:
-        """Make room for so many tokens a row."""
-        self._cache = self._model.prefill_cache(self._audio, self._n_positions, max_tokens)
+    def begin(self, max_tokens: int, filters: Sequence[LogitFilter], timestamps: bool) -> None:
+        """Make room for so many tokens a row, and take the rules that a proposal keeps to.
+
+        Without timestamps they say nothing of the tokens of a shortlist: what may never be said is
+        not among them, and the first token of all is never proposed.
+        """
+        self._cache = self._model.prefill_cache(
+            self._audio, self._n_positions, max_tokens, exact=False
+        )
+        self._filters = filters if timestamps or self._shortlist is None else ()
 
     @torch.inference_mode()
-    def propose(self, rows: Sequence[Row], filters: Sequence[LogitFilter]) -> None:
-        """Let every row have a proposal of what it says next, within its budget."""
-        self._adapt(rows)
+    def propose(self, rows: Sequence[Row]) -> None:
+        """Let every row, each of which has said something, have a proposal of what comes next."""
+        acceptance = self._acceptance(rows)
         said = [row.opening + row.tokens for row in rows]
         self._cache.truncate(torch.tensor([len(tokens) - 1 for tokens in said]))  # what was wrong
         unread = [
             tokens[known:] for tokens, known in zip(said, self._cache.length.tolist(), strict=True)
         ]
-        for step in range(self._length):
-            tokens, lengths = ragged(unread)
-            logits = self._model.decode(tokens, lengths, self._cache)
-            candidates = logits[torch.arange(len(rows)), lengths - 1]  # (batch, vocab_size)
-            before = [row.tokens + row.proposed for row in rows]
-            for rule in filters:
-                rule.apply(candidates, before)
-            for row, token in zip(rows, candidates.argmax(-1).tolist(), strict=True):
-                if len(row.tokens) + step < row.request.max_new_tokens:
-                    row.proposed.append(token)
-            unread = [row.proposed[step : step + 1] for row in rows]
-            if not any(unread):
+        hopes = [1.0] * len(rows)
+        worth = Worth(len(rows))
+        for _ in range(LONGEST_PROPOSAL):
+            hopes = [
+                hope if hope > LEAST_HOPE and row.has_room else 0.0
+                for row, hope in zip(rows, hopes, strict=True)
+            ]
+            if not worth.another(acceptance * sum(hopes)):
                 break
+            tokens, probabilities = self._next(rows, unread)
+            unread = [[token] if hope else [] for token, hope in zip(tokens, hopes, strict=True)]
+            for i, row in enumerate(rows):
+                row.proposed += unread[i]
+                hopes[i] *= 0.0 if tokens[i] == row.end_of_text else probabilities[i]
+            worth.add(sum(hopes))
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows of the batch, in this order."""
         self._cache.keep(rows)
 
-    def _adapt(self, rows: Sequence[Row]) -> None:
-        """Propose as many tokens as are worth it, by what became of the proposals so far."""
+    def _next(
+        self, rows: Sequence[Row], unread: Sequence[Sequence[int]]
+    ) -> tuple[list[int], list[float]]:
+        """The likeliest next token of each row, and how likely it is."""
+        tokens, lengths = ragged(unread)
+        logits = self._model.decode(tokens, lengths, self._cache)
+        last = logits[torch.arange(len(rows)), lengths - 1]  # (batch, n_tokens)
+        if self._filters:
+            if self._shortlist is not None:
+                last = self._shortlist.spread(last)
+            for rule in self._filters:
+                rule.apply(last, [row.tokens + row.proposed for row in rows])
+        p, best = last.softmax(-1).max(-1)
+        if self._shortlist is not None and not self._filters:
+            best = self._shortlist.tokens[best]
+        return best.tolist(), p.tolist()
+
+    def _acceptance(self, rows: Sequence[Row]) -> float:
+        """The share of proposed tokens that were right, of those that came after right ones."""
         if self._begun:  # before that the drafts were others'
             self._accepted += sum(row.last_accepted for row in rows)
             self._rejected += sum(not row.all_accepted for row in rows)
         self._begun = True
-        self._length = best_length(self._accepted / (self._accepted + self._rejected))
+        return self._accepted / (self._accepted + self._rejected)
 
 
-def best_length(acceptance: float) -> int:
-    """How many tokens to propose, 0 where it is not worth it.
+class Worth:
+    """Whether it is worth it to propose another token: if that says more for its cost than so far.
 
-    Leviathan, Kalman and Matias (2023, section 3.3): of k drafts, each accepted with this
-    probability if those before were, and one more token, (1 - a^(k + 1)) / (1 - a) are said on
-    average, at a cost of 1 + k * `DRAFT_COST`.
+    A pass of the teacher says a token a row in any case, and each proposed one with the probability
+    that it is right and all before it were (Leviathan, Kalman and Matias 2023, section 3.3, where
+    that is the same for all tokens; here the assistant knows how sure it is of each).
     """
 
-    def gain(k: int) -> float:
-        said = sum(acceptance**i for i in range(k + 1))
-        return said / (1 + k * DRAFT_COST)
+    def __init__(self, n_rows: int) -> None:
+        self.said = float(n_rows)
+        """Tokens to be expected of all rows."""
+        self.cost = 1.0
+        """In passes of the teacher."""
 
-    return max(range(LONGEST_PROPOSAL + 1), key=gain)
+    def another(self, expected: float) -> bool:
+        """Whether another token a row is worth it, of which so many are expected to be right."""
+        return expected / DRAFT_COST > self.said / self.cost
+
+    def add(self, expected: float) -> None:
+        """Count a token a row that was proposed."""
+        self.said += expected
+        self.cost += DRAFT_COST

@@ -48,6 +48,8 @@ class DecodeStep:
     """(batch or 1, 1, n_tokens, n_keys), true where a token may look; None: everywhere."""
     length: Tensor
     """(batch,) long: the rows' lengths afterwards."""
+    exact: bool
+    """Whether a token's numbers are to be the same alone and in a draft."""
 
 
 class DecoderCache:
@@ -60,6 +62,8 @@ class DecoderCache:
         n_positions: Tensor,
         max_tokens: int,
         alignment_heads: Sequence[tuple[int, int]],
+        *,
+        exact: bool = True,
     ) -> None:
         """Take memory for `max_tokens` tokens a row.
 
@@ -69,9 +73,11 @@ class DecoderCache:
             n_positions: (batch,) long, on the CPU.
             max_tokens: the most that a row can hold.
             alignment_heads: (layer, head) pairs.
+            exact: give a token the same numbers alone and in a draft, which costs time on the CPU.
         """
         batch, audio_positions, heads, head_size = cross_keys[0].shape
         self.max_tokens = max_tokens
+        self.exact = exact and cross_keys[0].device.type == "cpu"
         self.cross_keys = cross_keys
         self.cross_values = cross_values
         self.length = torch.zeros(batch, dtype=torch.long)
@@ -135,11 +141,11 @@ class DecoderCache:
             ValueError: a row would hold more than `max_tokens`.
         """
         device = self.cross_keys[0].device
+        on_cpu = device.type == "cpu"
         after = self.length + n_new
         if int(after.max()) > self.max_tokens:
             raise ValueError(f"{int(after.max())} tokens do not fit a cache of {self.max_tokens}")
         start, n_keys = int(self.length[0]), int(after.max())
-        on_cpu = device.type == "cpu"
         uniform = bool((self.length == start).all() and (n_new == n_tokens).all())
         if uniform:
             positions = torch.arange(start, n_keys)[None]  # (1, n_tokens)
@@ -152,8 +158,8 @@ class DecoderCache:
             slots = (rows.to(device), positions.masked_fill(padding, self.max_tokens).to(device))
             positions = positions.clamp(max=self.max_tokens - 1)
         causal = uniform and start == 0 and not on_cpu
-        everything = causal or (uniform and n_tokens == 1 and not on_cpu)
-        n_keys = whole(n_keys) if on_cpu else n_keys
+        everything = causal or (uniform and n_tokens == 1 and not self.exact)
+        n_keys = whole(n_keys) if self.exact else n_keys
         self_mask = torch.arange(n_keys) <= positions[:, None, :, None]
         return DecodeStep(
             positions=positions.to(device),
@@ -162,6 +168,7 @@ class DecoderCache:
             causal=causal,
             self_mask=None if everything else self_mask.to(device),
             length=after,
+            exact=self.exact,
         )
 
     def append(

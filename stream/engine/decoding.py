@@ -74,11 +74,11 @@ def decode(
     cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
     filters = filters_for(vocabulary, timestamps)
     if assistant is not None:
-        assistant.begin(cache.max_tokens)
+        assistant.begin(cache.max_tokens, filters, timestamps)
     active = rows
     while active:
         if assistant is not None and active[0].tokens:
-            assistant.propose(active, filters)
+            assistant.propose(active)
         logits = model.decode(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
             note_no_speech(logits, rows, vocabulary)

@@ -85,8 +85,10 @@ class Recognizer:
                 self.assistant.encoder = self.model.encoder
             if assistant.shortlist:
                 embedding = self.assistant.decoder.embed_tokens.weight
+                suppressed = set(self.vocabulary.suppressed)
+                likely = [token for token in assistant.shortlist if token not in suppressed]
                 self.assistant.decoder.project = Shortlist(
-                    assistant.shortlist, embedding, int8=precision == "int8"
+                    likely, embedding, int8=precision == "int8"
                 )
 
     def encode(

@@ -110,6 +110,11 @@ class Row:
         """How many of the row's tokens the cache holds: all but the last said, at first none."""
         return len(self.opening) + len(self.tokens) - 1 if self.tokens else 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether what is proposed may grow by a token, within the budget."""
+        return len(self.tokens) + len(self.proposed) < self.request.max_new_tokens
+
     def context(self) -> list[int]:
         """What the next pass reads before what is proposed: the opening, or the last token."""
         return [self.tokens[-1]] if self.tokens else self.opening

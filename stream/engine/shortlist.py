@@ -33,7 +33,11 @@ class Shortlist(nn.Module):
             self.project.weight = nn.Parameter(rows, requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., d_model) -> (..., vocab_size) logits, minus infinity but for the tokens."""
-        logits = x.new_full((*x.shape[:-1], self.vocab_size), -torch.inf)
-        logits[..., self.tokens] = self.project(x)
-        return logits
+        """(..., d_model) -> (..., n_tokens) logits, of the tokens in their order."""
+        return self.project(x)  # type: ignore[no-any-return]
+
+    def spread(self, logits: Tensor) -> Tensor:
+        """(..., n_tokens) -> (..., vocab_size), minus infinity but for the tokens."""
+        everything = logits.new_full((*logits.shape[:-1], self.vocab_size), -torch.inf)
+        everything[..., self.tokens] = logits
+        return everything

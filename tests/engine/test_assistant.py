@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stream.core.hypothesis import Hypothesis, Window, WindowKind
-from stream.engine.assistant import Assistant, best_length
+from stream.engine.assistant import Assistant, Worth
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoding import decode
 from stream.engine.transcriber import WhisperTranscriber
@@ -67,10 +67,14 @@ def test_an_assistant_that_is_right_saves_passes(teacher, audio):
 
 @pytest.mark.parametrize(
     ("acceptance", "fewest", "most"),
-    [(0.0, 0, 0), (0.3, 0, 0), (0.6, 1, 1), (0.9, 3, 5), (1, 16, 16)],
+    [(0.0, 0, 0), (0.2, 0, 0), (0.6, 1, 2), (0.9, 4, 6), (1, 100, 100)],
 )
 def test_a_proposal_is_as_long_as_it_is_worth(acceptance, fewest, most):
-    assert fewest <= best_length(acceptance) <= most
+    worth, n, right = Worth(n_rows=3), 0, 3 * acceptance
+    while worth.another(right) and n < 100:
+        worth.add(right)
+        n, right = n + 1, right * acceptance
+    assert fewest <= n <= most
 
 
 def test_an_assistant_that_is_mostly_wrong_is_asked_less_and_less(teacher, audio):

@@ -8,7 +8,8 @@ from stream.engine.shortlist import Shortlist
 def test_likely_tokens_have_their_logits_and_the_others_none(int8):
     torch.manual_seed(0)
     embedding, x = torch.randn(50, 32), torch.randn(3, 2, 32)
-    logits = Shortlist((4, 7, 40), embedding, int8=int8)(x)
+    shortlist = Shortlist((4, 7, 40), embedding, int8=int8)
+    logits = shortlist.spread(shortlist(x))
     expected = x @ embedding.T
     assert logits.shape == (3, 2, 50)
     chosen = [4, 7, 40]
