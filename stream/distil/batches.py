@@ -1,13 +1,13 @@
 """Examples in batches: in another order each pass, with rows of about the same length together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stream.distil.examples import ExampleFolder
+from stream.distil.examples import Examples
 from stream.engine.rows import ragged
 
 BATCHES_SORTED = 32
@@ -46,18 +46,18 @@ class Batch:
         )
 
 
-def read_batch(folder: ExampleFolder, chosen: Sequence[int]) -> Batch:
-    """Read these examples of a folder."""
-    recipe = folder.recipe
-    examples = [folder.examples[i] for i in chosen]
+def read_batch(source: Examples, chosen: Sequence[int]) -> Batch:
+    """Read these of the examples."""
+    recipe = source.recipe
+    examples = [source.examples[i] for i in chosen]
     n_positions = torch.tensor([example.n_positions for example in examples])
     audio = torch.zeros(len(chosen), int(n_positions.max()), recipe.d_model)
     for row, i in zip(audio, chosen, strict=True):
-        row[: folder.examples[i].n_positions] = torch.from_numpy(folder.audio(i).astype(np.float32))
+        row[: source.examples[i].n_positions] = torch.from_numpy(source.audio(i).astype(np.float32))
     tokens, lengths = ragged([[*recipe.opening, *example.tokens] for example in examples])
     skip = len(recipe.opening) - 1
     said = [token for example in examples for token in (*example.tokens, recipe.end_of_text)]
-    hidden = np.concatenate([folder.hidden(i) for i in chosen])
+    hidden = np.concatenate([source.hidden(i) for i in chosen])
     return Batch(
         audio=audio,
         n_positions=n_positions,
@@ -66,6 +66,33 @@ def read_batch(folder: ExampleFolder, chosen: Sequence[int]) -> Batch:
         real=torch.arange(tokens.shape[1] - skip) < (lengths - skip)[:, None],
         targets=torch.tensor(said),
         teacher=torch.from_numpy(hidden.astype(np.float32)),
+    )
+
+
+def spoilt(batch: Batch, noise: float, generator: torch.Generator) -> Batch:
+    """What the student reads, made harder, so that it cannot learn the examples by heart.
+
+    Some of the tokens before are others than the teacher said, as they are when the student speaks
+    alone and errs; and it hears with gaps, of which there are as many as chance decides.
+
+    Args:
+        batch: on the CPU.
+        noise: part of the tokens that are replaced, and half of the most that is not heard.
+        generator: of chance.
+    """
+    tokens = batch.tokens.clone()
+    said = tokens[:, batch.skip + 1 :]
+    others = batch.targets[torch.randint(len(batch.targets), said.shape, generator=generator)]
+    wrong = torch.rand(said.shape, generator=generator) < noise
+    said[wrong] = others[wrong]
+    heard = torch.rand(batch.audio.shape[1], generator=generator)
+    gaps = 2 * noise * float(torch.rand((), generator=generator))
+    kept = (heard >= gaps).index_fill(0, torch.tensor(0), True).nonzero()[:, 0]  # at least one
+    return replace(
+        batch,
+        audio=batch.audio[:, kept],
+        n_positions=(kept < batch.n_positions[:, None]).sum(1),
+        tokens=tokens,
     )
 
 

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from stream.distil.settings import TrainingSettings
+from stream.errors import UsageError
+
 app = App(name="distil", help="Make a small, fast student of a Whisper model.", sort_key=5)
 
 
@@ -83,19 +86,10 @@ def label(
     seed
         Of all chance.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from stream.distil.examples import ExampleFolder
+    from stream.distil.examples import Examples
     from stream.distil.label import Labeller, label_passages, recipe_of
     from stream.distil.passages import read_passages
-    from stream.distil.tables import print_selection
+    from stream.distil.tables import labelling, print_selection
     from stream.engine.checkpoints import load_checkpoint
 
     passages = read_passages(manifest)
@@ -109,37 +103,20 @@ def label(
         precision=precision,
     )
     labeller = Labeller(checkpoint, recipe, language, chosen_device(device))
-    progress = Progress(
-        TextColumn("labelling"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with progress:
-        task = progress.add_task("", total=variants * len(passages))
-        for done in label_passages(passages, labeller, out, variants, batch):
-            progress.update(task, completed=done)
-    print_selection(ExampleFolder(out), max_wer)
+    windows = label_passages(passages, labeller, out, variants, batch)
+    labelling(windows, variants * len(passages))
+    print_selection(Examples(out), max_wer)
 
 
 @app.command
 def train(
     student: Path,
-    examples: Path,
     out: Path,
-    *,
-    steps: int,
-    decay_steps: int | None = None,
-    warm_up_steps: int = 50,
-    learning_rate: float = 5e-4,
-    batch: int = 16,
-    precision: Literal["float32", "bfloat16"] = "float32",
-    max_wer: float = 10.0,
+    *examples: Path,
+    settings: Annotated[TrainingSettings, Parameter(name="*")],
     save_every: int = 100,
     validate_every: int = 500,
     device: str | None = None,
-    seed: int = 0,
 ) -> None:
     """Teach a student what its teacher says. Goes on where it was stopped.
 
@@ -147,51 +124,25 @@ def train(
     ----------
     student
         Folder of a student: of `init`, or of an earlier run.
-    examples
-        Folder of labelled examples.
     out
         Folder of the run: checkpoint, student, journal and plot.
-    steps
-        Batches to learn from, in all; may be raised as long as the rate has not begun to fall.
-    decay_steps
-        The last steps, over which the learning rate falls to nought; a quarter of them unless told.
-    warm_up_steps
-        The first steps, over which the learning rate rises.
-    learning_rate
-        Of AdamW, between warm-up and decay.
-    batch
-        Examples in a step.
-    precision
-        What is multiplied in: bfloat16 takes half the time where the processor has it.
-    max_wer
-        Word error rate, in percent, above which the label of a passage is not learnt from.
+    examples
+        Folders of labelled examples.
     save_every
         Steps from one checkpoint to the next.
     validate_every
         Steps from one look at the examples that are not learnt from to the next.
     device
         Such as cuda; it is taken where there is one.
-    seed
-        Of all chance.
     """
     from stream.distil.examples import read_recipe
     from stream.distil.run import train as run_training
-    from stream.distil.training import TrainingSettings
     from stream.engine.checkpoints import load_checkpoint
 
-    settings = TrainingSettings(
-        steps=steps,
-        examples=0,
-        decay_steps=steps // 4 if decay_steps is None else decay_steps,
-        warm_up_steps=warm_up_steps,
-        learning_rate=learning_rate,
-        batch=batch,
-        precision=precision,
-        max_wer=max_wer,
-        seed=seed,
-    )
+    if not examples:
+        raise UsageError("Name a folder of labelled examples after the folder of the run.")
     run_training(
-        load_checkpoint(read_recipe(examples).teacher),
+        load_checkpoint(read_recipe(examples[0]).teacher),
         load_checkpoint(str(student)),
         examples,
         out,
@@ -266,7 +217,7 @@ def evaluate(
     """
     import json
 
-    from stream.distil.evaluation import Contest, hold_contest, under_conditions
+    from stream.distil.evaluation import ASSISTED, Contest, hold_contest, under_conditions
     from stream.distil.tables import print_contest
     from stream.engine.checkpoints import load_checkpoint
     from stream.evaluate.recordings import Recording, read_manifest
@@ -282,13 +233,9 @@ def evaluate(
     contest = Contest(load_checkpoint(teacher), load_checkpoint(student), precision)
     results = [row for size in batch for row in hold_contest(contest, chosen, size)]
     print_contest(results, contest.bytes_of_weights())
-    rows = [
-        {"condition": r.condition, "batch": r.batch, "system": r.system, **r.tally.as_json()}
-        for r in results
-    ]
+    rows = [r.as_json() for r in results]
     print(json.dumps({"distil": rows, "weight_bytes": contest.bytes_of_weights()}))
-    changed = sum(r.tally.different for r in results if r.system == "teacher with student")
-    return 1 if changed else 0
+    return 1 if any(r.tally.different for r in results if r.system == ASSISTED) else 0
 
 
 def chosen_device(device: str | None) -> str:

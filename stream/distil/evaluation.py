@@ -77,6 +77,11 @@ class Result:
     system: str
     tally: Tally
 
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it in a row."""
+        row = {"condition": self.condition, "batch": self.batch, "system": self.system}
+        return {**row, **self.tally.as_json()}
+
 
 class Contest:
     """The three systems, loaded."""

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -42,6 +42,15 @@ class LabelRecipe:
     seed: int
     precision: str
     """What the encoder multiplies in."""
+
+    def check_goes_with(self, other: "LabelRecipe") -> None:
+        """Raise `UsageError` unless one student can learn from examples of both."""
+        for name in ("teacher_sha256", "opening"):
+            if getattr(self, name) != getattr(other, name):
+                raise UsageError(
+                    f"Examples of {self.teacher} and {other.teacher} differ in their {name}; "
+                    "label them by one teacher and alike."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +81,72 @@ class Example:
         return len(self.tokens) + 1
 
 
-class ExampleFolder:
-    """The examples of a folder, and the rows of each."""
+class Examples:
+    """The examples of some folders as one list, and the rows of each."""
 
-    def __init__(self, folder: Path, limit: int | None = None) -> None:
-        """Open a folder, or its first examples; raises `UsageError` where it holds none."""
-        self.folder = folder
-        self.recipe = read_recipe(folder)
-        self.examples = list(read_examples(folder))[:limit]
-        if not self.examples:
-            raise UsageError(f"{folder} holds no examples; let `distil-stream distil label` run.")
-        d_model = self.recipe.d_model
-        self._audio = open_rows(folder / AUDIO, d_model)
-        self._hidden = open_rows(folder / HIDDEN, d_model)
-        self._audio_at = starts([e.n_positions for e in self.examples])
-        self._hidden_at = starts([e.n_targets for e in self.examples])
+    def __init__(self, *folders: Path, limits: Sequence[int] = ()) -> None:
+        """Open folders, or so many of the first examples of each.
+
+        Raises:
+            UsageError: a folder holds none, or those of one cannot be learnt with those of another.
+        """
+        self.folders = [ExampleFolder(folder) for folder in folders]
+        for folder, limit in zip(self.folders, limits, strict=bool(limits)):
+            del folder.examples[limit:]
+        self.recipe = self.folders[0].recipe
+        self.examples: list[Example] = []
+        self._at: list[tuple[ExampleFolder, int]] = []
+        n_passages, n_runs = 0, 0
+        for folder in self.folders:
+            folder.recipe.check_goes_with(self.recipe)
+            self.examples += [
+                replace(e, passage=n_passages + e.passage, run=n_runs + e.run)
+                for e in folder.examples
+            ]
+            self._at += [(folder, i) for i in range(len(folder.examples))]
+            n_passages = 1 + max(e.passage for e in self.examples)
+            n_runs = 1 + max(e.run for e in self.examples)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many are of each folder."""
+        return tuple(len(folder.examples) for folder in self.folders)
 
     def audio(self, i: int) -> NDArray[np.float16]:
         """The encoded window of example i, (n_positions, d_model)."""
-        return self._audio[self._audio_at[i] : self._audio_at[i + 1]]
+        folder, number = self._at[i]
+        return folder.audio.of(number)
 
     def hidden(self, i: int) -> NDArray[np.float16]:
         """The teacher's hidden states of example i, (n_targets, d_model)."""
-        return self._hidden[self._hidden_at[i] : self._hidden_at[i + 1]]
+        folder, number = self._at[i]
+        return folder.hidden.of(number)
+
+
+class ExampleFolder:
+    """The examples of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.recipe = read_recipe(folder)
+        self.examples = list(read_examples(folder))
+        if not self.examples:
+            raise UsageError(f"{folder} holds no examples; let `distil-stream distil label` run.")
+        d_model = self.recipe.d_model
+        self.audio = Rows(folder / AUDIO, d_model, [e.n_positions for e in self.examples])
+        self.hidden = Rows(folder / HIDDEN, d_model, [e.n_targets for e in self.examples])
+
+
+class Rows:
+    """A file of rows, so many of which are of each example."""
+
+    def __init__(self, path: Path, d_model: int, lengths: Sequence[int]) -> None:
+        self._starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        n_rows = int(self._starts[-1])
+        self._rows: NDArray[np.float16] = np.memmap(path, np.float16, "r", shape=(n_rows, d_model))
+
+    def of(self, i: int) -> NDArray[np.float16]:
+        """The rows of example i, (its length, d_model)."""
+        return self._rows[self._starts[i] : self._starts[i + 1]]
 
 
 class ExampleWriter:
@@ -184,14 +236,3 @@ def cut(path: Path, n_bytes: int) -> None:
     path.touch()
     assert path.stat().st_size >= n_bytes, f"{path} lost bytes"
     os.truncate(path, n_bytes)
-
-
-def open_rows(path: Path, d_model: int) -> NDArray[np.float16]:
-    """Map a file of rows, (n_rows, d_model), leaving out a row that is not complete."""
-    n_rows = path.stat().st_size // (2 * d_model)
-    return np.memmap(path, np.float16, "r", shape=(n_rows, d_model))
-
-
-def starts(lengths: Sequence[int]) -> NDArray[np.int64]:
-    """Where each of these lengths begins when they follow one another, and where the last ends."""
-    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -1,6 +1,7 @@
 """What a run has to say as it goes: kept in a file, and shown while it lasts."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from stream.distil.loss import Judgement
+from stream.distil.training import Step
 from stream.distil.validation import Validation
 
 STEPS, VALIDATIONS = "steps.jsonl", "validations.jsonl"
@@ -47,11 +49,21 @@ class Journal:
         write_rows(folder / STEPS, self.progress)
         self.console = Console(stderr=True)
         self._live: Live | None = None
+        self._judged, self._norms, self._n_steps = Judgement(), 0.0, 0
+        spent_s = float(self.progress[-1]["cpu_s"]) if self.progress else 0.0
+        self._began_s = time.process_time() - spent_s
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds that the steps so far have taken."""
-        return float(self.progress[-1]["cpu_s"]) if self.progress else 0.0
+        """CPU seconds that the steps so far have taken, those of earlier processes among them."""
+        return time.process_time() - self._began_s
+
+    @contextmanager
+    def clock_stopped(self) -> Iterator[None]:
+        """Do not count what the block takes."""
+        before_s = time.process_time()
+        yield
+        self._began_s += time.process_time() - before_s
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -60,8 +72,24 @@ class Journal:
             yield
         self._live = None
 
-    def note(self, progress: Progress) -> None:
-        """Keep and show how the steps go."""
+    def count(self, step: Step) -> None:
+        """Take a step's figures, to be noted with those of its neighbours."""
+        self._judged += step.judgement
+        self._norms += step.gradient_norm
+        self._n_steps += 1
+
+    def note(self, step: int, passes: float, rate: float) -> None:
+        """Keep and show how the steps went since the last note."""
+        progress = Progress(
+            step=step,
+            passes=round(passes, 3),
+            loss=round(self._judged.loss, 4),
+            agreement=round(self._judged.agreement, 2),
+            learning_rate=rate,
+            gradient_norm=round(self._norms / self._n_steps, 3),
+            cpu_s=round(self.cpu_s, 1),
+        )
+        self._judged, self._norms, self._n_steps = Judgement(), 0.0, 0
         self.progress.append(asdict(progress))
         append_row(self.folder / STEPS, self.progress[-1])
         self._show()
@@ -98,21 +126,6 @@ class Journal:
     def _show(self) -> None:
         if self._live is not None:
             self._live.update(self.table(), refresh=True)
-
-
-def mean_progress(
-    step: int, passes: float, judged: Judgement, rate: float, norm: float, cpu_s: float
-) -> Progress:
-    """Sum up the steps since the last note."""
-    return Progress(
-        step=step,
-        passes=round(passes, 3),
-        loss=round(judged.loss, 4),
-        agreement=round(judged.agreement, 2),
-        learning_rate=rate,
-        gradient_norm=round(norm, 3),
-        cpu_s=round(cpu_s, 1),
-    )
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
+from stream.distil.sampled_softmax import Candidates
+
 TEMPERATURE = 2.0
 KL_WEIGHT = 0.8
 CE_WEIGHT = 1.0
@@ -59,7 +61,7 @@ class Judgement:
 
 
 def distillation_loss(
-    student: Tensor, teacher: Tensor, targets: Tensor, projection: Tensor
+    student: Tensor, teacher: Tensor, targets: Tensor, projection: Tensor, candidates: Candidates
 ) -> tuple[Tensor, Judgement]:
     """Return the loss, the mean over all targets, with a gradient for the student; and its parts.
 
@@ -68,8 +70,16 @@ def distillation_loss(
         teacher: (n_targets, d_model), the teacher's.
         targets: (n_targets,) long, the teacher's tokens.
         projection: (vocab_size, d_model), of both and frozen; logits are multiplied in its dtype.
+        candidates: the tokens whose logits are computed, the targets among them.
     """
-    loss, sums = _DistillationLoss.apply(student, teacher, targets, projection)  # type: ignore[no-untyped-call]
+    device = projection.device
+    loss, sums = _DistillationLoss.apply(  # type: ignore[no-untyped-call]
+        student,
+        teacher,
+        candidates.columns(targets.cpu()).to(device),
+        projection[candidates.tokens.to(device)],
+        candidates.log_weights.to(device),
+    )
     kl, cross_entropy, agreed = sums.tolist()
     return loss, Judgement(len(targets), kl, cross_entropy, round(agreed))
 
@@ -77,7 +87,12 @@ def distillation_loss(
 class _DistillationLoss(Function):
     @staticmethod
     def forward(
-        ctx: Any, student: Tensor, teacher: Tensor, targets: Tensor, projection: Tensor
+        ctx: Any,
+        student: Tensor,
+        teacher: Tensor,
+        targets: Tensor,
+        projection: Tensor,
+        log_weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
         sums = torch.zeros(3, dtype=torch.float64, device=student.device)
         gradient = torch.empty(student.shape, device=student.device)
@@ -87,6 +102,7 @@ class _DistillationLoss(Function):
                 _logits(student[rows], projection),
                 _logits(teacher[rows], projection),
                 targets[rows],
+                log_weights,
             )
             sums += judged
             gradient[rows] = (slopes.to(projection.dtype) @ projection).float()
@@ -96,31 +112,35 @@ class _DistillationLoss(Function):
         return loss.float(), sums
 
     @staticmethod
-    def backward(ctx: Any, loss: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, loss: Tensor, _: Tensor) -> tuple[Tensor, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return loss * gradient, None, None, None
+        return loss * gradient, None, None, None, None
 
 
 def _logits(hidden: Tensor, projection: Tensor) -> Tensor:
-    """(n, d_model) -> (n, vocab_size) float32."""
+    """(n, d_model) -> (n, n_candidates) float32."""
     return (hidden.to(projection.dtype) @ projection.T).float()
 
 
-def _judge(student: Tensor, teacher: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Judge logits (n, vocab_size) against others and against (n,) targets.
+def _judge(
+    student: Tensor, teacher: Tensor, targets: Tensor, log_weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Judge logits (n, n_candidates) against others and against (n,) targets.
+
+    The (n_candidates,) logarithms of weights are of what a candidate stands for.
 
     Returns:
         (3,) sums of divergence, cross-entropy and agreement; and the gradient of the loss's sum
-        with respect to the student's logits, (n, vocab_size).
+        with respect to the student's logits, (n, n_candidates).
     """
     agreed = (student.argmax(-1) == targets).sum()
-    log_p = F.log_softmax(student, -1)
+    log_p = F.log_softmax(student + log_weights, -1)
     cross_entropy = F.nll_loss(log_p, targets, reduction="sum")
     slopes = log_p.exp_().mul_(CE_WEIGHT)
     slopes[torch.arange(len(targets)), targets] -= CE_WEIGHT
 
-    log_p = F.log_softmax(student.div_(TEMPERATURE), -1)
-    log_q = F.log_softmax(teacher.div_(TEMPERATURE), -1)
+    log_p = F.log_softmax(student.div_(TEMPERATURE).add_(log_weights), -1)
+    log_q = F.log_softmax(teacher.div_(TEMPERATURE).add_(log_weights), -1)
     q = log_q.exp()
     kl = TEMPERATURE**2 * (log_q.sub_(log_p).mul_(q)).sum()
     # d(T² KL)/d(logits) = T² · (p - q) / T

@@ -4,19 +4,19 @@ The folder holds `checkpoint.safetensors` (to go on), `student/` (a model to use
 last validation), the journal's two files and `curve.svg`.
 """
 
-import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from stream.distil.curve import write_curve
 from stream.distil.draft_tokens import draft_tokens
-from stream.distil.examples import ExampleFolder
-from stream.distil.journal import Journal, mean_progress
+from stream.distil.examples import Examples
+from stream.distil.journal import Journal
 from stream.distil.label import checksum
-from stream.distil.loss import Judgement
 from stream.distil.selection import select
+from stream.distil.settings import TrainingSettings
 from stream.distil.student import half, save_checkpoint, split_projections
-from stream.distil.training import Trainer, TrainingSettings, saved_settings, student_of
+from stream.distil.training import Trainer, saved_settings, student_of
 from stream.distil.validation import divide, validate
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.students import LAYERS, with_layers
@@ -31,7 +31,7 @@ NOTE_EVERY = 20
 def train(
     teacher: Checkpoint,
     student: Checkpoint,
-    examples: Path,
+    folders: Sequence[Path],
     out: Path,
     settings: TrainingSettings,
     *,
@@ -44,65 +44,69 @@ def train(
     Raises:
         UsageError: the examples are another teacher's, or `out` is of another run.
     """
-    if (out / CHECKPOINT).exists():
-        settings = replace(settings, examples=saved_settings(out / CHECKPOINT).examples)
-    folder = ExampleFolder(examples, settings.examples or None)
-    settings = replace(settings, examples=len(folder.examples))
-    if folder.recipe.teacher_sha256 != checksum(teacher.state):
-        raise UsageError(f"{examples} was labelled by another {folder.recipe.teacher}.")
-    parts = divide(
-        folder,
-        select(folder.examples, settings.max_wer).kept,
-        settings.held_out,
-        settings.seed,
-    )
-    if not parts.learnt:
-        raise UsageError(f"{examples} holds nothing to learn from besides what is held out.")
     network = Whisper.from_checkpoint(teacher, device, "float32")
-    layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
-    trainer = Trainer(student_of(network, layers, student.dims), folder, parts.learnt, settings)
-    if (out / CHECKPOINT).exists():
-        trainer.load(out / CHECKPOINT)
+    trainer, held_out = prepare(network, checksum(teacher.state), student, folders, out, settings)
     journal = Journal(out, trainer.done)
 
     def check() -> None:
-        found = validate(trainer, network, student, parts.held_out)
-        journal.note_validation(found, trainer.done / trainer.steps_a_pass)
-        save_checkpoint(trained(student, trainer), out / STUDENT)
+        with journal.clock_stopped():
+            found = validate(trainer, network, student, held_out)
+            save_checkpoint(trained(student, trainer), out / STUDENT)
+        journal.note_validation(found, trainer.passes)
         write_curve(out / CURVE, journal.validations)
 
     with journal.shown():
         if not journal.validations:
             check()
-        began_s = time.process_time() - journal.cpu_s
-        judged, norm, noted = Judgement(), 0.0, trainer.done
         for step in trainer.steps():
-            judged += step.judgement
-            norm += step.gradient_norm
-            last = step.number == settings.steps
-            if last or step.number % NOTE_EVERY == 0:
-                journal.note(
-                    mean_progress(
-                        step.number,
-                        step.number / trainer.steps_a_pass,
-                        judged,
-                        settings.rate(step.number - 1),
-                        norm / (step.number - noted),
-                        time.process_time() - began_s,
-                    )
-                )
-                judged, norm, noted = Judgement(), 0.0, step.number
-            if last or step.number % save_every == 0:
+            journal.count(step)
+            is_last = step.number == settings.steps
+            if is_last or step.number % NOTE_EVERY == 0:
+                journal.note(step.number, trainer.passes, settings.rate(step.number - 1))
+            if is_last or step.number % save_every == 0:
                 trainer.save(out / CHECKPOINT)
-            if last or step.number % validate_every == 0:
-                before_s = time.process_time()
+            if is_last or step.number % validate_every == 0:
                 check()
-                began_s += time.process_time() - before_s
     return journal
+
+
+def prepare(
+    network: Whisper,
+    teacher_sha256: str,
+    student: Checkpoint,
+    folders: Sequence[Path],
+    out: Path,
+    settings: TrainingSettings,
+) -> tuple[Trainer, tuple[int, ...]]:
+    """Return the student at the step where the folder `out` ends, and which examples are held out.
+
+    Args:
+        network: the teacher, in float32.
+        teacher_sha256: of its weights, by which the examples must have been labelled.
+        student: as the run began, or begins.
+        folders: of examples.
+        out: folder of the run, empty or not.
+        settings: of the run.
+    """
+    if (out / CHECKPOINT).exists():
+        settings = replace(settings, examples=saved_settings(out / CHECKPOINT).examples)
+    examples = Examples(*folders, limits=settings.examples)
+    settings = replace(settings, examples=examples.counts)
+    if examples.recipe.teacher_sha256 != teacher_sha256:
+        raise UsageError(f"{folders[0]} was labelled by another {examples.recipe.teacher}.")
+    kept = select(examples.examples, settings.max_wer).kept
+    parts = divide(examples, kept, settings.held_out, settings.seed)
+    if not parts.learnt:
+        raise UsageError("There is nothing to learn from besides what is held out.")
+    layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
+    trainer = Trainer(student_of(network, layers, student.dims), examples, parts.learnt, settings)
+    if (out / CHECKPOINT).exists():
+        trainer.load(out / CHECKPOINT)
+    return trainer, parts.held_out
 
 
 def trained(student: Checkpoint, trainer: Trainer) -> Checkpoint:
     """The student with what it has learnt so far."""
     layers = half(split_projections(trainer.layers.state_dict()))
-    likely = draft_tokens(trainer.folder.examples, student.vocabulary)
+    likely = draft_tokens(trainer.examples.examples, student.vocabulary)
     return replace(student, state=with_layers(student.state, layers), shortlist=likely)

@@ -1,18 +1,34 @@
 """What the commands print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from stream.distil.evaluation import STUDENT, TEACHER, Result
-from stream.distil.examples import ExampleFolder
+from stream.distil.examples import Examples
 from stream.distil.selection import histogram, select, word_error_rate
 
 
-def print_selection(folder: ExampleFolder, max_wer: float) -> None:
+def labelling(done: Iterable[int], total: int) -> None:
+    """Show a bar that is full at `total`, while `done` says how many windows are labelled."""
+    columns = (TextColumn("labelling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=total)
+        for count in done:
+            progress.update(task, completed=count)
+
+
+def print_selection(labelled: Examples, max_wer: float) -> None:
     """Print how far the labels are from the references, and what is dropped."""
-    examples = folder.examples
+    examples = labelled.examples
     rates = [rate for example in examples if (rate := word_error_rate(example)) is not None]
     console = Console()
     if rates:

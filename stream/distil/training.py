@@ -7,6 +7,7 @@ step's number, the weights and AdamW's moments are all of a run's state.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,9 +19,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stream.distil.batches import Batch, batches_of_pass, read_batch
-from stream.distil.examples import ExampleFolder
+from stream.distil.batches import Batch, batches_of_pass, read_batch, spoilt
+from stream.distil.examples import Examples
 from stream.distil.loss import Judgement, distillation_loss
+from stream.distil.sampled_softmax import Candidates, all_candidates, draw_candidates
+from stream.distil.settings import TrainingSettings
 from stream.distil.teacher_forcing import hidden_states
 from stream.engine.dims import WhisperDims
 from stream.engine.students import LAYERS
@@ -29,41 +32,8 @@ from stream.errors import UsageError
 
 BETAS = (0.9, 0.98)
 CLIP_NORM = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSettings:
-    """What a run's numbers depend on, besides the student and the examples."""
-
-    steps: int
-    """In all."""
-    examples: int
-    """How many of the folder's are known to the run: it may hold more by now."""
-    decay_steps: int
-    """The last ones, over which the rate falls to nought."""
-    warm_up_steps: int = 50
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.01
-    batch: int = 16
-    """Examples."""
-    precision: str = "float32"
-    """What is multiplied in; the weights are float32 in any case."""
-    max_wer: float = 10.0
-    """Percent: a passage whose label is further from its reference is not learnt from."""
-    held_out: float = 0.02
-    """Part of the runs of speech that is kept for validation."""
-    seed: int = 0
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """All but the length of the run, which may be changed as long as no decay has begun."""
-        return {k: v for k, v in asdict(self).items() if k not in ("steps", "decay_steps")}
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, which are counted from 0."""
-        rising = (step + 1) / max(self.warm_up_steps, 1)
-        falling = (self.steps - step) / max(self.decay_steps, 1)
-        return self.learning_rate * min(1.0, rising, falling)
+LIKELY, DRAWN = 8192, 2048
+"""Tokens whose logits are computed in every step, and those drawn of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +53,7 @@ class Trainer:
     def __init__(
         self,
         student: Whisper,
-        folder: ExampleFolder,
+        examples: Examples,
         chosen: tuple[int, ...],
         settings: TrainingSettings,
     ) -> None:
@@ -91,12 +61,12 @@ class Trainer:
 
         Args:
             student: as `student_of` makes it.
-            folder: of examples.
-            chosen: the examples to learn from.
+            examples: that there are.
+            chosen: those to learn from.
             settings: of the run.
         """
         self.student = student
-        self.folder = folder
+        self.examples = examples
         self.chosen = chosen
         self.settings = settings
         self.done = 0
@@ -107,7 +77,9 @@ class Trainer:
         )
         dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
         self.projection = student.decoder.embed_tokens.weight.detach().to(dtype)
-        self._lengths = [folder.examples[i].n_positions for i in chosen]
+        said = Counter(token for i in chosen for token in examples.examples[i].tokens)
+        self.likely = torch.tensor([token for token, _ in said.most_common(LIKELY)])
+        self._lengths = [examples.examples[i].n_positions for i in chosen]
         self._batches = cache(
             lambda number: batches_of_pass(self._lengths, settings.batch, settings.seed, number)
         )
@@ -117,19 +89,28 @@ class Trainer:
         """Steps that it takes to learn once from every example."""
         return -(-len(self.chosen) // self.settings.batch)
 
+    @property
+    def passes(self) -> float:
+        """Over the examples, so far."""
+        return self.done / self.steps_a_pass
+
     def steps(self) -> Iterator[Step]:
         """Take the steps that are left."""
         while self.done < self.settings.steps:
             number, at = divmod(self.done, self.steps_a_pass)
             rows = self._batches(number)[at]
-            yield self.step(read_batch(self.folder, [self.chosen[i] for i in rows]))
+            yield self.step(read_batch(self.examples, [self.chosen[i] for i in rows]))
 
     def step(self, batch: Batch) -> Step:
-        """Learn from a batch."""
+        """Learn from a batch, which is on the CPU."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(self.done)
-        batch = batch.to(str(self.student.device))
-        loss, judgement = self.judge(batch)
+        torch.manual_seed(chance := hash((self.settings.seed, self.done)))  # of the dropout
+        generator = torch.Generator().manual_seed(chance)
+        certain = torch.cat([self.likely, batch.targets])
+        candidates = draw_candidates(certain, len(self.projection), DRAWN, generator)
+        spoilt_batch = spoilt(batch, self.settings.noise, generator)
+        loss, judgement = self.judge(spoilt_batch, candidates, self.settings.dropout)
         loss.backward()  # type: ignore[no-untyped-call]
         still_keys(self.layers)
         norm = nn.utils.clip_grad_norm_(self.layers.parameters(), CLIP_NORM)
@@ -138,14 +119,28 @@ class Trainer:
         self.done += 1
         return Step(self.done, judgement, float(norm))
 
-    def judge(self, batch: Batch) -> tuple[Tensor, Judgement]:
-        """Return the loss of a batch, with its gradient."""
+    def judge(
+        self, batch: Batch, candidates: Candidates | None = None, dropout: float = 0.0
+    ) -> tuple[Tensor, Judgement]:
+        """Return the loss of a batch, with its gradient: among all tokens, or these."""
+        batch = batch.to(str(self.student.device))
         coarse = self.settings.precision == "bfloat16"
         with torch.autocast(self.student.device.type, torch.bfloat16, enabled=coarse):
             states = hidden_states(
-                self.student.decoder, batch.tokens, batch.audio, batch.n_positions, batch.skip
+                self.student.decoder,
+                batch.tokens,
+                batch.audio,
+                batch.n_positions,
+                batch.skip,
+                dropout,
             )  # (batch, n_tokens - skip, d_model)
-        return distillation_loss(states[batch.real], batch.teacher, batch.targets, self.projection)
+        return distillation_loss(
+            states[batch.real],
+            batch.teacher,
+            batch.targets,
+            self.projection,
+            candidates or all_candidates(len(self.projection)),
+        )
 
     def save(self, path: Path) -> None:
         """Write all of the run's state; whoever is killed half way leaves the old file."""
@@ -174,7 +169,7 @@ class Trainer:
                     f"{path.parent} is a run of other settings ({', '.join(changed)}); "
                     "name another folder."
                 )
-            if theirs != ours and done > min(t.steps - t.decay_steps for t in (theirs, ours)):
+            if theirs != ours and done > min(theirs.first_decay_step, ours.first_decay_step):
                 raise UsageError(
                     f"{path.parent} has begun to lower its rate towards step {theirs.steps}; "
                     "let it end there, or train its student anew in another folder."
@@ -193,7 +188,8 @@ class Trainer:
 def saved_settings(path: Path) -> TrainingSettings:
     """Return the settings of a saved run."""
     with safe_open(path, "pt") as file:
-        return TrainingSettings(**json.loads(file.metadata()["settings"]))
+        found = json.loads(file.metadata()["settings"])
+        return TrainingSettings(**{**found, "examples": tuple(found["examples"])})
 
 
 def student_of(teacher: Whisper, layers: Mapping[str, Tensor], dims: WhisperDims) -> Whisper:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from stream.distil.batches import read_batch
-from stream.distil.examples import Example, ExampleFolder
+from stream.distil.examples import Example, Examples
 from stream.distil.loss import Judgement
 from stream.distil.training import Trainer
 from stream.engine.assistant import Assistant
@@ -47,19 +47,19 @@ class HeldOut:
     held_out: tuple[int, ...]
 
 
-def divide(folder: ExampleFolder, kept: Sequence[int], part: float, seed: int) -> HeldOut:
+def divide(examples: Examples, kept: Sequence[int], part: float, seed: int) -> HeldOut:
     """Hold out whole runs of speech, by chance, that have at least this part of the examples.
 
     No window is of two runs, so none that is learnt from was heard in what is held out.
     """
-    sizes = Counter(folder.examples[i].run for i in kept)
+    sizes = Counter(examples.examples[i].run for i in kept)
     order = np.random.default_rng([seed, 1]).permutation(sorted(sizes)).tolist()
     out: set[int] = set()
     while order and sum(sizes[run] for run in out) < max(1, part * len(kept)):
         out.add(order.pop())
     return HeldOut(
-        tuple(i for i in kept if folder.examples[i].run not in out),
-        tuple(i for i in kept if folder.examples[i].run in out),
+        tuple(i for i in kept if examples.examples[i].run not in out),
+        tuple(i for i in kept if examples.examples[i].run in out),
     )
 
 
@@ -68,22 +68,22 @@ def validate(
     trainer: Trainer, teacher: Whisper, checkpoint: Checkpoint, held_out: Sequence[int]
 ) -> Validation:
     """Judge the student on examples that were held out, and let it speak on some of them."""
-    folder = trainer.folder
+    examples = trainer.examples
     judged = Judgement()
-    by_length = sorted(held_out, key=lambda i: folder.examples[i].n_positions)
+    by_length = sorted(held_out, key=lambda i: examples.examples[i].n_positions)
     for first in range(0, len(by_length), BATCH):
-        batch = read_batch(folder, by_length[first : first + BATCH])
-        _, judgement = trainer.judge(batch.to(str(trainer.student.device)))
+        batch = read_batch(examples, by_length[first : first + BATCH])
+        _, judgement = trainer.judge(batch)
         judged += judgement
     errors = WordErrors()
     results: list[DecodeResult] = []
-    spoken = sorted(held_out[:DECODED], key=lambda i: folder.examples[i].n_positions)
+    spoken = sorted(held_out[:DECODED], key=lambda i: examples.examples[i].n_positions)
     for first in range(0, len(spoken), BATCH):
         rows = spoken[first : first + BATCH]
-        alone = speak(trainer.student, None, folder, checkpoint, rows)
-        results += speak(teacher, trainer.student, folder, checkpoint, rows)
+        alone = speak(trainer.student, None, examples, checkpoint, rows)
+        results += speak(teacher, trainer.student, examples, checkpoint, rows)
         for i, result in zip(rows, alone, strict=True):
-            errors += word_errors(folder.examples[i].text, text_of(result, checkpoint))
+            errors += word_errors(examples.examples[i].text, text_of(result, checkpoint))
     drafted = sum(result.drafted for result in results)
     return Validation(
         step=trainer.done,
@@ -100,20 +100,20 @@ def validate(
 def speak(
     model: Whisper,
     student: Whisper | None,
-    folder: ExampleFolder,
+    examples: Examples,
     checkpoint: Checkpoint,
     rows: Sequence[int],
 ) -> list[DecodeResult]:
     """Decode examples, with a student's drafts or without."""
-    batch = read_batch(folder, rows)
+    batch = read_batch(examples, rows)
     audio = batch.audio.to(model.device)
     return decode(
         model,
         checkpoint.vocabulary,
         audio,
         batch.n_positions,
-        [request(folder.examples[i], checkpoint) for i in rows],
-        timestamps=checkpoint.vocabulary.no_timestamps not in folder.recipe.opening,
+        [request(examples.examples[i], checkpoint) for i in rows],
+        timestamps=checkpoint.vocabulary.no_timestamps not in examples.recipe.opening,
         assistant=Assistant(student, audio, batch.n_positions) if student else None,
     )
 

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from stream.distil.examples import Example, ExampleFolder, LabelRecipe, appending
+from stream.distil.examples import Example, Examples, LabelRecipe, appending
 from stream.distil.label import checksum
 from stream.distil.teacher_forcing import hidden_states
 from stream.engine.checkpoints import Checkpoint
@@ -110,7 +110,7 @@ def small_recipe(teacher: Checkpoint) -> LabelRecipe:
     )
 
 
-def write_examples(folder: Path, teacher: Checkpoint, n: int = 24, seed: int = 5) -> ExampleFolder:
+def write_examples(folder: Path, teacher: Checkpoint, n: int = 24, seed: int = 5) -> Examples:
     """Windows of random sound, of random lengths, with what the teacher might say of them."""
     model = Whisper.from_checkpoint(teacher, "cpu", "float32")
     recipe = small_recipe(teacher)
@@ -141,4 +141,4 @@ def write_examples(folder: Path, teacher: Checkpoint, n: int = 24, seed: int = 5
                 errors=0 if i % 3 else None,
             )
             writer.write(example, audio[0], states[0])
-    return ExampleFolder(folder)
+    return Examples(folder)

@@ -6,7 +6,7 @@ import pytest
 from stream.distil.examples import (
     AUDIO,
     LINES,
-    ExampleFolder,
+    Examples,
     appending,
     read_recipe,
 )
@@ -19,7 +19,7 @@ def teacher():
     return small_teacher()
 
 
-def same(one: ExampleFolder, other: ExampleFolder) -> bool:
+def same(one: Examples, other: Examples) -> bool:
     return one.examples == other.examples and all(
         np.array_equal(one.audio(i), other.audio(i))
         and np.array_equal(one.hidden(i), other.hidden(i))
@@ -32,7 +32,7 @@ def test_rows_belong_to_their_example(teacher, tmp_path):
     for i, example in enumerate(folder.examples):
         assert folder.audio(i).shape == (example.n_positions, 32)
         assert folder.hidden(i).shape == (len(example.tokens) + 1, 32)
-    assert len(ExampleFolder(tmp_path, limit=4).examples) == 4
+    assert len(Examples(tmp_path, limits=(4,)).examples) == 4
 
 
 @pytest.mark.parametrize("harm", ["a line half written", "rows without a line", "nothing"])
@@ -51,7 +51,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(teacher, tmp_path, 
                 whole.examples[i],
                 *(torch_rows(rows) for rows in (whole.audio(i), whole.hidden(i))),
             )
-    assert same(ExampleFolder(tmp_path / "killed"), whole)
+    assert same(Examples(tmp_path / "killed"), whole)
 
 
 def torch_rows(rows):
@@ -77,8 +77,8 @@ def test_the_recipe_is_read_as_it_was_written(teacher, tmp_path):
 
 def test_a_folder_without_examples_says_what_makes_them(teacher, tmp_path):
     with pytest.raises(UsageError, match="distil label"):
-        ExampleFolder(tmp_path)
+        Examples(tmp_path)
     with appending(tmp_path, small_recipe(teacher)):
         pass
     with pytest.raises(UsageError, match="distil label"):
-        ExampleFolder(tmp_path)
+        Examples(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from stream.distil.examples import LINES, ExampleFolder
+from stream.distil.examples import LINES, Examples
 from stream.distil.label import CHUNK, Labeller, label_passages, read_job, recipe_of
 from stream.distil.passages import read_passages
 from stream.engine.rows import Ending
@@ -44,7 +44,7 @@ def label(manifest, teacher, folder, variants, batch=3, until=None):
     for done in label_passages(read_passages(manifest), labeller, folder, variants, batch):
         if until is not None and done >= until:
             return None
-    return ExampleFolder(folder)
+    return Examples(folder)
 
 
 def said(folder):

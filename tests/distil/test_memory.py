@@ -74,6 +74,6 @@ def test_distilling_takes_twice_the_weights_at_most(tmp_path):
         ),
     }
     believe_all(examples / LINES)
-    peaks["train"] = peak_bytes("train", student, examples, run, "--steps", 3, "--batch", 1)
+    peaks["train"] = peak_bytes("train", student, run, examples, "--steps", 3, "--batch", 1)
     print({step: f"{peak / 2**30:.2f} GiB" for step, peak in peaks.items()})
     assert max(peaks.values()) <= 2 * 4 * PARAMETERS + ACTIVATIONS

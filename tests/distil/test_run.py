@@ -4,14 +4,14 @@ from dataclasses import replace
 import pytest
 
 from stream.distil.run import CHECKPOINT, CURVE, STUDENT, train
+from stream.distil.settings import TrainingSettings
 from stream.distil.student import newborn
-from stream.distil.training import TrainingSettings
 from stream.engine.checkpoints import load_checkpoint
 from stream.errors import UsageError
 from tests.distil.small import small_teacher, write_examples
 
 SETTINGS = TrainingSettings(
-    steps=60, examples=0, decay_steps=15, warm_up_steps=4, learning_rate=3e-3, batch=4, held_out=0.2
+    steps=60, decay_steps=15, warm_up_steps=4, learning_rate=3e-3, batch=4, held_out=0.2
 )
 
 
@@ -29,7 +29,7 @@ def examples(teacher, tmp_path_factory):
 
 def run(teacher, examples, out, settings=SETTINGS):
     student = newborn(teacher, "student", 2)
-    return train(teacher, student, examples, out, settings, save_every=10, validate_every=20)
+    return train(teacher, student, [examples], out, settings, save_every=10, validate_every=20)
 
 
 def without_clock(rows):

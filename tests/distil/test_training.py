@@ -3,15 +3,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from stream.distil.settings import TrainingSettings
 from stream.distil.student import newborn
-from stream.distil.training import Trainer, TrainingSettings, student_of
+from stream.distil.training import Trainer, student_of
 from stream.engine.students import LAYERS
 from stream.engine.whisper import Whisper
 from stream.errors import UsageError
 from tests.distil.small import small_teacher, write_examples
 
 SETTINGS = TrainingSettings(
-    steps=40, examples=24, decay_steps=10, warm_up_steps=4, learning_rate=3e-3, batch=4
+    steps=40, examples=(24,), decay_steps=10, warm_up_steps=4, learning_rate=3e-3, batch=4
 )
 
 

@@ -1,7 +1,8 @@
 import pytest
 
+from stream.distil.settings import TrainingSettings
 from stream.distil.student import newborn
-from stream.distil.training import Trainer, TrainingSettings, student_of
+from stream.distil.training import Trainer, student_of
 from stream.distil.validation import divide, validate
 from stream.engine.students import LAYERS
 from stream.engine.whisper import Whisper
@@ -36,7 +37,7 @@ def test_a_student_with_all_of_its_teachers_layers_is_its_teacher(folder, teache
     network = Whisper.from_checkpoint(teacher, "cpu", "float32")
     student = newborn(teacher, "student", teacher.dims.decoder_layers)
     layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
-    settings = TrainingSettings(steps=1, examples=24, decay_steps=0)
+    settings = TrainingSettings(steps=1, examples=(24,), decay_steps=0)
     trainer = Trainer(student_of(network, layers, student.dims), folder, tuple(range(20)), settings)
     found = validate(trainer, network, student, tuple(range(20, 24)))
     assert found.step == 0
