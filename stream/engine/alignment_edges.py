@@ -49,8 +49,12 @@ def set_edges(
     pauses = [(start_sample + a, start_sample + b) for a, b in pauses_of(samples)]
     starts = [word.start_sample for word in words]
     ends = [word.end_sample for word in words]
+    partings = list(zip(ends, starts[1:], strict=False))
+    # A pause parts two words and no others: a short word beside it would lie on both of its sides.
+    owner = {pause: nearest(pause, partings) for pause in pauses}
     for i, (one, following) in enumerate(pairwise(words)):
-        between = [p for p in pauses if p[0] < middle(following) and p[1] > middle(one)]
+        own = [pause for pause in pauses if owner[pause] == i]
+        between = [p for p in own if p[0] < middle(following) and p[1] > middle(one)]
         if parting := best_pause(between, (ends[i], starts[i + 1])):
             ends[i], starts[i + 1] = parting
     for a, b in pauses:
@@ -68,11 +72,21 @@ def best_pause(pauses: Sequence[Span], parting: Span) -> Span | None:
     """Return the longest pause near to where two words part; distance counts against it."""
     best, most = None, 0.0
     for start, end in pauses:
-        away = max(start - parting[1], parting[0] - end, 0)
-        worth = end - start - DISTANCE_WEIGHT * away
-        if away <= REACH and worth > most:
+        distance = away((start, end), parting)
+        worth = end - start - DISTANCE_WEIGHT * distance
+        if distance <= REACH and worth > most:
             best, most = (start, end), worth
     return best
+
+
+def nearest(pause: Span, partings: Sequence[Span]) -> int | None:
+    """Return the index of the parting that a pause is nearest to; None where there is none."""
+    return min(range(len(partings)), key=lambda i: away(pause, partings[i]), default=None)
+
+
+def away(pause: Span, parting: Span) -> int:
+    """Return how far a pause is from where two words part, in samples."""
+    return max(pause[0] - parting[1], parting[0] - pause[1], 0)
 
 
 def middle(word: Word) -> int:
