@@ -42,7 +42,8 @@ Channels = Literal["mix", "split"]
 """All channels as one, or each by itself: a telephone call with one speaker on either."""
 
 BATCH_SIZE = 8
-"""Windows that the model hears at once: more take more memory, and less time for each."""
+"""Windows that the model hears at once: more take more memory. On a CPU eight at once take 3 % less
+time than one by one, at the usual length of chunks (docs/measurements.md)."""
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 """Hertz that samples in memory may have; a file may have any."""

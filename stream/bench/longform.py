@@ -102,7 +102,7 @@ def run(
     """
     recordings = chosen(recordings_of(data), minutes)
     systems = our_systems(model, device, assistant, batch_size, chunk_lengths, batch_sizes)
-    console = Console(width=132, highlight=False)
+    console = Console(width=150, highlight=False)
     if others:
         systems.append(contenders.faster_whisper_batched(model, batch_size))
     if others and transformers:
