@@ -17,8 +17,8 @@ CGROUP = Path("/sys/fs/cgroup")
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """Names of glibc's settings, from its malloc.h."""
 LARGE_BYTES = 8 << 20
-"""A larger block is mapped anew each time, and every page of it faults. The logits of a pass and the
-keys of a layer are smaller; mapped too, they cost a third more CPU time."""
+"""A larger block is mapped anew each time, and every page of it faults. The logits of a pass and
+the keys of a layer are smaller; mapped too, they cost a third more CPU time."""
 HEAPS = 2
 
 
