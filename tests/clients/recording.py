@@ -31,6 +31,16 @@ def transcriber() -> ScriptedTranscriber:
     return ScriptedTranscriber(words())
 
 
+def moved(samples: int) -> tuple[Word, ...]:
+    """The script, later by so many samples."""
+    return tuple(
+        replace(
+            word, start_sample=word.start_sample + samples, end_sample=word.end_sample + samples
+        )
+        for word in words()
+    )
+
+
 class Successor(ScriptedTranscriber):
     """Hears the script from a place on: of a server that a stream goes on with in mid-recording."""
 
@@ -39,13 +49,21 @@ class Successor(ScriptedTranscriber):
         self.begin_sample = begin_sample
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        begin = self.begin_sample()
-        self.words = tuple(
-            replace(
-                word, start_sample=word.start_sample - begin, end_sample=word.end_sample - begin
-            )
-            for word in words()
-        )
+        self.words = moved(-self.begin_sample())
+        return super().transcribe(windows)
+
+
+class FromFirstSound(ScriptedTranscriber):
+    """Hears the script from the first sound on: a microphone on a busy machine is late to begin."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        if not self.words:
+            first = windows[0]
+            sound = first.start_sample + int(np.argmax(np.abs(first.samples) > 0.05))
+            self.words = moved(sound - words()[0].start_sample)
         return super().transcribe(windows)
 
 

@@ -81,7 +81,7 @@ async def opened(address: str, flags: list[str], **context):
 
 @pytest.fixture
 async def scripted():
-    async with running_server(ServerConfig(port=0), recording.transcriber()) as address:
+    async with running_server(ServerConfig(port=0), recording.FromFirstSound()) as address:
         yield address
 
 
