@@ -71,7 +71,8 @@ class Channel:
             frame_samples=detector.frame_samples,
         )
         self._utterances: list[Utterance] = []
-        self._said: tuple[Word, ...] = ()  # in the last utterance that is final
+        self._said: tuple[Word, ...] = ()  # in the last utterance that is final,
+        self._said_in = ""  # and its language
         self._language = ""  # heard last, in enough speech
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
@@ -105,6 +106,8 @@ class Channel:
         for utterance in self._utterances:
             if utterance.index == hypothesis.window.utterance:
                 utterance.receive(hypothesis)
+                if hypothesis.words and self._said_in not in ("", hypothesis.language):
+                    utterance.hear_alone()
                 if not utterance.finished and not hypothesis.failure and self.settings.partials:
                     self._events.append(self._partial(utterance))
                 break
@@ -190,6 +193,7 @@ class Channel:
             finished = self._utterances.pop(0)
             self._events.append(self._final(finished))
             self._said = finished.transcript.words_from(finished.start_sample - self._context)
+            self._said_in = finished.language if self._said else ""
             if self._utterances:
                 finished.hand_over(self._utterances[0])
         for utterance in self._utterances:

@@ -112,6 +112,12 @@ class Utterance:
         self._windowing.advance(self.known)
         self._finish_if_heard()
 
+    def hear_alone(self) -> None:
+        """Begin no window before this utterance: what was said before is in another language."""
+        if self._windowing is not None:
+            own = max(self._windowing.start_sample, self.start_sample)
+            self._windowing.start_sample = own
+
     @property
     def known(self) -> tuple[Word, ...]:
         """The words that a window may hear again, the utterance's context among them."""

@@ -155,9 +155,23 @@ class WhisperTranscriber:
                 pending, self._hear(list(pending.values()), options, watch), strict=True
             ):
                 heard[i].append(found)
-            rests = {i: rest_of(stretch, heard[i][-1]) for i, stretch in pending.items()}
-            pending = {i: rest for i, rest in rests.items() if rest and options.cover}
+            pending = self._unheard(pending, heard) if options.cover else {}
         return [hypothesis(w, heard[i], watch) for i, w in enumerate(windows)]
+
+    def _unheard(
+        self, pending: dict[int, Stretch], heard: dict[int, list[Heard]]
+    ) -> dict[int, Stretch]:
+        """What is still to be decoded of each stretch that was; takes back what was misheard."""
+        rests = {}
+        for i, stretch in pending.items():
+            rest = own_speech(stretch, heard[i][-1])
+            if rest is not None:
+                heard[i].pop()
+            else:
+                rest = rest_of(stretch, heard[i][-1])
+            if rest is not None:
+                rests[i] = rest
+        return rests
 
     def _hear(
         self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
@@ -202,6 +216,18 @@ class WhisperTranscriber:
             for i, h in zip(rows, again, strict=True):
                 best[i] = better(best[i], h)
         return best
+
+
+def own_speech(stretch: Stretch, heard: Heard) -> Stretch | None:
+    """What is new in a stretch, where that is in another language than what was said before.
+
+    A stretch is decoded in one language: of two it makes words that neither has.
+    """
+    own, expected = stretch.window.own_sample, stretch.options.expected_language
+    if expected in ("", heard.result.language) or not stretch.start_sample < own:
+        return None
+    alone = Stretch(stretch.window, own, ())
+    return alone if worth_decoding(alone) else None
 
 
 def worth_decoding(stretch: Stretch) -> bool:

@@ -474,6 +474,23 @@ def test_of_short_utterances_the_first_final_says_what_to_expect():
     assert expected[-1] == "fr"
 
 
+@pytest.mark.parametrize(("second", "alone"), [("de", True), ("fr", False)])
+def test_what_was_said_in_another_language_is_not_heard_again(second, alone):
+    script = Script([(4.0, 1.0), (4.0, 1.0)])
+    session, windows = a_session(language="auto"), []
+    for start in range(0, len(script.pcm), 16_000):
+        session.receive_audio(script.pcm[start : start + 16_000])
+        for window in session.windows_to_transcribe():
+            language = second if window.utterance == 2 else "fr"
+            session.receive_hypothesis(replace(script.answer(window), language=language))
+            windows.append(window)
+    first, *later = [window for window in windows if window.utterance == 2]
+    assert first.start_sample < first.own_sample
+    assert later
+    assert all((w.start_sample >= w.own_sample) == alone for w in later)
+    assert final_text(session.events_to_send()) == script.text
+
+
 def test_words_of_two_languages_agree_on_nothing():
     transcript = Transcript()
     words = [Word(f" w{i}", i * 4_000, i * 4_000 + 4_000, 0.9) for i in range(12)]

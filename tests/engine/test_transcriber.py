@@ -5,7 +5,9 @@ import pytest
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import DecodingOptions, Window, WindowKind
-from stream.engine.transcriber import OFFLINE, WhisperTranscriber
+from stream.engine.hearing import Heard, Stretch
+from stream.engine.rows import DecodeResult, Ending
+from stream.engine.transcriber import OFFLINE, WhisperTranscriber, own_speech
 
 pytestmark = pytest.mark.model
 
@@ -123,3 +125,19 @@ def test_the_reference_is_plain_decoding(transcriber, speech):
     again = transcriber.transcribe([window(seconds(speech, 0, 8))], OFFLINE)[0]
     assert text(reference) == text(again)
     assert "best of times" in text(reference)
+
+
+@pytest.mark.parametrize(
+    ("expected", "heard_in", "own_s", "alone"),
+    [("fr", "de", 4.0, True), ("de", "de", 4.0, False), ("", "de", 4.0, False), ("fr", "de", 0.0, False)],
+)  # fmt: skip
+def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s, alone):
+    options = DecodingOptions(language="auto", expected_language=expected)
+    own = round(own_s * SAMPLE_RATE)
+    heard_window = window(np.zeros(8 * SAMPLE_RATE), options=options, own_sample=own)
+    result = DecodeResult((), (), heard_in, 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
+    stretch = Stretch(heard_window, 0, (5,))
+    found = own_speech(stretch, Heard((), result, frozenset()))
+    assert found == (Stretch(heard_window, own, ()) if alone else None)
+    if found is not None:
+        assert own_speech(found, Heard((), result, frozenset())) is None
