@@ -129,8 +129,13 @@ def test_the_reference_is_plain_decoding(transcriber, speech):
 
 @pytest.mark.parametrize(
     ("expected", "heard_in", "own_s", "alone"),
-    [("fr", "de", 4.0, True), ("de", "de", 4.0, False), ("", "de", 4.0, False), ("fr", "de", 0.0, False)],
-)  # fmt: skip
+    [
+        ("fr", "de", 4.0, True),
+        ("de", "de", 4.0, False),
+        ("", "de", 4.0, False),
+        ("fr", "de", 0.0, False),
+    ],
+)
 def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s, alone):
     options = DecodingOptions(language="auto", expected_language=expected)
     own = round(own_s * SAMPLE_RATE)
