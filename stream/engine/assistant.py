@@ -91,8 +91,8 @@ class Assistant:
     ) -> tuple[list[int], list[float]]:
         """The likeliest next token of each row, and how likely it is."""
         tokens, lengths = ragged(unread)
-        logits = self._model.decode(tokens, lengths, self._cache)
-        last = logits[torch.arange(len(rows)), lengths - 1]  # (batch, n_tokens)
+        states = self._model.read(tokens, lengths, self._cache)
+        last = self._model.logits(states[torch.arange(len(rows)), lengths - 1])  # (batch, n_tokens)
         if self._filters:
             if self._shortlist is not None:
                 last = self._shortlist.spread(last)

@@ -82,10 +82,10 @@ def decode(
     while active:
         if assistant is not None and active[0].tokens:
             assistant.propose(active)
-        logits = model.decode(*ragged([row.next_input() for row in active]), cache)
+        states = model.read(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
-            note_no_speech(logits, rows, vocabulary)
-        choose(logits, active, cache.alignment, filters, temperature)
+            note_no_speech(model, states, rows, vocabulary)
+        choose(model, states, active, cache.alignment, filters, temperature)
         cache.truncate(torch.tensor([row.known for row in active]))
         active = leave(active, cache, assistant)
     return [row.result() for row in rows]
@@ -154,16 +154,19 @@ def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
     return draft[: next(strange, len(draft))]
 
 
-def note_no_speech(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
+def note_no_speech(
+    model: Whisper, states: Tensor, rows: Sequence[Row], vocabulary: Vocabulary
+) -> None:
     """Give each row of the first pass its probability that nothing is said at all."""
     starts = [row.opening.index(vocabulary.start_of_transcript) for row in rows]
-    at_start = logits[torch.arange(len(rows)), starts]  # (batch, vocab_size)
+    at_start = model.logits(states[torch.arange(len(rows)), starts])  # (batch, vocab_size)
     for row, p in zip(rows, at_start.softmax(-1)[:, vocabulary.no_speech].tolist(), strict=True):
         row.no_speech = p
 
 
 def choose(
-    logits: Tensor,
+    model: Whisper,
+    states: Tensor,
     rows: Sequence[Row],
     alignment: Tensor | None,
     filters: Sequence[LogitFilter],
@@ -172,7 +175,8 @@ def choose(
     """Let each row take what follows its last token, and what follows each token of its draft.
 
     Args:
-        logits: (batch, n_tokens, vocab_size) of this pass.
+        model: that is decoded with.
+        states: (batch, n_tokens, d_model) of this pass.
         rows: one a row of the batch.
         alignment: of the cache, (batch, n_heads, max_tokens, n_positions).
         filters: rules, applied in order.
@@ -180,7 +184,7 @@ def choose(
     """
     places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]
     at = (torch.tensor([i for i, _ in places]), torch.tensor([column for _, column in places]))
-    candidates = logits[at]  # (n, vocab_size)
+    candidates = model.logits(states[at])  # (n, vocab_size)
     before = [said for row in rows for said in row.before()]
     for rule in filters:
         rule.apply(candidates, before)
@@ -188,7 +192,7 @@ def choose(
     if temperature > 0:
         warmed = (swayed / temperature).softmax(-1).cpu()
         drawn = [row.draw(p) for row, p in zip(rows, warmed, strict=True)]
-        chosen = torch.tensor(drawn, device=logits.device)
+        chosen = torch.tensor(drawn, device=candidates.device)
     else:
         chosen = swayed.argmax(-1)
     scores = candidates.gather(1, chosen[:, None])[:, 0] - candidates.logsumexp(-1)  # (n,)

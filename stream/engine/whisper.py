@@ -132,7 +132,22 @@ class Whisper(nn.Module):
     def decode(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
         """Append tokens to each row and return what the model says comes after each of them.
 
-        One token a row, a whole prompt and a draft to verify all come through here.
+        Args:
+            tokens: as for `read`.
+            n_new: the same.
+            cache: the same.
+
+        Returns:
+            (batch, n_tokens, vocab_size) float32 logits; those of padding mean nothing.
+        """
+        return self.logits(self.read(tokens, n_new, cache))
+
+    @torch.no_grad()
+    def read(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
+        """Append tokens to each row and return the decoder's state after each of them.
+
+        One token a row, a whole prompt and a draft to verify all come through here. The vocabulary
+        is large: whoever wants the logits of some tokens alone gives `logits` only their states.
 
         Args:
             tokens: (batch, n_tokens) long; any ids in the padding.
@@ -140,12 +155,17 @@ class Whisper(nn.Module):
             cache: advanced by `n_new`.
 
         Returns:
-            (batch, n_tokens, vocab_size) float32 logits; those of padding mean nothing.
+            (batch, n_tokens, d_model); those of padding mean nothing.
 
         Raises:
             ValueError: a row would grow past the cache's `max_tokens`.
         """
         return self.decoder(tokens.to(self.device), n_new.cpu(), cache)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., d_model) -> (..., vocab_size) float32."""
+        return self.decoder.project(states).float()  # type: ignore[no-any-return]
 
 
 class Encoder(nn.Module):
@@ -210,13 +230,13 @@ class Decoder(nn.Module):
         self.project: nn.Module = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
 
     def forward(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
-        """(batch, n_tokens) -> (batch, n_tokens, vocab_size) logits."""
+        """(batch, n_tokens) -> (batch, n_tokens, d_model)."""
         step = cache.plan(n_new, tokens.shape[1])
         x = self.embed_tokens(tokens) + self.embed_positions(step.positions)
         for layer in self.layers:
             x = layer(x, step, cache)  # (batch, n_tokens, d_model)
         cache.length = step.length
-        return self.project(self.layer_norm(x)).float()  # type: ignore[no-any-return]
+        return self.layer_norm(x)  # type: ignore[no-any-return]
 
 
 class DecoderLayer(nn.Module):
