@@ -42,6 +42,28 @@ def init(
 
 
 @app.command
+def speak(
+    out: Path, *, count: int, wordnet: Path = Path("/usr/share/wordnet"), seed: int = 1
+) -> None:
+    """Let flite read sentences of WordNet: more words to learn than recorded speech has.
+
+    Parameters
+    ----------
+    out
+        Folder of the sound files and their manifest, `speech.jsonl`.
+    count
+        Passages, of about 12 s each.
+    wordnet
+        Folder of WordNet's files, as Debian's wordnet-base has them.
+    seed
+        Of all chance.
+    """
+    from stream.distil.speak import speak as speak_passages
+
+    print(speak_passages(wordnet, out, count, seed))
+
+
+@app.command
 def label(
     manifest: Path,
     out: Path,

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.distil.batches import batches_of_pass, read_batch
+from stream.distil.batches import batches_of_pass, read_batch, spoilt
 from tests.distil.small import small_teacher, write_examples
 
 
@@ -48,3 +48,30 @@ def test_what_is_learnt_lines_up(tmp_path):
         at += n
     assert batch.skip == len(opening) - 1
     assert batch.real.shape == (3, batch.tokens.shape[1] - batch.skip)
+
+
+def test_what_is_spoilt_is_what_is_read_and_not_what_is_learnt(tmp_path):
+    folder = write_examples(tmp_path, small_teacher(), n=24)
+    batch = read_batch(folder, range(24))
+    opening = batch.skip + 1
+    one, other = (spoilt(batch, 0.3, torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(one.tokens, other.tokens)
+    assert torch.equal(one.audio, other.audio)
+    assert torch.equal(one.tokens[:, :opening], batch.tokens[:, :opening])
+    changed = (one.tokens != batch.tokens)[:, opening:]
+    assert 0.1 < changed[batch.real[:, 1:]].float().mean() < 0.4
+    assert one.audio.shape[1] < batch.audio.shape[1]
+    for row, n, whole in zip(one.audio, one.n_positions, batch.audio, strict=True):
+        assert n > 0
+        assert all((position == whole).all(1).any() for position in row[:n])
+        assert not row[n:].any()
+    assert torch.equal(one.targets, batch.targets)
+    assert torch.equal(one.teacher, batch.teacher)
+
+
+def test_nothing_is_spoilt_without_noise(tmp_path):
+    batch = read_batch(write_examples(tmp_path, small_teacher(), n=6), range(6))
+    same = spoilt(batch, 0.0, torch.Generator().manual_seed(0))
+    assert torch.equal(same.tokens, batch.tokens)
+    assert torch.equal(same.audio, batch.audio)
+    assert torch.equal(same.n_positions, batch.n_positions)

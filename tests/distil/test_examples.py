@@ -82,3 +82,26 @@ def test_a_folder_without_examples_says_what_makes_them(teacher, tmp_path):
         pass
     with pytest.raises(UsageError, match="distil label"):
         Examples(tmp_path)
+
+
+def test_folders_are_read_as_one(teacher, tmp_path):
+    one = write_examples(tmp_path / "one", teacher, n=5)
+    other = write_examples(tmp_path / "other", teacher, n=7, seed=8)
+    both = Examples(tmp_path / "one", tmp_path / "other")
+    assert both.counts == (5, 7)
+    for i in range(12):
+        source, number = (one, i) if i < 5 else (other, i - 5)
+        assert both.examples[i].tokens == source.examples[number].tokens
+        assert np.array_equal(both.audio(i), source.audio(number))
+        assert np.array_equal(both.hidden(i), source.hidden(number))
+    # No passage and no run of speech of one folder is taken for one of the other.
+    assert len({e.passage for e in both.examples}) == 12
+    assert {e.run for e in both.examples[:5]}.isdisjoint(e.run for e in both.examples[5:])
+    assert Examples(tmp_path / "one", tmp_path / "other", limits=(2, 3)).counts == (2, 3)
+
+
+def test_folders_of_two_teachers_are_no_one_student(teacher, tmp_path):
+    write_examples(tmp_path / "one", teacher, n=2)
+    write_examples(tmp_path / "other", small_teacher(seed=1), n=2)
+    with pytest.raises(UsageError, match="differ in their teacher_sha256"):
+        Examples(tmp_path / "one", tmp_path / "other")
