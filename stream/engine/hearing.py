@@ -23,10 +23,16 @@ UNCOVERED_S = 1.0
 """Speech without words that is worth a window of its own; word ends are off by less."""
 TAIL_S = 0.25
 """So much speech after the last word, and a pause, is still that word."""
+FIRST_LOOK_POSITIONS = 25
 LEAST_PROGRESS_S = 0.5
 LEAD_S = 0.2
 """Audio before the uncovered speech that goes with it, if no word is there."""
-
+PASSED_OVER_S = 2.0
+"""Speech without words between two words that is worth a window of its own."""
+LONGEST_WORD_S = 3.0
+"""What lasts longer is no word: it was given the time of what the model passed over."""
+WORD_S = 0.5
+"""What a word is left with then, on each side of where the decoder looked most."""
 
 MAX_SAMPLES = 30 * SAMPLE_RATE
 """Whisper hears at most 30 s."""
@@ -50,12 +56,19 @@ class Stretch:
 
     window: Window
     start_sample: int
-    draft: tuple[int, ...]
+    draft: tuple[int, ...] = ()
+    stop_sample: int | None = None
+    """Where it ends, if not with its window."""
 
     @property
     def end_sample(self) -> int:
-        """Where the stretch ends: with its window, or where Whisper hears no further."""
-        return min(self.window.end_sample, self.start_sample + MAX_SAMPLES)
+        """Where it ends, or where Whisper hears no further."""
+        return min(self.wanted_to_sample, self.start_sample + MAX_SAMPLES)
+
+    @property
+    def wanted_to_sample(self) -> int:
+        """Where what is to be heard ends, whether or not Whisper reaches so far."""
+        return self.window.end_sample if self.stop_sample is None else self.stop_sample
 
     @property
     def samples(self) -> NDArray[np.float32]:
@@ -66,8 +79,7 @@ class Stretch:
     @property
     def speech(self) -> tuple[tuple[int, int], ...]:
         """Spans of speech within the stretch, in absolute samples."""
-        spans = speech_after(self.window, self.start_sample)
-        return tuple((a, min(b, self.end_sample)) for a, b in spans if a < self.end_sample)
+        return speech_within(self.window, self.start_sample, self.end_sample)
 
     @property
     def options(self) -> DecodingOptions:
@@ -84,9 +96,15 @@ class Heard:
     faults: frozenset[Fault]
 
 
-def speech_after(window: Window, sample: int) -> tuple[tuple[int, int], ...]:
-    """The window's spans of speech, or parts of them, from a sample on."""
-    return tuple((max(start, sample), end) for start, end in window.speech if end > sample)
+def speech_within(
+    window: Window, start_sample: int, end_sample: int
+) -> tuple[tuple[int, int], ...]:
+    """The window's spans of speech, or parts of them, from one sample to another."""
+    return tuple(
+        (max(start, start_sample), min(end, end_sample))
+        for start, end in window.speech
+        if end > start_sample and start < end_sample
+    )
 
 
 def length_s(spans: Sequence[tuple[int, int]]) -> float:
@@ -140,6 +158,7 @@ def place_words(
     """The words of a row at absolute samples: in order, within the stretch."""
     spoken = [i for i, token in enumerate(result.tokens) if token < text_end]
     words: list[Word] = []
+    looked: list[int] = []
     taken = 0
     for piece in split_words([result.tokens[i] for i in spoken], decode):
         if BROKEN in piece.text:
@@ -149,9 +168,37 @@ def place_words(
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
         words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
+        looked.append(looked_at(stretch, result, rows))
     placed = within_speech(words, stretch.speech)
     placed = set_edges(placed, stretch.samples, stretch.start_sample)
+    if result.mean_log_probability > guards.SURE_LOG_PROBABILITY:
+        placed = tuple(as_long_as_a_word(w, at) for w, at in zip(placed, looked, strict=True))
     return tuple(part for word in placed for part in by_grapheme(word))
+
+
+def looked_at(stretch: Stretch, result: DecodeResult, rows: Sequence[int]) -> int:
+    """The absolute sample that the decoder looked at most while it chose the tokens of some rows.
+
+    Not at the very beginning, where every first token looks as well as at its own sound.
+    """
+    if result.attention is None:
+        return stretch.start_sample
+    first = FIRST_LOOK_POSITIONS if rows[0] == 0 else 0
+    weights = result.attention[:, rows].mean((0, 1))[first:]
+    position = first + int(weights.argmax()) if len(weights) else 0
+    return stretch.start_sample + EARLY_SAMPLES + position * SAMPLES_PER_POSITION
+
+
+def as_long_as_a_word(word: Word, looked_at_sample: int) -> Word:
+    """The word, or the part of it that the decoder looked at, where it lasts too long to be one.
+
+    The path through the attention knows no gaps: what the model passed over goes to a neighbour.
+    """
+    if word.end_sample - word.start_sample <= LONGEST_WORD_S * SAMPLE_RATE:
+        return word
+    half = round(WORD_S * SAMPLE_RATE)
+    start, end = (clamp(looked_at_sample + side, word) for side in (-half, half))
+    return replace(word, start_sample=start, end_sample=end)
 
 
 def by_grapheme(word: Word) -> Iterator[Word]:
@@ -255,10 +302,31 @@ def words_within(words: Sequence[Word], n_tokens: int) -> tuple[Word, ...]:
     return tuple(kept)
 
 
+def unheard(stretch: Stretch, heard: Heard) -> Iterator[Stretch]:
+    """What is still to be decoded of a stretch, each part on its own."""
+    yield from passed_over(stretch, heard)
+    rest = rest_of(stretch, heard)
+    if rest is not None:
+        yield rest
+
+
+def passed_over(stretch: Stretch, heard: Heard) -> Iterator[Stretch]:
+    """The speech before a word, back to the word before it, where there is much of it.
+
+    Now and then Whisper begins with the last sentence of a long window, or leaves one out.
+    """
+    end = stretch.start_sample
+    for word in heard.words:
+        between = speech_within(stretch.window, end, word.start_sample)
+        if length_s(between) > PASSED_OVER_S:
+            yield Stretch(stretch.window, end, (), word.start_sample)
+        end = word.end_sample
+
+
 def rest_of(stretch: Stretch, heard: Heard) -> Stretch | None:
-    """What is still to be decoded: the speech after the last word, where there is much of it."""
+    """The speech after the last word, where there is much of it."""
     end = heard.words[-1].end_sample if heard.words else stretch.end_sample
-    uncovered = speech_after(stretch.window, end)
+    uncovered = speech_within(stretch.window, end, stretch.wanted_to_sample)
     if length_s(uncovered) <= UNCOVERED_S:
         return None
     if len(uncovered) > 1 and length_s(uncovered[:1]) < TAIL_S:
@@ -268,4 +336,5 @@ def rest_of(stretch: Stretch, heard: Heard) -> Stretch | None:
         return None  # its rest would be much the same stretch once more
     said = tuple(token for word in heard.words for token in word.tokens)
     follows = stretch.draft[: len(said)] == said
-    return Stretch(stretch.window, start, stretch.draft[len(said) :] if follows else ())
+    draft = stretch.draft[len(said) :] if follows else ()
+    return replace(stretch, start_sample=start, draft=draft)

@@ -2,7 +2,8 @@
 
 A window is encoded at its own length and a margin of silence, not at Whisper's 30 s. Where a
 guard says that the words cannot be right, it is decoded once more at 30 s and the better of the
-two stays. Where the words end and the speech goes on, the rest is decoded as a window of its own.
+two stays. Speech that the words leave out, after the last of them or between, is decoded as a
+window of its own.
 """
 
 import logging
@@ -22,7 +23,14 @@ from stream.core.hypothesis import (
     WindowKind,
 )
 from stream.engine.checkpoints import Checkpoint, load_checkpoint
-from stream.engine.hearing import Fault, Heard, Stretch, better, rest_of, without_invention
+from stream.engine.hearing import (
+    Fault,
+    Heard,
+    Stretch,
+    better,
+    unheard,
+    without_invention,
+)
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.threads import SharedCores, give_memory_back, usable_cores
 from stream.engine.whisper import Precision
@@ -149,29 +157,21 @@ class WhisperTranscriber:
     ) -> list[Hypothesis]:
         watch = Stopwatch()
         heard: dict[int, list[Heard]] = {i: [] for i in range(len(windows))}
-        pending = {i: Stretch(w, w.start_sample, w.draft) for i, w in enumerate(windows)}
-        while pending := {i: stretch for i, stretch in pending.items() if worth_decoding(stretch)}:
-            for i, found in zip(
-                pending, self._hear(list(pending.values()), options, watch), strict=True
-            ):
-                heard[i].append(found)
-            pending = self._unheard(pending, heard) if options.cover else {}
+        pending = [(i, Stretch(w, w.start_sample, w.draft)) for i, w in enumerate(windows)]
+        while pending := [(i, stretch) for i, stretch in pending if worth_decoding(stretch)]:
+            stretches = [stretch for _, stretch in pending]
+            left: list[tuple[int, Stretch]] = []
+            found = self._hear(stretches, options, watch)
+            for (i, stretch), part in zip(pending, found, strict=True):
+                alone = own_speech(stretch, part) if options.cover else None
+                if alone is None:
+                    heard[i].append(part)
+                    rest = unheard(stretch, part) if options.cover else ()
+                    left += [(i, other) for other in rest]
+                else:
+                    left.append((i, alone))
+            pending = left
         return [hypothesis(w, heard[i], watch) for i, w in enumerate(windows)]
-
-    def _unheard(
-        self, pending: dict[int, Stretch], heard: dict[int, list[Heard]]
-    ) -> dict[int, Stretch]:
-        """What is still to be decoded of each stretch that was; takes back what was misheard."""
-        rests = {}
-        for i, stretch in pending.items():
-            rest = own_speech(stretch, heard[i][-1])
-            if rest is not None:
-                heard[i].pop()
-            else:
-                rest = rest_of(stretch, heard[i][-1])
-            if rest is not None:
-                rests[i] = rest
-        return rests
 
     def _hear(
         self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
@@ -249,7 +249,7 @@ def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
 
 
 def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypothesis:
-    """Join what was heard in a window's stretches."""
+    """Join what was heard in a window's stretches, which were decoded in any order."""
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
@@ -257,6 +257,7 @@ def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypo
         drafted_tokens=sum(h.result.drafted for h in heard),
         accepted_tokens=sum(h.result.accepted for h in heard),
     )
-    words = tuple(word for h in heard for word in h.words)
+    in_order = sorted((h for h in heard if h.words), key=lambda h: h.words[0].start_sample)
+    words = tuple(word for h in in_order for word in h.words)
     language = heard[0].result.language if heard else window.options.language
     return Hypothesis(window, words, language, timing)

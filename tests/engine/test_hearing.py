@@ -12,6 +12,7 @@ from stream.engine.hearing import (
     better,
     read,
     rest_of,
+    unheard,
     without_invention,
 )
 from stream.engine.rows import DecodeResult, Ending
@@ -202,3 +203,37 @@ def test_what_whisper_cannot_hear_at_once_is_a_rest():
     long = stretch(seconds=44, speech=((0, 44),))
     assert long.end_sample == START + 30 * SAMPLE_RATE
     assert rest_of(long, heard()).start_sample == long.end_sample
+
+
+def test_what_the_model_passed_over_is_a_stretch_of_its_own():
+    """The first word was said after 8 s: the path through the attention begins in the corner."""
+    row = result((8, 8.4), (8.5, 9), (9, 9.5), (9.5, 10))
+    words = read(stretch(), row, spell, TEXT_END).words
+    assert words[0].start_sample > START + 7 * SAMPLE_RATE
+    assert words[0].end_sample - words[0].start_sample <= SAMPLE_RATE
+    (part,) = unheard(stretch(), read(stretch(), row, spell, TEXT_END))
+    assert (part.start_sample, part.end_sample) == (START, words[0].start_sample)
+    assert part.speech == ((START, words[0].start_sample),)
+    assert part.draft == ()
+
+
+def test_what_was_passed_over_between_two_words_too():
+    row = result((0.5, 1), (1, 1.5), (8, 8.5), (8.5, 9), (9.5, 10))
+    words = read(stretch(), row, spell, TEXT_END).words
+    (part,) = unheard(stretch(), read(stretch(), row, spell, TEXT_END))
+    assert part.end_sample - part.start_sample > 5 * SAMPLE_RATE
+    assert all(
+        w.end_sample <= part.start_sample or part.end_sample <= w.start_sample for w in words
+    )
+
+
+def test_a_silence_between_two_words_is_left_alone():
+    quiet = stretch(speech=((0.5, 1.5), (8, 9.5)))
+    row = result((0.5, 1), (1, 1.5), (8, 8.5), (8.5, 9), (9.5, 10))
+    assert list(unheard(quiet, read(quiet, row, spell, TEXT_END))) == []
+
+
+def test_a_guess_that_lasts_long_is_not_looked_into():
+    """Silence that the voice detector took for speech is "you"; three looks make it three."""
+    row = result((8, 8.4), (9.5, 10), log_p=-1.0)
+    assert list(unheard(stretch(), read(stretch(), row, spell, TEXT_END))) == []
