@@ -16,8 +16,8 @@ from stream.bench.margins import BATCH, MODELS, read_spoken
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Window
 from stream.engine.checkpoints import load_checkpoint
-from stream.engine.hearing import Stretch
 from stream.engine.recognizer import Recognizer, Stopwatch
+from stream.engine.stretches import Stretch
 from stream.engine.threads import usable_cores
 
 PREFIXES_S = (1.5, 3.0)

@@ -18,10 +18,11 @@ from stream.engine.assistant import Assistant
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.features import log_mel
 from stream.engine.guards import diffuse_nats
-from stream.engine.hearing import MAX_SAMPLES, Heard, Stretch, read
+from stream.engine.hearing import Heard, read
 from stream.engine.keyterms import BoostKeyterms
 from stream.engine.rows import DecodeRequest
 from stream.engine.shortlist import Shortlist
+from stream.engine.stretches import MAX_SAMPLES, Stretch
 from stream.engine.whisper import Precision, Whisper
 from stream.errors import UsageError
 

@@ -23,15 +23,9 @@ from stream.core.hypothesis import (
     WindowKind,
 )
 from stream.engine.checkpoints import Checkpoint, load_checkpoint
-from stream.engine.hearing import (
-    Fault,
-    Heard,
-    Stretch,
-    better,
-    unheard,
-    without_invention,
-)
+from stream.engine.hearing import Fault, Heard, better, without_invention
 from stream.engine.recognizer import Recognizer, Stopwatch
+from stream.engine.stretches import Stretch, unheard
 from stream.engine.threads import SharedCores, give_memory_back, usable_cores
 from stream.engine.whisper import Precision
 
@@ -166,7 +160,7 @@ class WhisperTranscriber:
                 alone = own_speech(stretch, part) if options.cover else None
                 if alone is None:
                     heard[i].append(part)
-                    rest = unheard(stretch, part) if options.cover else ()
+                    rest = unheard(stretch, part.words) if options.cover else ()
                     left += [(i, other) for other in rest]
                 else:
                     left.append((i, alone))

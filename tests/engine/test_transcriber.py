@@ -5,8 +5,9 @@ import pytest
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import DecodingOptions, Window, WindowKind
-from stream.engine.hearing import Heard, Stretch
+from stream.engine.hearing import Heard
 from stream.engine.rows import DecodeResult, Ending
+from stream.engine.stretches import Stretch
 from stream.engine.transcriber import OFFLINE, WhisperTranscriber, own_speech
 
 pytestmark = pytest.mark.model

@@ -11,8 +11,9 @@ from stream.core.events import Final, Partial
 from stream.core.hypothesis import Hypothesis
 from stream.core.transcript import text_of
 from stream.engine.alignment import SAMPLES_PER_POSITION
-from stream.engine.hearing import Stretch, read
+from stream.engine.hearing import read
 from stream.engine.rows import DecodeResult, Ending
+from stream.engine.stretches import Stretch
 from tests.core.rehearsal import a_session, check_promises
 
 LEAD_S, TOKEN_S = 0.5, 0.3
