@@ -64,8 +64,8 @@ def evaluate(
         known; or `cuts` to be joined.
     suite
         What to play: the recordings as they are (speech), in noise at 20, 10, 5 and 0 dB
-        (noise-levels), over a telephone that loses 0, 1, 3 and 5 % of its packets (phone), or what
-        holds no words (silence). May be repeated.
+        (noise-levels), over a telephone that loses 0, 1, 3 and 5 % of its packets (phone), said
+        softly or fast (speakers), or what holds no words (silence). May be repeated.
     noise
         Manifest of recordings without words, for noise-levels and silence; noise is made without.
     minutes

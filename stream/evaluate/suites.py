@@ -1,4 +1,4 @@
-"""What to play: the recordings of a manifest as they are, in noise, over a telephone, or none."""
+"""What to play: the recordings as they are, in noise, over a telephone, said otherwise, or none."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,8 +11,9 @@ from stream.evaluate.mixing import babble, chance, with_noise
 from stream.evaluate.phone import phone_line
 from stream.evaluate.recordings import BABBLE_OR_MUSIC, Audio, Recording
 from stream.evaluate.sounds import made_sounds
+from stream.evaluate.speakers import softly_and_fast
 
-Suite = Literal["speech", "noise-levels", "phone", "silence", "all"]
+Suite = Literal["speech", "noise-levels", "phone", "speakers", "silence", "all"]
 
 NOISE_LEVELS_DB = (20, 10, 5, 0)
 LOSSES_PERCENT = (0, 1, 3, 5)
@@ -54,6 +55,8 @@ def recordings_of(
     if "phone" in chosen:
         # What is a telephone's already needs no other.
         found += over_telephone([one for one in said if one.kind != "phone"], seed)
+    if "speakers" in chosen:
+        found += softly_and_fast(said)
     if "silence" in chosen:
         found += made_sounds(minutes, seed)
         if len(said) >= VOICES and minutes:
@@ -73,7 +76,7 @@ def understandable(noise: Recording) -> Recording:
     return replace(noise, kind=BACKGROUND_VOICES) if held else noise
 
 
-ALL: tuple[Suite, ...] = ("speech", "noise-levels", "phone", "silence")
+ALL: tuple[Suite, ...] = ("speech", "noise-levels", "phone", "speakers", "silence")
 
 
 def in_noise(

@@ -5,7 +5,7 @@ import pytest
 
 from stream.evaluate.record import TimedWord
 from stream.evaluate.recordings import Audio, Recording, to_int16
-from stream.evaluate.suites import LOSSES_PERCENT, NOISE_LEVELS_DB, VOICES, recordings_of
+from stream.evaluate.suites import ALL, LOSSES_PERCENT, NOISE_LEVELS_DB, VOICES, recordings_of
 
 
 def speech(n):
@@ -54,6 +54,18 @@ def test_every_recording_over_every_line():
     assert {r.read().rate for r in found} == {8000}
 
 
+def test_every_recording_softly_and_fast():
+    found = played("speakers", recordings=SPEECH[:1])
+    clean = SPEECH[0].read()
+    by_condition = {r.condition: r for r in found}
+    soft, fast = by_condition["-20 dB"], by_condition["1.5 times as fast"]
+    assert np.abs(soft.read().samples - clean.samples / 10).max() <= 1
+    assert soft.words == SPEECH[0].words
+    assert fast.read().seconds == pytest.approx(clean.seconds / 1.5, abs=0.1)
+    assert fast.read().rate == clean.rate
+    assert fast.words[-1].end_s == pytest.approx(SPEECH[0].words[-1].end_s / 1.5)
+
+
 def test_silence_needs_no_manifest():
     found = played("silence", recordings=[])
     assert len(found) > 10
@@ -70,4 +82,4 @@ def test_enough_voices_make_a_babble():
 
 
 def test_all_is_all():
-    assert {r.suite for r in played("all")} == {"speech", "noise-levels", "phone", "silence"}
+    assert {r.suite for r in played("all")} == set(ALL)
