@@ -14,6 +14,7 @@ from stream.engine.spelling import BROKEN, Decode, graphemes, split_words, spoke
 from stream.engine.stretches import Stretch
 
 FIRST_LOOK_POSITIONS = 25
+"""Half a second where the first token looks whatever it is, as well as at its own sound."""
 LONGEST_WORD_S = 3.0
 """What lasts longer is no word: it was given the time of what the model passed over."""
 WORD_S = 0.5
@@ -49,10 +50,7 @@ def place_words(
 
 
 def looked_at(stretch: Stretch, result: DecodeResult, rows: Sequence[int]) -> int:
-    """The absolute sample that the decoder looked at most while it chose the tokens of some rows.
-
-    Not at the very beginning, where every first token looks as well as at its own sound.
-    """
+    """The absolute sample that the decoder looked at most while it chose some tokens."""
     if result.attention is None:
         return stretch.start_sample
     first = FIRST_LOOK_POSITIONS if rows[0] == 0 else 0

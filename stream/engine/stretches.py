@@ -61,7 +61,8 @@ class Stretch:
 
 def unheard(stretch: Stretch, words: Sequence[Word]) -> Iterator[Stretch]:
     """What is still to be decoded of a stretch, each part on its own."""
-    yield from passed_over(stretch, words)
+    if stretch.stop_sample is None:  # what is passed over twice is left
+        yield from passed_over(stretch, words)
     rest = rest_of(stretch, words)
     if rest is not None:
         yield rest
