@@ -28,88 +28,104 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
     """Return the routes of rooms."""
-    rooms = server.rooms
+    desk = RoomDesk(server)
+    room = "/v1/rooms/{name}"
+    return [
+        Route("/rooms", page_of(assets["/rooms.html"])),
+        Route("/rooms/{name}", page_of(assets["/room.html"])),
+        Route("/v1/rooms", desk.listing),
+        Route(f"{room}/events", desk.for_readers(desk.events)),
+        Route(f"{room}/transcript.{{extension}}", desk.for_readers(desk.transcript)),
+        Route(f"{room}/captions.m3u8", desk.for_readers(desk.playlist)),
+        Route(f"{room}/captions-{{number:int}}.vtt", desk.for_readers(desk.segment)),
+    ]
 
-    def for_readers(endpoint: Endpoint) -> Endpoint:
+
+def page_of(asset: Asset) -> Endpoint:
+    """Return what answers with a page, for any room that there may be."""
+    content_type, content = asset
+
+    async def page(request: Request) -> Response:
+        name = request.path_params.get("name")
+        if name is not None and not ROOM_NAME.fullmatch(name):
+            return no_such_room()
+        return Response(content, media_type=content_type)
+
+    return page
+
+
+class RoomDesk:
+    """Hands out what is said in the rooms of a server."""
+
+    def __init__(self, server: ServerState) -> None:
+        self.rooms = server.rooms
+        self.config = server.config
+
+    def for_readers(self, endpoint: Endpoint) -> Endpoint:
         """Refuse who may not read rooms; let pages of an allowed origin see the answer."""
 
         @wraps(endpoint)
         async def checked(request: Request) -> Response:
             fields = request.headers.items()
             target = f"{request.url.path}?{request.url.query}"
-            may_read = access.may_read(fields, target, server.config)
+            may_read = access.may_read(fields, target, self.config)
             response = await endpoint(request) if may_read else refusal()
             origin = access.header(fields, "origin")
-            if origin and access.origin_allowed(fields, server.config):
+            if origin and access.origin_allowed(fields, self.config):
                 response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Vary"] = "Origin"
             return response
 
         return checked
 
-    async def page(request: Request) -> Response:
-        name = request.path_params.get("name")
-        if name is not None and not ROOM_NAME.fullmatch(name):
-            return no_such_room()
-        asset = "/rooms.html" if name is None else "/room.html"
-        content_type, content = assets[asset]
-        return Response(content, media_type=content_type)
-
-    async def listing(request: Request) -> Response:
-        if not may_use(server, request):
+    async def listing(self, request: Request) -> Response:
+        """List the rooms, for whoever shows the key."""
+        if not access.authorised(request.headers.items(), request.url.query, self.config):
             return refusal()
-        content = msgspec.json.encode({"rooms": rooms.listing()})
+        content = msgspec.json.encode({"rooms": self.rooms.listing()})
         return Response(content, media_type="application/json")
 
-    @for_readers
-    async def events(request: Request) -> Response:
-        if not ROOM_NAME.fullmatch(request.path_params["name"]):
+    async def events(self, request: Request) -> Response:
+        """Send what is said, as it is said."""
+        name = request.path_params["name"]
+        if not ROOM_NAME.fullmatch(name):
             return no_such_room()
-        if rooms.n_readers >= server.config.max_readers:
+        if self.rooms.n_readers >= self.config.max_readers:
             return PlainTextResponse("There are too many readers; try again later.\n", 503)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        body = server_sent(rooms, request.path_params["name"])
+        body = server_sent(self.rooms, name)
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
-    @for_readers
-    async def transcript(request: Request) -> Response:
-        room = rooms.find(request.path_params["name"])
-        if room is None or request.path_params["extension"] not in formats.FORMATS:
+    async def transcript(self, request: Request) -> Response:
+        """Answer with what was said so far, as a file."""
+        room = self.rooms.find(request.path_params["name"])
+        form = formats.FORMATS.get(request.path_params["extension"])
+        if room is None or form is None:
             return no_such_room()
-        content_type, write = formats.FORMATS[request.path_params["extension"]]
+        content_type, write = form
         return Response(write(room), media_type=content_type)
 
-    @for_readers
-    async def playlist(request: Request) -> Response:
-        room = rooms.find(request.path_params["name"])
+    async def playlist(self, request: Request) -> Response:
+        """List the segments of the feed for video players."""
+        room = self.rooms.find(request.path_params["name"])
         if room is None:
             return no_such_room()
         if mpegts(request) is None:
             return PlainTextResponse("mpegts is no number of 33 bits.\n", 400)
         query = f"?{request.url.query}" if request.url.query else ""
         content = feed.playlist(
-            room, rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
+            room, self.rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
         )
         return Response(content, media_type="application/vnd.apple.mpegurl")
 
-    @for_readers
-    async def segment(request: Request) -> Response:
-        room = rooms.find(request.path_params["name"])
+    async def segment(self, request: Request) -> Response:
+        """Answer with a segment of the feed."""
+        room = self.rooms.find(request.path_params["name"])
         number = request.path_params["number"]
-        if room is None or number >= feed.n_segments(room, rooms.settled_s(room)):
+        if room is None or number >= feed.n_segments(room, self.rooms.settled_s(room)):
             return no_such_room()
         content = feed.segment(room.finals, number, mpegts(request) or 0)
         return Response(content, media_type="text/vtt")
-
-    return [
-        Route("/rooms", page),
-        Route("/rooms/{name}", page),
-        Route("/v1/rooms", listing),
-        Route("/v1/rooms/{name}/events", events),
-        Route("/v1/rooms/{name}/transcript.{extension}", transcript),
-        Route("/v1/rooms/{name}/captions.m3u8", playlist),
-        Route("/v1/rooms/{name}/captions-{number:int}.vtt", segment),
-    ]
 
 
 async def server_sent(rooms: Rooms, name: str) -> AsyncIterator[bytes]:
@@ -139,11 +155,6 @@ def mpegts(request: Request) -> int | None:
     """What the video's clock shows when the room is opened; None where that is no such number."""
     digits = request.query_params.get("mpegts", "0")
     return int(digits) if re.fullmatch(r"[0-9]{1,10}", digits) and int(digits) < 2**33 else None
-
-
-def may_use(server: ServerState, request: Request) -> bool:
-    """Whether the request shows the key, where one is wanted."""
-    return access.authorised(request.headers.items(), request.url.query, server.config)
 
 
 def refusal() -> Response:
