@@ -98,9 +98,9 @@ def srt(cues: Sequence[Cue]) -> str:
     return "\n".join(blocks)
 
 
-def vtt(cues: Sequence[Cue]) -> str:
-    """Return the cues as a WebVTT file."""
-    blocks = ["WEBVTT\n"]
+def vtt(cues: Sequence[Cue], header: str = "") -> str:
+    """Return the cues as a WebVTT file; `header` is a line, where there is more to say first."""
+    blocks = [f"WEBVTT\n{header}\n" if header else "WEBVTT\n"]
     for cue in sorted(cues, key=lambda cue: cue.start_s):
         times = f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}"
         voice = f"<v {escape(cue.speaker, quote=False)}>" if cue.speaker else ""

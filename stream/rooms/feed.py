@@ -6,11 +6,13 @@ one that has followed it live finds nothing changed when the room is over.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from stream.rooms.formats import cues, vtt_cue
+from stream.rooms.formats import words
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
+from stream.subtitles import Cue, cues, vtt
 
 SEGMENT_S = 6
 """Seconds of a segment, as HLS recommends."""
@@ -56,6 +58,16 @@ def segment(lines: Sequence[Final], number: int, mpegts: int = 0) -> str:
     """
     start, end = number * SEGMENT_S, (number + 1) * SEGMENT_S
     near = (line for line in lines if line.start < end and line.end > start)
-    seen = (cue for cue in cues(near) if cue.start < end and cue.end > start)
-    head = f"WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{mpegts}\n\n"
-    return head + "".join(map(vtt_cue, seen))
+    seen = [
+        cue for line in near for cue in line_cues(line) if start < cue.end_s and cue.start_s < end
+    ]
+    return vtt(seen, f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{mpegts}")
+
+
+def line_cues(line: Final) -> list[Cue]:
+    """Return what is shown of a line, whatever else is said.
+
+    No cue stands longer than its line: the next may follow at once, in a segment yet to come.
+    """
+    made = cues(words(line), line.speaker)
+    return [replace(cue, end_s=min(cue.end_s, line.end)) for cue in made]

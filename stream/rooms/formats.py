@@ -1,69 +1,56 @@
 """A room's transcript as text, subtitles or JSON."""
 
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from html import escape
+from itertools import groupby
 
 import msgspec
 
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
-
-LINE_LENGTH = 42
-LINES = 2
-"""Characters of a line and lines of a subtitle, as broadcasters have them."""
+from stream.subtitles import Cue, Piece, cues, srt, vtt
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """What is shown at once. Times are seconds of the room."""
+def words(line: Final) -> Iterator[Piece]:
+    """Yield the words of a line. A room keeps no times of words: each gets time by its length."""
+    per_letter_s = (line.end - line.start) / max(len(line.text), 1)
+    said = 0
+    for word in line.text.split(" "):
+        start_s = line.start + said * per_letter_s
+        said += len(word) + 1
+        yield Piece(f" {word}", start_s, start_s + len(word) * per_letter_s)
 
-    start: float
-    end: float
-    speaker: str
-    text: str
-    """At most `LINES` lines."""
+
+def turns(lines: Iterable[Final]) -> Iterator[tuple[str, list[Final]]]:
+    """Yield who speaks, and the lines that they say until somebody else does."""
+    for speaker, said in groupby(lines, key=lambda line: line.speaker):
+        yield speaker, list(said)
 
 
-def cues(lines: Iterable[Final]) -> Iterator[Cue]:
-    """Cut lines into what can be shown at once; each part gets time by its length."""
-    for line in lines:
-        wrapped = textwrap.wrap(line.text, LINE_LENGTH)
-        parts = ["\n".join(wrapped[i : i + LINES]) for i in range(0, len(wrapped), LINES)]
-        per_letter = (line.end - line.start) / max(sum(map(len, parts)), 1)
-        start = line.start
-        for part in parts:
-            end = start + per_letter * len(part)
-            yield Cue(start, end, line.speaker, part)
-            start = end
+def all_cues(lines: Iterable[Final]) -> list[Cue]:
+    """Return the cues of each turn."""
+    made = []
+    for speaker, said in turns(lines):
+        made += cues([word for line in said for word in words(line)], speaker)
+    return made
 
 
 def as_text(room: Room) -> str:
     """A paragraph for each speaker's turn, with the time at which it began."""
-    paragraphs: list[str] = []
-    speaker = None
-    for line in room.finals:
-        if line.speaker == speaker:
-            paragraphs[-1] += f" {line.text}"
-        else:
-            paragraphs.append(f"[{clock(line.start)}] {line.speaker}: {line.text}")
-        speaker = line.speaker
-    return "".join(f"{paragraph}\n\n" for paragraph in paragraphs)
+    paragraphs = []
+    for speaker, said in turns(room.finals):
+        text = " ".join(line.text for line in said)
+        paragraphs.append(f"[{clock(said[0].start)}] {speaker}: {text}\n\n")
+    return "".join(paragraphs)
 
 
 def as_srt(room: Room) -> str:
     """SubRip."""
-    return "".join(
-        f"{number}\n{timestamp(cue.start, ',')} --> {timestamp(cue.end, ',')}\n"
-        f"{cue.speaker}: {cue.text}\n\n"
-        for number, cue in enumerate(cues(room.finals), 1)
-    )
+    return srt(all_cues(room.finals))
 
 
 def as_vtt(room: Room) -> str:
     """WebVTT, with the speakers as voices."""
-    return "WEBVTT\n\n" + "".join(map(vtt_cue, cues(room.finals)))
+    return vtt(all_cues(room.finals))
 
 
 def as_json(room: Room) -> str:
@@ -81,19 +68,7 @@ FORMATS: dict[str, tuple[str, Callable[[Room], str]]] = {
 """By extension: the content type, and what writes it."""
 
 
-def vtt_cue(cue: Cue) -> str:
-    """A cue of WebVTT."""
-    times = f"{timestamp(cue.start, '.')} --> {timestamp(cue.end, '.')}"
-    return f"{times}\n<v {escape(cue.speaker, quote=False)}>{escape(cue.text, quote=False)}\n\n"
-
-
 def clock(seconds: float) -> str:
     """Hours, minutes and seconds."""
     whole = int(seconds)
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
-
-
-def timestamp(seconds: float, point: str) -> str:
-    """Hours, minutes, seconds and milliseconds."""
-    ms = round(seconds * 1000)
-    return f"{clock(ms // 1000)}{point}{ms % 1000:03}"

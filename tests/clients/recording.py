@@ -41,6 +41,23 @@ def moved(samples: int) -> tuple[Word, ...]:
     )
 
 
+class FromFirstSound(ScriptedTranscriber):
+    """Hears the script from the first sound on: a microphone on a busy machine is late to begin."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+        self.late_samples = 0
+        """How much later than in the recording everything is heard."""
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        if not self.words:
+            first = windows[0]
+            sound = first.start_sample + int(np.argmax(np.abs(first.samples) > 0.05))
+            self.late_samples = sound - words()[0].start_sample
+            self.words = moved(self.late_samples)
+        return super().transcribe(windows)
+
+
 class Successor(ScriptedTranscriber):
     """Hears the script from a place on: of a server that a stream goes on with in mid-recording."""
 
@@ -50,20 +67,6 @@ class Successor(ScriptedTranscriber):
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         self.words = moved(-self.begin_sample())
-        return super().transcribe(windows)
-
-
-class FromFirstSound(ScriptedTranscriber):
-    """Hears the script from the first sound on: a microphone on a busy machine is late to begin."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        if not self.words:
-            first = windows[0]
-            sound = first.start_sample + int(np.argmax(np.abs(first.samples) > 0.05))
-            self.words = moved(sound - words()[0].start_sample)
         return super().transcribe(windows)
 
 

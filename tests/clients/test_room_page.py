@@ -1,31 +1,30 @@
-"""The pages of rooms in a real Chromium.
+"""The pages of rooms in a real Chromium."""
 
-`SCREENSHOTS=docs/images pytest tests/clients/test_room_page.py` renews the pictures of the docs.
-"""
-
-import os
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-import soundfile
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from stream.protocols.port import Seat
 from stream.server.app import Server
 from tests.clients import recording
-from tests.clients.test_browser import CHROMIUM, PATIENCE_MS, QUIET, microphone, overflow
+from tests.clients.browser import (
+    DESKTOP,
+    NEEDS_CHROMIUM,
+    PHONE,
+    begin,
+    chromium,
+    microphone,
+    open_page,
+    opened,
+    overflow,
+)
 from tests.rooms.test_room import final, partial
 from tests.server.serving import serving
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
-DESKTOP = {"viewport": {"width": 1120, "height": 700}, "color_scheme": "light"}
-PHONE = {"viewport": {"width": 360, "height": 720}, "color_scheme": "dark"}
 SERIOUS = ("serious", "critical")
 WIDE = {"viewport": {"width": 1280, "height": 720}}
 
@@ -65,35 +64,22 @@ class Conversation:
 
 
 @asynccontextmanager
-async def opened(path: str = "rooms/repairs", device=DESKTOP, **settings):
+async def talking(path: str = "rooms/repairs", device=DESKTOP, **settings):
     """A conversation, the page that shows it, and what the page's console complained of."""
-    async with serving(**settings) as server, async_playwright() as playwright:
+    async with serving(**settings) as server:
         conversation = Conversation(server)
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE_MS
-        )
-        page = await browser.new_page(**device)
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        await page.goto(f"{server.address}{path}")
-        yield conversation, page, complaints
+        async with opened(f"{server.address}{path}", [], **device) as (page, complaints):
+            yield conversation, page, complaints
         conversation.leave()
-        await browser.close()
-
-
-async def shoot(page: Page, name: str, tmp_path: Path, **options) -> None:
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
-    await page.screenshot(path=folder / f"{name}.png", **options)
 
 
 def lines(page: Page):
     return page.locator("#lines article p")
 
 
-@pytest.mark.parametrize(("name", "device"), [("room-desktop", DESKTOP), ("room-phone", PHONE)])
-async def test_a_conversation_is_read_as_it_is_said(tmp_path, name, device):
-    async with opened(device=device) as (conversation, page, complaints):
+@pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_a_conversation_is_read_as_it_is_said(device):
+    async with talking(device=device) as (conversation, page, complaints):
         conversation.say_all()
         conversation.partial(30, "That would be", " perfect, thank", 6, channel=1)
         await expect(lines(page)).to_have_count(6)
@@ -108,7 +94,6 @@ async def test_a_conversation_is_read_as_it_is_said(tmp_path, name, device):
             * 3
         )
         assert await overflow(page) <= 0
-        await shoot(page, name, tmp_path)
         conversation.partial(30, "That would be perfect,", " thank you", 6, channel=1)
         conversation.final(30, "That would be perfect, thank you.", 6, channel=1)
         await expect(lines(page).last).to_have_text("That would be perfect, thank you.")
@@ -117,7 +102,7 @@ async def test_a_conversation_is_read_as_it_is_said(tmp_path, name, device):
 
 
 async def test_who_comes_late_reads_it_all_in_order_of_time():
-    async with opened() as (conversation, page, _):
+    async with talking() as (conversation, page, _):
         conversation.final(5, "second", 1)
         conversation.final(9, "third", 2)
         conversation.final(1, "first", 1, channel=1)
@@ -126,7 +111,7 @@ async def test_who_comes_late_reads_it_all_in_order_of_time():
 
 
 async def test_what_comes_to_nothing_disappears():
-    async with opened() as (conversation, page, _):
+    async with talking() as (conversation, page, _):
         conversation.final(0, "before", 1)
         conversation.partial(2, "", "hm", 2)
         await expect(lines(page)).to_have_count(2)
@@ -135,7 +120,7 @@ async def test_what_comes_to_nothing_disappears():
 
 
 async def test_a_room_that_is_over_offers_its_transcript():
-    async with opened() as (conversation, page, _):
+    async with talking() as (conversation, page, _):
         conversation.say_all()
         number, conversation.number = conversation.number, None
         conversation.rooms.leave(conversation.room, number)
@@ -149,13 +134,13 @@ async def test_a_room_that_is_over_offers_its_transcript():
 
 
 async def test_before_anybody_speaks_the_page_waits():
-    async with opened("rooms/later") as (_, page, complaints):
+    async with talking("rooms/later") as (_, page, complaints):
         await expect(page.locator("#status")).to_have_text("Nobody has spoken yet")
         assert complaints == []
 
 
 async def test_a_key_is_asked_for_and_passed_on():
-    async with opened(api_key="secret") as (conversation, page, _):
+    async with talking(api_key="secret") as (conversation, page, _):
         await expect(page.locator("#status")).to_contain_text("needs a key")
         await page.goto(f"{page.url}?token=secret")
         conversation.say_all()
@@ -165,7 +150,7 @@ async def test_a_key_is_asked_for_and_passed_on():
 
 
 async def test_the_size_of_the_text_is_remembered():
-    async with opened() as (conversation, page, _):
+    async with talking() as (conversation, page, _):
         conversation.say_all()
         await expect(lines(page)).to_have_count(5)
         size = "parseFloat(getComputedStyle(document.querySelector('#lines')).fontSize)"
@@ -176,13 +161,12 @@ async def test_the_size_of_the_text_is_remembered():
         assert await page.evaluate(size) > before
 
 
-async def test_the_list_of_rooms(tmp_path):
-    async with opened("rooms") as (conversation, page, complaints):
+async def test_the_list_of_rooms():
+    async with talking("rooms") as (conversation, page, complaints):
         conversation.say_all()
         await page.reload()
         link = page.get_by_role("link", name="repairs")
         await expect(page.locator("li")).to_contain_text("Live")
-        await shoot(page, "rooms", tmp_path)
         await link.click()
         await expect(lines(page)).to_have_count(5)
         assert complaints == []
@@ -193,7 +177,7 @@ PLACES = """Object.fromEntries([...document.querySelectorAll('#lines .committed'
 
 
 @pytest.mark.parametrize("view", ["screen", "overlay"])
-async def test_committed_words_stay_in_their_place_of_the_row(tmp_path, view):
+async def test_committed_words_stay_in_their_place_of_the_row(view):
     """On a projector no word moves sideways; in the overlay rows are centred, but never broken."""
     said = [
         "alpha",
@@ -210,7 +194,7 @@ async def test_committed_words_stay_in_their_place_of_the_row(tmp_path, view):
         "lima",
         "mike",
     ]
-    async with opened(f"rooms/repairs?view={view}", WIDE) as (conversation, page, complaints):
+    async with talking(f"rooms/repairs?view={view}", WIDE) as (conversation, page, complaints):
         await page.locator("#lines").wait_for(state="attached")
         rows: dict[str, int] = {}
         places: dict[str, int] = {}
@@ -233,31 +217,29 @@ async def test_committed_words_stay_in_their_place_of_the_row(tmp_path, view):
         assert complaints == []
 
 
-async def test_the_projector_shows_the_last_rows_large(tmp_path):
-    async with opened("rooms/repairs?view=screen", WIDE) as (conversation, page, complaints):
+async def test_the_projector_shows_the_last_rows_large():
+    async with talking("rooms/repairs?view=screen", WIDE) as (conversation, page, complaints):
         conversation.say_all()
         conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
-        await page.locator(".tentative").first.wait_for(timeout=PATIENCE_MS)
-        await shoot(page, "room-screen", tmp_path)
+        await page.locator(".tentative").first.wait_for()
         size = "parseFloat(getComputedStyle(document.querySelector('#lines')).fontSize)"
         assert await page.evaluate(size) > 60
         assert await page.locator("footer").is_hidden()
         assert complaints == []
 
 
-async def test_the_overlay_is_transparent(tmp_path):
-    async with opened("rooms/repairs?view=overlay&lines=2", WIDE) as (conversation, page, _):
+async def test_the_overlay_is_transparent():
+    async with talking("rooms/repairs?view=overlay&lines=2", WIDE) as (conversation, page, _):
         conversation.say_all()
         conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
-        await page.locator(".tentative").first.wait_for(timeout=PATIENCE_MS)
+        await page.locator(".tentative").first.wait_for()
         background = "getComputedStyle(document.documentElement).backgroundColor"
         assert await page.evaluate(background) == "rgba(0, 0, 0, 0)"
-        await shoot(page, "room-overlay", tmp_path, omit_background=True)
 
 
 @pytest.mark.parametrize("path", ["rooms/repairs", "rooms", "rooms/repairs?view=screen"])
 async def test_no_serious_fault_for_those_who_do_not_see_or_point(path):
-    async with opened(path) as (conversation, page, _):
+    async with talking(path) as (conversation, page, _):
         conversation.say_all()
         conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
         await page.wait_for_load_state()
@@ -267,7 +249,7 @@ async def test_no_serious_fault_for_those_who_do_not_see_or_point(path):
 
 
 async def test_lines_are_read_aloud_when_they_are_final():
-    async with opened() as (conversation, page, _):
+    async with talking() as (conversation, page, _):
         conversation.partial(0, "", "hello", 1)
         await expect(lines(page)).to_have_count(1)
         assert await page.locator("[aria-live=polite] p").count() == 0
@@ -278,20 +260,16 @@ async def test_lines_are_read_aloud_when_they_are_final():
         assert await page.locator("[aria-live=polite] p").count() == 0
 
 
-async def test_a_meeting_speaks_from_the_captions_page(tmp_path):
+async def test_a_meeting_speaks_from_the_captions_page(noise):
     """The path of a meeting: one page speaks, another one reads."""
-    soundfile.write(tmp_path / "said.wav", recording.samples(48_000), 48_000, subtype="PCM_16")
-    async with serving(recording.transcriber()) as server, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*QUIET, *microphone(tmp_path / "said.wav")],
-            timeout=PATIENCE_MS,
-        )
-        speaking, reading = await browser.new_page(), await browser.new_page()
-        await speaking.goto(f"{server.address}?room=standup&speaker=Ada")
+    async with (
+        serving(recording.FromFirstSound()) as server,
+        chromium(microphone(noise)) as browser,
+    ):
+        speaking, _ = await open_page(browser, f"{server.address}?room=standup&speaker=Ada")
         link = speaking.get_by_role("link", name="standup")
-        await reading.goto(f"{server.address}{await link.get_attribute('href')}")
-        await speaking.get_by_role("button", name="Start captions").click()
-        await expect(lines(reading).first).to_have_text("one two three four", timeout=PATIENCE_MS)
+        there = f"{server.address}{await link.get_attribute('href')}"
+        reading, _ = await open_page(browser, there)
+        await begin(speaking)
+        await expect(lines(reading).first).to_have_text("one two three four")
         await expect(reading.locator("#lines strong").first).to_have_text("Ada")
-        await browser.close()

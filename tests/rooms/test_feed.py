@@ -52,3 +52,15 @@ def test_a_segment_holds_what_is_seen_in_it() -> None:
     assert ("in the first" in second, "in both" in second, "in the second" in second) == (0, 1, 1)
     assert "-->" not in segment(room.finals, 2)
     assert "LOCAL:00:00:00.000,MPEGTS:126000\n" in segment(room.finals, 0, 126_000)
+
+
+def test_a_cue_is_the_same_in_both_segments_whatever_follows() -> None:
+    room = a_room()
+    ada = seated(room, "Ada")
+    receive(room, ada, final(SEGMENT_S - 0.5, "in both", 1))
+    first = segment(room.finals, 0)
+    receive(room, ada, final(SEGMENT_S + 0.6, "at once", 2))
+    cue = first.split("\n\n")[1]
+    assert "in both" in cue
+    assert cue.strip() in segment(room.finals, 1).split("\n\n")
+    assert segment(room.finals, 0) == first

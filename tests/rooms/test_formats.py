@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from stream.rooms.formats import FORMATS, LINE_LENGTH, LINES, cues
+from stream.rooms.formats import FORMATS, all_cues
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
+from stream.subtitles import LINE_CHARACTERS, LINES
 from tests.rooms.test_room import a_room, final, receive, seated
 
 LONG = "It was the best of times, it was the worst of times, it was the age of wisdom, " * 3
@@ -29,14 +30,15 @@ def test_text_has_a_paragraph_a_turn() -> None:
 
 
 def test_srt() -> None:
-    assert FORMATS["srt"][1](a_conversation()).startswith(
-        "1\n00:00:00,500 --> 00:00:01,500\nAda: Good morning.\n\n2\n00:00:02,000 --> "
+    assert FORMATS["srt"][1](a_conversation()) == (
+        "1\n00:00:00,500 --> 00:00:03,000\nAda: Good morning. Shall we?\n\n"
+        "2\n01:01:01,250 --> 01:01:02,250\nBob <bob@example>: Yes & no.\n"
     )
 
 
 def test_vtt_names_voices_and_escapes() -> None:
     text = FORMATS["vtt"][1](a_conversation())
-    assert text.startswith("WEBVTT\n\n00:00:00.500 --> 00:00:01.500\n<v Ada>Good morning.\n\n")
+    assert text.startswith("WEBVTT\n\n00:00:00.500 --> 00:00:03.000\n<v Ada>Good morning. S")
     assert "01:01:01.250 --> 01:01:02.250\n<v Bob &lt;bob@example&gt;>Yes &amp; no.\n" in text
 
 
@@ -49,12 +51,32 @@ def test_json_has_everything() -> None:
 
 
 def test_long_lines_are_cut_into_what_can_be_read_at_once() -> None:
-    line = Final(line=1, speaker="Ada", start=10.0, end=22.0, text=LONG.strip())
-    parts = list(cues([line]))
+    line = Final(line=1, speaker="Ada", start=10.0, end=28.0, text=LONG.strip())
+    parts = all_cues([line])
+    rows = [row for part in parts for row in part.lines]
     assert len(parts) > 2
-    assert " ".join(part.text.replace("\n", " ") for part in parts) == line.text
-    assert all(len(row) <= LINE_LENGTH for part in parts for row in part.text.split("\n"))
-    assert all(part.text.count("\n") < LINES for part in parts)
-    assert parts[0].start == 10.0
-    assert parts[-1].end == pytest.approx(22.0)
-    assert all(a.end == b.start for a, b in pairwise(parts))
+    assert " ".join(rows) == line.text
+    assert all(len(row) <= LINE_CHARACTERS for row in rows)
+    assert all(len(part.lines) <= LINES for part in parts)
+    assert parts[0].start_s == 10.0
+    assert parts[-1].end_s == pytest.approx(28.0)
+    assert all(a.end_s < b.start_s for a, b in pairwise(parts))
+
+
+def test_an_answer_comes_between_what_it_answers_and_what_follows() -> None:
+    said = [("Ada", 1.0, "Coffee?"), ("Bob", 2.2, "Please."), ("Ada", 3.4, "Here you are.")]
+    lines = [
+        Final(line=i, speaker=who, start=start, end=start + 1, text=text)
+        for i, (who, start, text) in enumerate(said)
+    ]
+    assert [cue.lines for cue in all_cues(lines)] == [(text,) for _, _, text in said]
+
+
+def test_who_speaks_on_is_not_shown_twice_at_once() -> None:
+    lines = [
+        Final(line=i, speaker="Ada", start=start, end=start + 0.3, text="Yes.")
+        for i, start in enumerate((1.0, 1.4, 5.0))
+    ]
+    parts = all_cues(lines)
+    assert all(a.end_s < b.start_s for a, b in pairwise(parts))
+    assert parts[-1].end_s == pytest.approx(6.0)

@@ -1,0 +1,23 @@
+"""A server for the page, and what its microphone hears."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from stream.config import ServerConfig
+from stream.server.running import running_server
+from tests.clients import recording
+
+
+@pytest.fixture
+async def scripted():
+    async with running_server(ServerConfig(port=0), recording.FromFirstSound()) as address:
+        yield address
+
+
+@pytest.fixture
+def noise(tmp_path) -> Path:
+    """What the scripted engine knows the words of."""
+    soundfile.write(tmp_path / "noise.wav", recording.samples(48_000), 48_000, subtype="PCM_16")
+    return tmp_path / "noise.wav"
