@@ -3,8 +3,8 @@
 // A server that has forgotten a stream is sent the audio that was not settled in a new one, which
 // counts seconds, samples and utterances from the beginning. Here they go on counting. A final is
 // held back until the `progress` behind it says that it is settled: until then it would come again.
-// One that was cut off in mid-speech, though nobody asked for it, waits for what follows: a server
-// that goes away cuts words in two, and the one after it hears them whole.
+// One that was cut off in mid-speech, though nobody asked for it, waits until the server has taken
+// more audio: one that goes away takes none, and cuts words in two that the next one hears whole.
 
 export class Timeline {
   #held = [];
@@ -32,15 +32,24 @@ export class Timeline {
   receive(message) {
     this.lastSeq = message.seq ?? this.lastSeq;
     if (message.type === "speech_started") this.cutAsked = false;
-    const answered = this.#held.some(({ type }) => type === "progress");
     this.#held.push(this.#onTheWhole(message));
-    const finals = this.#held.filter(({ type }) => type === "final");
-    const settles = message.type === "progress";
-    if (!finals.length || message.type === "ended") return this.#release();
-    const cutOff = finals.some(
-      ({ latency }) => !this.cutAsked && latency.endpoint_ms < this.endpointingMs,
-    );
-    return (cutOff ? answered && !settles : settles) ? this.#release() : [];
+    return message.type === "ended" || this.#mayBeTold() ? this.#release() : [];
+  }
+
+  /** Whether what is held back will neither come again nor be heard better. */
+  #mayBeTold() {
+    const cutOff = this.#held.findLastIndex((message) => this.#wasCutOff(message));
+    if (cutOff >= 0) {
+      const after = this.#held.slice(cutOff);
+      const received = after.filter(({ type }) => type === "progress").map((m) => m.received);
+      const askedFor = after.at(-1).type === "mark"; // comes behind the finals of a `finalize`
+      return received.length > 0 && (received.at(-1) > received[0] || askedFor);
+    }
+    return !this.#held.some(({ type }) => type === "final") || this.#held.at(-1).type === "progress";
+  }
+
+  #wasCutOff({ type, latency }) {
+    return type === "final" && !this.cutAsked && latency.endpoint_ms < this.endpointingMs;
   }
 
   #release() {

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from stream.config import ServerConfig
 from stream.server.running import running_server
 from tests.clients import recording
 
 
 @pytest.fixture
 async def scripted():
-    async with running_server(ServerConfig(port=0), recording.FromFirstSound()) as address:
+    async with running_server(recording.config(), recording.FromFirstSound()) as address:
         yield address
 
 

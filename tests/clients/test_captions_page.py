@@ -79,7 +79,7 @@ async def test_a_pause_hears_nothing_and_brings_what_was_said(noise):
     # depends on how long a busy machine makes it, so the script has words at any time.
     flags = [flag.removesuffix("%noloop") for flag in microphone(noise)]
     async with (
-        running_server(ServerConfig(port=0), ScriptedTranscriber(counting())) as address,
+        running_server(recording.config(), ScriptedTranscriber(counting())) as address,
         opened(address, flags) as (page, _),
     ):
         await page.clock.install()
@@ -140,7 +140,7 @@ async def test_words_show_their_times_and_doubts(scripted, noise):
 async def test_a_busy_server_says_so(noise):
     status = "#status"
     async with (
-        running(ServerConfig(port=0), recording.FromFirstSound) as server,
+        running(recording.config(), recording.FromFirstSound) as server,
         opened(server.address, microphone(noise)) as (page, _),
     ):
         await begin(page)

@@ -50,7 +50,7 @@ async def test_a_server_that_is_killed_and_replaced_loses_nothing(tmp_path):
 async def test_a_server_that_is_replaced_costs_no_word(noise, heard):
     settled, hearing = Settled(), recording.FromFirstSound()
     async with (
-        running(ServerConfig(port=0), lambda: hearing) as first,
+        running(recording.config(), lambda: hearing) as first,
         breakable(first.address) as wire,
         opened(wire.address, microphone(noise)) as (page, _),
     ):
@@ -62,7 +62,7 @@ async def test_a_server_that_is_replaced_costs_no_word(noise, heard):
         await expect(page.locator("#status")).to_contain_text("is kept")
         await first.close()
         engine = recording.Successor(lambda: settled.sample - hearing.late_samples)
-        async with running(ServerConfig(port=0), lambda: engine) as second:
+        async with running(recording.config(), lambda: engine) as second:
             wire.port = second.door.port
             wire.plugged = True
             await expect(page.locator("#transcript")).to_contain_text("eight")
@@ -151,7 +151,7 @@ async def test_the_tape_gives_back_what_it_took(scripted):
 
 async def test_a_server_that_goes_away_and_stays_away(noise):
     async with (
-        running(ServerConfig(port=0), recording.FromFirstSound) as server,
+        running(recording.config(), recording.FromFirstSound) as server,
         opened(server.address, microphone(noise)) as (page, _),
     ):
         status = page.locator("#status")
@@ -171,7 +171,7 @@ async def test_a_server_that_goes_away_and_stays_away(noise):
 
 
 async def test_a_full_server(noise):
-    config = ServerConfig(port=0, max_sessions=1)
+    config = recording.config(max_sessions=1)
     async with (
         running_server(config, recording.FromFirstSound()) as address,
         opened(address, microphone(noise)) as (first, _),

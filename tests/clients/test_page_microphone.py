@@ -2,7 +2,6 @@
 
 from playwright.async_api import expect
 
-from stream.config import ServerConfig
 from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.browser import NEEDS_CHROMIUM, microphone, opened, state_is
@@ -25,7 +24,7 @@ async def test_a_machine_without_microphone(scripted):
 
 
 async def test_a_page_that_is_not_secure(noise):
-    config = ServerConfig(port=0, host="0.0.0.0")
+    config = recording.config(host="0.0.0.0")
     async with running_server(config, recording.FromFirstSound()) as address:
         insecure = address.replace("127.0.0.1", "captions.example")
         flags = [*microphone(noise), "--host-resolver-rules=MAP captions.example 127.0.0.1"]

@@ -7,7 +7,6 @@ import pytest
 from distil_stream_client import ConnectionLost, Ended, Final, Mark, Partial, Ready, connect
 from distil_stream_client.client import Stream
 
-from stream.config import ServerConfig
 from stream.server.running import RESTARTING, running, running_server
 from tests.clients import recording
 from tests.clients.breakable import Wire, breakable
@@ -18,7 +17,7 @@ WAIT_S = 20
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
     async with (
-        running_server(ServerConfig(port=0), recording.transcriber()) as address,
+        running_server(recording.config(), recording.transcriber()) as address,
         breakable(address) as wire,
     ):
         yield wire
@@ -153,7 +152,7 @@ async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s
     audio, at = recording.pcm(), round(cut_s * 16_000) * 2
     events: list = []
     async with (
-        running(ServerConfig(port=0), recording.transcriber) as first,
+        running(recording.config(), recording.transcriber) as first,
         breakable(first.address) as wire,
         connect(wire.address, words=True) as stream,
     ):
@@ -166,38 +165,13 @@ async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s
             await first.drain()
         reading = asyncio.create_task(said(stream, events, Ended))
         await first.close(RESTARTING)
-        async with running(ServerConfig(port=0), lambda: successor(stream)) as second:
+        async with running(recording.config(), lambda: successor(stream)) as second:
             wire.port = second.door.port
             wire.plugged = True
             await stream.send_audio(audio[at:])
             await stream.end()
             await reading
     check(events)
-
-
-async def test_two_channels_are_not_mixed_up() -> None:
-    """One speaks while the other is final already: a new stream must not say that again."""
-    pcm = recording.pcm(channels=2)
-    events: list = []
-    async with (
-        running(ServerConfig(port=0), recording.transcriber) as first,
-        breakable(first.address) as wire,
-        connect(wire.address, words=True, channels=2) as stream,
-    ):
-        await stream.send_audio(pcm[: 4 * 16_000 * 5])
-        await said(stream, events, Final)
-        wire.plugged = False
-        await first.close(RESTARTING)
-        reading = asyncio.create_task(said(stream, events, Ended))
-        async with running(ServerConfig(port=0), lambda: successor(stream)) as second:
-            wire.port = second.door.port
-            wire.plugged = True
-            await stream.send_audio(pcm[4 * 16_000 * 5 :])
-            await stream.end()
-            await reading
-    for channel in range(2):
-        finals = [e for e in events if isinstance(e, Final) and e.channel == channel and e.text]
-        assert " ".join(final.text for final in finals) == " ".join(recording.BURSTS)
 
 
 async def test_a_server_that_stays_away(wire: Wire) -> None:

@@ -263,7 +263,7 @@ async def test_lines_are_read_aloud_when_they_are_final():
 async def test_a_meeting_speaks_from_the_captions_page(noise):
     """The path of a meeting: one page speaks, another one reads."""
     async with (
-        serving(recording.FromFirstSound()) as server,
+        serving(recording.FromFirstSound(), vad="webrtc") as server,
         chromium(microphone(noise)) as browser,
     ):
         speaking, _ = await open_page(browser, f"{server.address}?room=standup&speaker=Ada")

@@ -4,8 +4,8 @@ A server that has forgotten a stream is handed the audio that was not settled in
 counts samples, seconds, utterances and messages from the beginning. Here they go on counting.
 A final is held back until the `Progress` behind it says that it is settled: until then it would
 come again from a new stream, and its words be said twice. One that was cut off in the middle of
-speech, though nobody asked for that, is held back until something follows but the end: a server
-that goes away cuts words in two, and the one after it hears them whole.
+speech, though nobody asked for that, is held back until the server has taken more audio: one that
+goes away takes none, and cuts words in two that the one after it hears whole.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from distil_stream_client.events import (
     Ended,
     Final,
+    Mark,
     Partial,
     Progress,
     Ready,
@@ -67,14 +68,19 @@ class Timeline:
         event = self._on_the_whole(event)
         if isinstance(event, SpeechStarted) and not isinstance(event, SpeechEnded):
             self.cut_asked = False
-        finals = [held for held in [*self._held, event] if isinstance(held, Final)]
-        answered = any(isinstance(held, Progress) for held in self._held)
         self._held.append(event)
-        if not finals or isinstance(event, Ended):
-            return self.release()
-        if any(map(self._was_cut_off, finals)):
-            return self.release() if answered and not isinstance(event, Progress) else []
-        return self.release() if isinstance(event, Progress) else []
+        return self.release() if isinstance(event, Ended) or self._may_be_told() else []
+
+    def _may_be_told(self) -> bool:
+        """Whether what is held back will neither come again nor be heard better."""
+        finals = [i for i, held in enumerate(self._held) if isinstance(held, Final)]
+        cut_off = [i for i in finals if self._was_cut_off(self._held[i])]
+        if cut_off:
+            after = self._held[cut_off[-1] :]
+            received = [held.received for held in after if isinstance(held, Progress)]
+            asked_for = isinstance(after[-1], Mark)  # comes behind the finals of a `finalize`
+            return bool(received) and (received[-1] > received[0] or asked_for)
+        return not finals or isinstance(self._held[-1], Progress)
 
     def release(self) -> list[ServerEvent]:
         """Return what is held back."""
@@ -93,7 +99,8 @@ class Timeline:
                 self._speech_s += event.end - event.start
         return told
 
-    def _was_cut_off(self, final: Final) -> bool:
+    def _was_cut_off(self, final: ServerEvent) -> bool:
+        assert isinstance(final, Final)
         return not self.cut_asked and final.latency.endpoint_ms < self.endpointing_ms
 
     def _known_until_s(self, final: Final) -> float:
