@@ -1,6 +1,6 @@
 """Take the pictures of the docs: a running server, real speech, a real browser, a real terminal.
 
-    distil-stream serve &
+    distil-stream serve --when-busy wait &
     python -m tests.pictures call.wav docs/images
 
 `call.wav` has a channel for each of two parties and is a minute long at least; the page hears the
