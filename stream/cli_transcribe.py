@@ -61,8 +61,8 @@ class Offline:
     long_form: Literal["chunked", "sequential"] = "chunked"
     """`chunked`, many windows at once, or `sequential`, each with the text before it."""
 
-    chunk_length_s: float = 28.0
-    """The longest window, in seconds."""
+    chunk_length_s: float | None = None
+    """The longest window, in seconds: 28, or 30 if sequential, unless told."""
 
     stride_s: float | None = None
     """What chunks that are cut in the middle of speech hear beyond either end, in seconds; a sixth

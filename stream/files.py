@@ -57,7 +57,7 @@ class Options(TypedDict, total=False):
     prompt: str
     keyterms: tuple[str, ...]
     long_form: LongForm
-    chunk_length_s: float
+    chunk_length_s: float | None
     stride_s: float | None
 
 

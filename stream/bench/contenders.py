@@ -241,6 +241,8 @@ def load_transformers(model: str, device: str) -> Transformers:
 def generation_config(checkpoint: Checkpoint) -> Any:
     """Return what transformers is to know of a model's tokens: converted models lack most of it."""
     vocabulary = checkpoint.vocabulary
+    languages = {f"<|{code}|>": token for code, token in vocabulary.languages.items()}
+    tasks = {"transcribe": vocabulary.transcribe, "translate": vocabulary.translate}
     return untyped_transformers().GenerationConfig(
         decoder_start_token_id=vocabulary.start_of_transcript,
         bos_token_id=vocabulary.end_of_text,
@@ -249,8 +251,8 @@ def generation_config(checkpoint: Checkpoint) -> Any:
         no_timestamps_token_id=vocabulary.no_timestamps,
         prev_sot_token_id=vocabulary.start_of_previous,
         is_multilingual=vocabulary.multilingual,
-        lang_to_id={f"<|{code}|>": token for code, token in vocabulary.languages.items()},
-        task_to_id={"transcribe": vocabulary.transcribe, "translate": vocabulary.translate},
+        # A table of languages, empty or not, makes it listen for one, and tell the decoder.
+        **({"lang_to_id": languages, "task_to_id": tasks} if languages else {}),
         suppress_tokens=list(vocabulary.suppressed),
         begin_suppress_tokens=list(vocabulary.suppressed_at_start),
         max_length=checkpoint.dims.max_tokens,

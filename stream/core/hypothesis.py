@@ -36,6 +36,8 @@ class DecodingOptions:
     """Text that the model reads as if it had been said before."""
     keyterms: tuple[str, ...] = ()
     """Names and terms to expect."""
+    timestamps: bool = False
+    """Let the model write timestamps, and say where its last complete segment ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +93,19 @@ class EngineTiming:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a window that breaks off in the middle of a segment had its last complete one end.
+
+    Only the model's timestamps say that.
+    """
+
+    words: int
+    """So many of the hypothesis' words belong to complete segments."""
+    sample: int
+    """Where the last of these segments ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What the engine heard in a window. No words: it holds no speech."""
 
@@ -99,5 +114,7 @@ class Hypothesis:
     """In order of time; starts and ends never decrease."""
     language: str = "en"
     timing: EngineTiming = EngineTiming()
+    cut: Cut | None = None
+    """Where timestamps were asked for and the last segment is not complete."""
     failure: str = ""
     """Where the engine failed: a sentence that says why; then there are no words."""

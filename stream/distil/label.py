@@ -74,16 +74,14 @@ def recipe_of(
     precision: str = "float32",
 ) -> LabelRecipe:
     """Say how a teacher labels a manifest."""
-    request = DecodeRequest(0)
+    request = DecodeRequest(0, timestamps=timestamps)
     return LabelRecipe(
         teacher=teacher.name,
         teacher_sha256=checksum(teacher.state),
         manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
         d_model=teacher.dims.d_model,
         opening=tuple(
-            opening_tokens(
-                teacher.vocabulary, request, language, timestamps, teacher.dims.max_tokens
-            )
+            opening_tokens(teacher.vocabulary, request, language, teacher.dims.max_tokens)
         ),
         end_of_text=teacher.vocabulary.end_of_text,
         seed=seed,
@@ -143,7 +141,6 @@ class Labeller:
             n_positions,
             [self._request(job) for job in jobs],
             self.alignment_heads,
-            timestamps=self.timestamps,
         )
         tokens, _ = ragged([[*self.recipe.opening, *result.tokens] for result in results])
         skip = len(self.recipe.opening) - 1
@@ -179,6 +176,7 @@ class Labeller:
         return DecodeRequest(
             max_new_tokens=min(budget, self.model.dims.max_tokens // 2 - OPENING_TOKENS),
             language=self.language,
+            timestamps=self.timestamps,
             speech_positions=len(job.samples) // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
         )
 

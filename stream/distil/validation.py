@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from stream.distil.batches import read_batch
-from stream.distil.examples import Example, Examples
+from stream.distil.examples import Examples
 from stream.distil.loss import Judgement
 from stream.distil.training import Trainer
 from stream.engine.assistant import Assistant
@@ -112,16 +112,18 @@ def speak(
         checkpoint.vocabulary,
         audio,
         batch.n_positions,
-        [request(examples.examples[i], checkpoint) for i in rows],
-        timestamps=checkpoint.vocabulary.no_timestamps not in examples.recipe.opening,
+        [request(examples, i, checkpoint) for i in rows],
         assistant=Assistant(student, audio, batch.n_positions) if student else None,
     )
 
 
-def request(example: Example, checkpoint: Checkpoint) -> DecodeRequest:
+def request(examples: Examples, row: int, checkpoint: Checkpoint) -> DecodeRequest:
     """Ask for about as much as the teacher said: a student that repeats itself costs no more."""
     return DecodeRequest(
-        max_new_tokens=min(2 * example.n_targets + 8, checkpoint.dims.max_tokens // 2)
+        max_new_tokens=min(
+            2 * examples.examples[row].n_targets + 8, checkpoint.dims.max_tokens // 2
+        ),
+        timestamps=checkpoint.vocabulary.no_timestamps not in examples.recipe.opening,
     )
 
 

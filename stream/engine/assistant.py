@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stream.engine.logit_filters import LogitFilter
-from stream.engine.rows import Row, ragged
+from stream.engine.rows import Row, forbid, ragged
 from stream.engine.shortlist import Shortlist
 from stream.engine.whisper import Whisper
 
@@ -45,16 +44,11 @@ class Assistant:
         self._begun = False
         self._accepted, self._rejected = ACCEPTED, REJECTED
 
-    def begin(self, max_tokens: int, filters: Sequence[LogitFilter], timestamps: bool) -> None:
-        """Make room for so many tokens a row, and take the rules that a proposal keeps to.
-
-        Without timestamps they say nothing of the tokens of a shortlist: what may never be said is
-        not among them, and the first token of all is never proposed.
-        """
+    def begin(self, max_tokens: int) -> None:
+        """Make room for so many tokens a row."""
         self._cache = self._model.prefill_cache(
             self._audio, self._n_positions, max_tokens, exact=False
         )
-        self._filters = filters if timestamps or self._shortlist is None else ()
 
     @torch.inference_mode()
     def propose(self, rows: Sequence[Row]) -> None:
@@ -93,14 +87,16 @@ class Assistant:
         tokens, lengths = ragged(unread)
         states = self._model.read(tokens, lengths, self._cache)
         last = self._model.logits(states[torch.arange(len(rows)), lengths - 1])  # (batch, n_tokens)
-        if self._filters:
-            if self._shortlist is not None:
-                last = self._shortlist.spread(last)
-            for rule in self._filters:
-                rule.apply(last, [row.tokens + row.proposed for row in rows])
+        # Without timestamps the filters say nothing of the tokens of a shortlist: what may never be
+        # said is not among them, and the first token of all is never proposed.
+        short = self._shortlist
+        if short is not None and not any(row.request.timestamps for row in rows):
+            p, best = last.softmax(-1).max(-1)
+            return short.tokens[best].tolist(), p.tolist()
+        if short is not None:
+            last = short.spread(last)
+        forbid(last, rows, [[row.tokens + row.proposed] for row in rows])
         p, best = last.softmax(-1).max(-1)
-        if self._shortlist is not None and not self._filters:
-            best = self._shortlist.tokens[best]
         return best.tolist(), p.tolist()
 
     def _acceptance(self, rows: Sequence[Row]) -> float:

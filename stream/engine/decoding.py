@@ -17,9 +17,9 @@ from torch import Tensor
 
 from stream.engine.assistant import Assistant
 from stream.engine.decoder_cache import DecoderCache
-from stream.engine.logit_filters import LogitFilter, filters_for
+from stream.engine.logit_filters import filters_for
 from stream.engine.reference import Reference
-from stream.engine.rows import DecodeRequest, DecodeResult, Row, ragged
+from stream.engine.rows import DecodeRequest, DecodeResult, Row, forbid, ragged
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
 
@@ -39,7 +39,6 @@ def decode(
     alignment_heads: Sequence[tuple[int, int]] = (),
     *,
     temperature: float = 0.0,
-    timestamps: bool = False,
     assistant: Assistant | None = None,
 ) -> list[DecodeResult]:
     """Decode a batch of encoded windows.
@@ -52,7 +51,6 @@ def decode(
         requests: one a row.
         alignment_heads: (layer, head) pairs to record attention of; none: no word times.
         temperature: 0 is greedy; above it tokens are sampled and drafts are not used.
-        timestamps: let the model write timestamp tokens.
         assistant: a smaller model that proposes tokens; only where the temperature is 0.
 
     Returns:
@@ -60,24 +58,25 @@ def decode(
     """
     limit = model.dims.max_tokens
     languages = detect_languages(model, vocabulary, audio, n_positions, requests)
+    filters = {flag: filters_for(vocabulary, flag) for flag in (False, True)}
     rows = [
         Row(
             request=request,
             language=language,
-            opening=opening_tokens(vocabulary, request, language, timestamps, limit),
+            opening=opening_tokens(vocabulary, request, language, limit),
             reference=Reference(
                 () if temperature > 0 else usable_draft(request, model.dims.vocab_size)
             ),
             n_positions=n,
             end_of_text=vocabulary.end_of_text,
+            filters=filters[request.timestamps],
         )
         for request, language, n in zip(requests, languages, n_positions.tolist(), strict=True)
     ]
     longest = max(len(row.opening) + row.request.max_new_tokens for row in rows)
     cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
-    filters = filters_for(vocabulary, timestamps)
     if assistant is not None:
-        assistant.begin(cache.max_tokens, filters, timestamps)
+        assistant.begin(cache.max_tokens)
     active = rows
     while active:
         if assistant is not None and active[0].tokens:
@@ -85,7 +84,7 @@ def decode(
         states = model.read(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
             note_no_speech(model, states, rows, vocabulary)
-        choose(model, states, active, cache.alignment, filters, temperature)
+        choose(model, states, active, cache.alignment, temperature)
         cache.truncate(torch.tensor([row.known for row in active]))
         active = leave(active, cache, assistant)
     return [row.result() for row in rows]
@@ -126,7 +125,7 @@ def detect_languages(
 
 
 def opening_tokens(
-    vocabulary: Vocabulary, request: DecodeRequest, language: str, timestamps: bool, limit: int
+    vocabulary: Vocabulary, request: DecodeRequest, language: str, limit: int
 ) -> list[int]:
     """The tokens that a row begins with: its prompt, the start, language and task.
 
@@ -144,7 +143,7 @@ def opening_tokens(
         translate = request.task == "translate"
         opening.append(vocabulary.languages[language])
         opening.append(vocabulary.translate if translate else vocabulary.transcribe)
-    return opening if timestamps else [*opening, vocabulary.no_timestamps]
+    return opening if request.timestamps else [*opening, vocabulary.no_timestamps]
 
 
 def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
@@ -169,7 +168,6 @@ def choose(
     states: Tensor,
     rows: Sequence[Row],
     alignment: Tensor | None,
-    filters: Sequence[LogitFilter],
     temperature: float,
 ) -> None:
     """Let each row take what follows its last token, and what follows each token of its draft.
@@ -179,15 +177,12 @@ def choose(
         states: (batch, n_tokens, d_model) of this pass.
         rows: one a row of the batch.
         alignment: of the cache, (batch, n_heads, max_tokens, n_positions).
-        filters: rules, applied in order.
         temperature: 0 takes the likeliest token.
     """
     places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]
     at = (torch.tensor([i for i, _ in places]), torch.tensor([column for _, column in places]))
     candidates = model.logits(states[at])  # (n, vocab_size)
-    before = [said for row in rows for said in row.before()]
-    for rule in filters:
-        rule.apply(candidates, before)
+    forbid(candidates, rows, [row.before() for row in rows])
     swayed = sway(candidates, rows)
     if temperature > 0:
         warmed = (swayed / temperature).softmax(-1).cpu()

@@ -9,7 +9,7 @@ from enum import Enum
 from math import inf
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Word
+from stream.core.hypothesis import Cut, Word
 from stream.engine import guards
 from stream.engine.alignment import SAMPLES_PER_POSITION
 from stream.engine.placing import place_words, token_starts
@@ -37,13 +37,15 @@ class Heard:
     words: tuple[Word, ...]
     result: DecodeResult
     faults: frozenset[Fault]
+    cut: Cut | None = None
+    """Where the model wrote timestamps and broke off in the middle of a segment."""
 
 
 def read(
     stretch: Stretch,
     result: DecodeResult,
     decode: Decode,
-    text_end: int,
+    timestamp_begin: int,
     diffuse_nats: float = inf,
 ) -> Heard:
     """Make words of a decoded row and judge them.
@@ -52,20 +54,55 @@ def read(
         stretch: what was decoded.
         result: what the model said.
         decode: tokens to text.
-        text_end: tokens from here on are special ones, timestamps among them.
+        timestamp_begin: tokens from here on are timestamps.
         diffuse_nats: of the model, as `guards.spread_nats` counts it.
     """
     if result.no_speech > guards.NO_SPEECH and (
         result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
     ):
         return Heard((), result, frozenset())
-    starts = token_starts(stretch, result)
-    words = place_words(stretch, result, starts, decode, text_end)
-    faults = judge(stretch, result, starts, "".join(word.text for word in words))
-    unsure = result.mean_log_probability < guards.SURE_LOG_PROBABILITY
-    if unsure and spread(result) > diffuse_nats:
+    said = without_timestamps(result, timestamp_begin)
+    starts = token_starts(stretch, said)
+    words = place_words(stretch, said, starts, decode)
+    faults = judge(stretch, said, starts, "".join(word.text for word in words))
+    unsure = said.mean_log_probability < guards.SURE_LOG_PROBABILITY
+    if unsure and spread(said) > diffuse_nats:
         faults |= {Fault.DIFFUSE}
-    return Heard(words, result, faults)
+    return Heard(words, result, faults, cut_of(stretch, result.tokens, words, timestamp_begin))
+
+
+def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResult:
+    """The result as if the model had written its text alone."""
+    lines = [i for i, token in enumerate(result.tokens) if token < timestamp_begin]
+    if len(lines) == len(result.tokens):
+        return result
+    tokens = tuple(result.tokens[i] for i in lines)
+    lines += range(len(result.tokens), len(result.log_probabilities))  # of the end
+    return replace(
+        result,
+        tokens=tokens,
+        log_probabilities=tuple(result.log_probabilities[i] for i in lines),
+        attention=None if result.attention is None else result.attention[:, lines],
+    )
+
+
+def cut_of(
+    stretch: Stretch, tokens: Sequence[int], words: Sequence[Word], timestamp_begin: int
+) -> Cut | None:
+    """Where the last complete segment ended, if another one began after it.
+
+    A timestamp ends a segment and the next begins it. Where a single one comes last nothing is
+    said after it, and without two in a row all is one segment. (After openai/whisper.)
+    """
+    stamped = [token >= timestamp_begin for token in tokens]
+    if stamped[-2:] == [False, True]:
+        return None
+    pairs = [i for i in range(len(tokens) - 1) if stamped[i] and stamped[i + 1]]
+    if not pairs:
+        return None
+    complete = words_within(words, stamped[: pairs[-1]].count(False))
+    position = tokens[pairs[-1]] - timestamp_begin  # a timestamp is an encoder position
+    return Cut(len(complete), stretch.start_sample + position * SAMPLES_PER_POSITION)
 
 
 def spread(result: DecodeResult) -> float:
@@ -113,7 +150,10 @@ def without_invention(heard: Heard) -> Heard:
         words = ()
     if heard.faults & {Fault.UNSURE, Fault.DIFFUSE}:
         words = ()  # guesses: what noise is given, and speech that is beyond the model
-    return replace(heard, words=words)
+    cut = heard.cut
+    if cut is not None:
+        cut = replace(cut, words=sum(word in words for word in heard.words[: cut.words]))
+    return replace(heard, words=words, cut=cut)
 
 
 def words_within(words: Sequence[Word], n_tokens: int) -> tuple[Word, ...]:

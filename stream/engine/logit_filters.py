@@ -66,9 +66,8 @@ class TimestampRules:
                 latest = self.begin + round(LATEST_FIRST_TIMESTAMP_S / SECONDS_PER_TIMESTAMP)
                 position[: self.begin] = -torch.inf
                 position[latest + 1 :] = -torch.inf
-            log_p = position.log_softmax(-1)
-            if log_p[self.begin :].logsumexp(-1) > log_p[: self.begin].max():
-                position[: self.begin] = -torch.inf
+        together = logits[:, self.begin :].logsumexp(-1)  # (n,)
+        logits[together > logits[:, : self.begin].amax(-1), : self.begin] = -torch.inf
 
     def _pair(self, position: Tensor, said: Sequence[int]) -> None:
         closes = bool(said) and said[-1] >= self.begin

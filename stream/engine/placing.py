@@ -26,17 +26,15 @@ def place_words(
     result: DecodeResult,
     starts: Sequence[int],
     decode: Decode,
-    text_end: int,
 ) -> tuple[Word, ...]:
     """The words of a row at absolute samples: in order, within the stretch."""
-    spoken = [i for i, token in enumerate(result.tokens) if token < text_end]
     words: list[Word] = []
     looked: list[int] = []
     taken = 0
-    for piece in split_words([result.tokens[i] for i in spoken], decode):
+    for piece in split_words(result.tokens, decode):
         if BROKEN in piece.text:
             break  # the row ended within a character
-        rows = spoken[taken : taken + len(piece.tokens)]
+        rows = range(taken, taken + len(piece.tokens))
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)

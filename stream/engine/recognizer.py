@@ -148,7 +148,6 @@ class Recognizer:
         encoded: Encoded,
         watch: Stopwatch,
         temperature: float = 0.0,
-        timestamps: bool = False,
     ) -> list[Heard]:
         """Decode encoded stretches and read their words."""
         began = time.perf_counter()
@@ -163,12 +162,11 @@ class Recognizer:
             [self._request(stretch) for stretch in stretches],
             self.alignment_heads,
             temperature=temperature,
-            timestamps=timestamps,
             assistant=assistant,
         )
-        end_of_text = self.vocabulary.end_of_text
+        timestamp_begin = self.vocabulary.timestamp_begin
         heard = [
-            read(s, r, self._text, end_of_text, self.diffuse_nats)
+            read(s, r, self._text, timestamp_begin, self.diffuse_nats)
             for s, r in zip(stretches, results, strict=True)
         ]
         watch.decode_ms += 1000 * (time.perf_counter() - began)
@@ -191,6 +189,7 @@ class Recognizer:
             task=options.task,
             prompt=tuple(self._tokens(f" {prompt}")) if prompt else (),
             draft=stretch.draft,
+            timestamps=options.timestamps,
             rules=(BoostKeyterms(options.keyterms, self._tokens),) if options.keyterms else (),
             speech_positions=spoken_to // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
         )

@@ -6,6 +6,7 @@ A row accepts its own number of draft tokens and ends on its own; it never sees 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -48,6 +49,8 @@ class DecodeRequest:
     """Text tokens that were said before, or that are to be expected."""
     draft: tuple[int, ...] = ()
     """Text tokens to verify."""
+    timestamps: bool = False
+    """Let the model write timestamp tokens."""
     rules: tuple[LogitFilter, ...] = ()
     """Of this row alone, such as the terms that its client expects."""
     speech_positions: int = 1500
@@ -92,6 +95,8 @@ class Row:
     n_positions: int
     """Encoder positions of the row that are real."""
     end_of_text: int
+    filters: Sequence[LogitFilter] = ()
+    """What no transcript of the model may say; the same object for all rows that are alike."""
     proposed: list[int] = field(init=False)
     """What may come next, to be verified by the next pass: at first the whole draft."""
     tokens: list[int] = field(default_factory=list)
@@ -166,6 +171,12 @@ class Row:
             self.proposed = self.reference.proposal(left)
         self.all_accepted = self.last_accepted == len(proposed)
 
+    def text(self) -> list[int]:
+        """What was said, without timestamps: a phrase that repeats has others each time."""
+        if not self.request.timestamps:
+            return self.tokens
+        return [token for token in self.tokens if token < self.end_of_text]
+
     def say(self, token: int, log_probability: float, position: int) -> None:
         """Append one token, or end."""
         self.log_probabilities.append(log_probability)
@@ -175,7 +186,7 @@ class Row:
         self.tokens.append(token)
         past = position > self.request.speech_positions
         self.past_speech = self.past_speech + 1 if past else 0
-        if loop_period(self.tokens):
+        if loop_period(self.text()):
             self.ending = Ending.LOOP
         elif self.past_speech >= PAST_SPEECH_TOKENS:
             self.ending = Ending.PAST_SPEECH
@@ -202,6 +213,21 @@ class Row:
             accepted=self.accepted,
             attention=self.attention,
         )
+
+
+def forbid(logits: Tensor, rows: Sequence[Row], before: Sequence[Sequence[Sequence[int]]]) -> None:
+    """Let each row's filters work on its part of the logits (n, vocab_size), in place.
+
+    `before` is what was said before each of a row's positions; rows that are alike go together.
+    """
+    first = 0
+    pairs = zip(rows, before, strict=True)
+    for _, alike in groupby(pairs, key=lambda pair: id(pair[0].filters)):
+        group = list(alike)
+        said = [tokens for _, positions in group for tokens in positions]
+        for rule in group[0][0].filters:
+            rule.apply(logits[first : first + len(said)], said)
+        first += len(said)
 
 
 def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

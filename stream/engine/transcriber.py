@@ -58,8 +58,6 @@ class TranscribeOptions:
     """Decode speech that the words leave out."""
     temperatures: tuple[float, ...] = (0.2, 0.4)
     """Tried in turn, on a final, where even 30 s left a guess or a repetition."""
-    timestamps: bool = False
-    """Let the model write timestamps; the words are the same or nearly so."""
 
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
@@ -157,10 +155,12 @@ class WhisperTranscriber:
             left: list[tuple[int, Stretch]] = []
             found = self._hear(stretches, options, watch)
             for (i, stretch), part in zip(pending, found, strict=True):
-                alone = own_speech(stretch, part) if options.cover else None
+                # With timestamps the next window begins where this one's segments end.
+                cover = options.cover and not stretch.options.timestamps
+                alone = own_speech(stretch, part) if cover else None
                 if alone is None:
                     heard[i].append(part)
-                    rest = unheard(stretch, part.words) if options.cover else ()
+                    rest = unheard(stretch, part.words) if cover else ()
                     left += [(i, other) for other in rest]
                 else:
                     left.append((i, alone))
@@ -172,7 +172,7 @@ class WhisperTranscriber:
     ) -> list[Heard]:
         """Decode stretches, and once more those that a guard doubts; cut what stays wrong."""
         encoded = self.recognizer.encode(stretches, options.margin_s, options.least_s, watch)
-        heard = self.recognizer.decode(stretches, encoded, watch, timestamps=options.timestamps)
+        heard = self.recognizer.decode(stretches, encoded, watch)
         if not options.guards:
             return heard
         doubtful = [i for i, h in enumerate(heard) if h.faults and tries(h, stretches[i], 0.0)]
@@ -205,7 +205,6 @@ class WhisperTranscriber:
                 encoded.rows(rows),
                 watch,
                 temperature,
-                options.timestamps,
             )
             for i, h in zip(rows, again, strict=True):
                 best[i] = better(best[i], h)
@@ -254,4 +253,5 @@ def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypo
     in_order = sorted((h for h in heard if h.words), key=lambda h: h.words[0].start_sample)
     words = tuple(word for h in in_order for word in h.words)
     language = heard[0].result.language if heard else window.options.language
-    return Hypothesis(window, words, language, timing)
+    cut = heard[-1].cut if heard else None
+    return Hypothesis(window, words, language, timing, cut)

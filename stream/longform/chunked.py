@@ -21,7 +21,7 @@ class Chunked(Form):
     def __init__(self, options: FileOptions, place: Place, detector: VoiceDetector) -> None:
         super().__init__(options, place, detector)
         self._cutter = Cutter(
-            length=round(options.chunk_length_s * SAMPLE_RATE),
+            length=round(options.chunk * SAMPLE_RATE),
             stride=round(options.stride * SAMPLE_RATE),
         )
         self._overlap: Span | None = None

@@ -12,6 +12,9 @@ LongForm = Literal["chunked", "sequential"]
 LONGEST_CHUNK_S = 30.0
 """Whisper hears no further."""
 SHORTEST_CHUNK_S = 5.0
+USUAL_CHUNK_S: dict[LongForm, float] = {"chunked": 28.0, "sequential": LONGEST_CHUNK_S}
+"""A chunk leaves room for silence after it. A sequential window is cut off in speech, and silence
+there would tell the model that the last word is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +32,8 @@ class FileOptions:
     long_form: LongForm = "chunked"
     """`chunked`: windows by themselves, many at once. `sequential`: one after the other, each with
     the text of the one before."""
-    chunk_length_s: float = 28.0
-    """The longest window, strides included."""
+    chunk_length_s: float | None = None
+    """The longest window, strides included; see `USUAL_CHUNK_S`."""
     stride_s: float | None = None
     """What a window hears beyond either end of its own part, where there is no pause to cut in; a
     sixth of the chunk unless told."""
@@ -40,14 +43,14 @@ class FileOptions:
             raise UsageError(f"task is {self.task!r}; use transcribe or translate.")
         if self.long_form not in ("chunked", "sequential"):
             raise UsageError(f"long_form is {self.long_form!r}; use chunked or sequential.")
-        if not SHORTEST_CHUNK_S <= self.chunk_length_s <= LONGEST_CHUNK_S:
+        if not SHORTEST_CHUNK_S <= self.chunk <= LONGEST_CHUNK_S:
             raise UsageError(
-                f"chunk_length_s is {self.chunk_length_s:g}; use {SHORTEST_CHUNK_S:g} to "
+                f"chunk_length_s is {self.chunk:g}; use {SHORTEST_CHUNK_S:g} to "
                 f"{LONGEST_CHUNK_S:g} seconds."
             )
-        if not 0.1 <= self.stride <= self.chunk_length_s / 4:
+        if not 0.1 <= self.stride <= self.chunk / 4:
             raise UsageError(
-                f"stride_s is {self.stride:g}; use 0.1 to {self.chunk_length_s / 4:g} seconds, a "
+                f"stride_s is {self.stride:g}; use 0.1 to {self.chunk / 4:g} seconds, a "
                 "quarter of the chunk."
             )
         if len(self.prompt) > MAX_PROMPT_LENGTH or len(self.keyterms) > MAX_KEYTERMS:
@@ -57,11 +60,19 @@ class FileOptions:
             )
 
     @property
+    def chunk(self) -> float:
+        """Seconds."""
+        length_s = self.chunk_length_s
+        return USUAL_CHUNK_S[self.long_form] if length_s is None else length_s
+
+    @property
     def stride(self) -> float:
         """Seconds."""
-        return self.chunk_length_s / 6 if self.stride_s is None else self.stride_s
+        return self.chunk / 6 if self.stride_s is None else self.stride_s
 
-    def decoding(self, expected_language: str = "", prompt: str | None = None) -> DecodingOptions:
+    def decoding(
+        self, expected_language: str = "", prompt: str | None = None, *, timestamps: bool = False
+    ) -> DecodingOptions:
         """What a window's words are asked to be."""
         return DecodingOptions(
             language=self.language,
@@ -69,4 +80,5 @@ class FileOptions:
             task=self.task,
             prompt=self.prompt if prompt is None else prompt,
             keyterms=self.keyterms,
+            timestamps=timestamps,
         )

@@ -1,13 +1,14 @@
 """Recordings that can be predicted: noise where words are, silence where none are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window, Word
+from stream.core.hypothesis import Cut, Hypothesis, Window, Word
 from stream.engine.scripted import ScriptedTranscriber
 from stream.longform.algorithms import new_form
 from stream.longform.form import Form, Place
@@ -17,6 +18,8 @@ from stream.longform.results import Segment
 SECOND = SAMPLE_RATE
 WORD_S = 0.4
 FRAME = 320
+SENTENCE = 5
+"""Words."""
 
 
 class LoudnessDetector:
@@ -41,6 +44,14 @@ def speak(*turns: tuple[float, float]) -> tuple[NDArray[np.float32], list[Word]]
             words.append(Word(f" w{len(words)}", first, last, 0.9, (len(words),)))
             at += WORD_S
     return samples, words
+
+
+def last_sentence(words: Sequence[Word]) -> Cut | None:
+    """Where the last complete sentence ends, if another one begins after it."""
+    complete = [i + 1 for i, word in enumerate(words) if word.tokens[0] % SENTENCE == SENTENCE - 1]
+    if not complete or complete[-1] == len(words):
+        return None
+    return Cut(complete[-1], words[complete[-1] - 1].end_sample)
 
 
 class Rehearsal:
@@ -70,7 +81,10 @@ class Rehearsal:
         self.segments += self.form.segments()
 
     def hypotheses(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        return self.transcriber.transcribe(windows)
+        return [
+            replace(h, cut=last_sentence(h.words)) if h.window.options.timestamps else h
+            for h in self.transcriber.transcribe(windows)
+        ]
 
     @property
     def said(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,14 +13,32 @@ def sequential(words: list, **options: object) -> Rehearsal:
     return Rehearsal(words, long_form="sequential", **options)
 
 
-def test_a_window_moves_to_where_the_last_complete_words_ended() -> None:
-    samples, words = speak((0, 20), (20.5, 45))
+def test_a_window_moves_to_where_the_last_complete_sentence_ended() -> None:
+    samples, words = speak((0, 45))
+    rehearsal = sequential(words, chunk_length_s=29).play(samples)
+    first, second = rehearsal.windows
+    assert first.end_sample == 29 * SECOND
+    assert first.options.timestamps
+    assert second.start_sample == 28 * SECOND  # after 14 sentences of 5 words of 0.4 s
+    assert second.draft == (70, 71)
+    assert rehearsal.said == [w.text.strip() for w in words]
+
+
+def test_where_no_sentence_ends_the_word_that_may_be_cut_off_is_heard_again() -> None:
+    samples, words = speak((0, 35))
     rehearsal = sequential(words).play(samples)
     first, second = rehearsal.windows
-    assert first.end_sample == 28 * SECOND
-    assert 19.6 * SECOND <= second.start_sample <= 20.3 * SECOND
-    assert second.draft == tuple(w.tokens[0] for w in words if 20 < w.end_sample / SECOND <= 28)
+    assert first.end_sample == 30 * SECOND  # all that the model hears, and 15 sentences
+    assert second.start_sample == words[74].start_sample
+    assert second.draft == (74,)
     assert rehearsal.said == [w.text.strip() for w in words]
+
+
+def test_speech_that_a_window_left_unheard_begins_the_next_one() -> None:
+    samples, words = speak((0, 10), (10.5, 20))
+    heard = [word for word in words if word.end_sample <= 10 * SECOND]
+    rehearsal = sequential(heard).play(samples)
+    assert [w.start_sample / SECOND for w in rehearsal.windows] == [0, pytest.approx(10.2, abs=0.1)]
 
 
 def test_each_window_reads_what_was_said_before() -> None:
