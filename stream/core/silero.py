@@ -2,8 +2,9 @@
 
 The network of silero-vad 6 for 16 kHz: the magnitudes of a short-time Fourier transform, four
 convolutions and an LSTM that remembers what came before. It hears 32 ms at a time, each with the
-last 4 ms of the window before. One window costs about 0.1 ms, so every stream runs its own, beside
-its session and in step with it: https://github.com/snakers4/silero-vad (MIT).
+last 4 ms of the window before. One window costs about 0.1 ms, half as much among others, so every
+stream runs its own, beside its session and in step with it:
+https://github.com/snakers4/silero-vad (MIT).
 
 `engine/silero_weights` finds the weights; here they are just arrays.
 """
@@ -63,36 +64,45 @@ class Silero:
 
     def probability(self, window: Array) -> float:
         """Return the probability, 0 to 1, that the next window, (512,) at 16 kHz, is speech."""
-        heard = np.concatenate([self._context, window])  # (576,)
-        self._context = window[-CONTEXT_SAMPLES:].copy()
-        self._remember(self._encode(heard))
+        return float(self.probabilities(window[None])[0])
+
+    def probabilities(self, windows: Array) -> Array:
+        """Return that of each of the next windows, (n, 512): (n,), and for less a window."""
+        ends = windows[:, -CONTEXT_SAMPLES:]
+        contexts = np.concatenate([self._context[None], ends[:-1]])
+        self._context = ends[-1].copy()
+        encoded = self._encode(np.concatenate([contexts, windows], axis=1))
         weights = self._weights
-        score = float(np.maximum(self._hidden, 0) @ weights.output) + weights.output_bias
-        return float(sigmoid(np.float32(score)))
+        inputs = encoded @ weights.recurrent[:WIDTH] + weights.recurrent_bias  # (n, 512)
+        hidden = np.stack([self._remember(row) for row in inputs])  # (n, 128)
+        scores: Array = np.maximum(hidden, 0) @ weights.output + np.float32(weights.output_bias)
+        return sigmoid(scores)
 
     def _encode(self, heard: Array) -> Array:
-        """Turn (576,) samples into what the LSTM takes, (128,)."""
-        mirrored = np.concatenate([heard, heard[-2 : -2 - HOP_SAMPLES // 2 : -1]])  # (640,)
-        encoded: Array = np.abs(np.fft.rfft(mirrored[_FRAME_INDEX] * _HANN))  # (4, 129)
+        """Turn (n, 576) samples into what the LSTM takes, (n, 128)."""
+        mirror = heard[:, -2 : -2 - HOP_SAMPLES // 2 : -1]
+        mirrored = np.concatenate([heard, mirror], axis=1)  # (n, 640)
+        encoded: Array = np.abs(np.fft.rfft(mirrored[:, _FRAME_INDEX] * _HANN))  # (n, 4, 129)
         for (weight, bias), stride in zip(self._weights.convolutions, STRIDES, strict=True):
             encoded = convolve(encoded, weight, bias, stride)
-        return encoded.reshape(WIDTH)
+        return encoded.reshape(len(heard), WIDTH)
 
-    def _remember(self, encoded: Array) -> None:
-        """Take one step of the LSTM."""
-        weights = self._weights
-        gates = np.concatenate([encoded, self._hidden]) @ weights.recurrent + weights.recurrent_bias
+    def _remember(self, inputs: Array) -> Array:
+        """Take one step of the LSTM, from the inputs' part of its gates, (512,)."""
+        gates = inputs + self._hidden @ self._weights.recurrent[WIDTH:]
         admit, keep, new, show = gates.reshape(4, WIDTH)
         self._cell = sigmoid(keep) * self._cell + sigmoid(admit) * np.tanh(new)
         self._hidden = sigmoid(show) * np.tanh(self._cell)
+        return self._hidden
 
 
 def convolve(frames: Array, weight: Array, bias: Array, stride: int) -> Array:
-    """Convolve (n_frames, n_in) with three taps, a zero frame beyond either end; then rectify."""
-    padding = np.zeros((1, frames.shape[1]), np.float32)
-    padded = np.concatenate([padding, frames, padding])
-    taps = [padded[tap : tap + len(frames) : stride] for tap in range(3)]
-    convolved: Array = np.concatenate(taps, axis=1) @ weight + bias
+    """Convolve (n, n_frames, n_in) with three taps, zeros beyond either end; then rectify."""
+    n, n_frames, n_in = frames.shape
+    padded = np.zeros((n, n_frames + 2, n_in), np.float32)
+    padded[:, 1:-1] = frames
+    taps = [padded[:, tap : tap + n_frames : stride] for tap in range(3)]
+    convolved: Array = np.concatenate(taps, axis=2) @ weight + bias
     return np.maximum(convolved, 0)
 
 

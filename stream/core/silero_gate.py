@@ -67,18 +67,31 @@ class SileroGate:
 
     def is_speech(self, frame: Array) -> bool:
         """Tell whether the next frame, (512,) at 16 kHz, holds speech."""
-        self._loudest = max(level_dbfs(frame), self._loudest - FALL_DB)
-        if self._first_gate_hears(frame):
-            if not self._awake:
-                self._wake()
-            self._awake = AWAKE_WINDOWS
-        if self._awake:
-            self._awake -= 1
-            threshold = self._leave if self._speaking else self._enter
-            self._speaking = self._judge(frame) >= threshold
-        else:
-            self._speaking = False
-        self._past.append(frame)
+        return self.are_speech(frame[None])[0]
+
+    def are_speech(self, frames: Array) -> list[bool]:
+        """Tell it of each of the next frames, (n, 512); the network hears all it must at once."""
+        due: list[Array] = []
+        own: list[int | None] = []
+        """For each frame, which of those due it is; None: the network sleeps."""
+        for frame in frames:
+            self._loudest = max(level_dbfs(frame), self._loudest - FALL_DB)
+            if self._first_gate_hears(frame):
+                if not self._awake:  # it wakes, and hears the last half second at the gain of now
+                    due += [self._amplified(window) for window in self._past]
+                self._awake = AWAKE_WINDOWS
+            own.append(len(due) if self._awake else None)
+            if self._awake:
+                self._awake -= 1
+                due.append(self._amplified(frame))
+            self._past.append(frame)
+        self.windows_judged += len(due)
+        heard = self._network.probabilities(np.stack(due)).tolist() if due else []
+        return [self._decide(0.0 if at is None else heard[at]) for at in own]
+
+    def _decide(self, probability: float) -> bool:
+        """Whether a frame is speech, by what the one before was."""
+        self._speaking = probability >= (self._leave if self._speaking else self._enter)
         return self._speaking
 
     def _first_gate_hears(self, frame: Array) -> bool:
@@ -90,12 +103,6 @@ class SileroGate:
             self._unjudged = self._unjudged[self._first.frame_samples :]
         return heard
 
-    def _wake(self) -> None:
-        """Let the network hear the last half second, as it sounds at the gain of now."""
-        for window in self._past:
-            self._judge(window)
-
-    def _judge(self, window: Array) -> float:
-        self.windows_judged += 1
+    def _amplified(self, window: Array) -> Array:
         gain_db = min(max(LOUD_DBFS - self._loudest, 0.0), MAX_GAIN_DB)
-        return self._network.probability(window * np.float32(10 ** (gain_db / 20)))
+        return window * np.float32(10 ** (gain_db / 20))

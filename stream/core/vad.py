@@ -39,6 +39,9 @@ class VoiceDetector(Protocol):
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
         """Tell whether the next frame, (frame_samples,) at 16 kHz, holds speech."""
 
+    def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:
+        """Tell it of each of the next frames, (n, frame_samples)."""
+
 
 class WebRtcVad:
     """The WebRTC project's detector behind an adaptive noise floor."""
@@ -56,6 +59,10 @@ class WebRtcVad:
         # webrtcvad adapts to every frame, so it hears those too that the floor rules out.
         voiced = self._vad.is_speech((frame * 32_767).astype("<i2").tobytes(), SAMPLE_RATE)
         return self._rises(level_dbfs(frame)) and bool(voiced)
+
+    def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:
+        """Tell it of each of the next frames, (n, 320)."""
+        return [self.is_speech(frame) for frame in frames]
 
     def _rises(self, level: float) -> bool:
         self._levels.append(level)

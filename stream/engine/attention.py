@@ -48,19 +48,25 @@ def attend_few(
     return attend(query, keys, values, mask, causal=causal)[:, :n]
 
 
-def attend_halved(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+def attend_halved(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """As `attend`, of a float32 query with bfloat16 keys and values, a head at a time in memory.
 
     Reading them is what takes the time, and half as much is read. oneDNN sums each product in the
     same order however many queries there are.
+
+    Returns:
+        What `attend` does, and the weights, (batch, heads, n_queries, n_keys) float32.
     """
     q = (query * query.shape[-1] ** -0.5).transpose(1, 2).to(keys.dtype)
     k, v = keys.transpose(1, 2), values.transpose(1, 2)
     scores = (q @ k.transpose(2, 3)).float()  # (batch, heads, n_queries, n_keys)
     if mask is not None:
         scores.masked_fill_(~mask, -torch.inf)
-    attended: Tensor = scores.softmax(-1).to(values.dtype) @ v
-    return attended.transpose(1, 2).flatten(2).float()
+    weights = scores.softmax(-1)
+    attended = weights.to(values.dtype) @ v
+    return attended.transpose(1, 2).flatten(2).float(), weights
 
 
 def multiplies_bfloat16() -> bool:
@@ -68,10 +74,12 @@ def multiplies_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def by_head(x: Tensor) -> Tensor:
+def by_head(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """(batch, n, heads, head_size) in another order of memory, in which a head's rows are together.
 
     Attention for a single query per row reads memory and little else: in the order in which a
     projection leaves keys and values it takes twice as long.
     """
-    return x.transpose(1, 2).contiguous().transpose(1, 2)
+    batch, n, heads, head_size = x.shape
+    together = x.new_empty((batch, heads, n, head_size), dtype=dtype)
+    return together.copy_(x.transpose(1, 2)).transpose(1, 2)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stream.engine.attention import by_head
-
 KEYS_TOGETHER = 16
 """On the CPU self-attention reads a multiple of so many slots, and hides those that are beyond a
 token by a mask: then a sum has the same terms in the same order whether a token is read alone or in
@@ -77,7 +75,7 @@ class DecoderCache:
             max_tokens: the most that a row can hold.
             alignment_heads: (layer, head) pairs.
             exact: give a token the same numbers alone and in a draft, which costs time on the CPU.
-            halved: keep cross keys and values in bfloat16.
+            halved: cross keys and values are in bfloat16, and all else is not.
         """
         batch, audio_positions, heads, head_size = cross_keys[0].shape
         self.max_tokens = max_tokens
@@ -90,21 +88,17 @@ class DecoderCache:
         # One slot more than there are tokens: padding is written there and never read. Zeros,
         # for what a mask hides is still multiplied by nought.
         shape = (batch, whole(max_tokens + 1), heads, head_size)
-        self.self_keys = [keys.new_zeros(shape) for keys in cross_keys]
-        self.self_values = [keys.new_zeros(shape) for keys in cross_keys]
+        dtype = torch.float32 if halved else cross_keys[0].dtype
+        self.self_keys = [keys.new_zeros(shape, dtype=dtype) for keys in cross_keys]
+        self.self_values = [keys.new_zeros(shape, dtype=dtype) for keys in cross_keys]
 
         self._heads = tuple(sorted(alignment_heads))
         # Picked out once: a pass of one token would spend a tenth of its time on that.
         self._alignment_keys: dict[int, Tensor] = {
             layer: cross_keys[layer][:, :, self._heads_of(layer)].permute(0, 2, 3, 1).float()
             for layer, _ in self._heads
+            if not halved
         }
-        if halved:
-            cross_keys = [keys.bfloat16() for keys in cross_keys]
-            cross_values = [values.bfloat16() for values in cross_values]
-        if halved or not exact:
-            cross_keys = [by_head(keys) for keys in cross_keys]
-            cross_values = [by_head(values) for values in cross_values]
         self.cross_keys = cross_keys
         self.cross_values = cross_values
         self._alignment: Tensor | None = None
@@ -196,7 +190,7 @@ class DecoderCache:
     def record(self, layer: int, step: DecodeStep, query: Tensor) -> None:
         """Note where the alignment heads of this layer listen.
 
-        The attention kernels do not give their weights away, so those of these few heads are
+        PyTorch's attention kernels do not give their weights away, so those of these few heads are
         computed a second time.
 
         Args:
@@ -204,15 +198,27 @@ class DecoderCache:
             step: of this pass.
             query: (batch, n_tokens, heads, head_size) of the cross-attention.
         """
-        if layer not in self._alignment_keys or self._alignment is None:
+        if layer not in self._alignment_keys:
             return
-        heads, first = self._heads_of(layer), [at for at, _ in self._heads].index(layer)
-        q = query[:, :, heads].transpose(1, 2).float()  # (batch, n_heads, n_tokens, head_size)
+        q = (
+            query[:, :, self._heads_of(layer)].transpose(1, 2).float()
+        )  # (batch, n_heads, n_tokens, head_size)
         scores = (q * q.shape[-1] ** -0.5) @ self._alignment_keys[layer]
         if self.cross_mask is not None:
             scores.masked_fill_(~self.cross_mask, -torch.inf)  # (.., n_tokens, n_positions)
-        weights = scores.softmax(-1).transpose(1, 2)
-        self._alignment[:, :, first : first + len(heads)][step.slots] = weights
+        self._note(layer, step, scores.softmax(-1))
+
+    def record_weights(self, layer: int, step: DecodeStep, weights: Tensor) -> None:
+        """As `record`, where the weights, (batch, heads, n_tokens, n_positions), are known."""
+        if heads := self._heads_of(layer):
+            self._note(layer, step, weights[:, heads])
+
+    def _note(self, layer: int, step: DecodeStep, weights: Tensor) -> None:
+        """Keep (batch, n_heads, n_tokens, n_positions) of a layer's alignment heads."""
+        assert self._alignment is not None
+        first = [at for at, _ in self._heads].index(layer)
+        own = self._alignment[:, :, first : first + weights.shape[1]]
+        own[step.slots] = weights.transpose(1, 2)
 
     def _heads_of(self, layer: int) -> list[int]:
         return [head for at, head in self._heads if at == layer]

@@ -102,7 +102,8 @@ def cut_of(
         return None
     complete = words_within(words, stamped[: pairs[-1]].count(False))
     position = tokens[pairs[-1]] - timestamp_begin  # a timestamp is an encoder position
-    return Cut(len(complete), stretch.start_sample + position * SAMPLES_PER_POSITION)
+    sample = stretch.start_sample + position * SAMPLES_PER_POSITION
+    return Cut(len(complete), min(sample, stretch.end_sample))
 
 
 def spread(result: DecodeResult) -> float:

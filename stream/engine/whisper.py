@@ -14,7 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stream.engine.attention import attend, attend_few, attend_halved, multiplies_bfloat16
+from stream.engine.attention import (
+    attend,
+    attend_few,
+    attend_halved,
+    by_head,
+    multiplies_bfloat16,
+)
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoder_cache import DecoderCache, DecodeStep, length_mask
 from stream.engine.dims import WhisperDims
@@ -117,7 +123,13 @@ class Whisper(nn.Module):
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
         heads = self.dims.decoder_heads
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
-        cross = [layer.encoder_attn.project_audio(audio, heads) for layer in layers]
+        cross = []
+        for layer in layers:  # one by one: halved at once, what is projected takes little memory
+            keys, values = layer.encoder_attn.project_audio(audio, heads)
+            if self.halves_attention or not exact:
+                dtype = torch.bfloat16 if self.halves_attention else keys.dtype
+                keys, values = by_head(keys, dtype), by_head(values, dtype)
+            cross.append((keys, values))
         return DecoderCache(
             cross_keys=[keys for keys, _ in cross],
             cross_values=[values for _, values in cross],
@@ -264,12 +276,13 @@ class DecoderLayer(nn.Module):
 
         query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
         query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
-        cache.record(self.index, step, query)
         keys, values = cache.cross_keys[self.index], cache.cross_values[self.index]
         if keys.dtype is query.dtype:
             attended = few(query, keys, values, cache.cross_mask)
+            cache.record(self.index, step, query)
         else:
-            attended = attend_halved(query, keys, values, cache.cross_mask)
+            attended, weights = attend_halved(query, keys, values, cache.cross_mask)
+            cache.record_weights(self.index, step, weights)
         x = x + self.encoder_attn.out_proj(attended)
 
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]

@@ -39,10 +39,11 @@ class Listener:
         """Take (n_samples,) more."""
         self._audio.append(samples)
         n = self._detector.frame_samples
-        while self.heard_sample + n <= self._audio.end_sample:
-            frame = self._audio.read(self.heard_sample, self.heard_sample + n)
-            self._endpointer.feed(self._detector.is_speech(frame))
-            self.heard_sample += n
+        whole_to = self._audio.end_sample - (self._audio.end_sample - self.heard_sample) % n
+        frames = self._audio.read(self.heard_sample, whole_to).reshape(-1, n)
+        for is_speech in self._detector.are_speech(frames):
+            self._endpointer.feed(is_speech)
+        self.heard_sample = whole_to
 
     def receive_end(self) -> None:
         """Take note that no more comes: silence fills the detector's last frame."""

@@ -50,6 +50,20 @@ def test_probabilities_are_those_of_the_shipped_network(weights, speech):
             assert network.probability(window) == pytest.approx(theirs, abs=1e-4)
 
 
+def test_many_windows_at_once_are_judged_as_one_by_one(weights, speech):
+    heard = windows(np.concatenate([np.zeros(48_000, np.float32), speech[: 12 * 16_000]]))
+    alone, together = Silero(weights), Silero(weights)
+    one_by_one = [alone.probability(window) for window in heard]
+    in_parts = [together.probabilities(part) for part in np.array_split(heard, 7)]
+    np.testing.assert_allclose(np.concatenate(in_parts), one_by_one, atol=1e-4)
+    gate, gate_of_many = SileroGate(weights), SileroGate(weights)
+    answers_of_many = [
+        a for part in np.array_split(heard, 5) for a in gate_of_many.are_speech(part)
+    ]
+    assert answers_of_many == [gate.is_speech(window) for window in heard]
+    assert gate_of_many.windows_judged == gate.windows_judged
+
+
 @pytest.mark.parametrize("samples", [np.zeros(32_000), np.full(32_000, 1.0), noise(2, 40)])
 def test_probabilities_stay_probabilities(weights, samples):
     network = Silero(weights)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,6 +110,36 @@ def test_words_are_in_order_within_the_window_never_in_the_silence_after_it(at, 
 def test_timestamps_are_no_words():
     row = result((0, 0.1), (1, 2), (2, 3), (3, 3.1), (3.1, 4), tokens=(1001, 7, 8, 1100))
     assert [w.text for w in read(stretch(), row, spell, TEXT_END).words] == [" w7", " w8"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words", "end_s"),
+    [
+        ((1000, 7, 8, 1100, 1100, 9), 2, 2.0),  # another segment begins
+        ((1000, 7, 1050, 1060, 8, 9, 1100, 1110, 7), 3, 2.0),
+        ((1000, 7, 8, 1100, 1100), 2, 2.0),
+        ((1000, 7, 8, 1600, 1600), 2, 10.0),  # in the silence that the window was given
+        ((1000, 7, 8, 1100), None, None),  # nothing is said after it
+        ((1000, 7, 1050, 1050, 8, 1100), None, None),
+        ((1000, 7, 8, 9), None, None),  # all is one segment
+        ((7, 8), None, None),
+    ],
+)
+def test_the_cut_is_after_the_last_complete_segment(tokens, words, end_s):
+    spans = [(i / 2, i / 2 + 0.5) for i in range(len(tokens) + 1)]
+    cut = read(stretch(), result(*spans, tokens=tokens), spell, TEXT_END).cut
+    if words is None:
+        assert cut is None
+    else:
+        assert (cut.words, cut.sample) == (words, START + end_s * SAMPLE_RATE)
+
+
+def test_what_was_not_spoken_is_not_counted_before_the_cut():
+    row = result(*[(i / 2, i / 2 + 0.5) for i in range(7)], tokens=(1000, 7, 8, 1100, 1100, 9))
+    found = read(stretch(), row, spell, TEXT_END)
+    unsure = replace(found, faults=frozenset({Fault.UNSURE}))
+    assert without_invention(unsure).cut.words == 0
+    assert without_invention(found).cut == found.cut
 
 
 def test_unsure_words_where_no_speech_is_are_no_words():

@@ -30,6 +30,9 @@ class LoudnessDetector:
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
         return bool(np.abs(frame).max() > 0.01)
 
+    def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:
+        return [self.is_speech(frame) for frame in frames]
+
 
 def speak(*turns: tuple[float, float]) -> tuple[NDArray[np.float32], list[Word]]:
     """Speech from second to second: samples (n_samples,), and its words, "w0", "w1", …"""
