@@ -126,7 +126,8 @@ class Desk:
             status = response.status_code
         except RequestError as refusal:
             status = refusal.status
-            log.info("refused an upload (%d): %s", status, refusal)
+            # By its code: a sentence may hold the file's name.
+            log.info("refused an upload (%d): %s", status, refusal.code)
             raise
         except ClientDisconnect:
             status = CLIENT_CLOSED

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.core.hypothesis import Hypothesis
+from stream.media.container import ContainerDecoder
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import ERROR_CODES
 from stream.protocols.native import NativeProtocol
@@ -256,6 +258,25 @@ def test_a_window_that_fails_is_told_and_the_stream_goes_on() -> None:
     assert len(stream.of_type("error")) >= failed > 0
     assert {m["code"] for m in stream.of_type("error")} == {"transcription_failed"}
     assert stream.sent[-1]["settled"] == stream.sent[-1]["received"]
+
+
+@pytest.mark.parametrize("encoding", ["container", "pcm_s16le", "mulaw"])
+def test_only_audio_in_a_container_is_compressed(encoding: str) -> None:
+    service = replace(SERVICE, container=ContainerDecoder)
+    started = Stream(service=service)
+    assert not started.protocol.compressed  # nothing is known yet
+    started.receive(json.dumps({"type": "start", "encoding": encoding}))
+    assert started.protocol.compressed == (encoding == "container")
+    asked = Stream(f"encoding={encoding}", service)
+    asked.receive(bytes(2))
+    assert asked.protocol.compressed == (encoding == "container")
+
+
+def test_a_container_that_is_refused_is_no_compressed_stream() -> None:
+    stream = Stream()
+    sent = stream.receive(json.dumps({"type": "start", "encoding": "container"}))
+    assert [message["type"] for message in sent] == ["error"]
+    assert not stream.protocol.compressed
 
 
 def test_every_path_leads_to_a_protocol() -> None:

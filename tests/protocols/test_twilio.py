@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.core import events
+from stream.protocols.audiosocket import AudioSocketProtocol
 from stream.protocols.port import Closing
 from stream.protocols.twilio import HELD, TwilioProtocol
 from tests.protocols.calls import (
@@ -27,6 +28,14 @@ TEXTS = ["w0 w1 w2 w3 w4 w5", "w6 w7 w8 w9 w10"]
 
 def a_protocol() -> TwilioProtocol:
     return TwilioProtocol(SERVICE, "id", {})
+
+
+@pytest.mark.parametrize("protocol", [TwilioProtocol, AudioSocketProtocol])
+def test_a_call_is_not_compressed(protocol: type[TwilioProtocol | AudioSocketProtocol]) -> None:
+    call = protocol(SERVICE, "id", {})
+    assert not call.compressed
+    query = {"encoding": ["container"]}
+    assert not protocol(SERVICE, "id", query).compressed
 
 
 def call(call: TwilioCall) -> tuple[TwilioProtocol, list[events.Event]]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -231,7 +233,10 @@ async def test_one_more_than_there_is_room_for(talk: io.BytesIO) -> None:
         assert (await first).text
 
 
-async def test_a_client_that_hangs_up_costs_nothing_more(speech: NDArray[np.float32]) -> None:
+async def test_a_client_that_hangs_up_costs_nothing_more(
+    speech: NDArray[np.float32], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "stream.server")
     gated = GatedTranscriber()
     async with serving(gated) as server, talking_to(server) as theirs:
         for stream in (False, True):
@@ -248,6 +253,36 @@ async def test_a_client_that_hangs_up_costs_nothing_more(speech: NDArray[np.floa
             await until(lambda: server.state.engine.in_flight == 0)
             gated.gate.clear()
         gated.gate.set()
+    said = [r.getMessage() for r in caplog.records if "upload" in r.getMessage()]
+    assert len(said) == 2
+    assert all(line.startswith("an upload broken off:") for line in said)
+
+
+async def test_the_log_says_what_became_of_an_upload_and_nothing_of_what_it_is(
+    talk: io.BytesIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    notes = io.BytesIO(b"These are notes.\n" * 100)
+    notes.name = "notes.mp3"
+    with caplog.at_level(logging.INFO, "stream.server"):
+        async with serving() as server, talking_to(server) as theirs:
+            heard = await theirs.audio.transcriptions.create(model="whisper-1", file=talk)
+            with pytest.raises(openai.BadRequestError):
+                await theirs.audio.transcriptions.create(model="whisper-1", file=notes)
+    lines = [record for record in caplog.records if "upload" in record.getMessage()]
+    transcribed, broken_off, refused = lines
+    assert re.fullmatch(
+        r"an upload transcribed: 20\.0 s of audio, \d+ segments, 0 problems",
+        transcribed.getMessage(),
+    )
+    fields = vars(transcribed)
+    assert (fields["audio_s"], fields["problems"]) == (20.0, 0)
+    assert fields["segments"] >= 1
+    assert fields["session"]
+    assert broken_off.getMessage().startswith("an upload broken off: 0.0 s of audio")
+    assert vars(broken_off)["session"] != fields["session"]
+    assert refused.getMessage() == "refused an upload (400): bad_file"
+    for secret in ("talk.flac", "notes.mp3", *heard.text.split()):
+        assert not any(secret in line.getMessage() for line in lines)
 
 
 async def consumed(request: Any, stream: bool) -> None:
