@@ -45,7 +45,7 @@ class Sequential(Form):
         self._say(words[:count], self._language)
         if count:
             self._end_sample = words[count - 1].end_sample
-            self._said = f"{self._said} {text_of(words[:count])}".strip()[-PROMPT_CHARACTERS:]
+            self._said = last_words(f"{self._said} {text_of(words[:count])}".strip())
 
     def _move(self, hypothesis: Hypothesis) -> tuple[int, int]:
         """Return how many words stand, and where the next window begins."""
@@ -83,3 +83,11 @@ class Sequential(Form):
         options = self._options.decoding(self._language, prompt, timestamps=True)
         self._window(self._start, min(end, listener.end_sample), options, self._draft)
         self._out = True
+
+
+def last_words(text: str) -> str:
+    """Return the end of a text, from the beginning of a word on: half of one would be taken up."""
+    if len(text) <= PROMPT_CHARACTERS:
+        return text
+    half, _, rest = text[-PROMPT_CHARACTERS - 1 :].partition(" ")
+    return rest or half

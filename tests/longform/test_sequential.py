@@ -52,6 +52,14 @@ def test_each_window_reads_what_was_said_before() -> None:
         assert other.options.prompt.endswith(before[-1])
 
 
+def test_what_was_said_before_begins_with_a_whole_word() -> None:
+    samples, words = speak((0, 120))
+    prompts = [window.options.prompt for window in sequential(words).play(samples).windows]
+    assert 550 < len(prompts[-1]) <= 600
+    said = {w.text.strip() for w in words}
+    assert all(word in said for prompt in prompts for word in prompt.split())
+
+
 def test_there_is_never_more_than_one_window() -> None:
     samples, words = speak((0, 70))
     rehearsal = sequential(words)
