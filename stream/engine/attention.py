@@ -74,12 +74,10 @@ def multiplies_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def by_head(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def by_head(x: Tensor) -> Tensor:
     """(batch, n, heads, head_size) in another order of memory, in which a head's rows are together.
 
     Attention for a single query per row reads memory and little else: in the order in which a
     projection leaves keys and values it takes twice as long.
     """
-    batch, n, heads, head_size = x.shape
-    together = x.new_empty((batch, heads, n, head_size), dtype=dtype)
-    return together.copy_(x.transpose(1, 2)).transpose(1, 2)
+    return x.transpose(1, 2).contiguous().transpose(1, 2)

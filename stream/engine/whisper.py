@@ -123,13 +123,12 @@ class Whisper(nn.Module):
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
         heads = self.dims.decoder_heads
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
-        cross = []
-        for layer in layers:  # one by one: halved at once, what is projected takes little memory
-            keys, values = layer.encoder_attn.project_audio(audio, heads)
-            if self.halves_attention or not exact:
-                dtype = torch.bfloat16 if self.halves_attention else keys.dtype
-                keys, values = by_head(keys, dtype), by_head(values, dtype)
-            cross.append((keys, values))
+        if self.halves_attention:
+            cross = [layer.encoder_attn.project_halved(audio, heads) for layer in layers]
+        else:
+            cross = [layer.encoder_attn.project_audio(audio, heads) for layer in layers]
+            if not exact:
+                cross = [(by_head(keys), by_head(values)) for keys, values in cross]
         return DecoderCache(
             cross_keys=[keys for keys, _ in cross],
             cross_values=[values for _, values in cross],
@@ -314,6 +313,21 @@ class CrossAttention(nn.Module):
     def project_audio(self, audio: Tensor, heads: int) -> tuple[Tensor, Tensor]:
         """(batch, n, d_model) -> keys, values, each (batch, n, heads, head_size)."""
         keys, values = self.kv(audio).unflatten(-1, (2, heads, -1)).unbind(2)
+        return keys, values
+
+    def project_halved(self, audio: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        """As `project_audio`, in bfloat16 and in the order of `by_head`.
+
+        Row by row: one fits the caches, and the float32 of all of them would be the most memory
+        that a batch takes.
+        """
+        batch, n, d_model = audio.shape
+        both = audio.new_empty((2, batch, heads, n, d_model // heads), dtype=torch.bfloat16)
+        for i in range(batch):
+            keys, values = self.project_audio(audio[i : i + 1], heads)
+            both[0, i] = keys[0].transpose(0, 1)
+            both[1, i] = values[0].transpose(0, 1)
+        keys, values = both.transpose(2, 3).unbind(0)
         return keys, values
 
 
