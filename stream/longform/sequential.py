@@ -13,8 +13,9 @@ from stream.longform.cutting import PAD, natural_end
 from stream.longform.form import Form, Place
 from stream.longform.options import FileOptions
 
-PROMPT_CHARACTERS = 600
-"""Of what was said before; Whisper reads some 220 tokens."""
+PROMPT_CHARACTERS = 200
+"""Of what was said before: a sentence or two. Whisper reads up to 220 tokens, but what one window
+got wrong is taken up by those that read it (docs/measurements.md)."""
 LEAST_PROGRESS = SAMPLE_RATE
 """A window moves on by so much at least."""
 UNCOVERED = SAMPLE_RATE
