@@ -42,7 +42,7 @@ STUDENTS: dict[str, Student] = {
         copied=(0, 5),
         language="en",
         parameters=56,
-        sha256="eea175384bee854e44b07618a677e287e76e9c16d5ce37a7a64e0b4c501cb724",
+        sha256="7322d767a74ab7278b1ce1f31aeb46e95121b3e7131666c4ed904c6e4fd8e155",
     ),
 }
 
