@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stream.core.hypothesis import Hypothesis, Window, WindowKind
-from stream.engine.assistant import Assistant, Worth
+from stream.engine.assistant import Assistant, Worth, draft_cost
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoding import decode
 from stream.engine.transcriber import WhisperTranscriber
@@ -65,16 +65,30 @@ def test_an_assistant_that_is_right_saves_passes(teacher, audio):
     assert alone.passes <= BUDGET + 1
 
 
+def proposal(acceptance, draft_cost):
+    worth, n, right = Worth(3, draft_cost), 0, 3 * acceptance
+    while worth.another(right) and n < 100:
+        worth.add(right)
+        n, right = n + 1, right * acceptance
+    return n
+
+
 @pytest.mark.parametrize(
     ("acceptance", "fewest", "most"),
     [(0.0, 0, 0), (0.2, 0, 0), (0.6, 1, 2), (0.9, 4, 6), (1, 100, 100)],
 )
 def test_a_proposal_is_as_long_as_it_is_worth(acceptance, fewest, most):
-    worth, n, right = Worth(n_rows=3), 0, 3 * acceptance
-    while worth.another(right) and n < 100:
-        worth.add(right)
-        n, right = n + 1, right * acceptance
-    assert fewest <= n <= most
+    assert fewest <= proposal(acceptance, 0.3) <= most
+
+
+@pytest.mark.parametrize("acceptance", [0.45, 0.8, 0.9])
+def test_dearer_drafts_are_shorter(acceptance):
+    assert proposal(acceptance, 0.47) < proposal(acceptance, 0.35)
+
+
+def test_rows_make_a_draft_dearer_on_the_cpu_alone():
+    assert draft_cost(1, "cpu") < draft_cost(8, "cpu")
+    assert draft_cost(1, "cuda") == draft_cost(8, "cuda")
 
 
 def test_an_assistant_that_is_mostly_wrong_is_asked_less_and_less(teacher, audio):
