@@ -6,7 +6,7 @@ one pass, which costs little more than reading one. What the teacher would not h
 forgotten, so the words are the teacher's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -79,8 +79,8 @@ class Assistant:
                 hopes[i] *= 0.0 if tokens[i] == row.end_of_text else probabilities[i]
             worth.add(sum(hopes))
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep these rows of the batch, in this order."""
+    def keep(self, rows: Collection[int]) -> None:
+        """Keep these rows of the batch, in the order in which the teacher's cache keeps them."""
         self._cache.keep(rows)
 
     def _next(

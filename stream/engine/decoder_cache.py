@@ -5,7 +5,7 @@ cut back, which is how rejected draft tokens are forgotten. Memory is taken once
 place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,20 @@ def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | No
 def whole(n_slots: int) -> int:
     """The next multiple of `KEYS_TOGETHER`."""
     return -(-n_slots // KEYS_TOGETHER) * KEYS_TOGETHER
+
+
+def closed_up(rows: Collection[int]) -> list[int]:
+    """Return rows in an order in which the first stay in place and the last fill the gaps."""
+    moving = iter(sorted(row for row in rows if row >= len(rows)))
+    return [place if place in rows else next(moving) for place in range(len(rows))]
+
+
+def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """Move rows within (batch, ...) to the order of `closed_up`; returns (len(order), ...)."""
+    for place, row in enumerate(order):
+        if place != row:
+            tensor[place] = tensor[row]
+    return tensor[: len(order)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,19 +138,25 @@ class DecoderCache:
         """Forget the tokens of each row from `lengths` (batch,) on."""
         self.length = torch.minimum(self.length, lengths.cpu())
 
-    def keep(self, rows: Tensor | Sequence[int]) -> None:
-        """Keep these rows of the batch, in this order."""
-        index = torch.as_tensor(rows, dtype=torch.long).cpu()
-        on_device = index.to(self.cross_keys[0].device)
-        self.length = self.length[index]
+    def keep(self, rows: Collection[int]) -> list[int]:
+        """Keep these rows of the batch and forget the others.
+
+        Few rows are copied: those at the end move to where others have left.
+
+        Returns:
+            The rows in their new order, the same for the same rows.
+        """
+        order = closed_up(rows)
+        self.length = self.length[torch.tensor(order, dtype=torch.long)]
         if self.cross_mask is not None:
-            self.cross_mask = self.cross_mask[on_device]
+            self.cross_mask = move_rows(self.cross_mask, order)
         for tensors in (self.cross_keys, self.cross_values, self.self_keys, self.self_values):
-            tensors[:] = [tensor[on_device] for tensor in tensors]
+            tensors[:] = [move_rows(tensor, order) for tensor in tensors]
         if self._alignment is not None:
-            self._alignment = self._alignment[on_device]
+            self._alignment = move_rows(self._alignment, order)
             keys = self._alignment_keys
-            self._alignment_keys = {layer: keys[layer][on_device] for layer in keys}
+            self._alignment_keys = {layer: move_rows(keys[layer], order) for layer in keys}
+        return order
 
     def plan(self, n_new: Tensor, n_tokens: int) -> DecodeStep:
         """Say where `n_new` (batch,) tokens of each row go, of `n_tokens` columns.

@@ -225,7 +225,7 @@ def leave(active: list[Row], cache: DecoderCache, assistant: Assistant | None) -
             if row.ending is not None:
                 row.note_attention(cache.alignment[i])
     if going and len(going) < len(active):
-        cache.keep(going)
         if assistant is not None:
             assistant.keep(going)
+        going = cache.keep(going)
     return [active[i] for i in going]

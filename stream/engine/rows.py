@@ -197,7 +197,7 @@ class Row:
         """Copy the row's part of (n_heads, max_tokens, n_positions): one line a choice."""
         first = len(self.opening) - 1
         heard = alignment[:, first : first + len(self.log_probabilities), : self.n_positions]
-        self.attention = heard.float().cpu().numpy()
+        self.attention = heard.float().cpu().numpy().copy()  # the cache is written over
 
     def result(self) -> DecodeResult:
         """The finished row."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.engine.checkpoints import locate_checkpoint
-from stream.engine.decoder_cache import DecoderCache
+from stream.engine.decoder_cache import DecoderCache, closed_up
 from stream.engine.dims import WhisperDims
 from stream.engine.features import MAX_FRAMES, log_mel
 from stream.engine.quantization import quantise_linears
@@ -223,22 +223,31 @@ def test_in_int8_a_draft_gives_the_very_numbers_of_single_tokens(
     assert torch.equal(in_passes([size for size in sizes if size]), in_passes([1] * n_tokens))
 
 
-def test_keep_takes_rows_in_the_order_given(small):
+def test_rows_that_are_kept_go_on_as_they_were(small):
     torch.manual_seed(3)
     mel, n_frames = torch.randn(3, 8, 30), lengths(30, 11, 20)
     tokens = torch.randint(0, 50, (3, 5))
     cache = prefilled(small, mel, n_frames)
     small.decode(tokens, lengths(5, 3, 4), cache)
-    cache.keep([2, 0])
-    assert cache.length.tolist() == [4, 5]
+    order = cache.keep([1, 2])
+    assert order == [2, 1]
+    assert cache.length.tolist() == [4, 3]
     after = small.decode(lengths(7, 7)[:, None], lengths(1, 1), cache)
-    for kept, row in enumerate((2, 0)):
+    for kept, row in enumerate(order):
         own = prefilled(small, mel[row : row + 1], n_frames[row : row + 1])
         n = int(cache.length[kept]) - 1
         small.decode(tokens[row : row + 1, :n], lengths(n), own)
         expected = small.decode(lengths(7)[:, None], lengths(1), own)[0]
         torch.testing.assert_close(after[kept], expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(cache.alignment[0].sum(-1)[:, :5], torch.ones(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("rows", "order"),
+    [([0, 1], [0, 1]), ([3], [3]), ([0, 2, 5, 6], [0, 5, 2, 6]), (range(1, 4), [3, 1, 2])],
+)
+def test_the_last_rows_close_the_gaps(rows, order):
+    assert closed_up(rows) == order
 
 
 def test_a_full_row_beside_one_with_room_keeps_its_last_token(small):
