@@ -9,7 +9,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from stream.engine.attention import LEAST_QUERIES
 
 KEYS_TOGETHER = 16
 """On the CPU self-attention reads a multiple of so many slots, and hides those that are beyond a
@@ -220,10 +223,12 @@ class DecoderCache:
         """
         if layer not in self._alignment_keys:
             return
-        q = (
-            query[:, :, self._heads_of(layer)].transpose(1, 2).float()
-        )  # (batch, n_heads, n_tokens, head_size)
-        scores = (q * q.shape[-1] ** -0.5) @ self._alignment_keys[layer]
+        heads = self._heads_of(layer)
+        q = query[:, :, heads].transpose(1, 2).float()  # (batch, n_heads, n_tokens, head_size)
+        n_tokens = q.shape[2]
+        if self.exact:  # words' times, too, are to be the same alone and in a draft
+            q = F.pad(q, (0, 0, 0, max(0, LEAST_QUERIES - n_tokens)))
+        scores = ((q * q.shape[-1] ** -0.5) @ self._alignment_keys[layer])[:, :, :n_tokens]
         if self.cross_mask is not None:
             scores.masked_fill_(~self.cross_mask, -torch.inf)  # (.., n_tokens, n_positions)
         self._note(layer, step, scores.softmax(-1))

@@ -210,17 +210,20 @@ def test_in_int8_a_draft_gives_the_very_numbers_of_single_tokens(
     tokens = torch.randint(0, 50, (batch, n_tokens))
 
     def in_passes(sizes):
-        cache = quantised.prefill_cache(audio, positions, 96)
+        cache = quantised.prefill_cache(audio, positions, 96, ((0, 1), (2, 0)))
         parts = tokens.split(sizes, dim=1)
         n_new = [lengths(*[part.shape[1]] * batch) for part in parts]
         logits = [quantised.decode(*taken, cache) for taken in zip(parts, n_new, strict=True)]
-        return torch.cat(logits, dim=1)
+        return torch.cat(logits, dim=1), cache.alignment[:, :, :n_tokens]
 
     sizes, left = [], n_tokens
     for size in passes:
         sizes.append(min(size, left))
         left -= sizes[-1]
-    assert torch.equal(in_passes([size for size in sizes if size]), in_passes([1] * n_tokens))
+    logits, alignment = in_passes([size for size in sizes if size])
+    expected_logits, expected_alignment = in_passes([1] * n_tokens)
+    assert torch.equal(logits, expected_logits)
+    assert torch.equal(alignment, expected_alignment)
 
 
 def test_rows_that_are_kept_go_on_as_they_were(small):
