@@ -8,9 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LEAST_QUERIES = 4
-"""MKL multiplies fewer rows than this by other kernels, which sum in another order. A decoder pass
-of one token is filled up to this many, so that its numbers are the same alone and in a draft."""
+LEAST_QUERIES, QUERIES_TOGETHER = 4, 32
+"""MKL multiplies fewer rows than this by other kernels, which sum in another order, and PyTorch
+gives it so many queries at a time. A decoder pass of one token is filled up, as is the last part of
+one of many, so that a token's numbers are the same alone and in a draft."""
+KEYS_IN_ONE_SUM = 1024
+"""Of more keys than this oneDNN sums a single query's products in parts, and nobody else's."""
 
 
 def attend(
@@ -39,10 +42,11 @@ def attend_few(
 ) -> Tensor:
     """As `attend`; on the CPU the result for a query does not depend on how many there are."""
     n = query.shape[1]
-    missing = LEAST_QUERIES - n
-    if missing <= 0:
+    last = n % QUERIES_TOGETHER
+    missing = LEAST_QUERIES - last
+    if last == 0 or missing <= 0:
         return attend(query, keys, values, mask, causal=causal)
-    query = F.pad(query, (0, 0, 0, 0, 0, missing))  # (batch, LEAST_QUERIES, heads, head_size)
+    query = F.pad(query, (0, 0, 0, 0, 0, missing))  # (batch, n + missing, heads, head_size)
     if mask is not None and mask.shape[2] > 1:
         mask = torch.cat([mask, mask[:, :, -1:].expand(-1, -1, missing, -1)], dim=2)
     return attend(query, keys, values, mask, causal=causal)[:, :n]
@@ -53,12 +57,15 @@ def attend_halved(
 ) -> tuple[Tensor, Tensor]:
     """As `attend`, of a float32 query with bfloat16 keys and values, a head at a time in memory.
 
-    Reading them is what takes the time, and half as much is read. oneDNN sums each product in the
-    same order however many queries there are.
+    Reading them is what takes the time, and half as much is read. The result for a query does not
+    depend on how many there are.
 
     Returns:
         What `attend` does, and the weights, (batch, heads, n_queries, n_keys) float32.
     """
+    n = query.shape[1]
+    if n == 1 and keys.shape[1] > KEYS_IN_ONE_SUM:
+        query = query.expand(-1, 2, -1, -1)
     q = (query * query.shape[-1] ** -0.5).transpose(1, 2).to(keys.dtype)
     k, v = keys.transpose(1, 2), values.transpose(1, 2)
     scores = (q @ k.transpose(2, 3)).float()  # (batch, heads, n_queries, n_keys)
@@ -66,7 +73,7 @@ def attend_halved(
         scores.masked_fill_(~mask, -torch.inf)
     weights = scores.softmax(-1)
     attended = weights.to(values.dtype) @ v
-    return attended.transpose(1, 2).flatten(2).float(), weights
+    return attended.transpose(1, 2).flatten(2)[:, :n].float(), weights[:, :, :n]
 
 
 def attend_all_halved(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
