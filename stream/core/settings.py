@@ -108,5 +108,5 @@ class SessionTuning:
     overlap_s: float = 6.0
     """Audio before a cut that is heard again."""
     context_s: float = 12.0
-    """Audio before an utterance, and before the words of it that are not committed, that a final
-    hears again: the model hears a sentence better with the one before it."""
+    """Audio before an utterance that is heard again: the model hears a sentence better with the
+    one before it."""

@@ -2,9 +2,8 @@
 
 Windows overlap: each runs to now, from as far back as it is useful to hear. A partial's begins some
 seconds ago, between two committed words, so that its cost does not grow with the utterance; a
-final's begins some seconds before the first word that is not committed, for a sentence is heard
-better with what was said before it. One window is in flight at a time: under load the answers come
-later, and the rate of partials tunes itself.
+final's begins with what was said before the utterance, as far as the model's 30 s reach. One window
+is in flight at a time: under load the answers come later, and the rate of partials tunes itself.
 """
 
 from collections.abc import Sequence
@@ -42,7 +41,6 @@ class Windowing:
         self._early = samples_of_ms(tuning.early_final_ms)
         self._limit = round(tuning.max_window_s * SAMPLE_RATE)
         self._partial_limit = round(tuning.max_partial_s * SAMPLE_RATE)
-        self._context = round(tuning.context_s * SAMPLE_RATE)
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
 
     def open_span(
@@ -106,12 +104,8 @@ class Windowing:
         return now - self._start(now, WindowKind.PARTIAL, known) >= self._limit
 
     def _start(self, end_sample: int, kind: WindowKind, known: Sequence[Word]) -> int:
-        if kind is WindowKind.FINAL:
-            settled = known[-1].end_sample if known else self.start_sample
-            earliest = max(end_sample - self._limit, settled - self._context)
-        else:
-            earliest = end_sample - self._partial_limit
-        start = earliest_start(known, earliest, self.start_sample)
+        limit = self._limit if kind is WindowKind.FINAL else self._partial_limit
+        start = earliest_start(known, end_sample - limit, self.start_sample)
         # What does not fit into one window takes two: the first begins with all that is known.
         return start if end_sample - start < self._limit else self.start_sample
 
