@@ -76,25 +76,6 @@ def attend_halved(
     return attended.transpose(1, 2).flatten(2)[:, :n].float(), weights[:, :, :n]
 
 
-def attend_all_halved(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """As `attend`, in bfloat16 and head by head: the encoder's, of all positions to all others.
-
-    PyTorch's own kernel multiplies bfloat16 no faster than float32 on this kind of CPU.
-    """
-    n_queries, heads = query.shape[1:3]
-    q, k, v = (
-        by_head(x.bfloat16()).transpose(1, 2)
-        for x in (query * query.shape[-1] ** -0.5, keys, values)
-    )
-    attended = torch.empty_like(query, memory_format=torch.contiguous_format)
-    for head in range(heads):
-        scores = q[:, head] @ k[:, head].mT  # (batch, n_queries, n_keys)
-        if mask is not None:
-            scores.masked_fill_(~mask[:, 0].expand(-1, n_queries, -1), -torch.inf)
-        attended[:, :, head] = scores.softmax(-1) @ v[:, head]
-    return attended.flatten(2)
-
-
 def multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for it; without them bfloat16 is slower than float32."""
     return bool(torch.cpu._is_avx512_bf16_supported())

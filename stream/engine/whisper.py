@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from stream.engine.attention import (
     attend,
-    attend_all_halved,
     attend_few,
     attend_halved,
     by_head,
@@ -49,7 +48,7 @@ class Whisper(nn.Module):
         self.encoder = Encoder(dims)
         self.decoder = Decoder(dims)
         self.halves_attention = False
-        """Whether the audio is attended to in bfloat16, beside int8 linear layers on a CPU."""
+        """Whether the decoder reads the audio in bfloat16, beside int8 linear layers on a CPU."""
 
     @classmethod
     def from_checkpoint(
@@ -74,14 +73,8 @@ class Whisper(nn.Module):
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
             quantise_linears(model)
-            model.halve_attention(multiplies_bfloat16())
+            model.halves_attention = multiplies_bfloat16()
         return model.requires_grad_(False).eval()
-
-    def halve_attention(self, halved: bool) -> None:
-        """Say how encoder and decoder attend to the audio; see `halves_attention`."""
-        self.halves_attention = halved
-        for layer in cast("list[EncoderLayer]", list(self.encoder.layers)):
-            layer.halves_attention = halved
 
     @property
     def device(self) -> torch.device:
@@ -223,7 +216,6 @@ class EncoderLayer(nn.Module):
     def __init__(self, dims: WhisperDims) -> None:
         super().__init__()
         self.heads = dims.encoder_heads
-        self.halves_attention = False
         self.self_attn = SelfAttention(dims.d_model)
         self.self_attn_layer_norm = nn.LayerNorm(dims.d_model)
         self.fc1 = nn.Linear(dims.d_model, dims.encoder_ffn)
@@ -233,8 +225,7 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
         """(batch, n_positions, d_model) -> the same; key_mask (batch, 1, 1, n_positions)."""
         query, key, value = self.self_attn.project(self.self_attn_layer_norm(x), self.heads)
-        look = attend_all_halved if self.halves_attention else attend
-        x = x + self.self_attn.out_proj(look(query, key, value, key_mask))
+        x = x + self.self_attn.out_proj(attend(query, key, value, key_mask))
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
 
 
