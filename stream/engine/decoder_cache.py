@@ -225,10 +225,15 @@ class DecoderCache:
             return
         heads = self._heads_of(layer)
         q = query[:, :, heads].transpose(1, 2).float()  # (batch, n_heads, n_tokens, head_size)
+        q = q * q.shape[-1] ** -0.5
         n_tokens = q.shape[2]
+        keys = self._alignment_keys[layer]
         if self.exact:  # words' times, too, are to be the same alone and in a draft
-            q = F.pad(q, (0, 0, 0, max(0, LEAST_QUERIES - n_tokens)))
-        scores = ((q * q.shape[-1] ** -0.5) @ self._alignment_keys[layer])[:, :, :n_tokens]
+            q = F.pad(q, (0, 0, 0, -n_tokens % LEAST_QUERIES))
+            few = [part @ keys for part in torch.split(q, LEAST_QUERIES, dim=2)]
+            scores = torch.cat(few, dim=2)[:, :, :n_tokens]
+        else:
+            scores = q @ keys
         if self.cross_mask is not None:
             scores.masked_fill_(~self.cross_mask, -torch.inf)  # (.., n_tokens, n_positions)
         self._note(layer, step, scores.softmax(-1))
