@@ -115,8 +115,7 @@ class Utterance:
     def hear_alone(self) -> None:
         """Begin no window before this utterance: what was said before is in another language."""
         if self._windowing is not None:
-            own = max(self._windowing.start_sample, self.start_sample)
-            self._windowing.start_sample = own
+            self._windowing.start_sample = max(self.start_sample, self._windowing.start_sample)
 
     @property
     def known(self) -> tuple[Word, ...]:

@@ -8,7 +8,6 @@ arXiv:1412.2007, with a uniform proposal for the unlikely).
 """
 
 from dataclasses import dataclass
-from math import log
 
 import torch
 from torch import Tensor
@@ -51,4 +50,4 @@ def draw_candidates(
 
 def all_candidates(vocab_size: int) -> Candidates:
     """Every token, standing for itself."""
-    return Candidates(torch.arange(vocab_size), torch.full((vocab_size,), log(1)))
+    return Candidates(torch.arange(vocab_size), torch.zeros(vocab_size))

@@ -77,7 +77,7 @@ def passed_over(stretch: Stretch, words: Sequence[Word]) -> Iterator[Stretch]:
     for word in words:
         between = speech_within(stretch.window, end, word.start_sample)
         if length_s(between) > PASSED_OVER_S:
-            yield Stretch(stretch.window, end, (), word.start_sample)
+            yield Stretch(stretch.window, end, stop_sample=word.start_sample)
         end = word.end_sample
 
 

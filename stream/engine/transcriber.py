@@ -151,19 +151,17 @@ class WhisperTranscriber:
         heard: dict[int, list[Heard]] = {i: [] for i in range(len(windows))}
         pending = [(i, Stretch(w, w.start_sample, w.draft)) for i, w in enumerate(windows)]
         while pending := [(i, stretch) for i, stretch in pending if worth_decoding(stretch)]:
-            stretches = [stretch for _, stretch in pending]
+            found = self._hear([stretch for _, stretch in pending], options, watch)
             left: list[tuple[int, Stretch]] = []
-            found = self._hear(stretches, options, watch)
             for (i, stretch), part in zip(pending, found, strict=True):
                 # With timestamps the next window begins where this one's segments end.
                 cover = options.cover and not stretch.options.timestamps
-                alone = own_speech(stretch, part) if cover else None
-                if alone is None:
-                    heard[i].append(part)
-                    rest = unheard(stretch, part.words) if cover else ()
-                    left += [(i, other) for other in rest]
-                else:
-                    left.append((i, alone))
+                if cover and (alone := own_speech(stretch, part)):
+                    left.append((i, alone))  # instead of what was heard in two languages
+                    continue
+                heard[i].append(part)
+                if cover:
+                    left += [(i, rest) for rest in unheard(stretch, part.words)]
             pending = left
         return [hypothesis(w, heard[i], watch) for i, w in enumerate(windows)]
 
@@ -219,7 +217,7 @@ def own_speech(stretch: Stretch, heard: Heard) -> Stretch | None:
     own, expected = stretch.window.own_sample, stretch.options.expected_language
     if expected in ("", heard.result.language) or not stretch.start_sample < own:
         return None
-    alone = Stretch(stretch.window, own, ())
+    alone = Stretch(stretch.window, own)
     return alone if worth_decoding(alone) else None
 
 

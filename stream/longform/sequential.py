@@ -9,6 +9,7 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis
 from stream.core.transcript import monotone, text_of
 from stream.core.vad import VoiceDetector
+from stream.engine.stretches import UNCOVERED_S, length_s
 from stream.longform.cutting import PAD, natural_end
 from stream.longform.form import Form, Place
 from stream.longform.options import FileOptions
@@ -18,8 +19,6 @@ PROMPT_CHARACTERS = 200
 got wrong is taken up by those that read it (docs/measurements.md)."""
 LEAST_PROGRESS = SAMPLE_RATE
 """A window moves on by so much at least."""
-UNCOVERED = SAMPLE_RATE
-"""So much speech after the last word is heard again; word ends are off by less."""
 
 
 class Sequential(Form):
@@ -54,7 +53,7 @@ class Sequential(Form):
         end, least = window.end_sample, window.start_sample + LEAST_PROGRESS
         heard_to = words[-1].end_sample if words else end
         spans = self._listener.speech(heard_to, end)
-        left_out = sum(b - a for a, b in spans) > UNCOVERED
+        left_out = length_s(spans) > UNCOVERED_S
         goes_on = any(a < end < b for a, b in self._speech())
         if cut is not None and cut.sample >= least and (left_out or goes_on):
             return cut.words, cut.sample

@@ -142,7 +142,7 @@ class Call:
 
     def encode(self, draft: Draft, now: float) -> str:
         """There is nothing to encode."""
-        raise NotImplementedError("a call is sent no messages")
+        raise AssertionError("a call is sent no messages")
 
     def collect(self) -> None:
         """Count the session's events and keep them for the room."""

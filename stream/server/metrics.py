@@ -3,6 +3,8 @@
 Each server has a registry of its own, so that several can live in one process.
 """
 
+from functools import partial
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -17,6 +19,8 @@ from prometheus_client import (
 from stream.engine.worker import BatchReport, Engine
 from stream.protocols.port import Tally
 
+NAMESPACE = "distil_stream"
+"""Every name of ours begins with it."""
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LATENESS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
@@ -26,97 +30,58 @@ class Metrics:
     """Counts what happens; all methods may be called from any thread."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        name = "distil_stream_"
-        self.sessions = Gauge(f"{name}sessions", "Streams that are open.", registry=registry)
-        self.queued = Gauge(
-            f"{name}windows_queued", "Windows that wait for the engine.", registry=registry
-        )
-        self.in_flight = Gauge(
-            f"{name}windows_in_flight", "Windows that are being transcribed.", registry=registry
-        )
-        self.ready = Gauge(
-            f"{name}ready", "1 when the model is warm and streams are taken.", registry=registry
-        )
-        self.closed = Counter(
-            f"{name}sessions_closed", "Streams that ended.", ["close_code"], registry=registry
-        )
-        self.kept = Gauge(
-            f"{name}sessions_kept",
-            "Streams that lost their connection and can be resumed.",
-            registry=registry,
-        )
-        self.resumed = Counter(
-            f"{name}sessions_resumed", "Streams that went on after a loss.", registry=registry
-        )
-        self.refused = Counter(
-            f"{name}handshakes_refused", "Streams that never began.", ["status"], registry=registry
-        )
-        self.uploads = Counter(
-            f"{name}uploads", "Recordings over HTTP, answered.", ["status"], registry=registry
-        )
-        self.audio_s = Counter(
-            f"{name}audio_seconds", "Audio received, of each stream.", registry=registry
-        )
-        self.call_audio_s = Counter(
-            f"{name}call_audio_seconds",
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        gauge = partial(Gauge, namespace=NAMESPACE, registry=self.registry)
+        counter = partial(Counter, namespace=NAMESPACE, registry=self.registry)
+        histogram = partial(Histogram, namespace=NAMESPACE, registry=self.registry)
+        self.sessions = gauge("sessions", "Streams that are open.")
+        self.queued = gauge("windows_queued", "Windows that wait for the engine.")
+        self.in_flight = gauge("windows_in_flight", "Windows that are being transcribed.")
+        self.ready = gauge("ready", "1 when the model is warm and streams are taken.")
+        self.closed = counter("sessions_closed", "Streams that ended.", ["close_code"])
+        self.kept = gauge("sessions_kept", "Streams that lost their connection and can be resumed.")
+        self.resumed = counter("sessions_resumed", "Streams that went on after a loss.")
+        self.refused = counter("handshakes_refused", "Streams that never began.", ["status"])
+        self.uploads = counter("uploads", "Recordings over HTTP, answered.", ["status"])
+        self.audio_s = counter("audio_seconds", "Audio received, of each stream.")
+        self.call_audio_s = counter(
+            "call_audio_seconds",
             "Silence filled in, and audio that came too late, of each call.",
             ["kind"],
-            registry=registry,
         )
-        self.readers = Gauge(f"{name}room_readers", "Readers of rooms.", registry=registry)
-        self.webhooks = Counter(
-            f"{name}webhooks", "Messages to the webhook.", ["outcome"], registry=registry
-        )
-        self.messages = Counter(
-            f"{name}messages", "Finals, partials and errors.", ["kind"], registry=registry
-        )
-        self.coalesced = Counter(
-            f"{name}messages_coalesced",
+        self.readers = gauge("room_readers", "Readers of rooms.")
+        self.webhooks = counter("webhooks", "Messages to the webhook.", ["outcome"])
+        self.messages = counter("messages", "Finals, partials and errors.", ["kind"])
+        self.coalesced = counter(
+            "messages_coalesced",
             "Partials and progress that a newer one overtook before they could be sent.",
-            registry=registry,
         )
-        self.windows = Counter(
-            f"{name}windows", "Windows transcribed.", ["kind", "outcome"], registry=registry
+        self.windows = counter("windows", "Windows transcribed.", ["kind", "outcome"])
+        self.window_audio_s = counter("window_audio_seconds", "Audio of the windows transcribed.")
+        self.engine_s = counter("engine_seconds", "Time that the engine was busy.")
+        self.batch = histogram(
+            "batch_windows", "Windows in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64)
         )
-        self.window_audio_s = Counter(
-            f"{name}window_audio_seconds", "Audio of the windows transcribed.", registry=registry
-        )
-        self.engine_s = Counter(
-            f"{name}engine_seconds", "Time that the engine was busy.", registry=registry
-        )
-        self.batch = Histogram(
-            f"{name}batch_windows",
-            "Windows in a batch.",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=registry,
-        )
-        self.queue_s = Histogram(
-            f"{name}queue_seconds", "Time a window waited.", buckets=SECONDS, registry=registry
-        )
-        self.load = Gauge(
-            f"{name}load",
+        self.queue_s = histogram("queue_seconds", "Time a window waited.", buckets=SECONDS)
+        self.load = gauge(
+            "load",
             "0: normal, 1: slow partials, 2: finals only, 3: new streams are refused as well.",
-            registry=registry,
         )
-        self.wait_s = Gauge(
-            f"{name}wait_seconds",
+        self.wait_s = gauge(
+            "wait_seconds",
             "The longest that a window has lately waited; it halves every two seconds.",
-            registry=registry,
         )
-        self.loop_late_s = Histogram(
-            f"{name}loop_lateness_seconds",
+        self.loop_late_s = histogram(
+            "loop_lateness_seconds",
             "How late the event loop was, twenty times a second.",
             buckets=LATENESS,
-            registry=registry,
         )
-        self.final_s = Histogram(
-            f"{name}final_latency_seconds",
+        self.final_s = histogram(
+            "final_latency_seconds",
             "From the arrival of the last sample of speech to the sending of its final.",
             buckets=SECONDS,
-            registry=registry,
         )
 
     def watch(self, engine: Engine) -> None:
