@@ -57,14 +57,16 @@ def measured(cost: Cost, pid: int | None) -> Iterator[Cost]:
     gpu: list[float] = []
 
     def sample() -> None:
+        last = False  # what the block ends with counts too, however short it was
         while True:
             if pid is not None:
                 cost.peak_bytes = max(cost.peak_bytes, tree_bytes(pid))
             if (state := gpu_state()) is not None:
                 gpu.append(state[0])
                 cost.gpu_peak_bytes = max(cost.gpu_peak_bytes, state[1])
-            if stop.wait(SAMPLE_EVERY_S):
+            if last:
                 return
+            last = stop.wait(SAMPLE_EVERY_S)
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
