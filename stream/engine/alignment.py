@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 
 MEDIAN_WIDTH = 7
 """Encoder positions (of 20 ms) that the median filter spans."""
+EXCHANGES = (
+    (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6),
+    (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
+)  # fmt: skip
+"""Which of seven values to put in order, one pair after the other, until the middle one is the
+median (N. Devillard, Fast median search, 1998). Whole arrays at a time it is 6 times as fast as
+sorting."""
 SAMPLES_PER_POSITION = 320
 """16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
 EARLY_SAMPLES = 960
@@ -39,14 +46,16 @@ def token_positions(
 
 def median_filter(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The running median along the last axis, its ends reflected; the shape stays."""
-    half = MEDIAN_WIDTH // 2
-    if values.shape[-1] <= half:
+    half, n = MEDIAN_WIDTH // 2, values.shape[-1]
+    if n <= half:
         return values
     around = [(0, 0)] * (values.ndim - 1) + [(half, half)]
     padded = np.pad(values, around, mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WIDTH, axis=-1)
-    median: NDArray[np.float32] = np.partition(windows, half, axis=-1)[..., half]
-    return median
+    shifted: list[NDArray[np.float32]] = [padded[..., i : i + n] for i in range(MEDIAN_WIDTH)]
+    for low, high in EXCHANGES:
+        a, b = shifted[low], shifted[high]
+        shifted[low], shifted[high] = np.minimum(a, b), np.maximum(a, b)
+    return shifted[half]
 
 
 def warp(cost: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from math import log
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stream.engine.assistant import Assistant
@@ -190,7 +191,7 @@ def choose(
         chosen = torch.tensor(drawn, device=candidates.device)
     else:
         chosen = swayed.argmax(-1)
-    scores = candidates.gather(1, chosen[:, None])[:, 0] - candidates.logsumexp(-1)  # (n,)
+    scores = -F.cross_entropy(candidates, chosen, reduction="none")  # (n,) log-probabilities
     focus = torch.zeros(len(places))
     if alignment is not None:
         slots = at[1] + torch.tensor([rows[i].known for i in at[0].tolist()])
