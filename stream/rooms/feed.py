@@ -61,7 +61,9 @@ def segment(lines: Sequence[Final], number: int, mpegts: int = 0) -> str:
     seen = [
         cue for line in near for cue in line_cues(line) if start < cue.end_s and cue.start_s < end
     ]
-    return vtt(seen, f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{mpegts}")
+    # FFmpeg reads the segments as one file: without an empty line the last cue of one would go on
+    # with the header of the next.
+    return vtt(seen, f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{mpegts}") + "\n"
 
 
 def line_cues(line: Final) -> list[Cue]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import av
 import pytest
 
 from stream.protocols.port import Seat
@@ -121,6 +122,29 @@ async def test_transcripts_and_the_feed() -> None:
             path = f"/v1/rooms/standup/captions.m3u8?mpegts={wrong}"
             assert (await get(server, path))[0] == 400
         server.state.rooms.leave(room, ada)
+
+
+async def test_a_video_player_reads_the_feed() -> None:
+    """FFmpeg's, which knows the list and the segments as any player of HLS does."""
+    said = {0.5: "before the first cut", 5.5: "across the cut", 13.0: "after a segment of silence"}
+
+    def cues(url: str) -> set[tuple[float, str]]:
+        with av.open(url) as feed:
+            assert feed.format.name == "hls"
+            packets = [packet for packet in feed.demux(subtitles=0) if packet.size]
+            return {(packet.pts * packet.time_base, bytes(packet).decode()) for packet in packets}
+
+    async with serving() as server:
+        rooms = server.state.rooms
+        room, ada = rooms.take_seat(SEAT)
+        for utterance, (start, text) in enumerate(said.items(), 1):
+            rooms.receive(room, ada, final(start, text, utterance))
+        rooms.receive(room, ada, progress(16.0, 16.0))
+        rooms.leave(room, ada)
+        seen = await asyncio.to_thread(cues, f"{server.address}v1/rooms/standup/captions.m3u8")
+        assert sorted((float(at), " ".join(text.split())) for at, text in seen) == [
+            (start, f"<v Ada>{text}") for start, text in said.items()
+        ]
 
 
 @pytest.mark.parametrize("path", ["transcript.vtt", "captions.m3u8"])
