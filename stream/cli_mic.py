@@ -174,18 +174,23 @@ class Microphone:
         try:
             found = sounddevice.query_devices(self._device, "input")
         except (ValueError, sounddevice.PortAudioError) as error:
+            if device is None:
+                raise UsageError("No microphone was found. Plug one in and try again.") from None
             raise UsageError(f"There is no such microphone: {error}") from None
         self.rate = min(int(found["default_samplerate"]), 48_000)
-        self.dropped_s = 0.0
+        self._heard = Heard()
+
+    @property
+    def dropped_s(self) -> float:
         """Seconds of sound that the server was too slow for."""
-        self._heard: asyncio.Queue[bytes] = asyncio.Queue(KEPT_S * 1000 // FRAME_MS)
+        return self._heard.dropped_s
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield what it hears, as 16-bit samples of one channel, until it is stopped."""
         loop = asyncio.get_running_loop()
 
         def receive(data: Any, *_: object) -> None:  # on PortAudio's thread
-            loop.call_soon_threadsafe(self._keep, bytes(data))
+            loop.call_soon_threadsafe(self._heard.keep, bytes(data))
 
         with self._sounddevice.RawInputStream(
             samplerate=self.rate,
@@ -195,15 +200,40 @@ class Microphone:
             dtype="int16",
             callback=receive,
         ):
-            while audio := await self._heard.get():
+            async for audio in self._heard.frames():
                 yield audio
 
     def stop(self) -> None:
         """Listen no more; what was heard is still to come."""
-        self._keep(b"")
+        self._heard.stop()
 
-    def _keep(self, audio: bytes) -> None:
-        if self._heard.full():
-            self._heard.get_nowait()
+
+class Heard:
+    """What was heard and not sent yet: `KEPT_S` seconds at most, of which the oldest go first."""
+
+    def __init__(self) -> None:
+        self.dropped_s = 0.0
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue(KEPT_S * 1000 // FRAME_MS)
+        self._stopped = False
+
+    def keep(self, frame: bytes) -> None:
+        """Take a frame of `FRAME_MS`; none is taken any more after `stop`."""
+        if not self._stopped:
+            self._put(frame)
+
+    def stop(self) -> None:
+        """Let `frames` end with what was heard up to now."""
+        if not self._stopped:
+            self._stopped = True
+            self._put(b"")
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield the frames, until it is stopped."""
+        while frame := await self._frames.get():
+            yield frame
+
+    def _put(self, frame: bytes) -> None:
+        if self._frames.full():
+            self._frames.get_nowait()
             self.dropped_s += FRAME_MS / 1000
-        self._heard.put_nowait(audio)
+        self._frames.put_nowait(frame)

@@ -8,7 +8,7 @@ import pytest
 from distil_stream_client import ConnectionLost
 from rich.console import Console
 
-from stream.cli_mic import Microphone, caption
+from stream.cli_mic import FRAME_MS, KEPT_S, Heard, Microphone, caption
 from stream.cli_watch import follow, watch
 from stream.config import ServerConfig
 from stream.errors import UsageError
@@ -133,3 +133,16 @@ def test_a_microphone_that_is_none():
     """Without sounddevice, without PortAudio and without a device alike."""
     with pytest.raises(UsageError, match=r"sounddevice|no such microphone"):
         Microphone("a device that nobody has")
+
+
+async def test_a_microphone_that_hears_more_than_the_server_takes_can_be_stopped():
+    heard = Heard()
+    frames = [b"%d" % number for number in range(KEPT_S * 1000 // FRAME_MS + 2)]
+    for frame in frames:
+        heard.keep(frame)
+    heard.stop()
+    for _ in frames:
+        heard.keep(b"after the end")
+    async with asyncio.timeout(WAIT_S):
+        assert [frame async for frame in heard.frames()] == frames[3:]
+    assert heard.dropped_s == pytest.approx(3 * FRAME_MS / 1000)

@@ -12,6 +12,7 @@ On Debian and Ubuntu sounddevice needs `apt-get install libportaudio2`.
 import asyncio
 import sys
 from contextlib import suppress
+from shutil import get_terminal_size
 
 import sounddevice
 from distil_stream_client import Final, Partial, transcribe
@@ -35,11 +36,13 @@ async def main(server: str) -> None:
     async for event in transcribe(server, microphone(rate), sample_rate=rate):
         match event:
             case Partial():
-                print(
-                    f"\r\033[K{event.committed}\033[2m{event.tentative}\033[0m", end="", flush=True
-                )
+                # The end of it that fits: a line that the terminal breaks cannot be overwritten.
+                room = get_terminal_size().columns - 1
+                tentative = event.tentative[-room:]
+                committed = event.committed[max(0, len(event.committed + tentative) - room) :]
+                print(f"\r\033[K{committed}\033[2m{tentative}\033[0m", end="", flush=True)
             case Final():
-                print(f"\r\033[K{event.text}")
+                print(f"\r\033[K{event.text}", end="\n" if event.text else "", flush=True)
 
 
 if __name__ == "__main__":
