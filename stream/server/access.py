@@ -15,6 +15,10 @@ from stream.server import twilio_signature
 
 Fields = Iterable[tuple[str, str]]
 
+NO_KEY = "The key is missing or wrong; see --api-key."
+
+NO_SIGNATURE = "Twilio's signature is missing or wrong; see --twilio-auth-token and --public-url."
+
 
 def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
     """Whether the page that asks may use this server. Programs send no origin, and may."""
@@ -40,15 +44,16 @@ def authorised(fields: Fields, query: str, config: ServerConfig) -> bool:
     return hmac.compare_digest(shown.encode(), config.api_key.encode())
 
 
-def may_stream(request: Request, config: ServerConfig) -> bool:
-    """Whether a websocket shows the key, or is signed where Twilio's have to be."""
+def why_no_stream(request: Request, config: ServerConfig) -> str | None:
+    """Why a websocket may not stream: it lacks the key, or Twilio's signature; None if it may."""
     fields = list(request.headers.raw_items())
     path, _, query = request.path.partition("?")
     token = config.twilio_auth_token
     if token is None or path != "/v1/twilio":
-        return authorised(fields, query, config)
+        return None if authorised(fields, query, config) else NO_KEY
     shown, host = header(fields, "x-twilio-signature") or "", header(fields, "host") or ""
-    return twilio_signature.signed(token, shown, host, request.path, config.public_url)
+    signed = twilio_signature.signed(token, shown, host, request.path, config.public_url)
+    return None if signed else NO_SIGNATURE
 
 
 def may_read(fields: Fields, target: str, config: ServerConfig) -> bool:

@@ -51,7 +51,7 @@ def _refuse_reader(
     state: ServerState, target: str, fields: Sequence[tuple[str, str]]
 ) -> Refusal | None:
     if not access.may_read(fields, target, state.config):
-        return Refusal(HTTPStatus.UNAUTHORIZED, "The key is missing or wrong; see --api-key.")
+        return Refusal(HTTPStatus.UNAUTHORIZED, access.NO_KEY)
     if state.rooms.n_readers >= state.config.max_readers:
         return Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE, "There are too many readers; try again later."

@@ -95,8 +95,8 @@ class Server:
         assert self.state.service
         streams, session_id = self.state.streams, secrets.token_hex(8)
         protocol = load_protocol(path)(self.state.service, session_id, access.query_fields(query))
-        if not access.may_stream(websocket.request, self.config):
-            protocol.fail("not_authorised", "The key is missing or wrong; see --api-key.")
+        if refused := access.why_no_stream(websocket.request, self.config):
+            protocol.fail("not_authorised", refused)
         protocol.receive_load(self.state.load)
         connection = Connection(protocol, session_id, self.state.surroundings)
         await streams.serve(connection, websocket)

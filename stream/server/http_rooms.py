@@ -159,7 +159,7 @@ def mpegts(request: Request) -> int | None:
 
 def refusal() -> Response:
     """The key is not there."""
-    return PlainTextResponse("The key is missing or wrong; see --api-key.\n", 401)
+    return PlainTextResponse(f"{access.NO_KEY}\n", 401)
 
 
 def no_such_room() -> Response:

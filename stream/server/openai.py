@@ -212,8 +212,7 @@ class Desk:
             message = "Pages of this origin may not; see --allow-origin."
             raise RequestError(403, "origin_not_allowed", message)
         if not access.authorised(fields, request.scope["query_string"].decode("latin-1"), config):
-            message = "The key is missing or wrong; see --api-key."
-            raise RequestError(401, "invalid_api_key", message)
+            raise RequestError(401, "invalid_api_key", access.NO_KEY)
         if not self.server.ready:
             raise RequestError(503, "not_ready", "Not ready; see /readyz.")
 

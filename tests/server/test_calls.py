@@ -93,6 +93,7 @@ async def test_only_twilio_may_call_where_a_token_is_set(token: str) -> None:
             assert token == "another"
         await websocket.wait_closed()
         assert websocket.close_code == (1000 if token == "12345" else 1008)
+        assert ("--public-url" in (websocket.close_reason or "")) == (token == "another")
 
 
 async def test_a_setting_that_does_not_fit_is_the_reason_of_the_closing() -> None:
