@@ -34,6 +34,7 @@ export class ReadingView {
       if (line) this.#remove(line);
       return;
     }
+    if (!line && !wording(message)) return;
     if (!line) this.lines.set(message.line, (line = this.#insert(message)));
     const committed = message.type === "final" ? message.text : message.committed;
     if (line.committed.textContent !== committed) line.committed.textContent = committed;
@@ -97,6 +98,8 @@ export class ReadingView {
     apply(0);
   }
 }
+
+const wording = ({ text, committed, tentative }) => text || committed || tentative;
 
 function clock(seconds) {
   const whole = Math.floor(seconds);

@@ -27,14 +27,18 @@ export class RollingView {
   show(message) {
     let block = this.blocks.get(message.line);
     const final = message.type === "final";
+    const wordless = final ? !message.text : !message.committed && !message.tentative;
     if (!block) {
-      if (final && !message.text) return;
+      if (wordless) return;
       block = new Block(this.log, this.#isNew(message.speaker) ? message.speaker : null);
       this.blocks.set(message.line, block);
     }
     this.speaker = message.speaker;
     block.show(final ? message.text : message.committed, final ? "" : message.tentative);
-    if (final && !message.text) this.blocks.delete(message.line);
+    if (final && wordless) {
+      this.blocks.delete(message.line);
+      if (block.label) this.speaker = null; // it went with the words: the next line says it again
+    }
     this.#roll();
   }
 

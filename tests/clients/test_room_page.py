@@ -119,6 +119,20 @@ async def test_what_comes_to_nothing_disappears():
         await expect(lines(page)).to_have_text(["before"])
 
 
+@pytest.mark.parametrize("view", ["", "?view=screen", "?view=overlay"])
+async def test_who_has_no_words_yet_is_not_named(view):
+    """Neither before the first word, nor when a guess came to nothing; with words they are."""
+    async with talking(f"rooms/repairs{view}") as (conversation, page, _):
+        named = page.locator("#lines :is(strong, b):visible")
+        conversation.partial(0, "", "", 1)
+        conversation.partial(1, "", "hm", 1, channel=1)
+        await expect(named).to_have_text(["Customer"])
+        conversation.final(1, "", 1, channel=1)
+        await expect(named).to_have_count(0)
+        conversation.final(2, "Hello.", 2, channel=1)
+        await expect(named).to_have_text(["Customer"])
+
+
 async def test_a_room_that_is_over_offers_its_transcript():
     async with talking() as (conversation, page, _):
         conversation.say_all()
