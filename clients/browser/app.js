@@ -40,6 +40,7 @@ const LABELS = {
   finishing: "Finishing…",
 };
 const utterances = []; // finals, of all streams of this page
+let kept = true; // all of them were copied or saved
 let stream = null;
 let before = 0; // seconds heard by the streams before
 let awake = null; // keeps a phone's screen on while it captions
@@ -67,7 +68,10 @@ async function caption(file = null) {
     onFinal: (final) => {
       const utterance = timed(final);
       captions.final(utterance);
-      if (utterance.text) utterances.push(utterance);
+      if (utterance.text) {
+        utterances.push(utterance);
+        kept = false;
+      }
       body.classList.toggle("written", utterances.length > 0);
     },
     onLevel: (peak) => main.parentElement.style.setProperty("--level", Math.sqrt(peak).toFixed(2)),
@@ -192,7 +196,10 @@ addEventListener("drop", (event) => {
 $("#copy").addEventListener("click", async () => {
   const text = FORMATS.txt.write(utterances);
   await navigator.clipboard.writeText(text).then(
-    () => (status.textContent = "Copied."),
+    () => {
+      kept = true;
+      status.textContent = "Copied.";
+    },
     () => (status.textContent = "The browser does not allow copying here: save the text instead."),
   );
 });
@@ -207,6 +214,7 @@ for (const [extension, { name, type, write }] of Object.entries(FORMATS)) {
     link.href = URL.createObjectURL(new Blob([write(utterances, about)], { type }));
     link.download = `captions-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.${extension}`;
     link.click();
+    kept = true;
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
     menu.open = false;
     menu.querySelector("summary").focus();
@@ -227,7 +235,7 @@ const dialog = $("#settings");
 $("#open-settings").addEventListener("click", () => dialog.showModal());
 dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
 addEventListener("resize", () => transcript.lastElementChild?.style.removeProperty("min-height"));
-addEventListener("beforeunload", (event) => stream && event.preventDefault());
+addEventListener("beforeunload", (event) => (stream || !kept) && event.preventDefault());
 await setUp((name) => {
   if (name === "language") stream?.configure({ language: preferences.language });
 });

@@ -31,7 +31,16 @@ export function asVtt(utterances) {
 }
 
 export function asJson(utterances, about = {}) {
-  return `${JSON.stringify({ ...about, utterances }, null, 2)}\n`;
+  const said = utterances.map(({ start, end, text, language, confidence, words }) => ({
+    ...toTheMillisecond({ start, end }), text, language, confidence, words: words?.map(toTheMillisecond),
+  }));
+  return `${JSON.stringify({ ...about, utterances: said }, null, 2)}\n`;
+}
+
+/** Times that were added up have digits that mean nothing. */
+function toTheMillisecond(item) {
+  const rounded = (seconds) => Math.round(seconds * 1000) / 1000;
+  return { ...item, start: rounded(item.start), end: rounded(item.end) };
 }
 
 /** Utterances cut between words into what fits two lines and is read in time. */

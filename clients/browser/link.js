@@ -15,7 +15,7 @@ const ASK_MS = 5_000; // for how long it is asked whether it is there
 const WAIT_MS = 300; // before the first attempt to come back; each further wait is twice as long
 const LONGEST_WAIT_MS = 10_000;
 
-const FATAL = new Set(["not_authorised", "bad_settings", "malformed"]);
+const FATAL = new Set(["bad_settings", "malformed"]);
 
 export class Link {
   #finish;
@@ -115,6 +115,7 @@ export class Link {
     if ("received" in message) this.received = this.timeline.base + message.received;
     if (message.type === "error" && message.fatal) {
       if (message.code === "resume_refused") this.token = null;
+      else if (message.code === "not_authorised") this.close(new Problem("not_authorised"));
       else if (FATAL.has(message.code)) this.close(new Problem(message.code, message.message));
       return;
     }

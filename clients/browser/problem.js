@@ -11,6 +11,7 @@ const SENTENCES = {
   not_ready: "The server is not ready yet. Try again in a moment.",
   lost: "The connection to the server broke.",
   unreadable: "This file is not a sound that the browser can play.",
+  not_authorised: "This server needs a key: add ?token=KEY to the address.",
   busy: "The server is busy. Try again in a moment.",
   unfinished: "The server did not finish; the last words may be missing.",
 };

@@ -7,6 +7,8 @@ import { preferences, remember } from "./preferences.js";
 const form = document.querySelector("#settings form");
 const root = document.documentElement;
 
+const UNNAMED = { ba: "Bashkir", bo: "Tibetan" }; // of Whisper's languages, in Chromium
+
 /** Fills in the dialog; `onChange(name)` is called for whatever the reader changes. */
 export async function setUp(onChange) {
   for (const field of form.elements) {
@@ -56,7 +58,8 @@ async function askServer() {
 
 function known(names, code) {
   try {
-    return names.of(code);
+    const name = names.of(code);
+    return name === code ? (UNNAMED[code] ?? code) : name;
   } catch {
     return code;
   }

@@ -11,6 +11,7 @@ from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.engine.loading import load_transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.server.languages import ENGLISH_NAMES
 from stream.server.running import running, running_server
 from tests.clients import recording
 from tests.clients.browser import (
@@ -182,6 +183,33 @@ async def test_the_server_fills_the_lists(scripted):
         await page.get_by_role("button", name="Settings").click()
         assert await page.get_by_label("Language").inner_text() == "English"
         assert await page.get_by_label("Model").inner_text() == "scripted"
+
+
+async def test_every_language_has_a_name(scripted):
+    languages = sorted(ENGLISH_NAMES)
+    async with opened(scripted, []) as (page, _):
+        info = {"model": "base", "models": ["base"], "languages": languages}
+        await page.route("**/v1/info", lambda route: route.fulfill(json=info))
+        await page.reload()
+        await page.get_by_role("button", name="Settings").click()
+        options = page.get_by_label("Language").locator("option")
+        await expect(options).to_have_count(len(languages) + 1)
+        names = await options.all_inner_texts()
+        assert names[0] == "Detect it"
+        assert not {name for name in names if name in languages}
+
+
+async def test_a_server_that_wants_a_key_says_how_to_show_it(noise):
+    config = recording.config(api_key="secret")
+    async with (
+        running_server(config, recording.FromFirstSound()) as address,
+        opened(address, microphone(noise)) as (page, _),
+    ):
+        await page.get_by_role("button", name="Start captions").click()
+        await expect(page.locator("#status")).to_contain_text("?token=KEY")
+        await page.goto(f"{address}?token=secret")
+        await begin(page)
+        await stop(page)
 
 
 async def test_it_asks_nobody_else(scripted, noise):

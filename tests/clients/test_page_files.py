@@ -1,6 +1,7 @@
 """Recordings into the captions page, and transcripts out of it."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pysubs2
@@ -22,6 +23,50 @@ async def test_a_file_is_transcribed(scripted, noise):
         await page.locator("#file").set_input_files(Path(__file__))
         await expect(page.locator("#status")).to_contain_text("not a sound")
         assert complaints == []
+
+
+DRAG = """([text, name]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name));
+  window.drag = (kind) => document.querySelector("main").dispatchEvent(
+    new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+
+
+async def test_a_file_that_is_dropped_is_transcribed(scripted, noise):
+    async with opened(scripted, []) as (page, complaints):
+        await page.evaluate(DRAG, [b64encode(noise.read_bytes()).decode(), "dropped.wav"])
+        assert await page.evaluate("drag('dragenter'), drag('dragover')") is False, "not allowed"
+        await expect(page.locator("#drop")).to_be_visible()
+        await page.evaluate("drag('drop')")
+        await expect(page.locator("#drop")).to_be_hidden()
+        await expect(page.locator("#status")).to_have_text("dropped.wav is transcribed.")
+        assert await page.locator("#transcript p").all_inner_texts() == list(recording.BURSTS)
+        assert complaints == []
+
+
+async def test_captions_that_were_not_saved_are_not_left_unasked(scripted, noise):
+    asked = []
+    async with opened(scripted, []) as (page, _):
+
+        async def note(dialog):
+            asked.append(dialog.type)
+            await dialog.accept()
+
+        page.on("dialog", note)
+        await page.locator("#file").set_input_files(noise)
+        await expect(page.locator("#status")).to_contain_text("is transcribed")
+        await page.locator("#save summary").click()
+        async with page.expect_download():
+            await page.get_by_role("button", name="Text", exact=True).click()
+        await page.reload()
+        assert asked == []
+        await page.locator("#file").set_input_files(noise)
+        await expect(page.locator("#status")).to_contain_text("is transcribed")
+        await page.locator("main").click()  # a page that nobody touched may not ask
+        await page.reload()
+        assert asked == ["beforeunload"]
 
 
 async def test_what_is_saved_can_be_read(scripted, noise, tmp_path):
@@ -46,7 +91,22 @@ async def test_what_is_saved_can_be_read(scripted, noise, tmp_path):
     content = json.loads((tmp_path / saved["JSON"]).read_text())
     assert content["model"] == "scripted"
     assert [u["text"] for u in content["utterances"]] == list(recording.BURSTS)
-    assert content["utterances"][0]["words"][1]["word"] == "two"
+    first = content["utterances"][0]
+    assert first.keys() == {"start", "end", "text", "language", "confidence", "words"}
+    assert first["words"][1].keys() == {"word", "start", "end", "confidence"}
+    assert first["words"][1]["word"] == "two"
+
+
+async def test_saved_times_are_whole_milliseconds(scripted):
+    words = [{"word": "ten", "start": 25.060187499999998, "end": 25.4, "confidence": 0.9}]
+    utterance = {"start": 25.0001875, "end": 25.81, "text": "ten", "words": words}
+    async with opened(scripted, []) as (page, _):
+        saved = await page.evaluate(
+            "async (utterance) => (await import('/formats.js')).asJson([utterance])", utterance
+        )
+    (said,) = json.loads(saved)["utterances"]
+    times = [said["start"], said["end"], said["words"][0]["start"], said["words"][0]["end"]]
+    assert times == [25, 25.81, 25.06, 25.4]
 
 
 async def test_subtitles_fit_two_lines_of_42_characters(scripted):
