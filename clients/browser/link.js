@@ -204,13 +204,15 @@ export class Link {
 
   /** A browser does not say why a socket would not open: ask whether anyone is there. */
   async #whyNot() {
+    const url = new URL("../readyz", this.url.replace(/^ws/, "http"));
+    const how = () => ({ cache: "no-store", signal: AbortSignal.timeout(ASK_MS) });
     try {
-      const url = new URL("/readyz", this.url.replace(/^ws/, "http"));
-      const signal = AbortSignal.timeout(ASK_MS);
-      const { ok } = await fetch(url, { cache: "no-store", signal });
+      const { ok } = await fetch(url, how());
       return new Problem(ok ? "busy" : "not_ready");
     } catch {
-      return new Problem("away");
+      // To a page of a site that is not allowed, a server that is there shows nothing else of it.
+      const there = await fetch(url, { ...how(), mode: "no-cors" }).catch(() => null);
+      return new Problem(there ? "refused" : "away");
     }
   }
 }

@@ -9,7 +9,7 @@ const SENTENCES = {
   no_capture: "This browser cannot capture sound. Try a current one.",
   away: "The server cannot be reached. Is it running?",
   not_ready: "The server is not ready yet. Try again in a moment.",
-  lost: "The connection to the server broke.",
+  refused: "The server takes no streams from pages of this site; see its --allow-origin.",
   unreadable: "This file is not a sound that the browser can play.",
   not_authorised: "This server needs a key: add ?token=KEY to the address.",
   busy: "The server is busy. Try again in a moment.",

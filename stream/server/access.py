@@ -29,6 +29,14 @@ def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
     return same_host(origin, header(fields, "host") or "")
 
 
+def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
+    """Headers of an answer that let a page of another origin see it, if that is allowed."""
+    fields = list(fields)
+    origin = header(fields, "origin")
+    allowed = {"Access-Control-Allow-Origin": origin} if origin else {}
+    return {"Vary": "Origin", **(allowed if origin_allowed(fields, config) else {})}
+
+
 def same_host(origin: str, host: str) -> bool:
     """Whether an `Origin` header names the host that was asked."""
     return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from stream.protocols import PROTOCOLS
-from stream.server import http_rooms, page
+from stream.server import access, http_rooms, page
 from stream.server.metrics import CONTENT_TYPE
 from stream.server.openai import openai_routes
 from stream.server.state import ServerState
@@ -20,25 +20,29 @@ def application(server: ServerState) -> Starlette:
         return PlainTextResponse("ok\n")
 
     async def readiness(request: Request) -> Response:
+        # Pages of other sites ask when a stream would not open: a browser does not say why.
+        headers = access.cross_origin(request.headers.items(), server.config)
         if server.ready:
-            return PlainTextResponse("ready\n")
+            return PlainTextResponse("ready\n", headers=headers)
         why = "draining\n" if server.draining else "loading the model\n"
-        return PlainTextResponse(why, 503)
+        return PlainTextResponse(why, 503, headers)
 
     async def metrics(request: Request) -> Response:
         return Response(server.metrics.exposition(), media_type=CONTENT_TYPE)
 
     async def info(request: Request) -> Response:
         service = server.service
+        headers = access.cross_origin(request.headers.items(), server.config)
         if service is None:
-            return PlainTextResponse("loading the model\n", 503)
+            return PlainTextResponse("loading the model\n", 503, headers)
         return JSONResponse(
             {
                 "protocol": 1,
                 "model": service.model,
                 "models": [service.model],
                 "languages": sorted(service.languages),
-            }
+            },
+            headers=headers,
         )
 
     async def asset(request: Request) -> Response:

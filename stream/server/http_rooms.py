@@ -70,10 +70,7 @@ class RoomDesk:
             target = f"{request.url.path}?{request.url.query}"
             may_read = access.may_read(fields, target, self.config)
             response = await endpoint(request) if may_read else refusal()
-            origin = access.header(fields, "origin")
-            if origin and access.origin_allowed(fields, self.config):
-                response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Vary"] = "Origin"
+            response.headers.update(access.cross_origin(fields, self.config))
             return response
 
         return checked
