@@ -62,6 +62,7 @@ def test_a_port_that_is_taken() -> None:
         done = run("serve", "--model", "scripted", "--port", str(port))
     assert done.returncode == 1
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_models() -> None:

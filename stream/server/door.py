@@ -123,6 +123,7 @@ class FrontDoor:
             proxy_headers=False,
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         )
+        self._listening = False
         self._http = ServerState()
         self._http.default_headers = [
             (name.lower().encode(), value.encode()) for name, value in headers.items()
@@ -135,6 +136,7 @@ class FrontDoor:
             lambda: loop.create_server(self._greet, host, port), self._open_websocket
         )
         await self._websockets
+        self._listening = True
 
     @property
     def port(self) -> int:
@@ -149,6 +151,8 @@ class FrontDoor:
 
     async def close(self) -> None:
         """Close the port and cut what is open; whoever answers a request finds its client gone."""
+        if not self._listening:  # somebody else has the port
+            return
         self._websockets.close()
         for connection in list(self._http.connections):
             connection.transport.abort()
