@@ -69,6 +69,16 @@ async def test_captions_that_were_not_saved_are_not_left_unasked(scripted, noise
         assert asked == ["beforeunload"]
 
 
+async def test_everything_is_copied(scripted, noise):
+    async with opened(scripted, [], permissions=["clipboard-read", "clipboard-write"]) as (page, _):
+        await page.locator("#file").set_input_files(noise)
+        await expect(page.locator("#status")).to_contain_text("is transcribed")
+        await page.locator("#copy").click()
+        await expect(page.locator("#status")).to_have_text("Copied.")
+        copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.split() == " ".join(recording.BURSTS).split()
+
+
 async def test_what_is_saved_can_be_read(scripted, noise, tmp_path):
     async with opened(scripted, []) as (page, _):
         await page.locator("#file").set_input_files(noise)
