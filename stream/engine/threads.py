@@ -48,8 +48,8 @@ def cpu_quota(cgroup: Path) -> float | None:
     return float(quota) / float(period)
 
 
-def give_memory_back() -> None:
-    """Let glibc return large blocks to the system when they are freed; nothing on other systems.
+def tune_malloc() -> None:
+    """Have glibc return large blocks when they are freed, and keep small ones; nothing elsewhere.
 
     Windows come in all lengths, and what one leaves behind in a heap seldom fits the next: with a
     thread a core the process would grow by half within minutes.

@@ -26,7 +26,7 @@ from stream.engine.checkpoints import Checkpoint, load_checkpoint
 from stream.engine.hearing import Fault, Heard, better, without_invention
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.stretches import Stretch, unheard
-from stream.engine.threads import SharedCores, give_memory_back, usable_cores
+from stream.engine.threads import SharedCores, tune_malloc, usable_cores
 from stream.engine.whisper import Precision
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class WhisperTranscriber:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         on_cpu = torch.device(self.device).type == "cpu"
         self.precision: Precision = precision or ("int8" if on_cpu else "float16")
-        give_memory_back()
+        tune_malloc()
         self.at_once = usable_cores() if on_cpu else 1
         self._cores = SharedCores(usable_cores())
         checkpoint = checkpoint or load_checkpoint(name)
