@@ -14,9 +14,9 @@ EXCHANGES = (
     (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6),
     (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
 )  # fmt: skip
-"""Which of seven values to put in order, one pair after the other, until the middle one is the
-median (N. Devillard, Fast median search, 1998). Whole arrays at a time it is 6 times as fast as
-sorting."""
+"""Which of `MEDIAN_WIDTH` values to put in order, one pair after the other, until the middle one is
+the median (N. Devillard, Fast median search, 1998). Whole arrays at a time it takes a seventh of
+the time of `np.partition`."""
 SAMPLES_PER_POSITION = 320
 """16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
 EARLY_SAMPLES = 960

@@ -51,8 +51,8 @@ def cpu_quota(cgroup: Path) -> float | None:
 def tune_malloc() -> None:
     """Have glibc return large blocks when they are freed, and keep small ones; nothing elsewhere.
 
-    Windows come in all lengths, and what one leaves behind in a heap seldom fits the next: with a
-    thread a core the process would grow by half within minutes.
+    Windows come in all lengths, and a large block that one leaves behind in a heap seldom fits the
+    next: with a thread a core the process would grow by half within minutes.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

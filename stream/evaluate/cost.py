@@ -57,7 +57,7 @@ def measured(cost: Cost, pid: int | None) -> Iterator[Cost]:
     gpu: list[float] = []
 
     def sample() -> None:
-        last = False  # what the block ends with counts too, however short it was
+        last = False  # one sample after the block: a short one may not have had another
         while True:
             if pid is not None:
                 cost.peak_bytes = max(cost.peak_bytes, tree_bytes(pid))

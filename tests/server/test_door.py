@@ -131,7 +131,7 @@ async def test_who_does_not_read_is_cut_off() -> None:
 
     async with open_door(endless, write_timeout_s=0.1) as door, client(door) as (_, writer):
         writer.write(PLAIN % 0)
-        await gone.wait()
+        assert await gone.wait()
 
 
 async def test_closing_lets_whoever_answers_see_the_client_go() -> None:
