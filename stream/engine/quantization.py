@@ -41,7 +41,9 @@ class Int8Linear(nn.Module):
         y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             x / peak, 1 / ACTIVATION_LEVELS, ACTIVATION_LEVELS + 1, self.packed
         )
-        return y.mul_(peak) if self.bias is None else torch.addcmul(self.bias, y, peak)
+        if self.bias is None:
+            return y.mul_(peak)
+        return torch.addcmul(self.bias, y, peak, out=y)
 
     def extra_repr(self) -> str:
         """Show the sizes as `nn.Linear` does."""

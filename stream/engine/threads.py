@@ -16,9 +16,10 @@ CGROUP = Path("/sys/fs/cgroup")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Names of glibc's settings, from its malloc.h."""
-LARGE_BYTES = 8 << 20
-"""A larger block is mapped anew each time, and every page of it faults. The logits of a pass and
-the keys of a layer are smaller; mapped too, they cost a third more CPU time."""
+LARGE_BYTES = 10 << 20
+"""A larger block is mapped anew each time, and every page of it faults. The logits of a pass, the
+keys of a layer and the projections of 30 s are smaller; mapped too, they cost a third more CPU
+time."""
 KEPT_BYTES = 64 << 20
 """What a heap keeps of what was freed at its end, and does not give back: the next pass needs it,
 and new pages cost as much as the work on them."""
