@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from stream.bench.cuts import AtCuts, at_cuts
 from stream.bench.pauseless import without_pauses
 from stream.bench.rehearsal import Memory, Rehearsal
 from stream.core.session import Session
@@ -84,6 +85,11 @@ class VariantRow:
     deletions: int
     insertions: int
     words: int
+    cuts: int
+    """Ends of utterances in the middle of speech."""
+    deletions_at_cuts: int
+    """Within `NEAR_S` of one, as the next."""
+    insertions_at_cuts: int
     erasure: float
     """Words taken back for each final word."""
     shown_ms: float
@@ -126,14 +132,18 @@ def run(
     if without_pauses_s is not None:
         recordings = without_pauses(recordings, without_pauses_s)
     offline = offline_errors(recordings, transcriber)
-    print("| variant | WER % | sub/del/ins | erasure | shown | committed | first | CPU s/s |")
-    print("|---|---|---|---|---|---|---|---|")
-    print(f"| offline | {offline.rate:.2f} | {counts(offline)} | | | | | |", flush=True)
+    print(
+        "| variant | WER % | sub/del/ins | cuts | del/ins at cuts | erasure | shown | committed "
+        "| first | CPU s/s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| offline | {offline.rate:.2f} | {counts(offline)} | | | | | | | |", flush=True)
     rows = []
     for row in rehearse_all(recordings, Memory(transcriber), choose_detector("silero"), variants):
         rows.append(row)
         print(
-            f"| {row.variant} | {row.word_error_rate:.2f} | {counts(row)} | {row.erasure:.3f} "
+            f"| {row.variant} | {row.word_error_rate:.2f} | {counts(row)} | {row.cuts} "
+            f"| {row.deletions_at_cuts}/{row.insertions_at_cuts} | {row.erasure:.3f} "
             f"| {row.shown_ms:.0f} | {row.committed_ms:.0f} | {row.first_partial_ms:.0f} "
             f"| {row.cpu_s_per_audio_s:.2f} |",
             flush=True,
@@ -165,6 +175,7 @@ def rehearse_all(
     for name in variants:
         variant = VARIANTS[name]
         errors, flicker, late = WordErrors(), Stability(), Latencies()
+        cuts = AtCuts()
         audio_s = memory.cpu_s = 0.0
         for recording in recordings:
             audio = recording.read()
@@ -174,6 +185,7 @@ def rehearse_all(
             samples = np.concatenate([audio.samples, silence])
             shown = Rehearsal(session, memory.hear).play(samples)
             errors += word_errors(recording.text or "", transcript(shown))
+            cuts += at_cuts(recording.text or "", shown)
             flicker += stability(shown)
             late += latencies(shown)
             audio_s += audio.seconds
@@ -184,6 +196,9 @@ def rehearse_all(
             deletions=errors.deletions,
             insertions=errors.insertions,
             words=errors.words,
+            cuts=cuts.cuts,
+            deletions_at_cuts=cuts.deletions,
+            insertions_at_cuts=cuts.insertions,
             erasure=round(flicker.normalised_erasure, 3),
             shown_ms=median(late.word_to_shown),
             committed_ms=median(late.word_to_commit),

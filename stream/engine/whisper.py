@@ -233,7 +233,7 @@ class EncoderLayer(nn.Module):
         x = x + self.self_attn.out_proj(attend(query, key, value, key_mask))
         if x.device.type != "cpu":
             return self.feed_forward(x)
-        return torch.cat([self.feed_forward(rows) for rows in x.split(ROWS_TOGETHER, dim=1)], dim=1)
+        return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """(batch, n, d_model) -> the same, each position for itself."""

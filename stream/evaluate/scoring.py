@@ -88,6 +88,30 @@ def judged(reference: str, words: Sequence[TimedWord]) -> list[Judged]:
     return [Judged(confidence, i in right) for i, (_, confidence) in enumerate(heard)]
 
 
+def left_out_and_added(
+    reference: str, words: Sequence[TimedWord]
+) -> tuple[list[float], list[float]]:
+    """Return when each missing word would have come, and when each added one does, in seconds.
+
+    A missing word's time is the end of the word that was heard before it. Texts are normalised as
+    for `judged`.
+    """
+    said = " ".join(normalised(word) for word in reference.split()).split()
+    heard = [(part, word.end_s) for word in words for part in normalised(word.text).split()]
+    if not said or not heard:
+        return [0.0] * len(said), [end_s for _, end_s in heard]
+    output = _jiwer().process_words(" ".join(said), " ".join(part for part, _ in heard))
+    missing: list[float] = []
+    added: list[float] = []
+    for chunk in output.alignments[0]:
+        if chunk.type == "delete":
+            before_s = heard[chunk.hyp_start_idx - 1][1] if chunk.hyp_start_idx else 0.0
+            missing += [before_s] * (chunk.ref_end_idx - chunk.ref_start_idx)
+        elif chunk.type == "insert":
+            added += [end_s for _, end_s in heard[chunk.hyp_start_idx : chunk.hyp_end_idx]]
+    return missing, added
+
+
 def normalised(text: str) -> str:
     """Return the text in lower case, without punctuation, with numbers in one spelling.
 

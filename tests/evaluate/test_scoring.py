@@ -2,7 +2,8 @@
 
 import pytest
 
-from stream.evaluate.scoring import WordErrors, percentiles, word_errors
+from stream.evaluate.record import TimedWord
+from stream.evaluate.scoring import WordErrors, left_out_and_added, percentiles, word_errors
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,18 @@ def test_errors_add_up_before_they_become_a_rate():
     assert total == WordErrors(100, 3, 3, 4)
     assert total.rate == 10.0
     assert WordErrors(0, insertions=2).rate == 0.0
+
+
+def test_what_is_missing_or_added_has_a_time():
+    heard = [
+        TimedWord(word, i, i + 0.5)
+        for i, word in enumerate(["Mr.", "Smith,", "one", "one", "called"])
+    ]
+    missing, added = left_out_and_added("then mister smith 1 called back", heard)
+    assert missing == [0.0, 4.5]
+    assert added in ([2.5], [3.5])  # either of the two alike
+    assert left_out_and_added("", heard[:1]) == ([], [0.5])
+    assert left_out_and_added("a b", []) == ([0.0, 0.0], [])
 
 
 def test_percentiles():
