@@ -1,6 +1,6 @@
 """A decoder's pass over whole sentences at once, with gradients: what training computes.
 
-The same layers as `stream.engine.whisper.Decoder`, without its cache: each token sees those before
+The same layers as `stream.engine.layers.Decoder`, without its cache: each token sees those before
 it and all of the audio. Written apart because a cache that is written in place has no gradient.
 """
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stream.engine.attention import attend
 from stream.engine.decoder_cache import length_mask
-from stream.engine.whisper import Decoder, DecoderLayer
+from stream.engine.layers import Decoder, DecoderLayer
 
 
 def hidden_states(

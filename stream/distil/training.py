@@ -26,8 +26,9 @@ from stream.distil.sampled_softmax import Candidates, all_candidates, draw_candi
 from stream.distil.settings import TrainingSettings
 from stream.distil.teacher_forcing import hidden_states
 from stream.engine.dims import WhisperDims
+from stream.engine.layers import CrossAttention, SelfAttention
 from stream.engine.students import LAYERS
-from stream.engine.whisper import CrossAttention, SelfAttention, Whisper, fuse_projections
+from stream.engine.whisper import Whisper, fuse_projections
 from stream.errors import UsageError
 
 BETAS = (0.9, 0.98)
