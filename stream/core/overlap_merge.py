@@ -24,23 +24,24 @@ def normalise(text: str) -> str:
     return kept or text.strip()
 
 
-def first_new_word(settled: Sequence[Word], heard: Sequence[Word]) -> int:
+def first_new_word(settled: Sequence[Word], heard: Sequence[Word], start_sample: int) -> int:
     """Return the index in `heard` of the first word that comes after all `settled` words.
 
-    `settled` are the words that stand already; `heard` is a later hypothesis of audio that may
-    begin before their end.
+    Args:
+        settled: the words that stand already.
+        heard: a later hypothesis of audio that may begin before their end.
+        start_sample: where new words may begin, if the last settled one was not heard again.
     """
-    if not settled:
-        return 0
     matches = common_words(settled, heard)
     last_settled, last_heard = matches[-1] if matches else (-1, -1)
     index = last_heard + 1
-    if last_settled < len(settled) - 1:
-        # The last settled words were heard differently this time: what was heard in their
-        # place is passed over by the clock.
-        end = settled[-1].end_sample
-        while index < len(heard) and midpoint(heard[index]) < end:
-            index += 1
+    if settled and last_settled == len(settled) - 1:
+        return index  # in the order of speech, whatever the times of words in a pause say
+    # The last settled words were heard differently this time: what was heard in their place is
+    # passed over by the clock.
+    end = max(start_sample, settled[-1].end_sample if settled else 0)
+    while index < len(heard) and midpoint(heard[index]) < end:
+        index += 1
     return index
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from stream.core.audio import samples_of_ms
 from stream.core.hypothesis import Word
-from stream.core.overlap_merge import first_new_word, midpoint, normalise
+from stream.core.overlap_merge import first_new_word, normalise
 from stream.core.settings import SessionTuning
 
 SENTENCE = 4
@@ -26,8 +26,9 @@ window, as Whisper now and then does, has failed. In noise it is a word or two t
 class Transcript:
     """Takes hypotheses of growing or sliding windows; knows nothing of audio or windows.
 
-    `context` are words of the utterance before, which this one's first windows hear again;
-    what is heard before `start_sample` is theirs, whatever it sounds like this time.
+    `context` are words of the utterance before, which this one's first windows hear again. What
+    follows the last of them is this one's; where that is heard differently this time, what is heard
+    before `start_sample` is theirs.
     """
 
     def __init__(
@@ -101,12 +102,9 @@ class Transcript:
 
     def _fresh(self, heard: Sequence[Word], window_start: int) -> tuple[Word, ...]:
         settled = self.words_from(window_start)
-        first = first_new_word(settled, heard)
-        while first < len(heard) and midpoint(heard[first]) < self._start_sample:
-            first += 1
-        fresh = heard[first:]
+        fresh = heard[first_new_word(settled, heard, self._start_sample) :]
         last = (self._context + self.committed)[-1:]
-        return monotone(fresh, last[0].end_sample if last else 0)
+        return monotone(fresh, max(self._start_sample, last[0].end_sample if last else 0))
 
     def _ripe(self) -> int:
         """How many leading tentative words were heard with enough of what follows them."""

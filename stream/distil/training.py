@@ -2,8 +2,8 @@
 
 Gandhi et al. (arXiv:2311.00430, appendix A): AdamW, a linear warm-up, a linear decay, gradients
 clipped. Between warm-up and decay the rate stays, so that a run may be prolonged before its decay
-has begun. There is no dropout and the order of examples depends on the seed and the pass, so a
-step's number, the weights and AdamW's moments are all of a run's state.
+has begun. All chance of a step depends on the seed and its number, and the order of examples on the
+seed and the pass, so a step's number, the weights and AdamW's moments are all of a run's state.
 """
 
 import json

@@ -12,30 +12,44 @@ def test_case_and_punctuation_do_not_count():
 def test_new_words_begin_after_the_settled_ones():
     settled = said("it was the best", start=0.0)
     heard = said("was the best of times", start=0.3)
-    assert first_new_word(settled, heard) == 3
+    assert first_new_word(settled, heard, 0) == 3
 
 
 def test_nothing_is_new_where_all_is_settled():
     words = said("it was the best", start=0.0)
-    assert first_new_word(words, words[1:3]) == 2
+    assert first_new_word(words, words[1:3], 0) == 2
 
 
 def test_a_repeated_word_is_kept():
     settled = said("very", start=0.0)
     heard = said("very very good", start=0.0)
-    assert first_new_word(settled, heard) == 1
+    assert first_new_word(settled, heard, 0) == 1
 
 
 def test_the_same_words_said_much_later_are_new():
     settled = said("no no no", start=0.0)
     heard = said("no no no", start=6.0)
-    assert first_new_word(settled, heard) == 0
+    assert first_new_word(settled, heard, 0) == 0
 
 
 def test_settled_words_that_are_heard_differently_are_passed_over():
     settled = said("we met to-day and then", start=0.0)
     heard = [*said("we met", start=0.0), *said("today when", start=0.65), *said("left", start=2.0)]
-    assert [word.text for word in heard[first_new_word(settled, heard) :]] == [" left"]
+    assert [word.text for word in heard[first_new_word(settled, heard, 0) :]] == [" left"]
+
+
+def test_what_follows_the_last_settled_word_is_new_though_it_seems_to_be_said_in_the_pause():
+    settled = said("the musical banks", start=0.0)
+    heard = [*said("musical banks and", start=0.3), *said("the trial", start=3.0)]
+    start_sample = 3 * 16_000
+    assert first_new_word(settled, heard, start_sample) == 2
+    # Were "banks" another word this time, so might "and" be.
+    heard[1:2] = said("bands", start=0.6)
+    assert first_new_word(settled, heard, start_sample) == 3
+
+
+def test_without_settled_words_new_ones_begin_by_the_clock():
+    assert first_new_word([], said("oh so it begins", start=0.0), round(0.5 * 16_000)) == 2
 
 
 def test_longest_common_sequence_skips_what_differs_in_the_middle():

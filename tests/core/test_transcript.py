@@ -93,6 +93,15 @@ def test_context_is_heard_again_but_not_said_again():
     assert texts(transcript.words) == ["times"]
 
 
+def test_no_word_begins_before_its_utterance():
+    transcript = Transcript(context=said("the musical banks", 0.0), start_sample=16_000)
+    heard = said("the musical banks and the trial", 0.0)
+    transcript.receive(heard, 0, END)
+    assert texts(transcript.words) == ["and", "the", "trial"]
+    assert transcript.words[0].start_sample == 16_000
+    assert transcript.words[2] == heard[5]
+
+
 def test_commit_before_a_sample():
     transcript = Transcript()
     transcript.receive(said("it was the best", 0.0), 0, END)
