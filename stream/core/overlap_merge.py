@@ -37,8 +37,8 @@ def first_new_word(settled: Sequence[Word], heard: Sequence[Word], start_sample:
     index = last_heard + 1
     if settled and last_settled == len(settled) - 1:
         return index  # in the order of speech, whatever the times of words in a pause say
-    # The last settled words were heard differently this time: what was heard in their place is
-    # passed over by the clock.
+    # Nothing is settled, or its last words were heard differently this time: what was heard in
+    # their place is passed over by the clock.
     end = max(start_sample, settled[-1].end_sample if settled else 0)
     while index < len(heard) and midpoint(heard[index]) < end:
         index += 1

@@ -104,6 +104,7 @@ class Transcript:
         settled = self.words_from(window_start)
         fresh = heard[first_new_word(settled, heard, self._start_sample) :]
         last = (self._context + self.committed)[-1:]
+        # A word in the pause before the utterance is moved to its beginning.
         return monotone(fresh, max(self._start_sample, last[0].end_sample if last else 0))
 
     def _ripe(self) -> int:

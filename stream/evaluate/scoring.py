@@ -65,27 +65,17 @@ def word_errors(reference: str, transcript: str) -> WordErrors:
 
 
 def judged(reference: str, words: Sequence[TimedWord]) -> list[Judged]:
-    """Return the confidence of each word that has one, and whether it was said.
-
-    Both texts are normalised word by word, so that a confidence stays with its word.
-    """
-    said = " ".join(normalised(word) for word in reference.split()).split()
-    heard = [
-        (part, word.confidence)
-        for word in words
-        if word.confidence is not None
-        for part in normalised(word.text).split()
-    ]
-    if not said or not heard:
-        return [Judged(confidence, False) for _, confidence in heard]
-    output = _jiwer().process_words(" ".join(said), " ".join(part for part, _ in heard))
+    """Return the confidence of each word that has one, and whether it was said."""
+    confident = [word for word in words if word.confidence is not None]
+    heard, chunks = aligned(reference, confident)
     right = {
         index
-        for chunk in output.alignments[0]
+        for chunk in chunks
         if chunk.type == "equal"
         for index in range(chunk.hyp_start_idx, chunk.hyp_end_idx)
     }
-    return [Judged(confidence, i in right) for i, (_, confidence) in enumerate(heard)]
+    confidences = [word.confidence or 0.0 for word in heard]
+    return [Judged(confidence, i in right) for i, confidence in enumerate(confidences)]
 
 
 def left_out_and_added(
@@ -93,23 +83,29 @@ def left_out_and_added(
 ) -> tuple[list[float], list[float]]:
     """Return when each missing word would have come, and when each added one does, in seconds.
 
-    A missing word's time is the end of the word that was heard before it. Texts are normalised as
-    for `judged`.
+    A missing word's time is the end of the word that was heard before it.
     """
-    said = " ".join(normalised(word) for word in reference.split()).split()
-    heard = [(part, word.end_s) for word in words for part in normalised(word.text).split()]
-    if not said or not heard:
-        return [0.0] * len(said), [end_s for _, end_s in heard]
-    output = _jiwer().process_words(" ".join(said), " ".join(part for part, _ in heard))
+    heard, chunks = aligned(reference, words)
     missing: list[float] = []
     added: list[float] = []
-    for chunk in output.alignments[0]:
+    for chunk in chunks:
         if chunk.type == "delete":
-            before_s = heard[chunk.hyp_start_idx - 1][1] if chunk.hyp_start_idx else 0.0
+            before_s = heard[chunk.hyp_start_idx - 1].end_s if chunk.hyp_start_idx else 0.0
             missing += [before_s] * (chunk.ref_end_idx - chunk.ref_start_idx)
         elif chunk.type == "insert":
-            added += [end_s for _, end_s in heard[chunk.hyp_start_idx : chunk.hyp_end_idx]]
+            added += [word.end_s for word in heard[chunk.hyp_start_idx : chunk.hyp_end_idx]]
     return missing, added
+
+
+def aligned(reference: str, words: Sequence[TimedWord]) -> tuple[list[TimedWord], list[Any]]:
+    """Return the words as often as they have parts when normalised, and jiwer's chunks of these.
+
+    Both texts are normalised word by word, so that a time or a confidence stays with its word.
+    """
+    said = " ".join(normalised(word) for word in reference.split())
+    parts = [(part, word) for word in words for part in normalised(word.text).split()]
+    output = _jiwer().process_words(said, " ".join(part for part, _ in parts))
+    return [word for _, word in parts], output.alignments[0]
 
 
 def normalised(text: str) -> str:

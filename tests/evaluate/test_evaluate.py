@@ -6,7 +6,8 @@ import pytest
 import soundfile
 
 from stream.errors import UsageError
-from stream.evaluate import evaluate, spread
+from stream.evaluate import evaluate, pace_of, spread
+from stream.evaluate.playback import Pace
 
 OPENING = "it was the best of times it was the worst of times it was the age of wisdom"
 
@@ -64,3 +65,10 @@ def test_nothing_to_play_is_the_callers_fault():
 def test_a_limit_is_spread_over_the_set():
     assert spread("abcdefghij", 3) == ["a", "d", "g"]
     assert spread("abc", 10) == spread("abc", None) == ["a", "b", "c"]
+
+
+def test_silence_is_played_at_the_same_pace_as_speech_but_more_at_a_time():
+    pace = Pace(streams=1, trailing_silence_s=1.0, endpointing_ms=300)
+    assert pace_of("speech", pace) == pace
+    assert pace_of("silence", pace) == Pace(streams=4, endpointing_ms=300)
+    assert pace_of("silence", Pace(streams=9, fast=True)) == Pace(streams=9, fast=True)
