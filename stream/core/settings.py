@@ -79,6 +79,8 @@ class SessionTuning:
     """New audio that makes the next partial worth its cost."""
     first_hop_ms: int = 500
     """The same until the utterance has words to show."""
+    unheard_hop_ms: int = 3000
+    """The same, at most, where speech goes on and no words are heard in it: voices of a crowd."""
     pre_roll_ms: int = 300
     """Audio before the VAD's onset that belongs to the utterance: a soft first consonant."""
     onset_ms: int = 90
@@ -93,6 +95,9 @@ class SessionTuning:
     unsure_delay_ms: int = 8000
     """The same for a word whose confidence is below `unsure_below`: more context may correct it."""
     unsure_below: float = 0.4
+    guesses_below: float = 0.6
+    """Words of less confidence on average are guesses: no partial commits any of them, and they do
+    not outlive a final that hears nothing."""
     edge_ms: int = 100
     """A word that ends so near the end of a partial's window may be cut in its middle: it is not
     shown before it was heard whole."""

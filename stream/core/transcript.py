@@ -71,12 +71,13 @@ class Transcript:
         Without `commit` none are, as where it will be verified.
         """
         fresh = self._fresh(heard, window_start)
-        if not heard and self._agreed >= SENTENCE:
-            fresh = self.tentative[: self._agreed]
+        agreed = self.tentative[: self._agreed]
+        if not heard and len(agreed) >= SENTENCE and not self._guesses(agreed):
+            fresh = agreed
         self._agreed = agreement(self.tentative, fresh)
         self._heard_to = window_end
         self.tentative = fresh
-        if commit:
+        if commit and not self._guesses(heard):
             self._commit(min(self._agreed, self._ripe(), len(fresh) - 1))
 
     def forget_tentative(self) -> None:
@@ -106,6 +107,11 @@ class Transcript:
         last = (self._context + self.committed)[-1:]
         # A word in the pause before the utterance is moved to its beginning.
         return monotone(fresh, max(self._start_sample, last[0].end_sample if last else 0))
+
+    def _guesses(self, words: Sequence[Word]) -> bool:
+        """Whether words are unsure on the whole, as what is heard in a crowd of voices."""
+        sure = sum(word.confidence for word in words)
+        return sure < self._tuning.guesses_below * len(words)
 
     def _ripe(self) -> int:
         """How many leading tentative words were heard with enough of what follows them."""

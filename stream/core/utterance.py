@@ -77,12 +77,15 @@ class Utterance:
     def _hop(self) -> int:
         """New audio in samples: somebody waits for the first words, and reads once they are there.
 
-        Seldom is better then: two hypotheses a second apart agree by chance less often.
+        Seldom is better then: two hypotheses a second apart agree by chance less often. And where
+        nothing was heard for long, as in a babble, it takes a quarter more to make a difference.
         """
-        tuning = self._tuning
+        tuning, words = self._tuning, self.transcript.words
         begun = self.transcript.committed or self.transcript.shown
         hop_ms = tuning.partial_hop_ms if begun else min(tuning.first_hop_ms, tuning.partial_hop_ms)
-        return samples_of_ms(hop_ms)
+        heard_to = words[-1].end_sample if words else self.speech_sample
+        unheard = self.covered_sample - heard_to
+        return max(samples_of_ms(hop_ms), min(unheard // 4, samples_of_ms(tuning.unheard_hop_ms)))
 
     def draft(self, start_sample: int) -> tuple[int, ...]:
         """Return the tokens known or last heard behind the window's start."""

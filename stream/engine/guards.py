@@ -33,15 +33,23 @@ CROWD_S = 0.4
 find no audio left, and the path through the attention crowds them together. In 270 transcripts of
 90 sentences all with more than three inserted words did (docs/measurements.md)."""
 
-DIFFUSE_NATS = {"base": 4.3}
+DIFFUSE_NATS = {"base": 4.4}
 """By model: unsure words that were read from further around than this were read into a noise of
 voices. Each model has its own alignment heads, so each is measured (docs/measurements.md)."""
 SURE_LOG_PROBABILITY = -0.4
 """Per token: what the model is so sure of stays, however widely it looked."""
+DOUBT_NATS = 0.8
+"""The limit falls by so much for each nat by which the mean log-probability is below that,"""
+LEAP_NATS = 2.0
+"""and by so much times the share of tokens that were found behind the one before."""
+LEAP_POSITIONS = 5
+"""So far behind, in encoder positions: 0.1 s."""
+PHRASE_TOKENS = 8
+"""Of fewer tokens those two say too little."""
 
 
 def diffuse_nats(model: str) -> float:
-    """The limit of `spread_nats` for a model; none where it was not measured."""
+    """The limit of `diffuse` for a model; none where it was not measured."""
     return DIFFUSE_NATS.get(model, inf)
 
 
@@ -57,6 +65,37 @@ def spread_nats(
         return 0.0
     weights = attention.mean(0)
     return float(-(weights * np.log(weights + 1e-9)).sum(-1).mean())
+
+
+def leaps_back(
+    attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
+) -> float:
+    """The share of tokens that were found well before the one before.
+
+    The words of one speaker lie one behind the other; in a crowd the decoder looks here and there.
+    """
+    found = attention.mean(0).argmax(-1)
+    return float((np.diff(found) < -LEAP_POSITIONS).sum()) / max(len(found) - 1, 1)
+
+
+def diffuse(
+    attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
+    mean_log_probability: float,
+    limit_nats: float,
+    *,
+    repeats: bool = False,
+) -> bool:
+    """Whether words were heard nowhere in particular.
+
+    The less sure the model is, the nearer together it must have looked, and the more in order. It
+    is always sure of what it `repeats`.
+    """
+    doubt = SURE_LOG_PROBABILITY - mean_log_probability
+    if doubt <= 0 and not repeats:
+        return False
+    if doubt > 0 and attention.shape[1] >= PHRASE_TOKENS:
+        limit_nats -= DOUBT_NATS * doubt + LEAP_NATS * leaps_back(attention)
+    return spread_nats(attention) > limit_nats
 
 
 def loop_period(tokens: Sequence[int]) -> int:

@@ -55,7 +55,7 @@ def read(
         result: what the model said.
         decode: tokens to text.
         timestamp_begin: tokens from here on are timestamps.
-        diffuse_nats: of the model, as `guards.spread_nats` counts it.
+        diffuse_nats: the model's limit, as `guards.diffuse` takes it.
     """
     if result.no_speech > guards.NO_SPEECH and (
         result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
@@ -65,8 +65,8 @@ def read(
     starts = token_starts(stretch, said)
     words = place_words(stretch, said, starts, decode)
     faults = judge(stretch, said, starts, "".join(word.text for word in words))
-    unsure = said.mean_log_probability < guards.SURE_LOG_PROBABILITY
-    if unsure and spread(said) > diffuse_nats:
+    repeats = bool(faults & {Fault.LOOP, Fault.COMPRESSION})
+    if is_diffuse(said, diffuse_nats, repeats):
         faults |= {Fault.DIFFUSE}
     return Heard(words, result, faults, cut_of(stretch, result.tokens, words, timestamp_begin))
 
@@ -106,11 +106,12 @@ def cut_of(
     return Cut(len(complete), min(sample, stretch.end_sample))
 
 
-def spread(result: DecodeResult) -> float:
-    """How widely the decoder looked for its words, in nats; 0 where that is not known."""
+def is_diffuse(result: DecodeResult, limit_nats: float, repeats: bool) -> bool:
+    """Whether the words were heard nowhere in particular; not where that is not known."""
     if result.attention is None:
-        return 0.0
-    return guards.spread_nats(result.attention[:, : len(result.tokens)])
+        return False
+    attention = result.attention[:, : len(result.tokens)]
+    return guards.diffuse(attention, result.mean_log_probability, limit_nats, repeats=repeats)
 
 
 def judge(

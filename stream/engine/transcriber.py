@@ -231,10 +231,14 @@ def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     """Whether a doubtful stretch is decoded at 30 s at this temperature.
 
     A partial that is merely a guess breaks off in mid-word, and the next one will know. Sampling
-    helps against guesses and repetitions only, and only a final is worth its time.
+    helps against guesses and repetitions only, and only a final is worth its time. A crowd of
+    voices stays one, however it is heard.
     """
-    if stretch.window.kind is WindowKind.PARTIAL:
-        return temperature == 0 and not heard.faults <= {Fault.UNSURE, Fault.DIFFUSE}
+    partial = stretch.window.kind is WindowKind.PARTIAL
+    if Fault.DIFFUSE in heard.faults:
+        return temperature == 0 and not partial
+    if partial:
+        return temperature == 0 and not heard.faults <= {Fault.UNSURE}
     sampled = {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
     return temperature == 0 or bool(heard.faults & sampled)
 

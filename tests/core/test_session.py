@@ -144,6 +144,19 @@ def test_under_load_partials_come_more_seldom_or_not_at_all():
     assert counts[Load.FINALS_ONLY] == 0
 
 
+def test_where_nothing_is_heard_for_long_partials_come_more_seldom():
+    script = Script([(20.0, 1.0)])
+    spoken = script.words
+    script.words = [word for word in spoken if word.start_sample > 12 * SAMPLE_RATE]
+    events = rehearse(a_session(), script, script.pcm)
+    ends_s = [partial.end_sample / SAMPLE_RATE for partial in of(Partial, events)]
+    waits_s = {end: after - end for end, after in pairwise(ends_s)}
+    assert max(wait for end, wait in waits_s.items() if end < 2) < 1
+    assert 2 < max(wait for end, wait in waits_s.items() if end < 12) < 3.2
+    assert max(wait for end, wait in waits_s.items() if end > 15) < 1.5
+    assert final_text(events) == script.text
+
+
 def test_a_change_of_load_is_told_at_once_and_once():
     session = a_session()
     for load in (Load.NORMAL, Load.SLOW_PARTIALS, Load.SLOW_PARTIALS, Load.NORMAL):

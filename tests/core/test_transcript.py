@@ -43,7 +43,8 @@ def test_a_word_is_committed_only_when_what_follows_was_heard():
 def test_a_word_that_the_model_is_unsure_of_is_committed_later():
     unsure = [replace(word, confidence=0.3) for word in said("was the best of times", 0.3)]
     heard = [*said("it", 0.0), *unsure]
-    transcript = Transcript(tuning=SessionTuning(commit_delay_ms=1000, unsure_delay_ms=3000))
+    tuning = SessionTuning(commit_delay_ms=1000, unsure_delay_ms=3000, guesses_below=0.0)
+    transcript = Transcript(tuning=tuning)
     for _ in range(2):
         transcript.receive(heard, 0, 2 * SAMPLE_RATE)
     assert texts(transcript.committed) == ["it"]
@@ -150,6 +151,17 @@ def test_a_sentence_that_two_hypotheses_agree_on_does_not_vanish():
     assert texts(transcript.tentative) == ["it", "was", "the", "best", "of", "times"]
     transcript.receive(said("it was the worst of times", 0.0), 0, 3 * SAMPLE_RATE)
     assert texts(transcript.tentative) == ["it", "was", "the", "worst", "of", "times"]
+
+
+def test_what_the_model_guesses_is_neither_committed_nor_outlives_a_final_that_hears_nothing():
+    transcript = Transcript()
+    guesses = [replace(word, confidence=0.5) for word in said("it was the best of times", 0.0)]
+    for _ in range(3):
+        transcript.receive(guesses, 0, 4 * SAMPLE_RATE)
+    assert transcript.committed == ()
+    assert texts(transcript.shown) == ["it", "was", "the", "best", "of", "times"]
+    transcript.receive((), 0, 4 * SAMPLE_RATE)
+    assert transcript.tentative == ()
 
 
 def test_a_word_or_two_in_noise_vanish_when_they_are_heard_no_more():

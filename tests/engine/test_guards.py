@@ -11,7 +11,9 @@ from stream.engine.guards import (
     LOOP_TOKENS,
     compression_ratio,
     crowded,
+    diffuse,
     diffuse_nats,
+    leaps_back,
     loop_period,
     spread_nats,
     too_many_tokens,
@@ -74,6 +76,48 @@ def test_attention_spreads_over_so_many_positions():
     assert spread_nats(attention[:, 1:]) == pytest.approx(log(100), rel=1e-4)
     assert spread_nats(attention) == pytest.approx(log(100) / 2, rel=1e-4)
     assert spread_nats(attention[:, :0]) == 0
+
+
+def test_tokens_that_are_found_behind_the_one_before_leap_back():
+    attention = np.zeros((2, 5, 300), np.float32)
+    for token, position in enumerate((10, 40, 37, 80, 20)):
+        attention[:, token, position] = 1.0
+    assert leaps_back(attention) == 1 / 4
+    assert leaps_back(attention[:, :1]) == 0
+    assert leaps_back(attention[:, :0]) == 0
+
+
+def listening(*at: int, width: int) -> np.ndarray:
+    """Attention of two heads that reads each token from so many positions."""
+    attention = np.zeros((2, len(at), 1000), np.float32)
+    for token, position in enumerate(at):
+        attention[:, token, position : position + width] = 1 / width
+    return attention
+
+
+ORDERLY, TO_AND_FRO = tuple(range(0, 400, 40)), (0, 200, 40, 240, 80, 280, 120, 320, 160, 360)
+
+
+@pytest.mark.parametrize(
+    ("at", "width", "log_p", "found"),
+    [
+        (ORDERLY, 50, -0.9, False),  # e^3.9
+        (ORDERLY, 70, -0.9, True),  # e^4.25
+        (ORDERLY, 70, -0.5, False),
+        (TO_AND_FRO, 50, -0.9, True),
+        (ORDERLY[:5], 70, -0.9, False),
+        (ORDERLY, 100, -0.5, True),
+        (ORDERLY, 100, -0.3, False),
+    ],
+)
+def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_p, found):
+    assert diffuse(listening(*at, width=width), log_p, limit_nats=4.4) == found
+    assert not diffuse(listening(*at, width=width), log_p, limit_nats=inf)
+
+
+def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
+    assert diffuse(listening(*ORDERLY, width=100), -0.1, limit_nats=4.4, repeats=True)
+    assert not diffuse(listening(*TO_AND_FRO, width=70), -0.1, limit_nats=4.4, repeats=True)
 
 
 def test_a_model_that_was_not_measured_has_no_limit():
