@@ -13,7 +13,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning
-from stream.core.vad import VoiceDetector
+from stream.core.vad import MakeDetector, VoiceDetector
 from stream.engine.voice_detectors import choose_detector
 
 if TYPE_CHECKING:
@@ -199,14 +199,12 @@ def joined(segments: Sequence[Segment]) -> str:
 
 
 @asynccontextmanager
-async def serving(
-    whisper: "WhisperModel", detect: Callable[[], VoiceDetector]
-) -> AsyncIterator[str]:
+async def serving(whisper: "WhisperModel", detector: MakeDetector) -> AsyncIterator[str]:
     """Serve with this model, and yield the address."""
     model = LockedModel(whisper)
 
     async def answer(websocket: ServerConnection) -> None:
-        await Stream(websocket, model, detect()).run()
+        await Stream(websocket, model, detector(SAMPLE_RATE)).run()
 
     async with serve(answer, "127.0.0.1", 0, compression=None, ping_timeout=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]

@@ -1,7 +1,7 @@
 """What the settings of a session are worth: the same recordings, rehearsed with each variant."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from stream.bench.pauseless import without_pauses
 from stream.bench.rehearsal import Memory, Rehearsal
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
-from stream.core.vad import VoiceDetector
+from stream.core.vad import MakeDetector
 from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
@@ -168,7 +168,7 @@ def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscri
 def rehearse_all(
     recordings: Sequence[Recording],
     memory: Memory,
-    detector: Callable[[], VoiceDetector],
+    detector: MakeDetector,
     variants: Iterable[str] = VARIANTS,
 ) -> Iterator[VariantRow]:
     """Yield a row a variant."""

@@ -2,12 +2,12 @@
 
 In noise without speech every utterance is a false alarm. In speech an utterance must have begun
 before the first vowel, early enough for a consonant, and reach past the last. The same recordings
-are heard at full level, 20 and 30 dB quieter, and in noise as loud as they are.
+are heard at full level, 20 and 30 dB quieter, in noise as loud as they are, and over a telephone.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,13 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.silero_gate import ENTER, LEAVE, SileroGate
-from stream.core.vad import VoiceDetector, WebRtcVad
+from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
 from stream.engine.silero_weights import DISTRIBUTION, read_weights, weights_file
+from stream.engine.voice_detectors import silero_gate
 from stream.errors import UsageError
 from stream.evaluate.mixing import chance, with_noise
 from stream.evaluate.offline import at_16_khz
+from stream.evaluate.phone import phone_line
 from stream.evaluate.recordings import Recording, read_manifest, to_int16
 from stream.evaluate.sounds import SILENCE, made_sounds
 from stream.evaluate.speech_times import Span, spoken_spans
@@ -53,6 +55,8 @@ class Case:
     samples: Samples
     """(n_samples,) at 16 kHz."""
     spoken: Sequence[Span] = ()
+    rate: int = SAMPLE_RATE
+    """At which it came."""
 
 
 @dataclass(slots=True)
@@ -103,9 +107,9 @@ def run(
     path = weights_file()
     if path is None:
         raise UsageError(f"{DISTRIBUTION} is not installed, so there is nothing to compare.")
-    detectors: dict[str, Callable[[], VoiceDetector]] = {
-        "webrtc": WebRtcVad,
-        "silero": partial(SileroGate, read_weights(path), enter, leave),
+    detectors: dict[str, MakeDetector] = {
+        "webrtc": webrtc_vad,
+        "silero": partial(silero_gate, read_weights(path), enter=enter, leave=leave),
     }
     rows: dict[tuple[str, str], VoiceRow] = {}
     for case in cases(data, limit, seed):
@@ -128,13 +132,14 @@ def cases(data: Path, limit: int | None, seed: int) -> Iterator[Case]:
         yield from read_speech(recording, noises, seed)
     for name in ("phone", "stories"):
         for recording in spread(read_manifest(data / f"{name}.jsonl"), limit):
-            samples = heard(recording)
-            yield Case(name, samples, spoken_spans(samples))
+            audio = recording.read()
+            samples = at_16_khz(audio)[: LONGEST_S * SAMPLE_RATE]
+            yield Case(name, samples, spoken_spans(samples), audio.rate)
     yield from noisy_twins(read_manifest(data / "noisy.jsonl"))
 
 
 def read_speech(recording: Recording, noises: Sequence[Recording], seed: int) -> Iterator[Case]:
-    """Yield a recording as it is, quieter, and in noise."""
+    """Yield a recording as it is, quieter, in noise, and over a telephone line."""
     samples = heard(recording)
     spoken = spoken_spans(samples)
     yield Case("dev", samples, spoken)
@@ -145,6 +150,8 @@ def read_speech(recording: Recording, noises: Sequence[Recording], seed: int) ->
         rng = chance(seed, recording.name, str(ratio))
         mixed = at_16_khz(with_noise(recording.read(), noises, ratio, rng))
         yield Case(f"dev in noise, {ratio} dB", mixed[: len(samples)], spoken)
+    line = phone_line(recording.read(), 0.0, chance(seed, recording.name))
+    yield Case("dev over a telephone", at_16_khz(line)[: len(samples)], spoken, line.rate)
 
 
 def noisy_twins(recordings: Sequence[Recording]) -> Iterator[Case]:
@@ -167,9 +174,9 @@ def heard(recording: Recording) -> Samples:
     return at_16_khz(recording.read())[: LONGEST_S * SAMPLE_RATE]
 
 
-def add(row: VoiceRow, case: Case, make_detector: Callable[[], VoiceDetector]) -> None:
+def add(row: VoiceRow, case: Case, make_detector: MakeDetector) -> None:
     """Let a new detector hear a case, and count what it made of it."""
-    detector = make_detector()
+    detector = make_detector(case.rate)
     began = time.thread_time()
     found = utterances(case.samples, detector)
     row.cpu_s += time.thread_time() - began

@@ -19,7 +19,7 @@ from stream.core.events import Configured, Ended, Event, Failure, MarkReached, P
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
 from stream.core.settings import CONTAINER, SessionTuning, StreamSettings
-from stream.core.vad import VoiceDetector, WebRtcVad
+from stream.core.vad import MakeDetector, webrtc_vad
 from stream.errors import SettingsError
 
 CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", "prompt"})
@@ -40,7 +40,7 @@ class Session:
         session_id: str,
         settings: StreamSettings,
         tuning: SessionTuning = SessionTuning(),
-        detector: Callable[[], VoiceDetector] = WebRtcVad,
+        detector: MakeDetector = webrtc_vad,
         container: Callable[[int], AudioDecoder] | None = None,
     ) -> None:
         settings.check()
@@ -71,7 +71,14 @@ class Session:
         window_ids = count()
         self._channels = [
             Channel(
-                session_id, i, settings, tuning, detector(), window_ids, self._windows, self._events
+                session_id,
+                i,
+                settings,
+                tuning,
+                detector(settings.sample_rate),
+                window_ids,
+                self._windows,
+                self._events,
             )
             for i in range(settings.channels)
         ]

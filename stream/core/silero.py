@@ -1,10 +1,10 @@
 """Silero's voice activity network in numpy: how likely is it that a person speaks?
 
-The network of silero-vad 6 for 16 kHz: the magnitudes of a short-time Fourier transform, four
-convolutions and an LSTM that remembers what came before. It hears 32 ms at a time, each with the
-last 4 ms of the window before. One window costs about 0.1 ms, half as much among others, so every
-stream runs its own, beside its session and in step with it:
-https://github.com/snakers4/silero-vad (MIT).
+The networks of silero-vad 6, one for 16 kHz and one for 8 kHz, alike but for their lengths: the
+magnitudes of a short-time Fourier transform, four convolutions and an LSTM that remembers what came
+before. They hear 32 ms at a time, each with the last 4 ms of the window before. One window costs
+about 0.1 ms, half as much among others, so every stream runs its own, beside its session and in
+step with it: https://github.com/snakers4/silero-vad (MIT).
 
 `engine/silero_weights` finds the weights; here they are just arrays.
 """
@@ -16,34 +16,24 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-WINDOW_SAMPLES = 512
-"""32 ms, the only length that the network was trained on at 16 kHz."""
-
-CONTEXT_SAMPLES = 64
-"""What each window hears again of the one before."""
-
-FFT_SAMPLES = 256
-HOP_SAMPLES = 128
 WIDTH = 128
 """Of the LSTM's state."""
 
 STRIDES = (1, 2, 2, 1)
 """Of the convolutions: 4 frames become 4, 2, 1 and 1."""
 
-_HANN = (np.sin(np.pi * np.arange(FFT_SAMPLES) / FFT_SAMPLES) ** 2).astype(np.float32)
-
-FRAMES = (CONTEXT_SAMPLES + WINDOW_SAMPLES + HOP_SAMPLES // 2 - FFT_SAMPLES) // HOP_SAMPLES + 1
-"""Of the Fourier transform, in a window that is mirrored at its end: 4."""
-
-_FRAME_INDEX = np.arange(FRAMES)[:, None] * HOP_SAMPLES + np.arange(FFT_SAMPLES)  # (4, 256)
+FRAMES = 4
+"""Of the Fourier transform, in a window that is mirrored at its end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SileroWeights:
-    """The network's arrays, laid out for `inputs @ weights`."""
+    """A network's arrays, laid out for `inputs @ weights`."""
 
+    fft_samples: int
+    """Of the Fourier transform, 256 at 16 kHz and 128 at 8 kHz; all lengths are in proportion."""
     convolutions: tuple[tuple[Array, Array], ...]
-    """Four of (3 taps x n_in, n_out) and (n_out,)."""
+    """Four of (3 taps x n_in, n_out) and (n_out,); the first takes fft_samples // 2 + 1."""
     recurrent: Array
     """(128 inputs + 128 of the state, 512): the LSTM's input, forget, cell and output gates."""
     recurrent_bias: Array
@@ -52,23 +42,32 @@ class SileroWeights:
     """(128,)"""
     output_bias: float
 
+    @property
+    def window_samples(self) -> int:
+        """32 ms, the only length that the network was trained on."""
+        return 2 * self.fft_samples
+
 
 class Silero:
-    """The network on one stream; it remembers what it heard."""
+    """A network on one stream; it remembers what it heard."""
 
     def __init__(self, weights: SileroWeights) -> None:
         self._weights = weights
-        self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
+        length, hop = weights.fft_samples, weights.fft_samples // 2
+        self._hann = (np.sin(np.pi * np.arange(length) / length) ** 2).astype(np.float32)
+        self._frames = np.arange(FRAMES)[:, None] * hop + np.arange(length)  # (4, length)
+        self._mirrored = hop // 2
+        self._context = np.zeros(length // 4, np.float32)  # of the window before
         self._hidden = np.zeros(WIDTH, np.float32)
         self._cell = np.zeros(WIDTH, np.float32)
 
     def probability(self, window: Array) -> float:
-        """Return the probability, 0 to 1, that the next window, (512,) at 16 kHz, is speech."""
+        """Return the probability, 0 to 1, that the next window, (window_samples,), is speech."""
         return float(self.probabilities(window[None])[0])
 
     def probabilities(self, windows: Array) -> Array:
-        """Return that of each of the next windows, (n, 512): (n,), and for less a window."""
-        ends = windows[:, -CONTEXT_SAMPLES:]
+        """Return that of each of the next windows, (n, window_samples): (n,), cheaper together."""
+        ends = windows[:, -len(self._context) :]
         contexts = np.concatenate([self._context[None], ends[:-1]])
         self._context = ends[-1].copy()
         encoded = self._encode(np.concatenate([contexts, windows], axis=1))
@@ -79,10 +78,10 @@ class Silero:
         return sigmoid(scores)
 
     def _encode(self, heard: Array) -> Array:
-        """Turn (n, 576) samples into what the LSTM takes, (n, 128)."""
-        mirror = heard[:, -2 : -2 - HOP_SAMPLES // 2 : -1]
-        mirrored = np.concatenate([heard, mirror], axis=1)  # (n, 640)
-        encoded: Array = np.abs(np.fft.rfft(mirrored[:, _FRAME_INDEX] * _HANN))  # (n, 4, 129)
+        """Turn windows and their contexts, (n, n_samples), into what the LSTM takes, (n, 128)."""
+        mirror = heard[:, -2 : -2 - self._mirrored : -1]
+        mirrored = np.concatenate([heard, mirror], axis=1)
+        encoded: Array = np.abs(np.fft.rfft(mirrored[:, self._frames] * self._hann))  # (n, 4, bins)
         for (weight, bias), stride in zip(self._weights.convolutions, STRIDES, strict=True):
             encoded = convolve(encoded, weight, bias, stride)
         return encoded.reshape(len(heard), WIDTH)

@@ -16,8 +16,11 @@ from collections import deque
 import numpy as np
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.silero import WINDOW_SAMPLES, Array, Silero, SileroWeights
+from stream.core.silero import Array, Silero, SileroWeights
 from stream.core.vad import WebRtcVad, level_dbfs
+
+WINDOW_SAMPLES = 512
+"""32 ms at 16 kHz."""
 
 ENTER = 0.5
 """The probability at which speech begins."""
@@ -56,6 +59,8 @@ class SileroGate:
         """How many windows the network has run on."""
         self._first = WebRtcVad(FIRST_GATE_AGGRESSIVENESS, FIRST_GATE_RISE_DB)
         self._network = Silero(weights)
+        # What came at 8 kHz holds nothing above 4 kHz: of its 16 kHz every second sample is all.
+        self._every = WINDOW_SAMPLES // weights.window_samples
         self._enter, self._leave = enter, leave
         self._unjudged = np.zeros(0, np.float32)
         """What the first gate has not heard: our windows are no multiple of its frames."""
@@ -105,4 +110,4 @@ class SileroGate:
 
     def _amplified(self, window: Array) -> Array:
         gain_db = min(max(LOUD_DBFS - self._loudest, 0.0), MAX_GAIN_DB)
-        return window * np.float32(10 ** (gain_db / 20))
+        return window[:: self._every] * np.float32(10 ** (gain_db / 20))

@@ -7,6 +7,7 @@ never rises far above its own. Whether frames make an utterance is for `endpoint
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +44,10 @@ class VoiceDetector(Protocol):
         """Tell it of each of the next frames, (n, frame_samples)."""
 
 
+MakeDetector = Callable[[int], VoiceDetector]
+"""Takes the sample rate at which a client sends; the detector itself hears 16 kHz."""
+
+
 class WebRtcVad:
     """The WebRTC project's detector behind an adaptive noise floor."""
 
@@ -70,6 +75,11 @@ class WebRtcVad:
         if len(self._levels) < FLOOR_FRAMES:
             floor = min(floor, OPENING_FLOOR_DBFS)
         return level > max(floor + self._rise_db, SILENCE_DBFS)
+
+
+def webrtc_vad(sample_rate: int, aggressiveness: int = 2) -> WebRtcVad:
+    """Return the same detector for any rate, as a `MakeDetector` does."""
+    return WebRtcVad(aggressiveness)
 
 
 def level_dbfs(frame: NDArray[np.float32]) -> float:

@@ -58,7 +58,8 @@ class Windowing:
                 return self._ask(now, WindowKind.FINAL, known)
         elif self._in_flight is None:
             waited = now - self._asked_sample
-            due = hop is not None and waited >= hop and speech_end > self._asked_sample
+            # In a pause a partial waits for what comes first, the final or more speech.
+            due = hop is not None and waited >= hop and speech_end == now
             if due or self._is_full(now, known):
                 return self._ask(now, WindowKind.PARTIAL, known)
         return None

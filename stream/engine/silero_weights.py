@@ -1,4 +1,4 @@
-"""The weights of Silero's voice activity network, out of the wheel `silero-vad`.
+"""The weights of Silero's voice activity networks, out of the wheel `silero-vad`.
 
 Its code is never imported: it would take all but one of torch's threads away from the process. The
 file is an archive of TorchScript, that is to say a zip whose entries are plain arrays; it is held
@@ -9,6 +9,7 @@ import hashlib
 import io
 import zipfile
 from importlib import metadata
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 
@@ -22,16 +23,14 @@ FILE = "silero_vad/data/silero_vad.jit"
 SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 ENTRY = "VADr_v6_10_25_noths_re/data/{}"
-CONVOLUTIONS = (
-    (3, (128, 129, 3)),
-    (5, (64, 128, 3)),
-    (7, (64, 64, 3)),
-    (9, (128, 64, 3)),
-)
-"""Entries of the 16 kHz network and their shapes; the bias has the next number."""
-INPUT_TO_GATES, STATE_TO_GATES = (11, (512, 128)), (12, (512, 128))
-INPUT_BIAS, STATE_BIAS = (13, (512,)), (14, (512,))
-OUTPUT, OUTPUT_BIAS = (15, (128,)), (16, (1,))
+FIRST = {16_000: 3, 8_000: 18}
+"""The first entry of each network, by its sample rate; the others are counted from it."""
+WIDTHS = (128, 64, 64, 128)
+"""What the convolutions give: entries 0, 2, 4 and 6, each with its bias behind it."""
+INPUT_TO_GATES, STATE_TO_GATES = (8, (512, 128)), (9, (512, 128))
+INPUT_BIAS, STATE_BIAS = (10, (512,)), (11, (512,))
+OUTPUT, OUTPUT_BIAS = (12, (128,)), (13, (1,))
+FFT_SAMPLES = {16_000: 256, 8_000: 128}
 
 
 def weights_file() -> Path | None:
@@ -43,8 +42,8 @@ def weights_file() -> Path | None:
     return path if path.is_file() else None
 
 
-def read_weights(path: Path) -> SileroWeights:
-    """Read the network for 16 kHz.
+def read_weights(path: Path) -> dict[int, SileroWeights]:
+    """Read the networks, by the sample rate that each is for: 16000 and 8000.
 
     Raises:
         CheckpointError: the file is another; names it, the expected and the found hash.
@@ -57,27 +56,32 @@ def read_weights(path: Path) -> SileroWeights:
             f"reinstall {DISTRIBUTION}"
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {rate: network(archive, first, FFT_SAMPLES[rate]) for rate, first in FIRST.items()}
 
-        def entry(number: int, shape: tuple[int, ...]) -> Array:
-            content = np.frombuffer(archive.read(ENTRY.format(number)), "<f4")
-            assert content.size == prod(shape)
-            return content.reshape(shape).astype(np.float32)
 
-        return SileroWeights(
-            convolutions=tuple(
-                # (n_out, n_in, tap) -> (tap x n_in, n_out)
-                (
-                    np.ascontiguousarray(entry(number, shape).transpose(2, 1, 0)).reshape(
-                        -1, shape[0]
-                    ),
-                    entry(number + 1, shape[:1]),
-                )
-                for number, shape in CONVOLUTIONS
-            ),
-            recurrent=np.ascontiguousarray(
-                np.concatenate([entry(*INPUT_TO_GATES), entry(*STATE_TO_GATES)], axis=1).T
-            ),
-            recurrent_bias=entry(*INPUT_BIAS) + entry(*STATE_BIAS),
-            output=entry(*OUTPUT),
-            output_bias=float(entry(*OUTPUT_BIAS)[0]),
-        )
+def network(archive: zipfile.ZipFile, first: int, fft_samples: int) -> SileroWeights:
+    """Read one network, whose entries begin at `first`."""
+
+    def entry(number: int, shape: tuple[int, ...]) -> Array:
+        content = np.frombuffer(archive.read(ENTRY.format(first + number)), "<f4")
+        assert content.size == prod(shape)
+        return content.reshape(shape).astype(np.float32)
+
+    def convolution(number: int, n_out: int, n_in: int) -> tuple[Array, Array]:
+        # (n_out, n_in, tap) -> (tap x n_in, n_out)
+        taps = entry(number, (n_out, n_in, 3)).transpose(2, 1, 0)
+        return np.ascontiguousarray(taps).reshape(-1, n_out), entry(number + 1, (n_out,))
+
+    widths = (fft_samples // 2 + 1, *WIDTHS)
+    return SileroWeights(
+        fft_samples=fft_samples,
+        convolutions=tuple(
+            convolution(2 * i, n_out, n_in) for i, (n_in, n_out) in enumerate(pairwise(widths))
+        ),
+        recurrent=np.ascontiguousarray(
+            np.concatenate([entry(*INPUT_TO_GATES), entry(*STATE_TO_GATES)], axis=1).T
+        ),
+        recurrent_bias=entry(*INPUT_BIAS) + entry(*STATE_BIAS),
+        output=entry(*OUTPUT),
+        output_bias=float(entry(*OUTPUT_BIAS)[0]),
+    )

@@ -1,17 +1,21 @@
 """The detectors of speech that a server can be told to use, by name."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 
-from stream.core.silero_gate import SileroGate
-from stream.core.vad import VoiceDetector, WebRtcVad
+from stream.core.silero import SileroWeights
+from stream.core.silero_gate import ENTER, LEAVE, SileroGate
+from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
 from stream.engine.silero_weights import DISTRIBUTION, read_weights, weights_file
 
 logger = logging.getLogger(__name__)
 
+NARROW_BAND = 8_000
+"""The sample rate of telephones."""
 
-def choose_detector(name: str, aggressiveness: int = 2) -> Callable[[], VoiceDetector]:
+
+def choose_detector(name: str, aggressiveness: int = 2) -> MakeDetector:
     """Return what makes a detector for each channel.
 
     Args:
@@ -25,9 +29,22 @@ def choose_detector(name: str, aggressiveness: int = 2) -> Callable[[], VoiceDet
     if name == "silero":
         path = weights_file()
         if path is not None:
-            return partial(SileroGate, read_weights(path))
+            return partial(silero_gate, read_weights(path))
         logger.warning(
             "%s is not installed: webrtcvad decides alone, and calls more noise speech",
             DISTRIBUTION,
         )
-    return partial(WebRtcVad, aggressiveness)
+    return partial(webrtc_vad, aggressiveness=aggressiveness)
+
+
+def silero_gate(
+    networks: Mapping[int, SileroWeights],
+    sample_rate: int,
+    enter: float = ENTER,
+    leave: float = LEAVE,
+) -> VoiceDetector:
+    """Return a detector by the network for telephone lines, or by that for all others.
+
+    On a telephone the other hears the first word up to half a second late.
+    """
+    return SileroGate(networks[NARROW_BAND if sample_rate <= NARROW_BAND else 16_000], enter, leave)

@@ -1,6 +1,6 @@
 """A recording through an algorithm and a model: segments as they become certain."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis, Window
-from stream.core.vad import VoiceDetector
+from stream.core.vad import MakeDetector
 from stream.engine.scheduler import Scheduler
 from stream.engine.worker import Transcriber
 from stream.longform.algorithms import new_form
@@ -28,7 +28,7 @@ class Transcribing:
         blocks: Iterable[NDArray[np.float32]],
         channels: int,
         transcriber: Transcriber,
-        detector: Callable[[], VoiceDetector],
+        detector: MakeDetector,
         options: FileOptions,
         batch_size: int,
     ) -> None:

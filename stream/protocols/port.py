@@ -13,7 +13,7 @@ from stream.core.events import Event, KeyPressed
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
 from stream.core.settings import SessionTuning
-from stream.core.vad import VoiceDetector, WebRtcVad
+from stream.core.vad import MakeDetector, webrtc_vad
 
 
 def no_token(session_id: str) -> str | None:
@@ -32,7 +32,7 @@ class Service:
     max_ahead_s: float = 60.0
     idle_s: float = 60.0
     tuning: SessionTuning = SessionTuning()
-    detector: Callable[[], VoiceDetector] = WebRtcVad
+    detector: MakeDetector = webrtc_vad
     container: Callable[[int], AudioDecoder] | None = None
     """Decodes containers into so many channels, where the server can."""
     resume_token: Callable[[str], str | None] = no_token

@@ -7,13 +7,13 @@ its windows when no live stream has one (`WindowKind.FILE`).
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from itertools import count
 from typing import BinaryIO
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import Hypothesis
-from stream.core.vad import VoiceDetector
+from stream.core.vad import MakeDetector
 from stream.engine.worker import Engine
 from stream.longform.algorithms import new_form
 from stream.longform.form import Form, Place
@@ -36,7 +36,7 @@ class Upload:
         name: str,
         session: str,
         engine: Engine,
-        detector: Callable[[], VoiceDetector],
+        detector: MakeDetector,
         options: FileOptions,
     ) -> None:
         self.duration_s = 0.0

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from stream.bench.usual_server import serving
-from stream.core.vad import WebRtcVad
+from stream.core.vad import webrtc_vad
 from stream.evaluate.adapters.usual import listen
 from stream.evaluate.playback import Pace, play
 from stream.evaluate.record import Finished, Shown, SpeechBegan, SpeechOver
@@ -35,7 +35,7 @@ class Whisper:
 
 async def played(samples, whisper):
     audio = Audio(to_int16(samples), 16_000)
-    async with serving(whisper, WebRtcVad) as url:
+    async with serving(whisper, webrtc_vad) as url:
         pace = Pace(fast=True, trailing_silence_s=1.0)
         return await play(Recording("a", "read", "made", None, lambda: audio), listen, url, pace)
 

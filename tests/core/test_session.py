@@ -233,6 +233,25 @@ def test_one_window_in_flight_until_the_final_overtakes_it():
     assert kinds == [WindowKind.PARTIAL, WindowKind.FINAL]
 
 
+def test_a_partial_that_is_due_in_a_pause_waits_for_the_final_or_more_speech():
+    script = Script([(1.4, 0.2), (1.95, 1.0)])
+    session = a_session()
+    asked = []
+    for start in range(0, len(script.pcm), 640):
+        session.receive_audio(script.pcm[start : start + 640])
+        for window in session.windows_to_transcribe():
+            asked.append((window.kind, window.end_sample / SAMPLE_RATE))
+            session.receive_hypothesis(script.answer(window))
+    speech_s = [(0.5, 1.9), (2.1, 4.05)]
+    *partials, (last, _) = asked
+    assert last is WindowKind.FINAL
+    for kind, end_s in partials:
+        assert kind is WindowKind.PARTIAL
+        assert any(start_s < end_s <= stop_s for start_s, stop_s in speech_s)
+    assert len(partials) >= 3
+    assert final_text(session.events_to_send()) == script.text
+
+
 def test_the_final_is_decoded_before_the_endpoint_is_confirmed():
     script = Script([(3.0, 2.0)])
     session = a_session(endpointing_ms=800)

@@ -17,15 +17,18 @@ def test_shapes_are_what_the_network_takes():
     path = weights_file()
     if path is None:
         pytest.skip("silero-vad is not installed")
-    weights = read_weights(path)
-    assert [weight.shape for weight, _ in weights.convolutions] == [
-        (3 * 129, 128),
-        (3 * 128, 64),
-        (3 * 64, 64),
-        (3 * 64, 128),
-    ]
-    assert weights.recurrent.shape == (256, 512)
-    assert weights.output.shape == (128,)
+    networks = read_weights(path)
+    assert set(networks) == {8_000, 16_000}
+    for rate, weights in networks.items():
+        assert weights.window_samples == 0.032 * rate
+        assert [weight.shape for weight, _ in weights.convolutions] == [
+            (3 * (weights.fft_samples // 2 + 1), 128),
+            (3 * 128, 64),
+            (3 * 64, 64),
+            (3 * 64, 128),
+        ]
+        assert weights.recurrent.shape == (256, 512)
+        assert weights.output.shape == (128,)
 
 
 def test_another_file_is_refused(tmp_path):
@@ -38,17 +41,17 @@ def test_another_file_is_refused(tmp_path):
 def test_without_the_wheel_webrtcvad_decides_and_the_log_says_so(monkeypatch, caplog):
     monkeypatch.setattr(silero_weights, "DISTRIBUTION", "no-such-wheel")
     assert weights_file() is None
-    assert isinstance(choose_detector("silero")(), WebRtcVad)
+    assert isinstance(choose_detector("silero")(16_000), WebRtcVad)
     assert len(caplog.records) == 1
     assert voice_detectors.DISTRIBUTION in caplog.text
 
 
 def test_detectors_by_name(caplog):
-    assert isinstance(choose_detector("webrtc", 3)(), WebRtcVad)
+    assert isinstance(choose_detector("webrtc", 3)(16_000), WebRtcVad)
     if weights_file() is not None:
         detector = choose_detector("silero")
-        assert isinstance(detector(), SileroGate)
-        assert detector() is not detector()
+        assert isinstance(detector(8_000), SileroGate)
+        assert detector(48_000) is not detector(48_000)
     assert not caplog.records
 
 
