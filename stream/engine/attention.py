@@ -12,6 +12,9 @@ LEAST_QUERIES, QUERIES_TOGETHER = 4, 32
 """MKL multiplies fewer rows than this by other kernels, which sum in another order, and PyTorch
 gives it so many queries at a time. A decoder pass of one token is filled up, as is the last part of
 one of many, so that a token's numbers are the same alone and in a draft."""
+KEYS_AT_ONCE = 512
+"""PyTorch takes float32 keys in blocks of so many. A block of one is multiplied by yet another
+kernel: there must be none."""
 KEYS_IN_ONE_SUM = 1024
 """Of more keys than this oneDNN sums a single query's products in parts, and nobody else's."""
 
@@ -79,12 +82,3 @@ def attend_halved(
 def multiplies_bfloat16() -> bool:
     """Whether this CPU has instructions for it; without them bfloat16 is slower than float32."""
     return bool(torch.cpu._is_avx512_bf16_supported())
-
-
-def by_head(x: Tensor) -> Tensor:
-    """(batch, n, heads, head_size) in another order of memory, in which a head's rows are together.
-
-    Attention for a single query per row reads memory and little else: in the order in which a
-    projection leaves keys and values it takes twice as long.
-    """
-    return x.transpose(1, 2).contiguous().transpose(1, 2)

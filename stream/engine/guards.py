@@ -33,14 +33,14 @@ CROWD_S = 0.4
 find no audio left, and the path through the attention crowds them together. In 270 transcripts of
 90 sentences all with more than three inserted words did (docs/measurements.md)."""
 
-DIFFUSE_NATS = {"base": 4.4}
+DIFFUSE_NATS = {"base": 4.65}
 """By model: unsure words that were read from further around than this were read into a noise of
 voices. Each model has its own alignment heads, so each is measured (docs/measurements.md)."""
 SURE_LOG_PROBABILITY = -0.4
 """Per token: what the model is so sure of stays, however widely it looked."""
-DOUBT_NATS = 0.8
+DOUBT_NATS = 0.6
 """The limit falls by so much for each nat by which the mean log-probability is below that,"""
-LEAP_NATS = 2.0
+LEAP_NATS = 4.0
 """and by so much times the share of tokens that were found behind the one before."""
 LEAP_POSITIONS = 5
 """So far behind, in encoder positions: 0.1 s."""

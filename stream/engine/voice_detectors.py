@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 
+from stream.core.audio import SAMPLE_RATE
 from stream.core.silero import SileroWeights
 from stream.core.silero_gate import ENTER, LEAVE, SileroGate
 from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
@@ -47,4 +48,5 @@ def silero_gate(
 
     On a telephone the other hears the first word up to half a second late.
     """
-    return SileroGate(networks[NARROW_BAND if sample_rate <= NARROW_BAND else 16_000], enter, leave)
+    rate = NARROW_BAND if sample_rate <= NARROW_BAND else SAMPLE_RATE
+    return SileroGate(networks[rate], enter, leave)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Self, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stream.engine.attention import by_head, multiplies_bfloat16
+from stream.engine.attention import KEYS_AT_ONCE, multiplies_bfloat16
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
@@ -114,12 +115,13 @@ class Whisper(nn.Module):
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
         heads = self.dims.decoder_heads
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
-        if self.halves_attention:
-            cross = [layer.encoder_attn.project_halved(audio, heads) for layer in layers]
+        if audio.device.type == "cpu":
+            if audio.shape[1] % KEYS_AT_ONCE == 1:
+                audio = F.pad(audio, (0, 0, 0, 1))  # masked, for no row has so many positions
+            dtype = torch.bfloat16 if self.halves_attention else audio.dtype
+            cross = [layer.encoder_attn.project_by_head(audio, heads, dtype) for layer in layers]
         else:
             cross = [layer.encoder_attn.project_audio(audio, heads) for layer in layers]
-            if not exact:
-                cross = [(by_head(keys), by_head(values)) for keys, values in cross]
         return DecoderCache(
             cross_keys=[keys for keys, _ in cross],
             cross_values=[values for _, values in cross],

@@ -31,7 +31,7 @@ from stream.evaluate.suites import Suite, recordings_of
 from stream.evaluate.tables import print_tables
 from stream.evaluate.targets import targets
 
-SILENT_STREAMS = 8
+SILENT_STREAMS = 16
 """Recordings without words that are played at a time, at least."""
 
 Flag = Annotated[bool, Parameter(negative=())]

@@ -117,7 +117,8 @@ def test_a_row_is_the_same_alone_and_padded_in_a_batch(small, frames, seed):
         expected = small.decode(tokens[row : row + 1, :new], lengths(new), own)
         torch.testing.assert_close(logits[row : row + 1, :new], expected, atol=1e-4, rtol=0)
         torch.testing.assert_close(
-            cache.alignment[row : row + 1, :, :new, :positions], own.alignment[:, :, :new]
+            cache.alignment[row : row + 1, :, :new, :positions],
+            own.alignment[:, :, :new, :positions],
         )
         assert not cache.alignment[row, :, :new, positions:].any()
 

@@ -70,5 +70,5 @@ def test_a_limit_is_spread_over_the_set():
 def test_silence_is_played_at_the_same_pace_as_speech_but_more_at_a_time():
     pace = Pace(streams=1, trailing_silence_s=1.0, endpointing_ms=300)
     assert pace_of("speech", pace) == pace
-    assert pace_of("silence", pace) == Pace(streams=8, endpointing_ms=300)
-    assert pace_of("silence", Pace(streams=9, fast=True)) == Pace(streams=9, fast=True)
+    assert pace_of("silence", pace) == Pace(streams=16, endpointing_ms=300)
+    assert pace_of("silence", Pace(streams=20, fast=True)) == Pace(streams=20, fast=True)
