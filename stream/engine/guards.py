@@ -37,7 +37,8 @@ DIFFUSE_NATS = {"base": 4.65}
 """By model: unsure words that were read from further around than this were read into a noise of
 voices. Each model has its own alignment heads, so each is measured (docs/measurements.md)."""
 SURE_LOG_PROBABILITY = -0.4
-"""Per token: what the model is so sure of stays, however widely it looked."""
+"""Per token: what the model is so sure of stays, however widely it looked. Words of less are heard
+once more before they are final."""
 DOUBT_NATS = 0.6
 """The limit falls by so much for each nat by which the mean log-probability is below that,"""
 LEAP_NATS = 4.0

@@ -24,6 +24,7 @@ class Fault(Enum):
     LOOP = "a phrase repeats without end"
     PAST_SPEECH = "words where no speech is"
     COMPRESSION = "the text repeats itself"
+    DOUBTFUL = "the model is not sure of the words"
     UNSURE = "the words are guesses"
     TOO_MANY = "more words than the speech has time for"
     CROWDED = "words that were given no time"
@@ -123,6 +124,7 @@ def judge(
         Fault.LOOP: result.ending is Ending.LOOP,
         Fault.PAST_SPEECH: result.ending is Ending.PAST_SPEECH,
         Fault.COMPRESSION: guards.compression_ratio(text) > guards.COMPRESSION_RATIO,
+        Fault.DOUBTFUL: result.mean_log_probability < guards.SURE_LOG_PROBABILITY,
         Fault.UNSURE: result.mean_log_probability < guards.MEAN_LOG_PROBABILITY,
         Fault.TOO_MANY: too_many or result.ending is Ending.BUDGET,
         Fault.CROWDED: any(guards.crowded([start / SAMPLE_RATE for start in starts])),

@@ -230,15 +230,18 @@ def worth_decoding(stretch: Stretch) -> bool:
 def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     """Whether a doubtful stretch is decoded at 30 s at this temperature.
 
-    A partial that is merely a guess breaks off in mid-word, and the next one will know. Sampling
-    helps against guesses and repetitions only, and only a final is worth its time. A crowd of
-    voices stays one, however it is heard.
+    A partial that is merely a guess breaks off in mid-word, and the next one will know; where the
+    model is not sure, it is worth the time for a final alone. Sampling helps against guesses and
+    repetitions only, and only a final is worth its time. A crowd of voices stays one, however it is
+    heard.
     """
-    partial = stretch.window.kind is WindowKind.PARTIAL
+    kind = stretch.window.kind
+    if heard.faults <= {Fault.DOUBTFUL}:
+        return temperature == 0 and kind is WindowKind.FINAL
     if Fault.DIFFUSE in heard.faults:
-        return temperature == 0 and not partial
-    if partial:
-        return temperature == 0 and not heard.faults <= {Fault.UNSURE}
+        return temperature == 0 and kind is not WindowKind.PARTIAL
+    if kind is WindowKind.PARTIAL:
+        return temperature == 0 and not heard.faults <= {Fault.DOUBTFUL, Fault.UNSURE}
     sampled = {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
     return temperature == 0 or bool(heard.faults & sampled)
 
