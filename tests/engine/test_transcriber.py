@@ -5,10 +5,10 @@ import pytest
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.hypothesis import DecodingOptions, Window, WindowKind
-from stream.engine.hearing import Heard
+from stream.engine.hearing import Fault, Heard
 from stream.engine.rows import DecodeResult, Ending
 from stream.engine.stretches import Stretch
-from stream.engine.transcriber import OFFLINE, WhisperTranscriber, own_speech
+from stream.engine.transcriber import OFFLINE, WhisperTranscriber, own_speech, tries
 
 pytestmark = pytest.mark.model
 
@@ -147,3 +147,22 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
     assert found == (Stretch(heard_window, own, ()) if alone else None)
     if found is not None:
         assert own_speech(found, Heard((), result, frozenset())) is None
+
+
+@pytest.mark.parametrize(
+    ("faults", "again"),
+    [
+        # For a partial, a final and a part of a recording: at full padding, and with sampling?
+        ({Fault.DOUBTFUL}, [(False, False), (True, False), (False, False)]),
+        ({Fault.DOUBTFUL, Fault.UNSURE}, [(False, False), (True, True), (True, True)]),
+        ({Fault.PAST_SPEECH}, [(True, False), (True, False), (True, False)]),
+        ({Fault.LOOP, Fault.CROWDED}, [(True, False), (True, True), (True, True)]),
+        ({Fault.LOOP, Fault.DIFFUSE}, [(False, False), (True, False), (True, False)]),
+    ],
+)
+def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, again):
+    result = DecodeResult((), (), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
+    heard = Heard((), result, frozenset(faults))
+    kinds = (WindowKind.PARTIAL, WindowKind.FINAL, WindowKind.FILE)
+    stretches = [Stretch(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
+    assert [(tries(heard, s, 0.0), tries(heard, s, 0.2)) for s in stretches] == again
