@@ -29,7 +29,7 @@ class Hears:
 def counted(start, end, spoken=SPOKEN):
     row = VoiceRow("a", "b")
     case = Case("a", np.zeros(7 * 16_000, np.float32), spoken)
-    add(row, case, lambda: Hears(start, end))
+    add(row, case, lambda sample_rate: Hears(start, end))
     return row
 
 
