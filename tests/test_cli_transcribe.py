@@ -50,7 +50,8 @@ def test_each_utterance_is_a_line(wav, capsys):
 def test_formats_and_rates(tmp_path, capsys, format, rate):
     path = tmp_path / f"said.{format.lower()}"
     soundfile.write(path, recording.samples(rate), rate, format=format)
-    assert run([path])
+    # The network for telephones knows that these are no voices.
+    assert run([path], config=ServerConfig(port=0, vad="webrtc"))
     assert capsys.readouterr().out.splitlines() == SAID
 
 
