@@ -26,7 +26,7 @@ from stream.errors import UsageError
 from stream.evaluate.mixing import chance, with_noise
 from stream.evaluate.offline import at_16_khz
 from stream.evaluate.phone import phone_line
-from stream.evaluate.recordings import Recording, read_manifest, to_int16
+from stream.evaluate.recordings import Audio, Recording, read_manifest, to_int16
 from stream.evaluate.sounds import SILENCE, made_sounds
 from stream.evaluate.speech_times import Span, spoken_spans
 
@@ -124,23 +124,23 @@ def cases(data: Path, limit: int | None, seed: int) -> Iterator[Case]:
     """Yield all that is heard, group by group."""
     noises = [r for r in read_manifest(data / "noise.jsonl") if NOT_NOISE not in r.name]
     for noise in noises:
-        yield Case("noise", heard(noise))
+        yield Case("noise", heard(noise.read()))
     for sound in made_sounds(1.0, seed):
         if sound.name in SILENCE:
-            yield Case("silence and tones", heard(sound))
+            yield Case("silence and tones", heard(sound.read()))
     for recording in spread(read_manifest(data / "dev.jsonl"), limit):
         yield from read_speech(recording, noises, seed)
     for name in ("phone", "stories"):
         for recording in spread(read_manifest(data / f"{name}.jsonl"), limit):
             audio = recording.read()
-            samples = at_16_khz(audio)[: LONGEST_S * SAMPLE_RATE]
+            samples = heard(audio)
             yield Case(name, samples, spoken_spans(samples), audio.rate)
     yield from noisy_twins(read_manifest(data / "noisy.jsonl"))
 
 
 def read_speech(recording: Recording, noises: Sequence[Recording], seed: int) -> Iterator[Case]:
     """Yield a recording as it is, quieter, in noise, and over a telephone line."""
-    samples = heard(recording)
+    samples = heard(recording.read())
     spoken = spoken_spans(samples)
     yield Case("dev", samples, spoken)
     for level in QUIETER_DB:
@@ -159,8 +159,8 @@ def noisy_twins(recordings: Sequence[Recording]) -> Iterator[Case]:
     clean = {Path(r.name).name: r for r in recordings if "ground_truth" in r.name}
     for recording in recordings:
         if "ground_truth" not in recording.name:
-            spoken = spoken_spans(heard(clean[Path(recording.name).name]))
-            yield Case("noisy", heard(recording), spoken)
+            spoken = spoken_spans(heard(clean[Path(recording.name).name].read()))
+            yield Case("noisy", heard(recording.read()), spoken)
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
@@ -169,9 +169,9 @@ def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording
     return [recordings[i * len(recordings) // n] for i in range(n)]
 
 
-def heard(recording: Recording) -> Samples:
+def heard(audio: Audio) -> Samples:
     """Return the beginning of a recording, (n_samples,) at 16 kHz."""
-    return at_16_khz(recording.read())[: LONGEST_S * SAMPLE_RATE]
+    return at_16_khz(audio)[: LONGEST_S * SAMPLE_RATE]
 
 
 def add(row: VoiceRow, case: Case, make_detector: MakeDetector) -> None:

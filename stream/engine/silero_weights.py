@@ -23,14 +23,14 @@ FILE = "silero_vad/data/silero_vad.jit"
 SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 ENTRY = "VADr_v6_10_25_noths_re/data/{}"
-FIRST = {16_000: 3, 8_000: 18}
-"""The first entry of each network, by its sample rate; the others are counted from it."""
+NETWORKS = {16_000: (3, 256), 8_000: (18, 128)}
+"""By sample rate: a network's first entry, from which its others are counted, and the samples of
+its Fourier transform."""
 WIDTHS = (128, 64, 64, 128)
 """What the convolutions give: entries 0, 2, 4 and 6, each with its bias behind it."""
 INPUT_TO_GATES, STATE_TO_GATES = (8, (512, 128)), (9, (512, 128))
 INPUT_BIAS, STATE_BIAS = (10, (512,)), (11, (512,))
 OUTPUT, OUTPUT_BIAS = (12, (128,)), (13, (1,))
-FFT_SAMPLES = {16_000: 256, 8_000: 128}
 
 
 def weights_file() -> Path | None:
@@ -56,7 +56,7 @@ def read_weights(path: Path) -> dict[int, SileroWeights]:
             f"reinstall {DISTRIBUTION}"
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {rate: network(archive, first, FFT_SAMPLES[rate]) for rate, first in FIRST.items()}
+        return {rate: network(archive, *where) for rate, where in NETWORKS.items()}
 
 
 def network(archive: zipfile.ZipFile, first: int, fft_samples: int) -> SileroWeights:

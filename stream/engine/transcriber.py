@@ -42,6 +42,7 @@ FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
 SHORTEST_S = 0.1
 """Shorter audio holds no word, and costs nothing."""
+SAMPLING_HELPS = frozenset({Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +236,15 @@ def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     repetitions only, and only a final is worth its time. A crowd of voices stays one, however it is
     heard.
     """
-    kind = stretch.window.kind
-    if heard.faults <= {Fault.DOUBTFUL}:
-        return temperature == 0 and kind is WindowKind.FINAL
-    if Fault.DIFFUSE in heard.faults:
-        return temperature == 0 and kind is not WindowKind.PARTIAL
+    kind, faults = stretch.window.kind, heard.faults
+    if temperature > 0:
+        worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
+        return worth and bool(faults & SAMPLING_HELPS)
+    if faults <= {Fault.DOUBTFUL}:
+        return kind is WindowKind.FINAL
     if kind is WindowKind.PARTIAL:
-        return temperature == 0 and not heard.faults <= {Fault.DOUBTFUL, Fault.UNSURE}
-    sampled = {Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED}
-    return temperature == 0 or bool(heard.faults & sampled)
+        return Fault.DIFFUSE not in faults and not faults <= {Fault.DOUBTFUL, Fault.UNSURE}
+    return True
 
 
 def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypothesis:
