@@ -25,7 +25,8 @@ from stream.evaluate.recordings import Recording, read_manifest
 from stream.evaluate.scoring import WordErrors, word_errors
 from stream.evaluate.stability import Stability, stability
 
-NEVER_MS = 10**7
+ABOVE_ALL = 2.0
+"""No confidence reaches it."""
 NOW = SessionTuning()
 
 
@@ -40,15 +41,17 @@ class Variant:
 AS_IT_IS = "as it is"
 VARIANTS = {
     AS_IT_IS: Variant(),
-    "nothing is committed before the final": Variant(
-        replace(NOW, commit_delay_ms=NEVER_MS, unsure_delay_ms=NEVER_MS)
-    ),
+    "nothing is committed before the final": Variant(replace(NOW, commit_partials=False)),
+    "every word is heard twice before it is committed": Variant(replace(NOW, sure_from=ABOVE_ALL)),
     "unsure words are committed as soon as others": Variant(
         replace(NOW, unsure_delay_ms=NOW.commit_delay_ms)
     ),
-    "words below 0.5 are unsure": Variant(replace(NOW, unsure_below=0.5)),
-    "words below 0.6 are unsure": Variant(replace(NOW, unsure_below=0.6)),
-    "every word is committed at once": Variant(replace(NOW, commit_delay_ms=0, unsure_delay_ms=0)),
+    "unsure words wait for 8 s": Variant(replace(NOW, unsure_delay_ms=8000)),
+    "words below 0.4 are unsure": Variant(replace(NOW, unsure_below=0.4)),
+    "words below 0.7 are unsure": Variant(replace(NOW, unsure_below=0.7)),
+    "two hypotheses are enough": Variant(
+        replace(NOW, commit_delay_ms=0, unsure_delay_ms=0, sure_from=ABOVE_ALL)
+    ),
     "every word is shown at once": Variant(
         replace(NOW, edge_ms=0, shown_from=0.0, first_shown_from=0.0)
     ),

@@ -77,7 +77,7 @@ class SessionTuning:
 
     partial_hop_ms: int = 1000
     """New audio that makes the next partial worth its cost."""
-    first_hop_ms: int = 500
+    first_hop_ms: int = 400
     """The same until the utterance has words to show."""
     unheard_hop_ms: int = 3000
     """The same, at most, where speech goes on and no words are heard in it: voices of a crowd."""
@@ -87,14 +87,19 @@ class SessionTuning:
     """Speech that starts an utterance."""
     early_final_ms: int = 240
     """Silence after which the final is decoded ahead of the endpoint's confirmation."""
-    commit_delay_ms: int = 1000
-    """Audio after a word that must have been heard before the word is committed."""
+    commit_delay_ms: int = 850
+    """Audio after a word that must have been heard before the word is committed, once two
+    hypotheses agree on it."""
     commit_partials: bool = True
     """Whether words that partials agree on are committed; else those of finals alone are, as where
     another model hears the partials."""
-    unsure_delay_ms: int = 8000
-    """The same for a word whose confidence is below `unsure_below`: more context may correct it."""
-    unsure_below: float = 0.4
+    sure_from: float = 0.95
+    """A word of such confidence need not be heard twice: `sure_delay_ms` of audio after it do."""
+    sure_delay_ms: int = 500
+    unsure_below: float = 0.55
+    """A word of less confidence waits for `unsure_delay_ms` of audio after it, for more context may
+    correct it: longer than a partial reaches back, and so for the final of most sentences."""
+    unsure_delay_ms: int = 12_000
     guesses_below: float = 0.6
     """Words of less confidence on average are guesses: no partial commits any of them, and they do
     not outlive a final that hears nothing."""

@@ -1,9 +1,10 @@
 """The words of one utterance: committed ones that never change, tentative ones that may.
 
-A word is committed when two consecutive hypotheses agree on it and on everything before it (local
-agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper) and enough
-of what follows it was heard: a second, and longer where the model is unsure of the word. The last
-word of a hypothesis waits for company: the model ends its sentence where the audio ends, and
+A word is committed when everything before it is, two consecutive hypotheses agree on it (local
+agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper) and enough of
+what follows it was heard: most of a second, and much longer where the model is unsure of the word.
+Where it is very sure one hypothesis and half a second are enough: such words change as seldom. The
+last word of a hypothesis waits for company: the model ends its sentence where the audio ends, and
 "transcribe." may become "transcription of".
 
 Of the tentative words those are shown that are likely to stay: what two hypotheses agree on, and
@@ -66,7 +67,7 @@ class Transcript:
     def receive(
         self, heard: Sequence[Word], window_start: int, window_end: int, *, commit: bool = True
     ) -> None:
-        """Join a hypothesis to what stands, and commit the words it agrees on with the last one.
+        """Join a hypothesis to what stands, and commit the words that it makes certain.
 
         Without `commit` none are, as where it will be verified.
         """
@@ -78,7 +79,7 @@ class Transcript:
         self._heard_to = window_end
         self.tentative = fresh
         if commit and not self._guesses(heard):
-            self._commit(min(self._agreed, self._ripe(), len(fresh) - 1))
+            self._commit(min(self._ripe(), len(fresh) - 1))
 
     def forget_tentative(self) -> None:
         """Let no word that is not committed count for what the next hypothesis agrees on."""
@@ -115,13 +116,21 @@ class Transcript:
 
     def _ripe(self) -> int:
         """How many leading tentative words were heard with enough of what follows them."""
-        tuning = self._tuning
         for count, word in enumerate(self.tentative):
-            unsure = word.confidence < tuning.unsure_below
-            delay_ms = tuning.unsure_delay_ms if unsure else tuning.commit_delay_ms
-            if word.end_sample > self._heard_to - samples_of_ms(delay_ms):
+            delay_ms = self._delay_ms(word, agreed=count < self._agreed)
+            if delay_ms is None or word.end_sample > self._heard_to - samples_of_ms(delay_ms):
                 return count
         return len(self.tentative)
+
+    def _delay_ms(self, word: Word, *, agreed: bool) -> int | None:
+        """How much audio after a word is enough; None where it must be heard once more."""
+        tuning = self._tuning
+        if word.confidence >= tuning.sure_from:
+            return tuning.sure_delay_ms
+        if not agreed:
+            return None
+        unsure = word.confidence < tuning.unsure_below
+        return tuning.unsure_delay_ms if unsure else tuning.commit_delay_ms
 
     def _commit(self, count: int) -> None:
         if count > 0:

@@ -40,6 +40,22 @@ def test_a_word_is_committed_only_when_what_follows_was_heard():
     assert texts(transcript.committed) == ["it", "was", "the"]
 
 
+def test_a_word_that_the_model_is_sure_of_is_committed_when_it_is_heard_once():
+    sure = [replace(word, confidence=0.99) for word in said("it was the best", 0.0)]
+    transcript = Transcript(tuning=SessionTuning(sure_from=0.95, sure_delay_ms=500))
+    transcript.receive([*sure, *said("of times", 1.2)], 0, SAMPLE_RATE)
+    assert texts(transcript.committed) == ["it"]
+    transcript.receive([*sure, *said("of times", 1.2)], 0, 4 * SAMPLE_RATE)
+    assert texts(transcript.committed) == ["it", "was", "the", "best", "of"]
+
+
+def test_a_sure_word_waits_for_the_unsure_one_before_it():
+    sure = [replace(word, confidence=0.99) for word in said("was the best", 0.3)]
+    transcript = Transcript()
+    transcript.receive([*said("it", 0.0), *sure], 0, 4 * SAMPLE_RATE)
+    assert transcript.committed == ()
+
+
 def test_a_word_that_the_model_is_unsure_of_is_committed_later():
     unsure = [replace(word, confidence=0.3) for word in said("was the best of times", 0.3)]
     heard = [*said("it", 0.0), *unsure]
