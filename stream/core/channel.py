@@ -221,6 +221,7 @@ class Channel:
                 keyterms=settings.keyterms,
             ),
             own_sample=utterance.start_sample,
+            awaited=not utterance.readable,
         )
 
     def _partial(self, utterance: Utterance) -> Partial:

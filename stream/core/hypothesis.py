@@ -60,6 +60,8 @@ class Window:
     options: DecodingOptions = DecodingOptions()
     own_sample: int = 0
     """Where what is new begins: before it is what was said before, whose words are known."""
+    awaited: bool = False
+    """Whether nothing of its utterance can be read yet: somebody waits for a sign."""
 
     @property
     def end_sample(self) -> int:

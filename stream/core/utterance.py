@@ -74,6 +74,11 @@ class Utterance:
         return self._windowing.closing_span(self.end_sample, self.known)
 
     @property
+    def readable(self) -> bool:
+        """Whether it has words to show."""
+        return bool(self.transcript.committed or self.transcript.shown)
+
+    @property
     def _hop(self) -> int:
         """New audio in samples: somebody waits for the first words, and reads once they are there.
 
@@ -81,8 +86,8 @@ class Utterance:
         nothing was heard for long, as in a babble, it takes a quarter more to make a difference.
         """
         tuning, words = self._tuning, self.transcript.words
-        begun = self.transcript.committed or self.transcript.shown
-        hop_ms = tuning.partial_hop_ms if begun else min(tuning.first_hop_ms, tuning.partial_hop_ms)
+        first_hop_ms = min(tuning.first_hop_ms, tuning.partial_hop_ms)
+        hop_ms = tuning.partial_hop_ms if self.readable else first_hop_ms
         heard_to = words[-1].end_sample if words else self.speech_sample
         unheard = self.covered_sample - heard_to
         return max(samples_of_ms(hop_ms), min(unheard // 4, samples_of_ms(tuning.unheard_hop_ms)))

@@ -133,7 +133,9 @@ class WhisperTranscriber:
         options = options or self.options
         kinds = {window.kind for window in windows}
         # Of a recording's batch the other parts are transcribed beside this one.
-        urgent = WindowKind.FINAL in kinds or (WindowKind.FILE in kinds and len(windows) == 1)
+        alone = WindowKind.FILE in kinds and len(windows) == 1
+        awaited = any(window.awaited for window in windows)
+        urgent = WindowKind.FINAL in kinds or awaited or alone
         try:
             with self._cores.share(urgent=urgent):
                 return self._transcribe(windows, options)
