@@ -131,13 +131,8 @@ class WhisperTranscriber:
     ) -> list[Hypothesis]:
         """One hypothesis a window, in order; a window that fails gets one that says so."""
         options = options or self.options
-        kinds = {window.kind for window in windows}
-        # Of a recording's batch the other parts are transcribed beside this one.
-        alone = WindowKind.FILE in kinds and len(windows) == 1
-        awaited = any(window.awaited for window in windows)
-        urgent = WindowKind.FINAL in kinds or awaited or alone
         try:
-            with self._cores.share(urgent=urgent):
+            with self._cores.share(urgent=urgent(windows)):
                 return self._transcribe(windows, options)
         except Exception as error:
             # One strange window must not lose its neighbours: each on its own, then.
@@ -210,6 +205,16 @@ class WhisperTranscriber:
             for i, h in zip(rows, again, strict=True):
                 best[i] = better(best[i], h)
         return best
+
+
+def urgent(windows: Sequence[Window]) -> bool:
+    """Whether somebody waits for a batch: for a final, for first words, for a recording's window.
+
+    Of a recording's batch the other parts are transcribed beside this one.
+    """
+    if any(window.kind is WindowKind.FINAL or window.awaited for window in windows):
+        return True
+    return len(windows) == 1 and windows[0].kind is WindowKind.FILE
 
 
 def own_speech(stretch: Stretch, heard: Heard) -> Stretch | None:

@@ -225,6 +225,21 @@ def test_the_previous_hypothesis_is_the_draft():
     assert draft == tuple(token for word in heard.words for token in word.tokens) != ()
 
 
+def test_a_window_is_awaited_until_its_utterance_has_words_to_show():
+    script = Script([(3.0, 1.0), (3.0, 1.0)])
+    script.words = [word for word in script.words if word.start_sample > 2 * SAMPLE_RATE]
+    session = a_session()
+    awaited: dict[int, list[bool]] = {1: [], 2: []}
+    for start in range(0, len(script.pcm), 640):
+        session.receive_audio(script.pcm[start : start + 640])
+        for window in session.windows_to_transcribe():
+            awaited[window.utterance].append(window.awaited)
+            session.receive_hypothesis(script.answer(window))
+    assert awaited[2][:3] == [True, False, False]
+    assert awaited[1][:3] == [True, True, True]
+    assert awaited[1][-1] is False
+
+
 def test_one_window_in_flight_until_the_final_overtakes_it():
     script = Script([(5.0, 1.0)])
     session = a_session()

@@ -8,7 +8,7 @@ from stream.core.hypothesis import DecodingOptions, Window, WindowKind
 from stream.engine.hearing import Fault, Heard
 from stream.engine.rows import DecodeResult, Ending
 from stream.engine.stretches import Stretch
-from stream.engine.transcriber import OFFLINE, WhisperTranscriber, own_speech, tries
+from stream.engine.transcriber import OFFLINE, WhisperTranscriber, own_speech, tries, urgent
 
 pytestmark = pytest.mark.model
 
@@ -93,6 +93,23 @@ def test_nothing_said_costs_nothing(transcriber, n_samples):
 def test_noise_that_the_vad_took_for_speech_is_not_put_into_many_words(transcriber, level):
     noise = np.random.default_rng(0).normal(0, 1, 5 * SAMPLE_RATE) * level
     assert len(transcriber.transcribe([window(noise)])[0].words) <= 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "awaited", "cores_wanted"),
+    [
+        ("P", False, False),
+        ("PP", True, True),
+        ("PF", False, True),
+        ("R", False, True),
+        ("RR", False, False),
+    ],
+)
+def test_what_somebody_waits_for_takes_the_cores_that_are_free(kinds, awaited, cores_wanted):
+    kind = {"P": WindowKind.PARTIAL, "F": WindowKind.FINAL, "R": WindowKind.FILE}
+    windows = [replace(window(np.zeros(1600)), kind=kind[letter]) for letter in kinds]
+    windows[-1] = replace(windows[-1], awaited=awaited)
+    assert urgent(windows) is cores_wanted
 
 
 def test_a_window_that_fails_does_not_lose_its_neighbours(transcriber, speech):
