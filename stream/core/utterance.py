@@ -105,12 +105,14 @@ class Utterance:
             return  # a partial that was overtaken by its final
         full = self._windowing.answered(window.start_sample, window.end_sample)
         if not hypothesis.failure:
+            commit = self._tuning.commit_partials or window.kind is WindowKind.FINAL
             if hypothesis.language != self.language:
                 self.transcript.forget_tentative()  # words of two languages agree on nothing
+                # A language that was heard once may be the wrong one, however sure its words are.
+                commit = commit and window.options.language != "auto"
             self._heard, self._heard_from = hypothesis.words, window.start_sample
             self.language = hypothesis.language
             self.timing = hypothesis.timing
-            commit = self._tuning.commit_partials or window.kind is WindowKind.FINAL
             self.transcript.receive(
                 hypothesis.words, window.start_sample, window.end_sample, commit=commit
             )

@@ -82,7 +82,7 @@ def evaluate(
     model
         Name of the model: of the server that is started, and of those that hear offline.
     streams
-        Recordings played at a time; of what holds no words, four at least.
+        Recordings played at a time; of what holds no words, sixteen at least.
     fast
         Play as fast as the server takes it, not at the pace of speech: there are no latencies then.
     limit

@@ -549,6 +549,26 @@ def test_words_of_two_languages_agree_on_nothing():
     assert transcript.committed
 
 
+@pytest.mark.parametrize(("asked", "committed"), [("auto", [0, 0, 9]), ("en", [9, 9, 9])])
+def test_sure_words_of_a_language_that_is_heard_once_are_not_committed(asked, committed):
+    script = Script([(6.0, 1.0)])
+    session = a_session(language=asked)
+    heard = ["th", "en", "en"] if asked == "auto" else ["en"] * 3
+    found = []
+    for start in range(0, len(script.pcm), 640):
+        session.receive_audio(script.pcm[start : start + 640])
+        for window in session.windows_to_transcribe():
+            if len(found) == len(heard) or window.end_sample < 4 * SAMPLE_RATE:
+                session.receive_hypothesis(Hypothesis(window, (), language="en"))
+                continue
+            answer = script.answer(window)
+            sure = tuple(replace(word, confidence=0.99) for word in answer.words)
+            session.receive_hypothesis(replace(answer, words=sure, language=heard[len(found)]))
+            partial = of(Partial, session.events_to_send())[-1]
+            found.append(min(len(partial.committed), 9))
+    assert found == committed
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
