@@ -7,8 +7,7 @@ it and all of the audio. Written apart because a cache that is written in place 
 import torch.nn.functional as F
 from torch import Tensor
 
-from stream.engine.attention import attend
-from stream.engine.decoder_cache import length_mask
+from stream.engine.attention import attend, length_mask
 from stream.engine.layers import Decoder, DecoderLayer
 
 

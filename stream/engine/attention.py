@@ -4,6 +4,8 @@ What the CPU's kernels are fast at, and what they must be kept from: a token ver
 must get the very numbers that it gets alone, or a draft would change words.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,11 +14,6 @@ LEAST_QUERIES, QUERIES_TOGETHER = 4, 32
 """MKL multiplies fewer rows than this by other kernels, which sum in another order, and PyTorch
 gives it so many queries at a time. A decoder pass of one token is filled up, as is the last part of
 one of many, so that a token's numbers are the same alone and in a draft."""
-KEYS_AT_ONCE = 512
-"""PyTorch takes float32 keys in blocks of so many. A block of one is multiplied by yet another
-kernel: there must be none."""
-KEYS_IN_ONE_SUM = 1024
-"""Of more keys than this oneDNN sums a single query's products in parts, and nobody else's."""
 
 
 def attend(
@@ -55,30 +52,16 @@ def attend_few(
     return attend(query, keys, values, mask, causal=causal)[:, :n]
 
 
-def attend_halved(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """As `attend`, of a float32 query with bfloat16 keys and values, a head at a time in memory.
-
-    Reading them is what takes the time, and half as much is read. The result for a query does not
-    depend on how many there are.
-
-    Returns:
-        What `attend` does, and the weights, (batch, heads, n_queries, n_keys) float32.
-    """
-    n = query.shape[1]
-    if n == 1 and keys.shape[1] > KEYS_IN_ONE_SUM:
-        query = query.expand(-1, 2, -1, -1)
-    q = (query * query.shape[-1] ** -0.5).transpose(1, 2).to(keys.dtype)
-    k, v = keys.transpose(1, 2), values.transpose(1, 2)
-    scores = (q @ k.transpose(2, 3)).float()  # (batch, heads, n_queries, n_keys)
-    if mask is not None:
-        scores.masked_fill_(~mask, -torch.inf)
-    weights = scores.softmax(-1)
-    attended = weights.to(values.dtype) @ v
-    return attended.transpose(1, 2).flatten(2)[:, :n].float(), weights[:, :, :n]
+def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:
+    """(batch, size), true where a row is real; None where all of it is, the fast case."""
+    if bool((lengths == size).all()):
+        return None
+    return (torch.arange(size) < lengths[:, None]).to(device)
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for it; without them bfloat16 is slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
+def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """Move rows within (batch, ...) to the order of `closed_up`; returns (len(order), ...)."""
+    for place, row in enumerate(order):
+        if place != row:
+            tensor[place] = tensor[row]
+    return tensor[: len(order)]

@@ -9,7 +9,7 @@ the batch as they end.
 The loop knows no audio and no text: it reads encoder positions and writes token ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log
 
 import torch
@@ -24,6 +24,9 @@ from stream.engine.rows import DecodeRequest, DecodeResult, Row, forbid, ragged
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
 
+LOGITS_AT_ONCE = 16
+"""So many tokens' logits are looked at together, 3 MB: of a batch of drafts they would be 70 MB,
+which are read half a dozen times, and no cache holds them."""
 EXPECTED_ODDS = 20.0
 """How much likelier another language must sound than the expected one, to be taken for it."""
 
@@ -85,7 +88,10 @@ def decode(
         states = model.read(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
             note_no_speech(model, states, rows, vocabulary)
-        choose(model, states, active, cache.alignment, temperature)
+        for first, few in few_at_a_time(active):
+            own = slice(first, first + len(few))
+            heard_at = None if cache.alignment is None else cache.alignment[own]
+            choose(model, states[own], few, heard_at, temperature)
         cache.truncate(torch.tensor([row.known for row in active]))
         active = leave(active, cache, assistant)
     return [row.result() for row in rows]
@@ -162,6 +168,21 @@ def note_no_speech(
     at_start = model.logits(states[torch.arange(len(rows)), starts])  # (batch, vocab_size)
     for row, p in zip(rows, at_start.softmax(-1)[:, vocabulary.no_speech].tolist(), strict=True):
         row.no_speech = p
+
+
+def few_at_a_time(rows: Sequence[Row]) -> Iterator[tuple[int, list[Row]]]:
+    """Part rows into neighbours with `LOGITS_AT_ONCE` tokens to choose, or one row with more.
+
+    Yields the index of the first, and the rows.
+    """
+    first, few, tokens = 0, list[Row](), 0
+    for i, row in enumerate(rows):
+        if few and tokens + len(row.columns()) > LOGITS_AT_ONCE:
+            yield first, few
+            first, few, tokens = i, [], 0
+        few.append(row)
+        tokens += len(row.columns())
+    yield first, few
 
 
 def choose(

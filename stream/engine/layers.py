@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stream.engine.attention import attend, attend_few, attend_halved
-from stream.engine.decoder_cache import DecoderCache, DecodeStep, length_mask
+from stream.engine.attention import attend, attend_few, length_mask
+from stream.engine.cross_attention import HeardAudio, PackedAudio, PlainAudio
+from stream.engine.decoder_cache import DecoderCache, DecodeStep
 from stream.engine.dims import WhisperDims
 
 ROWS_TOGETHER = 512
@@ -121,14 +122,7 @@ class DecoderLayer(nn.Module):
 
         query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
         query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
-        keys, values = cache.cross_keys[self.index], cache.cross_values[self.index]
-        if keys.dtype is query.dtype:
-            attended = few(query, keys, values, cache.cross_mask)
-            cache.record(self.index, step, query)
-        else:
-            attended, weights = attend_halved(query, keys, values, cache.cross_mask)
-            cache.record_weights(self.index, step, weights)
-        x = x + self.encoder_attn.out_proj(attended)
+        x = x + self.encoder_attn.out_proj(cache.listen(self.index, step, query))
 
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
 
@@ -161,23 +155,11 @@ class CrossAttention(nn.Module):
         keys, values = self.kv(audio).unflatten(-1, (2, heads, -1)).unbind(2)
         return keys, values
 
-    def project_by_head(
-        self, audio: Tensor, heads: int, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        """As `project_audio`, with a head's rows together in memory, for the CPU.
-
-        Attention for a few queries per row reads memory and little else, and in the order in which
-        a projection leaves keys and values it takes a third longer. Row by row: one fits the
-        caches, and what is projected of all of them would be the most memory that a batch takes.
-        """
-        batch, n, d_model = audio.shape
-        both = audio.new_empty((2, batch, heads, n, d_model // heads), dtype=dtype)
-        for i in range(batch):
-            keys, values = self.project_audio(audio[i : i + 1], heads)
-            both[0, i] = keys[0].transpose(0, 1)
-            both[1, i] = values[0].transpose(0, 1)
-        keys, values = both.transpose(2, 3).unbind(0)
-        return keys, values
+    def hear(self, audio: Tensor, n_positions: Tensor, heads: int) -> HeardAudio:
+        """Project the audio of a batch, (batch, n, d_model), of which `n_positions` are real."""
+        if audio.device.type == "cpu":
+            return PackedAudio(audio, n_positions, heads, self.kv)
+        return PlainAudio(*self.project_audio(audio, heads), n_positions)
 
 
 def empty_embedding(size: int, d_model: int) -> nn.Embedding:

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Self, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stream.engine.attention import KEYS_AT_ONCE, multiplies_bfloat16
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
@@ -39,8 +37,6 @@ class Whisper(nn.Module):
         self.dims = dims
         self.encoder = Encoder(dims)
         self.decoder = Decoder(dims)
-        self.halves_attention = False
-        """Whether the decoder reads the audio in bfloat16, beside int8 linear layers on a CPU."""
 
     @classmethod
     def from_checkpoint(
@@ -65,7 +61,6 @@ class Whisper(nn.Module):
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
             quantise_linears(model)
-            model.halves_attention = multiplies_bfloat16()
         return model.requires_grad_(False).eval()
 
     @property
@@ -113,24 +108,10 @@ class Whisper(nn.Module):
         """
         if not 0 < max_tokens <= self.dims.max_tokens:
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
-        heads = self.dims.decoder_heads
+        heads, n_positions = self.dims.decoder_heads, n_positions.cpu()
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
-        if audio.device.type == "cpu":
-            if audio.shape[1] % KEYS_AT_ONCE == 1:
-                audio = F.pad(audio, (0, 0, 0, 1))  # masked, for no row has so many positions
-            dtype = torch.bfloat16 if self.halves_attention else audio.dtype
-            cross = [layer.encoder_attn.project_by_head(audio, heads, dtype) for layer in layers]
-        else:
-            cross = [layer.encoder_attn.project_audio(audio, heads) for layer in layers]
-        return DecoderCache(
-            cross_keys=[keys for keys, _ in cross],
-            cross_values=[values for _, values in cross],
-            n_positions=n_positions.cpu(),
-            max_tokens=max_tokens,
-            alignment_heads=tuple(alignment_heads),
-            exact=exact,
-            halved=self.halves_attention,
-        )
+        heard = [layer.encoder_attn.hear(audio, n_positions, heads) for layer in layers]
+        return DecoderCache(heard, audio, heads, max_tokens, tuple(alignment_heads), exact=exact)
 
     @torch.no_grad()
     def decode(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:

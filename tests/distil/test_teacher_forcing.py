@@ -21,8 +21,8 @@ def test_the_logits_are_those_of_the_cached_decoder(model):
     cache = model.prefill_cache(audio, n_positions, 7)
     expected = model.decode(tokens, lengths, cache)
     logits = model.decoder.project(hidden_states(model.decoder, tokens, audio, n_positions))
-    for row, n in enumerate(lengths.tolist()):
-        torch.testing.assert_close(logits[row, :n], expected[row, :n], atol=1e-5, rtol=0)
+    for row, n in enumerate(lengths.tolist()):  # the cache holds the audio in 16 bits
+        torch.testing.assert_close(logits[row, :n], expected[row, :n], atol=2e-4, rtol=0)
 
 
 @torch.no_grad()

@@ -3,18 +3,10 @@
 import pytest
 import torch
 
-from stream.engine.attention import attend_few, attend_halved, multiplies_bfloat16
+from stream.engine.attention import attend_few
+from stream.engine.cross_attention import PackedAudio, PlainAudio
 
 COUNTS = (2, 3, 4, 5, 17, 32, 33, 34, 35, 36, 48, 65)
-
-
-def halved(*tensors):
-    return attend_halved(*tensors)[0]
-
-
-def by_head(batch, n_keys):
-    """(batch, n_keys, heads, head_size) with a head's rows together in memory."""
-    return torch.randn(batch, 8, n_keys, 64).transpose(1, 2)
 
 
 def each_alone(attention, query, *others):
@@ -30,24 +22,32 @@ def test_few_queries_among_float32_keys(n_keys):
         assert torch.equal(attend_few(query[:, :n], keys, values, None), alone[:, :n]), n
 
 
-@pytest.mark.parametrize("n_keys", [400, 524, 1024, 1026, 1500])  # 1025 never occurs
-@pytest.mark.parametrize("batch", [1, 3])
-def test_queries_among_float32_keys(n_keys, batch):
-    torch.manual_seed(n_keys)
-    query = torch.randn(batch, 65, 8, 64)
-    keys, values = (by_head(batch, n_keys) for _ in range(2))
-    alone = each_alone(attend_few, query, keys, values, None)
+@pytest.mark.parametrize("n_positions", [(1, 37, 20), (400, 1500, 1025)])
+def test_queries_to_the_audio(n_positions):
+    torch.manual_seed(sum(n_positions))
+    project = torch.nn.Linear(512, 1024).requires_grad_(False)
+    audio, query = torch.randn(3, max(n_positions), 512), torch.randn(3, 65, 8, 64)
+    heard = PackedAudio(audio, torch.tensor(n_positions), 8, project)
+    plain = PlainAudio(*project(audio).unflatten(-1, (2, 8, 64)).unbind(2), heard.lengths)
+
+    def attend(query):
+        return heard.attend(query, torch.full((3,), query.shape[1]), [1, 6])
+
+    alone = [attend(one) for one in query.split(1, dim=1)]
+    expected = plain.attend(query, torch.full((3,), 65), [1, 6])
+    for found, right in zip(zip(*alone, strict=True), expected, strict=True):
+        torch.testing.assert_close(torch.cat(found, dim=1), right, atol=1e-4, rtol=0)
     for n in COUNTS:
-        assert torch.equal(attend_few(query[:, :n], keys, values, None), alone[:, :n]), n
+        for found, single in zip(attend(query[:, :n]), zip(*alone, strict=True), strict=True):
+            assert torch.equal(found, torch.cat(single, dim=1)[:, :n]), n
 
 
-@pytest.mark.skipif(not multiplies_bfloat16(), reason="the CPU multiplies no bfloat16")
-@pytest.mark.parametrize("n_keys", [400, 1024, 1025, 1500])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_queries_among_bfloat16_keys(n_keys, batch):
-    torch.manual_seed(n_keys)
-    query = torch.randn(batch, 65, 8, 64)
-    keys, values = (by_head(batch, n_keys).bfloat16() for _ in range(2))
-    alone = each_alone(halved, query, keys, values, None)
-    for n in COUNTS:
-        assert torch.equal(halved(query[:, :n], keys, values, None), alone[:, :n]), n
+def test_padding_is_not_listened_for():
+    project = torch.nn.Linear(64, 128).requires_grad_(False)
+    heard = PackedAudio(torch.randn(2, 30, 64), torch.tensor([30, 7]), 1, project)
+    query = torch.randn(2, 5, 1, 64)
+    attended, weights = heard.attend(query, torch.tensor([2, 5]), [0])
+    assert not attended[0, 2:].any()
+    assert attended[1].all()
+    assert not weights[1, :, :, 7:].any()
+    torch.testing.assert_close(weights[1].sum(-1), torch.ones(5, 1))

@@ -1,0 +1,132 @@
+"""Attention of a few queries to many keys on a CPU, whose time is that of reading the keys.
+
+The decoder reads all that it knows of the audio, in every layer, for each token that it says. So
+keys and values are kept in 16 bits with a scale for each head and position: half as much to read,
+and exact to a 65 000th of the largest. A query is summed by the same instructions whatever is
+beside it, so a token's numbers are the same alone, in a draft and in a batch.
+
+Compiled by numba for the CPU at hand, the first time it is used, and kept beside this file or in
+the user's cache.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+f32 = np.float32
+LEVELS = f32(32_767)
+"""Steps on each side of zero."""
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compile a kernel, to run beside Python; sums may be taken in the order that is fastest."""
+    try:
+        kernel: Kernel = njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
+    except RuntimeError:  # there is no folder to keep it in
+        kernel = njit(function, nogil=True, fastmath=True, error_model="numpy")
+    return kernel
+
+
+@compiled
+def pack(
+    projected: NDArray[np.float32], codes: NDArray[np.int16], scales: NDArray[np.float32]
+) -> None:
+    """Write one row's keys and values in 16 bits, each by the largest of its head and position.
+
+    Args:
+        projected: (n, 2 * heads * head_size), keys before values.
+        codes: (2, heads, n, head_size), written.
+        scales: (2, heads, n), written: what a step of the codes is worth.
+    """
+    kinds, heads, n, head_size = codes.shape
+    for j in range(n):
+        for kind in range(kinds):
+            for head in range(heads):
+                first = (kind * heads + head) * head_size
+                peak = f32(1e-9)
+                for d in range(head_size):
+                    peak = max(peak, abs(projected[j, first + d]))
+                steps = LEVELS / peak
+                scales[kind, head, j] = peak / LEVELS
+                for d in range(head_size):
+                    codes[kind, head, j, d] = np.int16(
+                        np.floor(projected[j, first + d] * steps + f32(0.5))
+                    )
+
+
+@compiled
+def exponential(x: np.float32) -> np.float32:
+    """e to the power of x, for x from minus infinity to 0: (e to the x/64th) to the 64th.
+
+    By its series to the fifth power. Wrong by a millionth for x above -5; a library's would be the
+    longest part of attention, for it takes one number at a time.
+    """
+    y = max(x, f32(-32)) * f32(1 / 64)
+    e = f32(1 / 24) + y * f32(1 / 120)
+    e = f32(1) + y * (f32(1) + y * (f32(1 / 2) + y * (f32(1 / 6) + y * e)))
+    for _ in range(6):
+        e *= e
+    return e
+
+
+@compiled
+def attend_packed(
+    query: NDArray[np.float32],
+    n_queries: NDArray[np.int64],
+    codes: NDArray[np.int16],
+    scales: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    noted: NDArray[np.int64],
+    attended: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> None:
+    """Scaled dot-product attention, row by row and head by head.
+
+    Args:
+        query: (batch, most queries of a row, heads, head_size).
+        n_queries: (batch,), how many of each row are real; for the others nothing is written.
+        codes: (batch, 2, heads, n, head_size) of `pack`.
+        scales: (batch, 2, heads, n).
+        lengths: (batch,), how many positions of each row are real, at least 1.
+        noted: (n_noted,), the heads whose weights are wanted.
+        attended: as query, written.
+        weights: (batch, most queries, n_noted, n), written; 0 where a position is not real.
+    """
+    batch, _, heads, head_size = query.shape
+    size = f32(1 / np.sqrt(head_size))
+    weight = np.empty(codes.shape[3], f32)
+    mixed = np.empty(head_size, f32)
+    for row in range(batch):
+        n = lengths[row]
+        for head in range(heads):
+            for i in range(n_queries[row]):
+                top = f32(-np.inf)
+                for j in range(n):
+                    score = f32(0)
+                    for d in range(head_size):
+                        score += query[row, i, head, d] * f32(codes[row, 0, head, j, d])
+                    score *= scales[row, 0, head, j] * size
+                    weight[j] = score
+                    top = max(top, score)
+                total = f32(0)
+                for j in range(n):
+                    weight[j] = exponential(weight[j] - top)
+                    total += weight[j]
+                share = f32(1) / total
+                for j in range(n):
+                    weight[j] *= share
+                for place in range(len(noted)):
+                    if noted[place] == head:
+                        weights[row, i, place, :n] = weight[:n]
+                        weights[row, i, place, n:] = f32(0)
+                mixed[:] = f32(0)
+                for j in range(n):
+                    part = weight[j] * scales[row, 1, head, j]
+                    for d in range(head_size):
+                        mixed[d] += part * f32(codes[row, 1, head, j, d])
+                attended[row, i, head] = mixed
