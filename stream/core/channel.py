@@ -197,7 +197,12 @@ class Channel:
             if self._utterances:
                 finished.hand_over(self._utterances[0])
         for utterance in self._utterances:
-            span = utterance.next_span(self._now, self._endpointer.speech_end_sample, self._hops)
+            span = utterance.next_span(
+                self._now,
+                self._endpointer.speech_end_sample,
+                self._hops,
+                self.settings.endpointing_ms,
+            )
             if span is not None:
                 self._windows.append(self._window(utterance, span))
 

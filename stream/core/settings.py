@@ -86,7 +86,10 @@ class SessionTuning:
     onset_ms: int = 90
     """Speech that starts an utterance."""
     early_final_ms: int = 240
-    """Silence after which the final is decoded ahead of the endpoint's confirmation."""
+    """Silence that is heard with an utterance: a final is decoded no sooner,"""
+    final_ahead_ms: int = 260
+    """but so long before the endpoint is confirmed. In most pauses somebody goes on to speak, and a
+    final that was decoded in one is wasted."""
     commit_delay_ms: int = 850
     """Audio after a word that must have been heard before the word is committed, once two
     hypotheses agree on it."""
@@ -97,8 +100,9 @@ class SessionTuning:
     """A word of such confidence need not be heard twice: `sure_delay_ms` of audio after it do."""
     sure_delay_ms: int = 500
     unsure_below: float = 0.55
-    """A word of less confidence waits for `unsure_delay_ms` of audio after it, for more context may
-    correct it: longer than a partial reaches back, and so for the final of most sentences."""
+    """A word of less confidence, or that is heard differently each time, waits for
+    `unsure_delay_ms` of audio after it, for more context may correct it: longer than a partial
+    reaches back, and so for the final of most sentences."""
     unsure_delay_ms: int = 12_000
     guesses_below: float = 0.6
     """Words of less confidence on average are guesses: no partial commits any of them, and they do

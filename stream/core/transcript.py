@@ -2,10 +2,10 @@
 
 A word is committed when everything before it is, two consecutive hypotheses agree on it (local
 agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper) and enough of
-what follows it was heard: most of a second, and much longer where the model is unsure of the word.
-Where it is very sure one hypothesis and half a second are enough: such words change as seldom. The
-last word of a hypothesis waits for company: the model ends its sentence where the audio ends, and
-"transcribe." may become "transcription of".
+what follows it was heard: most of a second. Where the model is unsure of the word, or says another
+each time, that is much longer; where it is very sure one hypothesis and half a second are enough:
+such words change as seldom. The last word of a hypothesis waits for company: the model ends its
+sentence where the audio ends, and "transcribe." may become "transcription of".
 
 Of the tentative words those are shown that are likely to stay: what two hypotheses agree on, and
 beyond it what the model is fairly sure of and heard to the end.
@@ -14,7 +14,7 @@ beyond it what the model is fairly sure of and heard to the end.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from stream.core.audio import samples_of_ms
+from stream.core.audio import SAMPLE_RATE, samples_of_ms
 from stream.core.hypothesis import Word
 from stream.core.overlap_merge import first_new_word, normalise
 from stream.core.settings import SessionTuning
@@ -22,6 +22,8 @@ from stream.core.settings import SessionTuning
 SENTENCE = 4
 """So many words that two hypotheses agree on do not vanish: a model that hears nothing in a long
 window, as Whisper now and then does, has failed. In noise it is a word or two that come and go."""
+RUN_UP = 2 * SAMPLE_RATE
+"""Samples at the beginning of a window in which words were heard better before."""
 
 
 class Transcript:
@@ -71,8 +73,9 @@ class Transcript:
 
         Without `commit` none are, as where it will be verified.
         """
-        fresh = self._fresh(heard, window_start)
         agreed = self.tentative[: self._agreed]
+        kept = kept_from(agreed, window_start)
+        fresh = kept + self._fresh(heard, window_start, kept)
         if not heard and len(agreed) >= SENTENCE and not self._guesses(agreed):
             fresh = agreed
         self._agreed = agreement(self.tentative, fresh)
@@ -98,14 +101,18 @@ class Transcript:
         self._commit(len(self.tentative))
 
     def words_from(self, sample: int) -> tuple[Word, ...]:
-        """Return the standing words, context included, that end after the sample."""
-        standing = self._context + self.committed
+        """Return the words that stand and end after the sample: all up to the last on which two
+        hypotheses agree, context included."""
+        standing = self._context + self.committed + self.tentative[: self._agreed]
         return tuple(word for word in standing if word.end_sample > sample)
 
-    def _fresh(self, heard: Sequence[Word], window_start: int) -> tuple[Word, ...]:
-        settled = self.words_from(window_start)
+    def _fresh(
+        self, heard: Sequence[Word], window_start: int, kept: tuple[Word, ...]
+    ) -> tuple[Word, ...]:
+        before = self._context + self.committed + kept
+        settled = [word for word in before if word.end_sample > window_start]
         fresh = heard[first_new_word(settled, heard, self._start_sample) :]
-        last = (self._context + self.committed)[-1:]
+        last = before[-1:]
         # A word in the pause before the utterance is moved to its beginning.
         return monotone(fresh, max(self._start_sample, last[0].end_sample if last else 0))
 
@@ -118,25 +125,33 @@ class Transcript:
         """How many leading tentative words were heard with enough of what follows them."""
         for count, word in enumerate(self.tentative):
             delay_ms = self._delay_ms(word, agreed=count < self._agreed)
-            if delay_ms is None or word.end_sample > self._heard_to - samples_of_ms(delay_ms):
+            if word.end_sample > self._heard_to - samples_of_ms(delay_ms):
                 return count
         return len(self.tentative)
 
-    def _delay_ms(self, word: Word, *, agreed: bool) -> int | None:
-        """How much audio after a word is enough; None where it must be heard once more."""
+    def _delay_ms(self, word: Word, *, agreed: bool) -> int:
+        """How much audio after a word is enough."""
         tuning = self._tuning
         if word.confidence >= tuning.sure_from:
             return tuning.sure_delay_ms
-        if not agreed:
-            return None
-        unsure = word.confidence < tuning.unsure_below
-        return tuning.unsure_delay_ms if unsure else tuning.commit_delay_ms
+        sure = agreed and word.confidence >= tuning.unsure_below
+        return tuning.commit_delay_ms if sure else tuning.unsure_delay_ms
 
     def _commit(self, count: int) -> None:
         if count > 0:
             self.committed += self.tentative[:count]
             self.tentative = self.tentative[count:]
             self._agreed = max(self._agreed - count, 0)
+
+
+def kept_from(agreed: tuple[Word, ...], window_start: int) -> tuple[Word, ...]:
+    """Return the tentative words that stay as they are where a window begins among them.
+
+    It does not hear the first of them, and the next ones without what was said before.
+    """
+    if not agreed or agreed[0].end_sample > window_start:
+        return ()
+    return tuple(word for word in agreed if word.end_sample <= window_start + RUN_UP)
 
 
 def agreement(before: Sequence[Word], now: Sequence[Word]) -> int:

@@ -60,7 +60,9 @@ class Utterance:
         self.split = split
         self._finish_if_heard()
 
-    def next_span(self, now: int, speech_end: int, hops: int | None) -> Span | None:
+    def next_span(
+        self, now: int, speech_end: int, hops: int | None, endpointing_ms: int
+    ) -> Span | None:
         """Return the window that is due, None where there is nothing to ask for.
 
         So many `hops` of new audio make a partial due; None where none is wanted.
@@ -70,7 +72,11 @@ class Utterance:
         if self.end_sample is None:
             self.speech_end_sample = speech_end
             hop = None if hops is None else hops * self._hop
-            return self._windowing.open_span(now, speech_end, self.known, hop)
+            patience_ms = max(
+                self._tuning.early_final_ms, endpointing_ms - self._tuning.final_ahead_ms
+            )
+            patience = samples_of_ms(patience_ms)
+            return self._windowing.open_span(now, speech_end, self.known, hop, patience)
         return self._windowing.closing_span(self.end_sample, self.known)
 
     @property

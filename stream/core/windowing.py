@@ -38,28 +38,37 @@ class Windowing:
         """The utterance has been heard up to here."""
         self._asked_sample = first_after_sample
         self._in_flight: Span | None = None
-        self._early = samples_of_ms(tuning.early_final_ms)
+        self._tail = samples_of_ms(tuning.early_final_ms)
         self._limit = round(tuning.max_window_s * SAMPLE_RATE)
         self._partial_limit = round(tuning.max_partial_s * SAMPLE_RATE)
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
 
     def open_span(
-        self, now: int, speech_end: int, known: Sequence[Word], hop: int | None
+        self, now: int, speech_end: int, known: Sequence[Word], hop: int | None, patience: int
     ) -> Span | None:
         """Return the window due while the utterance goes on, and take it as in flight.
 
-        `hop` is the new audio, in samples, that makes a partial due; None where none is wanted.
+        The final is decoded ahead of the endpoint: once `patience` samples of silence have passed,
+        what is heard then is final unless speech goes on. Where that is long, a partial is due in
+        the pause.
 
-        The final is decoded ahead of the endpoint: once `early_final_ms` of silence have passed,
-        what is heard then is final unless speech goes on.
+        Args:
+            now: the utterance may be heard up to here.
+            speech_end: of the speech so far.
+            known: the words that stand.
+            hop: new audio, in samples, that makes a partial due; None where none is wanted.
+            patience: at least as long as the silence that is heard with an utterance.
         """
-        if now - speech_end >= self._early:
-            if max(self.covered_sample, self._final_asked()) < speech_end + self._early:
+        silence = now - speech_end
+        if silence >= patience:
+            if max(self.covered_sample, self._final_asked()) < speech_end + self._tail:
                 return self._ask(now, WindowKind.FINAL, known)
         elif self._in_flight is None:
-            waited = now - self._asked_sample
-            # In a pause a partial waits for what comes first, the final or more speech.
-            due = hop is not None and waited >= hop and speech_end == now
+            if hop is not None and silence >= self._tail and self._asked_sample < speech_end:
+                # The other half of the silence is left to the final, which hears more before it.
+                return self._ask(speech_end + self._tail // 2, WindowKind.PARTIAL, known)
+            # In a short pause a partial waits for what comes first, the final or more speech.
+            due = hop is not None and now - self._asked_sample >= hop and silence == 0
             if due or self._is_full(now, known):
                 return self._ask(now, WindowKind.PARTIAL, known)
         return None

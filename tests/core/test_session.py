@@ -191,7 +191,8 @@ def test_windows_overlap_and_never_grow_past_the_limit():
         assert start < before
 
 
-def test_the_windows_of_partials_do_not_grow_with_the_utterance():
+@pytest.mark.parametrize("unsure", [0, 3])
+def test_the_windows_of_partials_do_not_grow_with_the_utterance(unsure):
     script = Script([(50.0, 1.0)])
     session = a_session(SessionTuning(max_partial_s=10.0), max_utterance_s=60)
     partials, finals = [], []
@@ -200,7 +201,12 @@ def test_the_windows_of_partials_do_not_grow_with_the_utterance():
         for window in session.windows_to_transcribe():
             lengths = partials if window.kind is WindowKind.PARTIAL else finals
             lengths.append(len(window.samples) / SAMPLE_RATE)
-            session.receive_hypothesis(script.answer(window))
+            heard = script.answer(window)
+            words = tuple(
+                replace(word, confidence=0.5) if word.tokens[0] % 5 < unsure else word
+                for word in heard.words
+            )
+            session.receive_hypothesis(replace(heard, words=words))
     assert max(partials) <= 10
     assert min(partials[20:]) > 9
     assert finals == [pytest.approx(27.7, abs=0.3)]
@@ -270,12 +276,30 @@ def test_a_partial_that_is_due_in_a_pause_waits_for_the_final_or_more_speech():
 def test_the_final_is_decoded_before_the_endpoint_is_confirmed():
     script = Script([(3.0, 2.0)])
     session = a_session(endpointing_ms=800)
-    heard_to = round((0.5 + 3.0 + 0.26) * SAMPLE_RATE) * 2
+    heard_to = round((0.5 + 3.0 + 0.56) * SAMPLE_RATE) * 2
     session.receive_audio(script.pcm[:heard_to])
     answer_all(session, script)
     assert of(Final, session.events_to_send()) == []
-    session.receive_audio(script.pcm[heard_to : heard_to + 2 * round(0.56 * SAMPLE_RATE)])
+    session.receive_audio(script.pcm[heard_to : heard_to + 2 * round(0.26 * SAMPLE_RATE)])
     assert session.windows_to_transcribe() == []
+    assert final_text(session.events_to_send()) == script.text
+
+
+@pytest.mark.parametrize("partials", [True, False])
+def test_a_pause_that_is_no_endpoint_is_worth_a_partial_and_no_final(partials):
+    script = Script([(3.3, 1.5), (2.0, 2.5)])
+    session = a_session(endpointing_ms=2000, partials=partials)
+    asked = []
+    for start in range(0, len(script.pcm), 640):
+        session.receive_audio(script.pcm[start : start + 640])
+        for window in session.windows_to_transcribe():
+            asked.append((window.kind, round(window.end_sample / SAMPLE_RATE, 2)))
+            session.receive_hypothesis(script.answer(window))
+    kinds = [kind for kind, _ in asked]
+    assert kinds.count(WindowKind.FINAL) == 1
+    assert kinds[-1] is WindowKind.FINAL
+    in_the_pause = [end_s for kind, end_s in asked if 3.8 < end_s < 5.3]
+    assert in_the_pause == ([3.92] if partials else [])
     assert final_text(session.events_to_send()) == script.text
 
 

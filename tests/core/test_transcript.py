@@ -8,7 +8,7 @@ from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript, agreement, monotone, text_of
 from tests.core.words import said, texts
 
-END = 10**9
+END = 8 * SAMPLE_RATE
 
 
 def test_the_first_hypothesis_commits_nothing():
@@ -66,6 +66,31 @@ def test_a_word_that_the_model_is_unsure_of_is_committed_later():
     assert texts(transcript.committed) == ["it"]
     transcript.receive(heard, 0, 4 * SAMPLE_RATE)
     assert texts(transcript.committed) == ["it", "was", "the"]
+
+
+def test_a_word_that_is_heard_differently_each_time_is_committed_in_the_end():
+    transcript = Transcript(tuning=SessionTuning(commit_delay_ms=1000, unsure_delay_ms=3000))
+    for heard_s in (2, 3):
+        transcript.receive(said(f"it was {heard_s} best of times", 0.0), 0, heard_s * SAMPLE_RATE)
+    assert texts(transcript.committed) == ["it", "was"]
+    transcript.receive(said("it was the best of times", 0.0), 0, round(3.9 * SAMPLE_RATE))
+    assert texts(transcript.committed) == ["it", "was", "the"]
+
+
+def test_what_two_hypotheses_agree_on_stays_where_a_window_begins_after_it():
+    unsure = [replace(word, confidence=0.5) for word in said("it was the best of times", 0.0)]
+    transcript = Transcript(tuning=SessionTuning(guesses_below=0.0))
+    for _ in range(2):
+        transcript.receive(unsure, 0, 3 * SAMPLE_RATE)
+    assert texts(transcript.words_from(0)) == ["it", "was", "the", "best", "of", "times"]
+    # It hears the fourth word anew, and the third in part.
+    later = said("a vest of times it was the worst", 0.8)
+    transcript.receive(later, round(0.75 * SAMPLE_RATE), 4 * SAMPLE_RATE)
+    assert text_of(transcript.words) == "it was the best of times it was the worst"
+    # The final hears all of it: nothing was promised.
+    assert transcript.committed == ()
+    transcript.receive(said("hit was the vest of times it was the worst", 0.0), 0, END)
+    assert text_of(transcript.words) == "hit was the vest of times it was the worst"
 
 
 def test_a_word_is_shown_once_it_was_heard_to_its_end():
