@@ -3,7 +3,7 @@
 The same recordings are played, side by side, to our server and to one built the usual way, in turns
 on the same machine: first one stream each, then two, and so on, until the 95th percentile of the
 time from the end of speech to its final passes the bar. Then one stream of speech that never
-pauses, to see whether a second of it costs more the longer it lasts.
+pauses, to see what a second of it costs, and whether it costs more the longer it lasts.
 """
 
 import json
@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from stream.bench.load_report import print_tables, write_page
-from stream.bench.load_steps import AgeRow, LoadRow, System, by_age, measure
+from stream.bench.load_steps import ContinuousRow, LoadRow, System, continuous, measure
 from stream.engine.threads import usable_cores
 from stream.evaluate.playback import ENDPOINTING_MS
 from stream.evaluate.recordings import read_excerpts
@@ -34,6 +34,7 @@ def run(
     streams: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = STREAMS,
     seconds: float = 60.0,
     continuous_s: float = 120.0,
+    continuous_speed: float = 0.5,
     bar_s: float = 1.0,
     usual: bool = True,
     report: Path | None = None,
@@ -54,6 +55,8 @@ def run(
         Audio in a stream, at least.
     continuous_s
         Speech without pauses in the last part; 0 leaves it out.
+    continuous_speed
+        Of speech, in the last part: slow enough for both servers to show all captions that are due.
     bar_s
         What the 95th percentile of speech end to final may be beyond endpointing.
     usual
@@ -63,7 +66,7 @@ def run(
     """
     manifest = data / "long.jsonl"
     rows: list[LoadRow] = []
-    ages: list[AgeRow] = []
+    talks: list[ContinuousRow] = []
     with ExitStack() as stack:
         systems = [started(stack, "ours", "native", server_process(model, max(streams)), True)]
         if usual:
@@ -79,7 +82,7 @@ def run(
                     climbing.remove(system)
         if continuous_s:
             (talk,) = read_excerpts(manifest, 1, continuous_s, 0.0)
-            ages = [age for system in systems for age in by_age(system, talk)]
+            talks = [continuous(system, talk, continuous_speed) for system in systems]
     summary: dict[str, Any] = {
         "command": "bench load",
         "model": model,
@@ -89,7 +92,8 @@ def run(
         "endpointing_ms": ENDPOINTING_MS,
         "carried": {s.name: carried(rows, s.name, bar_s) for s in systems},
         "rows": [{**asdict(row), "late_ms": row.late_ms} for row in rows],
-        "continuous": [asdict(age) for age in ages],
+        "continuous_speed": continuous_speed,
+        "continuous": [asdict(talk) for talk in talks],
     }
     print_tables(summary, Console(width=132, highlight=False))
     if report is not None:

@@ -11,6 +11,13 @@ from stream.evaluate import html
 from stream.evaluate.svg import Plot
 from stream.evaluate.tables import table
 
+CONTINUOUS = {
+    "cpu_s_per_audio_s": "all",
+    "partials_per_s": "partials/s",
+    "word_error_rate": "WER %",
+}
+"""Figures of speech that never pauses, as a whole."""
+
 STYLES = {"ours": "s0", "usual": "s1"}
 
 
@@ -31,9 +38,13 @@ def print_tables(summary: dict[str, Any], console: Console) -> None:
         made.add_row(*cells(row))
     console.print(made)
     if summary["continuous"]:
-        made = table("CPU s / audio s of speech that never pauses", "seconds", *systems(summary))
+        names = [talk["system"] for talk in summary["continuous"]]
+        made = table("CPU s / audio s of speech that never pauses", "seconds", *names)
         for span, costs in by_span(summary).items():
-            made.add_row(span, *(f"{costs[s]:.3f}" if s in costs else "" for s in systems(summary)))
+            made.add_row(span, *(f"{costs[s]:.3f}" if s in costs else "" for s in names))
+        made.add_section()
+        for figure, label in CONTINUOUS.items():
+            made.add_row(label, *(f"{talk[figure]:.3g}" for talk in summary["continuous"]))
         console.print(made)
     for system, streams in summary["carried"].items():
         console.print(f"{system}: {streams} streams within {summary['bar_s']:g} s of endpointing")
@@ -72,9 +83,10 @@ def systems(summary: dict[str, Any]) -> list[str]:
 def by_span(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Return the cost of continuous speech by its age, of each system."""
     found: dict[str, dict[str, float]] = {}
-    for age in summary["continuous"]:
-        span = f"{age['from_s']:.0f} to {age['to_s']:.0f}"
-        found.setdefault(span, {})[age["system"]] = age["cpu_s_per_audio_s"]
+    for talk in summary["continuous"]:
+        for age in talk["ages"]:
+            span = f"{age['from_s']:.0f} to {age['to_s']:.0f}"
+            found.setdefault(span, {})[talk["system"]] = age["cpu_s_per_audio_s"]
     return found
 
 
@@ -133,17 +145,15 @@ def by_streams(
 
 def by_age(summary: dict[str, Any]) -> str:
     """Draw what a second of continuous speech costs in its first minute and later."""
-    ages = summary["continuous"]
-    end_s = max(age["to_s"] for age in ages)
-    most = max(age["cpu_s_per_audio_s"] for age in ages)
+    talks = summary["continuous"]
+    end_s = max(age["to_s"] for talk in talks for age in talk["ages"])
+    most = max(age["cpu_s_per_audio_s"] for talk in talks for age in talk["ages"])
     plot = Plot((0, end_s), (0, most * 1.08), x_label="seconds of speech", y_label="CPU s")
-    for name in systems(summary):
+    for talk in talks:
         middle = [
-            ((age["from_s"] + age["to_s"]) / 2, age["cpu_s_per_audio_s"])
-            for age in ages
-            if age["system"] == name
+            ((age["from_s"] + age["to_s"]) / 2, age["cpu_s_per_audio_s"]) for age in talk["ages"]
         ]
-        plot.line(middle, STYLES[name], name)
+        plot.line(middle, STYLES[talk["system"]], talk["system"])
     return plot.svg()
 
 

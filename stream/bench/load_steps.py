@@ -86,12 +86,25 @@ class LoadRow:
 
 @dataclass(frozen=True, slots=True)
 class AgeRow:
-    """What speech that never pauses costs as it grows older."""
+    """What speech that never pauses costs as it grows older, by its own clock."""
 
-    system: str
     from_s: float
     to_s: float
     cpu_s_per_audio_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousRow:
+    """One server with one stream of speech that never pauses."""
+
+    system: str
+    audio_s: float
+    cpu_s_per_audio_s: float
+    partials_per_s: float
+    """Captions shown for a second of audio."""
+    word_error_rate: float
+    """Percent."""
+    ages: list[AgeRow]
 
 
 def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
@@ -125,9 +138,7 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
             1000 * (c.final_at_s - c.over_s) for c in finals if c.over_s is not None
         ),
         finals=len(finals),
-        partials_per_s=round(
-            sum(isinstance(s.event, Shown) for one in played for s in one.events) / audio_s, 2
-        ),
+        partials_per_s=round(sum(partials(one) for one in played) / audio_s, 2),
         word_error_rate=round(errors.rate, 2),
         peak_mib=round(cost.peak_bytes / 2**20),
         feeder_late_ms=round(max(one.late_ms for one in played), 1),
@@ -167,29 +178,46 @@ def queue_ms(played: Sequence[Played]) -> Iterator[float]:
                 yield stamped.event.server_ms["queue"]
 
 
-def by_age(system: System, talk: Recording) -> list[AgeRow]:
-    """Play speech as one utterance that never ends, and add up its cost bucket by bucket."""
-    settle(system)
-    pace = Pace(endpointing_ms=NEVER_MS)
-    listen = adapters.listener(system.adapter)
+def partials(played: Played) -> int:
+    """Return how many captions were shown."""
+    return sum(isinstance(stamped.event, Shown) for stamped in played.events)
 
-    async def play() -> list[tuple[float, float]]:
+
+def continuous(system: System, talk: Recording, speed: float) -> ContinuousRow:
+    """Play speech as one utterance that never ends, and add up its cost bucket by bucket.
+
+    At less than the `speed` of speech a server that is too slow for it shows all its captions, too,
+    and is not cheaper for those that it leaves out.
+    """
+    settle(system)
+    pace = Pace(endpointing_ms=NEVER_MS, speed=speed)
+    listen = adapters.listener(system.adapter)
+    bucket_s = BUCKET_S / speed
+
+    async def play() -> tuple[Played, list[tuple[float, float]]]:
         playing = asyncio.create_task(play_all([replace(talk, words=())], listen, system.url, pace))
         seen = [(0.0, cpu_s(system.pid))]
         clock: Callable[[], float] = asyncio.get_running_loop().time
         began_s = clock()
         while not playing.done():
-            await asyncio.wait([playing], timeout=BUCKET_S)
-            seen.append((clock() - began_s, cpu_s(system.pid)))
-        playing.result()
-        return seen
+            await asyncio.wait([playing], timeout=bucket_s)
+            seen.append((speed * (clock() - began_s), cpu_s(system.pid)))
+        (played,) = playing.result()
+        return played, seen
 
-    seen = asyncio.run(play())
-    return [
-        AgeRow(system.name, round(a, 1), round(b, 1), round((used - before) / (b - a), 4))
-        for (a, before), (b, used) in pairwise(seen)
-        if b - a > BUCKET_S / 2  # what is left at the end is too short to be measured
-    ]
+    played, seen = asyncio.run(play())
+    return ContinuousRow(
+        system=system.name,
+        audio_s=round(played.seconds, 1),
+        cpu_s_per_audio_s=round((seen[-1][1] - seen[0][1]) / played.seconds, 4),
+        partials_per_s=round(partials(played) / played.seconds, 2),
+        word_error_rate=round(word_errors(talk.text or "", played.text).rate, 2),
+        ages=[
+            AgeRow(round(a, 1), round(b, 1), round((used - before) / (b - a), 4))
+            for (a, before), (b, used) in pairwise(seen)
+            if b - a > BUCKET_S / 2  # what is left at the end is too short to be measured
+        ],
+    )
 
 
 def cpu_s(pid: int) -> float:

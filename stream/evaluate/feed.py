@@ -17,10 +17,20 @@ class Feed:
     audio late, that is the system's delay, as it is for a person who goes on speaking.
     """
 
-    def __init__(self, audio: Audio, *, fast: bool, trailing_silence_s: float = 0.0) -> None:
-        """`trailing_silence_s` follows the recording, so that its last utterance ends by itself."""
+    def __init__(
+        self, audio: Audio, *, fast: bool, speed: float = 1.0, trailing_silence_s: float = 0.0
+    ) -> None:
+        """Take a recording.
+
+        Args:
+            audio: the recording.
+            fast: do not wait at all.
+            speed: seconds of it that are spoken in a second.
+            trailing_silence_s: follows it, so that its last utterance ends by itself.
+        """
         self.rate = audio.rate
         self.fast = fast
+        self._speed = speed
         self.late_ms = 0.0
         """How late the latest chunk was handed out; the figures are worth nothing if it is much."""
         self._data = audio.samples.astype("<i2").tobytes()
@@ -37,7 +47,7 @@ class Feed:
         """Seconds of audio that have been spoken; played fast, that have been handed out."""
         if self.fast or self._began_s is None:
             return self._sent / self.rate
-        return time.perf_counter() - self._began_s
+        return (time.perf_counter() - self._began_s) * self._speed
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the audio in chunks, each when its last sample has been spoken, or at once."""
@@ -47,7 +57,7 @@ class Feed:
             chunk = self._data[start : start + size]
             if not self.fast:
                 spoken_s = (start + len(chunk)) / (2 * self.rate)
-                await asyncio.sleep(max(0.0, self._began_s + spoken_s - time.perf_counter()))
+                await asyncio.sleep(max(0.0, (spoken_s - self.now_s()) / self._speed))
                 self.late_ms = max(self.late_ms, 1000 * (self.now_s() - spoken_s))
             self._sent += len(chunk) // 2
             yield chunk

@@ -61,6 +61,8 @@ class Pace:
     """At a time."""
     fast: bool = False
     """As fast as the system takes it, not at the pace of speech."""
+    speed: float = 1.0
+    """Of speech: at half of it who hears has twice the time."""
     trailing_silence_s: float = 0.0
     """After each recording, so that its last utterance ends by itself."""
     endpointing_ms: int = ENDPOINTING_MS
@@ -69,7 +71,7 @@ class Pace:
 async def play(recording: Recording, listen: Listen, url: str, pace: Pace) -> Played:
     """Stream a recording."""
     audio = await asyncio.to_thread(recording.read)
-    feed = Feed(audio, fast=pace.fast, trailing_silence_s=pace.trailing_silence_s)
+    feed = Feed(audio, fast=pace.fast, speed=pace.speed, trailing_silence_s=pace.trailing_silence_s)
     played = Played(recording, audio.seconds, real_time=not pace.fast)
     try:
         async with aclosing(listen(url, feed, pace.endpointing_ms)) as events:

@@ -28,7 +28,8 @@ def test_the_command_ramps_and_draws(tmp_path, capsys):
     (tmp_path / "long.jsonl").write_text(json.dumps({"cuts": [cut] * 4}))
     report = tmp_path / "report"
     run(
-        tmp_path, "scripted", (1, 2), seconds=5, continuous_s=12, usual=False, report=report
+        tmp_path, "scripted", (1, 2), seconds=5, continuous_s=12, continuous_speed=2.0,
+        usual=False, report=report,
     )  # fmt: skip
     *shown, last = capsys.readouterr().out.splitlines()
     summary = json.loads(last)
@@ -42,7 +43,11 @@ def test_the_command_ramps_and_draws(tmp_path, capsys):
         assert found["other_cores"] >= 0
         assert found["player_late_p99_ms"] >= 0
         assert found["server"]["loop_late_p99_ms"] >= 0
-    assert summary["continuous"][0]["from_s"] == 0
+    (talk,) = summary["continuous"]
+    assert talk["audio_s"] >= 12
+    assert talk["partials_per_s"] > 0
+    assert talk["ages"][0]["from_s"] == 0
+    assert talk["ages"][0]["to_s"] == pytest.approx(10, abs=2)
     assert any("ours: 2 streams" in line for line in shown)
     assert json.loads((report / "load.json").read_text()) == summary
     assert (report / "load.html").read_text().count("<svg") == 3

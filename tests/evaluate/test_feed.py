@@ -34,12 +34,14 @@ async def test_fast_the_clock_is_what_was_handed_out():
     assert [fed.now_s() async for _ in fed.chunks()] == pytest.approx([0.04, 0.08])
 
 
-async def test_in_real_time_nothing_is_handed_out_before_it_was_spoken():
-    fed = feed(1600, rate=16_000, fast=False)
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+async def test_nothing_is_handed_out_before_it_was_spoken(speed):
+    fed = feed(1600, rate=16_000, fast=False, speed=speed)
     loop = asyncio.get_running_loop()
     began_s, due_s = loop.time(), [0.04, 0.08, 0.1]
     async for _ in fed.chunks():
         # Its clock began after ours, and is read before ours.
-        assert due_s.pop(0) - 0.001 <= fed.now_s() <= loop.time() - began_s + 0.001
+        spoken_s = speed * (loop.time() - began_s)
+        assert due_s.pop(0) - 0.001 <= fed.now_s() <= spoken_s + 0.001
     assert due_s == []
     assert fed.late_ms >= 0
