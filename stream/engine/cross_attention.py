@@ -95,6 +95,8 @@ class PlainAudio:
         mask = length_mask(n_positions, keys.shape[1], keys.device)
         self._mask = None if mask is None else mask[:, None, None, :]
         """(batch, 1, 1, n_positions), true where the audio is real; None: everywhere."""
+        self._noted_keys: Tensor | None = None
+        """(batch, n_noted, head_size, n_positions), picked out once for all passes."""
 
     def attend(
         self, query: Tensor, n_new: Tensor, noted: Sequence[int]
@@ -103,8 +105,10 @@ class PlainAudio:
         attended = attend(query, self._keys, self._values, self._mask)
         if not noted:
             return attended, None
+        if self._noted_keys is None:
+            self._noted_keys = self._keys[:, :, noted].permute(0, 2, 3, 1).float()
         q = query[:, :, noted].float() * query.shape[-1] ** -0.5
-        scores = q.transpose(1, 2) @ self._keys[:, :, noted].permute(0, 2, 3, 1).float()
+        scores = q.transpose(1, 2) @ self._noted_keys
         if self._mask is not None:
             scores.masked_fill_(~self._mask, -torch.inf)  # (batch, n_noted, n_tokens, n_positions)
         return attended, scores.softmax(-1).transpose(1, 2)
@@ -113,3 +117,4 @@ class PlainAudio:
         """Of `HeardAudio`."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
         self._mask = None if self._mask is None else move_rows(self._mask, order)
+        self._noted_keys = None

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.engine.decoding import DecodeRequest, DecodeResult, decode
+from stream.engine.decoding import DecodeRequest, DecodeResult, decode, few_at_a_time
 from stream.engine.features import log_mel
 from stream.engine.logit_filters import SuppressAtStart, SuppressTokens, TimestampRules
 from stream.engine.rows import Ending
@@ -271,3 +273,14 @@ def test_real_drafts_are_verified_in_few_passes(tiny_checkpoint, speech):
     # A token too many at the beginning of a draft does not cost the rest of it.
     assert drafted[2].accepted > 0.8 * len(plain[2].tokens)
     assert drafted[2].passes < plain[2].passes / 3
+
+
+def test_a_few_tokens_are_chosen_at_a_time():
+    rows = [SimpleNamespace(columns=lambda n=n: range(n)) for n in (5, 11, 1, 40, 3, 13)]
+    parts = list(few_at_a_time(rows))
+    assert [(first, [len(row.columns()) for row in few]) for first, few in parts] == [
+        (0, [5, 11]),
+        (2, [1]),
+        (3, [40]),
+        (4, [3, 13]),
+    ]
