@@ -110,7 +110,7 @@ class ContinuousRow:
 def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
     """Play all recordings at once, at the pace of speech."""
     settle(system)
-    pace = Pace(len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
+    pace = Pace(streams=len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
     listen = adapters.listener(system.adapter)
     before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
     began_s, busy_s, own_s = time.monotonic(), machine_cpu_s(), time.process_time()

@@ -108,7 +108,12 @@ def evaluate(
     if not to_play:
         raise UsageError("Nothing to play: name a manifest with recordings, or --suite silence.")
     costs: list[Cost] = []
-    pace = Pace(streams, fast, trailing_silence_s, endpointing_ms)
+    pace = Pace(
+        streams=streams,
+        fast=fast,
+        trailing_silence_s=trailing_silence_s,
+        endpointing_ms=endpointing_ms,
+    )
     with serving(server, model, streams) as (url, pid):
         played = stream_all(to_play, adapters.listener(adapter), url, pid, pace, costs)
     systems = ["same-model"] * offline + ["faster-whisper"] * yardstick

@@ -53,7 +53,7 @@ class Played:
         return broken + changed_commits(self.events)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How recordings are played."""
 
