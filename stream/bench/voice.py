@@ -210,7 +210,7 @@ def utterances(samples: Samples, detector: VoiceDetector) -> list[Span]:
     endpointer = Endpointer(
         tuning.pre_roll_ms, tuning.onset_ms, StreamSettings().endpointing_ms, size
     )
-    tail = tuning.early_final_ms * SAMPLE_RATE // 1000
+    tail = tuning.tail_ms * SAMPLE_RATE // 1000
     spans, began = [], 0
     for first in range(0, len(samples) - size + 1, size):
         match endpointer.feed(detector.is_speech(samples[first : first + size])):

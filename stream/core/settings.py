@@ -85,11 +85,11 @@ class SessionTuning:
     """Audio before the VAD's onset that belongs to the utterance: a soft first consonant."""
     onset_ms: int = 90
     """Speech that starts an utterance."""
-    early_final_ms: int = 240
-    """Silence that is heard with an utterance: a final is decoded no sooner,"""
+    tail_ms: int = 240
+    """Silence after the speech that is heard with an utterance: no final is decoded sooner."""
     final_ahead_ms: int = 260
-    """but so long before the endpoint is confirmed. In most pauses somebody goes on to speak, and a
-    final that was decoded in one is wasted."""
+    """The final is decoded so long before the endpoint is confirmed, and not in each pause: in most
+    of them somebody goes on to speak, and it would be wasted."""
     commit_delay_ms: int = 850
     """Audio after a word that must have been heard before the word is committed, once two
     hypotheses agree on it."""

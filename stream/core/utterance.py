@@ -53,7 +53,7 @@ class Utterance:
 
     def close(self, speech_end: int, decided: int, *, pause: bool, split: bool = False) -> None:
         """Take note of the end. After a pause the silence at the end need not be heard in full."""
-        tail = samples_of_ms(self._tuning.early_final_ms)
+        tail = samples_of_ms(self._tuning.tail_ms)
         self.speech_end_sample = speech_end
         self.decided_sample = decided
         self.end_sample = min(decided, speech_end + tail) if pause else decided
@@ -72,10 +72,8 @@ class Utterance:
         if self.end_sample is None:
             self.speech_end_sample = speech_end
             hop = None if hops is None else hops * self._hop
-            patience_ms = max(
-                self._tuning.early_final_ms, endpointing_ms - self._tuning.final_ahead_ms
-            )
-            patience = samples_of_ms(patience_ms)
+            tuning = self._tuning
+            patience = samples_of_ms(max(tuning.tail_ms, endpointing_ms - tuning.final_ahead_ms))
             return self._windowing.open_span(now, speech_end, self.known, hop, patience)
         return self._windowing.closing_span(self.end_sample, self.known)
 

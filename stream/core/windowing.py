@@ -38,7 +38,7 @@ class Windowing:
         """The utterance has been heard up to here."""
         self._asked_sample = first_after_sample
         self._in_flight: Span | None = None
-        self._tail = samples_of_ms(tuning.early_final_ms)
+        self._tail = samples_of_ms(tuning.tail_ms)
         self._limit = round(tuning.max_window_s * SAMPLE_RATE)
         self._partial_limit = round(tuning.max_partial_s * SAMPLE_RATE)
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)

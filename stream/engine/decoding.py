@@ -81,6 +81,7 @@ def decode(
     cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
     if assistant is not None:
         assistant.begin(cache.max_tokens)
+    at_once = LOGITS_AT_ONCE if model.device.type == "cpu" else len(rows) * limit  # all
     active = rows
     while active:
         if assistant is not None and active[0].tokens:
@@ -88,8 +89,7 @@ def decode(
         states = model.read(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
             note_no_speech(model, states, rows, vocabulary)
-        on_cpu = model.device.type == "cpu"
-        for first, few in few_at_a_time(active) if on_cpu else [(0, active)]:
+        for first, few in few_at_a_time(active, at_once):
             own = slice(first, first + len(few))
             heard_at = None if cache.alignment is None else cache.alignment[own]
             choose(model, states[own], few, heard_at, temperature)
@@ -171,14 +171,14 @@ def note_no_speech(
         row.no_speech = p
 
 
-def few_at_a_time(rows: Sequence[Row]) -> Iterator[tuple[int, list[Row]]]:
-    """Part rows into neighbours with `LOGITS_AT_ONCE` tokens to choose, or one row with more.
+def few_at_a_time(rows: Sequence[Row], most: int) -> Iterator[tuple[int, list[Row]]]:
+    """Part rows into neighbours with at most so many tokens to choose, or one row with more.
 
     Yields the index of the first, and the rows.
     """
     first, few, tokens = 0, list[Row](), 0
     for i, row in enumerate(rows):
-        if few and tokens + len(row.columns()) > LOGITS_AT_ONCE:
+        if few and tokens + len(row.columns()) > most:
             yield first, few
             first, few, tokens = i, [], 0
         few.append(row)

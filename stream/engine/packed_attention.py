@@ -21,6 +21,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 f32 = np.float32
 LEVELS = f32(32_767)
 """Steps on each side of zero."""
+LOWEST = f32(-1e30)
+"""Below any score. Not infinity: kernels that may take sums in any order know of none."""
 
 
 def compiled(function: Kernel) -> Kernel:
@@ -61,7 +63,7 @@ def pack(
 
 @compiled
 def exponential(x: np.float32) -> np.float32:
-    """e to the power of x, for x from minus infinity to 0: (e to the x/64th) to the 64th.
+    """e to the power of x, for x up to 0: (e to the x/64th) to the 64th.
 
     By its series to the fifth power. Wrong by a millionth for x above -5; a library's would be the
     longest part of attention, for it takes one number at a time.
@@ -105,7 +107,7 @@ def attend_packed(
         n = lengths[row]
         for head in range(heads):
             for i in range(n_queries[row]):
-                top = f32(-np.inf)
+                top = LOWEST
                 for j in range(n):
                     score = f32(0)
                     for d in range(head_size):
