@@ -68,8 +68,9 @@ class Offline:
     """What chunks that are cut in the middle of speech hear beyond either end, in seconds; a sixth
     of the chunk unless told."""
 
-    batch_size: int = 8
-    """Windows that the model hears at once."""
+    batch_size: int | None = None
+    """Windows that the model hears at once, on each core of a CPU: 6 unless told, and more take
+    more memory."""
 
     def wanted(self, asked: Asked) -> "Wanted":
         """Return what becomes of each transcript."""
@@ -142,10 +143,11 @@ def transcribe(
         raise UsageError("--offline needs no --server; leave one of them out.")
     if streamed.server is None and not streamed.fast and offline is not False:
         from stream.cli_files import transcribe_offline
-        from stream.files import Model
+        from stream.files import BATCH_SIZE, Model
 
         name = asked.model or "base"
-        model = Model(name, assistant=alone.assistant, batch_size=alone.batch_size)
+        size = BATCH_SIZE if alone.batch_size is None else alone.batch_size
+        model = Model(name, assistant=alone.assistant, batch_size=size)
         return transcribe_offline(model, files, alone.wanted(asked))
     if alone.format != "txt" or alone.output is not None:
         raise UsageError(

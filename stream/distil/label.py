@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
 from stream.distil.cuts import cut_of, encoded_samples, read_cut
@@ -24,7 +25,7 @@ from stream.engine.alignment import SAMPLES_PER_POSITION
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoding import DecodeRequest, DecodeResult, decode, opening_tokens
 from stream.engine.features import log_mel
-from stream.engine.quantization import Int8Linear
+from stream.engine.quantization import quantise
 from stream.engine.recognizer import (
     OPENING_TOKENS,
     PAST_SPEECH_SLACK,
@@ -89,26 +90,29 @@ def recipe_of(
     )
 
 
-def as_served(model: Whisper) -> Whisper:
-    """The model as the server decodes with it: on the CPU in int8, sharing all that is not."""
+def as_served(model: Whisper, *, encoder: bool) -> Whisper:
+    """The model as the server runs it: on the CPU in int8, sharing all that is not.
+
+    Args:
+        model: in float32.
+        encoder: is in int8, too.
+    """
     if model.device.type != "cpu":
         return model
     with torch.device("meta"):
         served = Whisper(model.dims)
-    served.encoder = model.encoder
-    share(model.decoder, served.decoder)
+    share(model, served)
+    quantise(served if encoder else served.decoder)
     return served.eval()
 
 
 def share(original: nn.Module, other: nn.Module) -> None:
-    """Give a network the modules of its like, the linear ones in int8."""
+    """Give a network the layers of its like."""
     for name, child in original.named_children():
-        if isinstance(child, nn.Linear):
-            setattr(other, name, Int8Linear(child.weight, child.bias))
-        elif next(child.children(), None) is not None:
-            share(child, getattr(other, name))
-        else:
+        if next(child.children(), None) is None:
             setattr(other, name, child)
+        else:
+            share(child, getattr(other, name))
 
 
 class Labeller:
@@ -119,7 +123,7 @@ class Labeller:
     ) -> None:
         """Build the teacher in float32; `recipe.precision` is what its encoder multiplies in."""
         self.model = Whisper.from_checkpoint(teacher, device, "float32")
-        self.speaker = as_served(self.model)
+        self.speaker = as_served(self.model, encoder=recipe.precision == "int8")
         self.vocabulary = teacher.vocabulary
         self.tokenizer = teacher.tokenizer
         self.alignment_heads = teacher.alignment_heads
@@ -162,6 +166,10 @@ class Labeller:
             padded[: len(job.samples)] = job.samples[: len(padded)]
             mels.append(log_mel(torch.from_numpy(padded).float(), self.model.dims.n_mels))
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
+        if self.recipe.precision == "int8":  # row by row, as the server does
+            pairs = zip(mels, n_frames, strict=True)
+            rows = [self.speaker.encode(mel[None], n[None])[0] for mel, n in pairs]
+            return pad_sequence(rows, batch_first=True).half().float(), (n_frames + 1) // 2
         batch = torch.zeros(len(mels), self.model.dims.n_mels, int(n_frames.max()))
         for row, mel in zip(batch, mels, strict=True):
             row[:, : mel.shape[1]] = mel

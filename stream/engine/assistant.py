@@ -49,9 +49,7 @@ class Assistant:
 
     def begin(self, max_tokens: int) -> None:
         """Make room for so many tokens a row."""
-        self._cache = self._model.prefill_cache(
-            self._audio, self._n_positions, max_tokens, exact=False
-        )
+        self._cache = self._model.prefill_cache(self._audio, self._n_positions, max_tokens)
 
     @torch.inference_mode()
     def propose(self, rows: Sequence[Row]) -> None:

@@ -1,19 +1,10 @@
-"""Attention over keys and values of shape (batch, n, heads, head_size).
-
-What the CPU's kernels are fast at, and what they must be kept from: a token verified in a draft
-must get the very numbers that it gets alone, or a draft would change words.
-"""
+"""Attention over keys and values of shape (batch, n, heads, head_size), by PyTorch's kernels."""
 
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-LEAST_QUERIES, QUERIES_TOGETHER = 4, 32
-"""MKL multiplies fewer rows than this by other kernels, which sum in another order, and PyTorch
-gives it so many queries at a time. A decoder pass of one token is filled up, as is the last part of
-one of many, so that a token's numbers are the same alone and in a draft."""
 
 
 def attend(
@@ -37,19 +28,10 @@ def attend(
     return attended.transpose(1, 2).flatten(2)
 
 
-def attend_few(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
-) -> Tensor:
-    """As `attend`; on the CPU the result for a query does not depend on how many there are."""
-    n = query.shape[1]
-    last = n % QUERIES_TOGETHER
-    missing = LEAST_QUERIES - last
-    if last == 0 or missing <= 0:
-        return attend(query, keys, values, mask, causal=causal)
-    query = F.pad(query, (0, 0, 0, 0, 0, missing))  # (batch, n + missing, heads, head_size)
-    if mask is not None and mask.shape[2] > 1:
-        mask = torch.cat([mask, mask[:, :, -1:].expand(-1, -1, missing, -1)], dim=2)
-    return attend(query, keys, values, mask, causal=causal)[:, :n]
+def split_qkv(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(batch, n, 3 * d_model) -> query, keys, values, each (batch, n, heads, head_size)."""
+    query, keys, values = qkv.view(*qkv.shape[:2], 3, heads, -1).unbind(2)
+    return query, keys, values
 
 
 def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:

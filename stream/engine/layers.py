@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stream.engine.attention import attend, attend_few, length_mask
+from stream.engine.attention import attend, length_mask, split_qkv
 from stream.engine.cross_attention import HeardAudio, PackedAudio, PlainAudio
-from stream.engine.decoder_cache import DecoderCache, DecodeStep
+from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
+from stream.engine.self_attention import DecodeStep
 
 ROWS_TOGETHER = 512
 """On the CPU so many positions go through a feed-forward of the encoder at once: what lies between
@@ -59,14 +60,15 @@ class EncoderLayer(nn.Module):
         self.heads = dims.encoder_heads
         self.self_attn = SelfAttention(dims.d_model)
         self.self_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.attend: nn.Module = FullAttention()
         self.fc1 = nn.Linear(dims.d_model, dims.encoder_ffn)
         self.fc2 = nn.Linear(dims.encoder_ffn, dims.d_model)
         self.final_layer_norm = nn.LayerNorm(dims.d_model)
 
     def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
         """(batch, n_positions, d_model) -> the same; key_mask (batch, 1, 1, n_positions)."""
-        query, key, value = self.self_attn.project(self.self_attn_layer_norm(x), self.heads)
-        x = x + self.self_attn.out_proj(attend(query, key, value, key_mask))
+        qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
+        x = x + self.self_attn.out_proj(self.attend(qkv, self.heads, key_mask))
         if x.device.type != "cpu":
             return self.feed_forward(x)
         return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
@@ -74,6 +76,14 @@ class EncoderLayer(nn.Module):
     def feed_forward(self, x: Tensor) -> Tensor:
         """(batch, n, d_model) -> the same, each position for itself."""
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
+
+
+class FullAttention(nn.Module):
+    """Attention of all positions of a row to all others: a module, for int8 puts its own here."""
+
+    def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
+        """(batch, n, 3 * d_model), key_mask as above -> (batch, n, d_model)."""
+        return attend(*split_qkv(qkv, heads), key_mask)
 
 
 class Decoder(nn.Module):
@@ -93,7 +103,7 @@ class Decoder(nn.Module):
         x = self.embed_tokens(tokens) + self.embed_positions(step.positions)
         for layer in self.layers:
             x = layer(x, step, cache)  # (batch, n_tokens, d_model)
-        cache.length = step.length
+        cache.length = step.after
         return self.layer_norm(x)  # type: ignore[no-any-return]
 
 
@@ -114,11 +124,8 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x: Tensor, step: DecodeStep, cache: DecoderCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same."""
-        query, keys, values = self.self_attn.project(self.self_attn_layer_norm(x), self.heads)
-        keys, values = cache.append(self.index, step, keys, values)
-        few = attend_few if step.exact else attend
-        attended = few(query, keys, values, step.self_mask, causal=step.causal)
-        x = x + self.self_attn.out_proj(attended)
+        qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
+        x = x + self.self_attn.out_proj(cache.recall(self.index, step, qkv))
 
         query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
         query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
@@ -137,8 +144,7 @@ class SelfAttention(nn.Module):
 
     def project(self, x: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
         """(batch, n, d_model) -> query, keys, values, each (batch, n, heads, head_size)."""
-        query, keys, values = self.qkv(x).unflatten(-1, (3, heads, -1)).unbind(2)
-        return query, keys, values
+        return split_qkv(self.qkv(x), heads)
 
 
 class CrossAttention(nn.Module):

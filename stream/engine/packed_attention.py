@@ -4,34 +4,15 @@ The decoder reads all that it knows of the audio, in every layer, for each token
 keys and values are kept in 16 bits with a scale for each head and position: half as much to read,
 and exact to a 65 000th of the largest. A query is summed by the same instructions whatever is
 beside it, so a token's numbers are the same alone, in a draft and in a batch.
-
-Compiled by numba for the CPU at hand, the first time it is used, and kept beside this file or in
-the user's cache.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
+from stream.engine.compiling import LOWEST, compiled, f32, nearest, power_of_two
 
-f32 = np.float32
 LEVELS = f32(32_767)
 """Steps on each side of zero."""
-LOWEST = f32(-1e30)
-"""Below any score. Not infinity: kernels that may take sums in any order know of none."""
-
-
-def compiled(function: Kernel) -> Kernel:
-    """Compile a kernel, to run beside Python; sums may be taken in the order that is fastest."""
-    try:
-        kernel: Kernel = njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
-    except RuntimeError:  # there is no folder to keep it in
-        kernel = njit(function, nogil=True, fastmath=True, error_model="numpy")
-    return kernel
 
 
 @compiled
@@ -56,24 +37,7 @@ def pack(
                 steps = LEVELS / peak
                 scales[kind, head, j] = peak / LEVELS
                 for d in range(head_size):
-                    codes[kind, head, j, d] = np.int16(
-                        np.floor(projected[j, first + d] * steps + f32(0.5))
-                    )
-
-
-@compiled
-def exponential(x: np.float32) -> np.float32:
-    """e to the power of x, for x up to 0: (e to the x/64th) to the 64th.
-
-    By its series to the fifth power. Wrong by a millionth for x above -5; a library's would be the
-    longest part of attention, for it takes one number at a time.
-    """
-    y = max(x, f32(-32)) * f32(1 / 64)
-    e = f32(1 / 24) + y * f32(1 / 120)
-    e = f32(1) + y * (f32(1) + y * (f32(1 / 2) + y * (f32(1 / 6) + y * e)))
-    for _ in range(6):
-        e *= e
-    return e
+                    codes[kind, head, j, d] = nearest(projected[j, first + d] * steps)
 
 
 @compiled
@@ -100,7 +64,7 @@ def attend_packed(
         weights: (batch, most queries, n_noted, n), written; 0 where a position is not real.
     """
     batch, _, heads, head_size = query.shape
-    size = f32(1 / np.sqrt(head_size))
+    size = f32(np.log2(np.e) / np.sqrt(head_size))  # e to the power of a score
     weight = np.empty(codes.shape[3], f32)
     mixed = np.empty(head_size, f32)
     for row in range(batch):
@@ -117,7 +81,7 @@ def attend_packed(
                     top = max(top, score)
                 total = f32(0)
                 for j in range(n):
-                    weight[j] = exponential(weight[j] - top)
+                    weight[j] = power_of_two(weight[j] - top)
                     total += weight[j]
                 share = f32(1) / total
                 for j in range(n):

@@ -12,6 +12,9 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from stream.engine.int8_attention import Int8Attention
+from stream.engine.layers import FullAttention
+
 ACTIVATION_LEVELS = 127
 """Steps on each side of zero: 8 bits."""
 WEIGHT_LEVELS = 63
@@ -63,10 +66,12 @@ def _pack(weight: Tensor) -> torch.ScriptObject:
     return packed
 
 
-def quantise_linears(module: nn.Module) -> None:
-    """Replace every `nn.Linear` inside `module` by an `Int8Linear`."""
+def quantise(module: nn.Module) -> None:
+    """Replace every linear layer inside `module`, and the encoder's attention, by int8's."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, Int8Linear(child.weight, child.bias))
+        elif isinstance(child, FullAttention):
+            setattr(module, name, Int8Attention())
         else:
-            quantise_linears(child)
+            quantise(child)

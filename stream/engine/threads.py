@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -60,6 +61,21 @@ def tune_malloc() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
         libc.mallopt(M_ARENA_MAX, HEAPS)
+
+
+def give_back_memory() -> None:
+    """Have glibc give back all that is free; nothing elsewhere. Worth it once a model is loaded."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def calm_blas() -> None:
+    """Have numpy multiply on one thread.
+
+    Here it multiplies for the voice detector alone, whose products are small: on more threads they
+    take longer, and the threads spin on the other cores while they wait for the next.
+    """
+    threadpool_limits(limits=1, user_api="blas")
 
 
 class SharedCores:

@@ -26,7 +26,13 @@ from stream.engine.checkpoints import Checkpoint, load_checkpoint
 from stream.engine.hearing import Fault, Heard, better, without_invention
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.stretches import Stretch, unheard
-from stream.engine.threads import SharedCores, tune_malloc, usable_cores
+from stream.engine.threads import (
+    SharedCores,
+    calm_blas,
+    give_back_memory,
+    tune_malloc,
+    usable_cores,
+)
 from stream.engine.whisper import Precision
 
 logger = logging.getLogger(__name__)
@@ -97,6 +103,7 @@ class WhisperTranscriber:
         on_cpu = torch.device(self.device).type == "cpu"
         self.precision: Precision = precision or ("int8" if on_cpu else "float16")
         tune_malloc()
+        calm_blas()
         self.at_once = usable_cores() if on_cpu else 1
         self._cores = SharedCores(usable_cores())
         checkpoint = checkpoint or load_checkpoint(name)
@@ -104,6 +111,8 @@ class WhisperTranscriber:
             assistant = load_checkpoint(assistant)
         self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
+        del checkpoint, assistant
+        give_back_memory()
         self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
@@ -140,6 +149,10 @@ class WhisperTranscriber:
                 logger.exception("a window of %d samples failed", len(windows[0].samples))
                 return [Hypothesis(windows[0], (), failure=f"The model failed: {error}")]
             return [self.transcribe([window], options)[0] for window in windows]
+        finally:
+            # A recording's batch is the largest there is, and the next one takes seconds as well.
+            if windows and windows[0].kind is WindowKind.FILE:
+                give_back_memory()
 
     @torch.inference_mode()
     def _transcribe(

@@ -14,12 +14,12 @@ from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
 from stream.engine.layers import Decoder, DecoderLayer, Encoder
-from stream.engine.quantization import quantise_linears
+from stream.engine.quantization import quantise
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
-"""How the weights are held and multiplied. int8 is for the CPU, and for the linear layers alone;
-docs/measurements.md says what it costs."""
+"""How weights are held and multiplied. int8 is for the CPU, for the linear layers and the encoder's
+attention; docs/measurements.md says what it costs."""
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "int8": torch.float32,
@@ -60,7 +60,8 @@ class Whisper(nn.Module):
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
-            quantise_linears(model)
+            quantise(model)
+            halve_exactly(model.decoder.embed_tokens)
         return model.requires_grad_(False).eval()
 
     @property
@@ -93,8 +94,6 @@ class Whisper(nn.Module):
         n_positions: Tensor,
         max_tokens: int,
         alignment_heads: Sequence[tuple[int, int]] = (),
-        *,
-        exact: bool = True,
     ) -> DecoderCache:
         """Project the encoded audio for every decoder layer, and make room for tokens.
 
@@ -103,15 +102,13 @@ class Whisper(nn.Module):
             n_positions: (batch,) long, how many positions of each row are real, at least 1.
             max_tokens: how many tokens a row may take, prompt included.
             alignment_heads: (layer, head) pairs whose cross-attention the cache is to record.
-            exact: a token's numbers are the same alone and in a draft. Who only drafts can do
-                without, and is faster on the CPU.
         """
         if not 0 < max_tokens <= self.dims.max_tokens:
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
         heads, n_positions = self.dims.decoder_heads, n_positions.cpu()
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
         heard = [layer.encoder_attn.hear(audio, n_positions, heads) for layer in layers]
-        return DecoderCache(heard, audio, heads, max_tokens, tuple(alignment_heads), exact=exact)
+        return DecoderCache(heard, audio, heads, max_tokens, tuple(alignment_heads))
 
     @torch.no_grad()
     def decode(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
@@ -151,6 +148,13 @@ class Whisper(nn.Module):
     def logits(self, states: Tensor) -> Tensor:
         """(..., d_model) -> (..., vocab_size) float32."""
         return self.decoder.project(states).float()  # type: ignore[no-any-return]
+
+
+def halve_exactly(embedding: nn.Embedding) -> None:
+    """Keep an embedding in float16 where that is no loss, as with weights published in it."""
+    half = embedding.weight.half()
+    if torch.equal(half.float(), embedding.weight):
+        embedding.weight = nn.Parameter(half, requires_grad=False)
 
 
 def fuse_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,14 +1,15 @@
 """A recording through an algorithm and a model: segments as they become certain."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import count
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window
+from stream.core.hypothesis import Hypothesis
 from stream.core.vad import MakeDetector
 from stream.engine.scheduler import Scheduler
 from stream.engine.worker import Transcriber
@@ -38,8 +39,9 @@ class Transcribing:
         self._blocks = blocks
         self._transcriber = transcriber
         self._scheduler = Scheduler(batch_size)
+        self._running: set[Future[list[Hypothesis]]] = set()
         # A sequential form has one window at a time: reading on would only fill the memory.
-        self._enough = batch_size if options.long_form == "chunked" else 1
+        self._enough = batch_size if options.long_form == "chunked" else 0
         ids = count()
         self._forms: Sequence[Form] = [
             new_form(options, Place(SESSION, channel, ids), detector) for channel in range(channels)
@@ -47,36 +49,42 @@ class Transcribing:
 
     def __iter__(self) -> Iterator[Segment]:
         """Yield the segments of each channel in order."""
-        for block in self._blocks:
-            for form, samples in zip(self._forms, block, strict=True):
-                form.receive_samples(samples)
-            yield from self._transcribe(self._enough)
-            self.heard_s += block.shape[1] / SAMPLE_RATE
-        for form in self._forms:
-            form.receive_end()
-        yield from self._transcribe(1)
+        with ThreadPoolExecutor(self._transcriber.at_once) as pool:
+            for block in self._blocks:
+                for form, samples in zip(self._forms, block, strict=True):
+                    form.receive_samples(samples)
+                yield from self._transcribe(pool, self._enough)
+                self.heard_s += block.shape[1] / SAMPLE_RATE
+            for form in self._forms:
+                form.receive_end()
+            yield from self._transcribe(pool, 0)
 
     @property
     def problems(self) -> list[str]:
         """What could not be transcribed, a sentence each."""
         return [problem for form in self._forms for problem in form.problems]
 
-    def _transcribe(self, enough: int) -> Iterator[Segment]:
-        """Transcribe while so many windows wait; yield what that makes certain."""
+    def _transcribe(self, pool: ThreadPoolExecutor, enough: int) -> Iterator[Segment]:
+        """Transcribe as long as so many windows wait; yield what that makes certain."""
         while True:
             for form in self._forms:
                 for window in form.windows_to_transcribe():
                     self._scheduler.add(window)
             yield from (segment for form in self._forms for segment in form.segments())
-            if len(self._scheduler) < enough:
+            self._start_batches(pool, enough)
+            full = len(self._scheduler) >= enough
+            done = wait(self._running, None if full else 0, FIRST_COMPLETED).done
+            if not done:
                 return
-            for hypothesis in self._hear(self._scheduler.next_batch()):
+            self._running -= done
+            for hypothesis in (hypothesis for batch in done for hypothesis in batch.result()):
                 self._forms[hypothesis.window.channel].receive_hypothesis(hypothesis)
 
-    def _hear(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """Transcribe a batch, in as many parts at a time as the transcriber can use."""
-        n = min(self._transcriber.at_once, len(windows))
-        parts = [windows[i::n] for i in range(n)]
-        with ThreadPoolExecutor(n) as pool:
-            heard = pool.map(self._transcriber.transcribe, parts)
-            return [hypothesis for part in heard for hypothesis in part]
+    def _start_batches(self, pool: ThreadPoolExecutor, enough: int) -> None:
+        """Start as many batches as the transcriber can use; the last windows are shared out."""
+        free = self._transcriber.at_once - len(self._running)
+        while free and len(self._scheduler) >= max(1, enough):
+            most = None if enough else ceil(len(self._scheduler) / free)
+            batch = self._scheduler.next_batch(most)
+            self._running.add(pool.submit(self._transcriber.transcribe, batch))
+            free -= 1

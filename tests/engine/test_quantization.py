@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from stream.engine.quantization import Int8Linear, quantise_linears
+from stream.engine.quantization import Int8Linear, quantise
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def test_zeros_stay_zeros(linear):
     assert torch.equal(Int8Linear(linear.weight, None)(torch.zeros(2, 256)), torch.zeros(2, 96))
 
 
-def test_quantise_linears_reaches_every_depth():
+def test_quantise_reaches_every_depth():
     module = nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.ModuleList([nn.Linear(4, 4)])})
-    quantise_linears(module)
+    quantise(module)
     assert isinstance(module["a"], Int8Linear)
     assert isinstance(module["b"][0], Int8Linear)

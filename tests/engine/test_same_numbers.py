@@ -3,23 +3,34 @@
 import pytest
 import torch
 
-from stream.engine.attention import attend_few
 from stream.engine.cross_attention import PackedAudio, PlainAudio
+from stream.engine.self_attention import CompiledTokens, DecodeStep, PlainTokens
 
 COUNTS = (2, 3, 4, 5, 17, 32, 33, 34, 35, 36, 48, 65)
 
 
-def each_alone(attention, query, *others):
-    return torch.cat([attention(one, *others) for one in query.split(1, dim=1)], dim=1)
+def step(before: int, n_new: int, rows: int) -> DecodeStep:
+    """Of rows that are alike."""
+    after = torch.full((rows,), before + n_new)
+    positions = torch.arange(before, before + n_new)
+    mask = torch.arange(before + n_new) <= positions[None, None, :, None]
+    slots = (slice(None), slice(before, before + n_new))
+    return DecodeStep(positions[None], slots, after - n_new, after - before, after, mask)
 
 
-@pytest.mark.parametrize("n_keys", [80, 96, 192])
-def test_few_queries_among_float32_keys(n_keys):
-    torch.manual_seed(n_keys)
-    query, keys, values = (torch.randn(2, n, 8, 64) for n in (65, n_keys, n_keys))
-    alone = each_alone(attend_few, query, keys, values, None)
+def test_new_tokens_among_those_said():
+    torch.manual_seed(1)
+    qkv = torch.randn(3, 65, 3 * 512)
+    said, plain = CompiledTokens(3, 65, 8, 64), PlainTokens(qkv[..., :512], 65, 8)
+    alone = torch.cat([said.attend(qkv[:, i : i + 1], step(i, 1, 3)) for i in range(65)], dim=1)
+    torch.testing.assert_close(alone, plain.attend(qkv, step(0, 65, 3)), atol=1e-5, rtol=0)
     for n in COUNTS:
-        assert torch.equal(attend_few(query[:, :n], keys, values, None), alone[:, :n]), n
+        together = CompiledTokens(3, 65, 8, 64)
+        first = together.attend(qkv[:, :n], step(0, n, 3))
+        assert torch.equal(first, alone[:, :n]), n
+        if n < 65:
+            rest = together.attend(qkv[:, n:], step(n, 65 - n, 3))
+            assert torch.equal(rest, alone[:, n:]), n
 
 
 @pytest.mark.parametrize("n_positions", [(1, 37, 20), (400, 1500, 1025)])

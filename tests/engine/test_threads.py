@@ -2,8 +2,9 @@ import os
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
-from stream.engine.threads import SharedCores, cpu_quota, usable_cores
+from stream.engine.threads import SharedCores, calm_blas, cpu_quota, usable_cores
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,10 @@ def test_a_batch_computes_on_the_cores_that_are_free_and_a_partial_on_one():
             assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
+
+
+def test_numpy_multiplies_on_one_thread():
+    calm_blas()
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert pools
+    assert all(pool["num_threads"] == 1 for pool in pools)

@@ -10,7 +10,7 @@ from stream.engine.checkpoints import locate_checkpoint
 from stream.engine.decoder_cache import DecoderCache, closed_up
 from stream.engine.dims import WhisperDims
 from stream.engine.features import MAX_FRAMES, log_mel
-from stream.engine.quantization import quantise_linears
+from stream.engine.quantization import quantise
 from stream.engine.whisper import Whisper
 from stream.errors import CheckpointError
 
@@ -191,7 +191,7 @@ def quantised() -> Whisper:
     model = Whisper(dims).requires_grad_(False).eval()
     for parameter in model.parameters():
         parameter.normal_(0, 0.1)
-    quantise_linears(model.decoder)
+    quantise(model.decoder)
     return model
 
 
