@@ -16,12 +16,12 @@ from stream.engine.shortlist import Shortlist
 from stream.engine.whisper import Whisper
 
 LONGEST_PROPOSAL = 16
-DRAFT_COST, ROW_COST = 0.32, 0.047
-"""What it takes to draft a token for every row and to verify it with others, in passes of the
-teacher for one token a row, and what each row adds to that: measured for two layers of six on the
-CPU, where a pass for one row reads weights and a pass for many multiplies, so that a token more
-costs 0.37 of a pass alone and 0.7 in a batch of eight. Two layers of 32 cost less, and could draft
-more."""
+DRAFT_COST, ROW_COST = 0.30, 0.077
+"""What it takes to draft a token for every row, in passes of the teacher for one token a row, and
+what each row adds to that because the teacher verifies one more: measured for two layers of six on
+the CPU (docs/measurements.md), where a pass for one row reads weights and a pass for many
+multiplies. A token more costs 0.38 of a pass alone and 0.92 in a batch of eight. Two layers of 32
+cost less, and could draft more."""
 LEAST_HOPE = 0.1
 """A row proposes no more where the whole of its proposal is no likelier to be right than this."""
 ACCEPTED, REJECTED = 4, 1
