@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torch.nn.functional as F
 
 from stream.distil.examples import LINES, Examples
 from stream.distil.label import CHUNK, Labeller, label_passages, read_job, recipe_of
 from stream.distil.passages import read_passages
+from stream.engine.features import log_mel
 from stream.engine.rows import Ending
 from stream.engine.whisper import Whisper
 from tests.distil.small import OPENING, small_teacher
@@ -39,8 +41,8 @@ def manifest(tmp_path_factory):
     return path
 
 
-def label(manifest, teacher, folder, variants, batch=3, until=None):
-    labeller = Labeller(teacher, recipe_of(teacher, manifest))
+def label(manifest, teacher, folder, variants, batch=3, until=None, precision="float32"):
+    labeller = Labeller(teacher, recipe_of(teacher, manifest, precision=precision))
     for done in label_passages(read_passages(manifest), labeller, folder, variants, batch):
         if until is not None and done >= until:
             return None
@@ -71,6 +73,19 @@ def test_labels_are_what_the_teacher_says_and_hears(manifest, teacher, tmp_path)
         hidden = torch.from_numpy(folder.hidden(i).astype(np.float32))
         again = network.decoder.project(hidden)
         torch.testing.assert_close(again, logits[0, len(opening) - 1 :], atol=0.02, rtol=0)
+
+
+def test_in_int8_the_teacher_hears_what_the_server_hears(manifest, teacher, tmp_path):
+    folder = label(manifest, teacher, tmp_path, variants=1, batch=8, precision="int8")
+    server = Whisper.from_checkpoint(teacher, "cpu", "int8")
+    for i, passage in enumerate(read_passages(manifest)):
+        job = read_job(passage, i, 0, seed=0)
+        mel = log_mel(
+            F.pad(torch.from_numpy(job.samples), (0, job.n_encoded - len(job.samples))),
+            teacher.dims.n_mels,
+        )
+        audio = server.encode(mel[None], torch.tensor([mel.shape[1]]))[0]
+        assert np.array_equal(folder.audio(i), audio.half().numpy())
 
 
 def test_batches_change_no_label(manifest, teacher, tmp_path):
