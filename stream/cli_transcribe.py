@@ -69,8 +69,7 @@ class Offline:
     of the chunk unless told."""
 
     batch_size: int | None = None
-    """Windows that the model hears at once, on each core of a CPU: 6 unless told, and more take
-    more memory."""
+    """Windows that the model hears at once, on each core of a CPU; more take more memory."""
 
     def wanted(self, asked: Asked) -> "Wanted":
         """Return what becomes of each transcript."""

@@ -7,7 +7,7 @@ it and all of the audio. Written apart because a cache that is written in place 
 import torch.nn.functional as F
 from torch import Tensor
 
-from stream.engine.attention import attend, length_mask
+from stream.engine.attention import attend, length_mask, split_qkv
 from stream.engine.layers import Decoder, DecoderLayer
 
 
@@ -51,7 +51,8 @@ def layer_states(
     def some(added: Tensor) -> Tensor:
         return F.dropout(added, dropout)
 
-    query, keys, values = layer.self_attn.project(layer.self_attn_layer_norm(x), layer.heads)
+    qkv = layer.self_attn.qkv(layer.self_attn_layer_norm(x))
+    query, keys, values = split_qkv(qkv, layer.heads)
     x = x + some(layer.self_attn.out_proj(attend(query, keys, values, None, causal=True)))
 
     query = layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(x))

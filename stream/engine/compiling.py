@@ -1,6 +1,8 @@
 """Kernels that numba compiles for the CPU at hand, and what they share.
 
-Compiled when first used, and kept beside the source or in the user's cache.
+Compiled when first used, and kept beside the source or in the user's cache, until the file of the
+kernel changes. What it calls is compiled into it: whoever changes a function here must touch the
+files of the kernels, too, or they go on with the old one.
 """
 
 from collections.abc import Callable

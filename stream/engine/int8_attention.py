@@ -1,7 +1,7 @@
 """Attention of all positions to all others in int8, on a CPU: what the encoder spends most on.
 
-Both products of attention are sums of bytes, at which CPUs are four times as fast as at floats.
-Queries and keys have a scale for each position and values one for each dimension, as in
+Both products of attention are sums of bytes, at which CPUs are two to four times as fast as at
+floats. Queries and keys have a scale for each position and values one for each dimension, as in
 SageAttention (Zhang et al., 2024, arXiv:2410.02367): keys are taken less their mean, which moves
 all scores of a query alike, and so, here, are values. Unlike there, a weight takes two bytes: where
 a query looks at one place and a little at all others, one byte would lose the others. The error is
@@ -26,6 +26,9 @@ WEIGHT_LEVELS = f32(HALF * HALF - 1)
 STEPS = f32(16)
 """Of a score's largest value to a factor of two: the largest of whole numbers is found many at a
 time, that of floats one by one."""
+FARTHEST = f32(2**30)
+"""From nought, of scores in such steps: beyond it they would be no whole numbers. A model's are
+smaller by far."""
 
 # A CPU without the instruction for it adds the products of two neighbours in 16 bits, the first
 # factor made positive. Values have the widest range, so there it is the weights that spare a bit.
@@ -58,7 +61,7 @@ def attend_int8(qkv: Tensor, heads: int, attended: Tensor) -> None:
     size = width // heads
     codes = torch.empty((3, heads, n, size), dtype=torch.int8)
     scales, channels = np.empty((heads, 2, n), f32), np.empty((heads, 2, size), f32)
-    encode(qkv.numpy(), codes.numpy(), scales, channels)
+    write_codes(qkv.numpy(), codes.numpy(), scales, channels)
     most = min(n, QUERIES_TOGETHER)
     scores = torch.empty((most, n), dtype=torch.int32)
     halves = torch.empty((2 * most, n), dtype=torch.uint8)
@@ -76,7 +79,7 @@ def attend_int8(qkv: Tensor, heads: int, attended: Tensor) -> None:
 
 
 @compiled
-def encode(
+def write_codes(
     qkv: NDArray[np.float32],
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
@@ -136,7 +139,7 @@ def weigh(
 
     Args:
         scores: (m, n).
-        scales: (2, n), of `encode`.
+        scales: (2, n), of `write_codes`.
         first: the position of the first query.
         weights: (2 * m, n), written: all high halves, then all low ones.
         totals: (m,), written: sums of the weights.
@@ -148,6 +151,7 @@ def weigh(
         top = np.int32(-(2**31))
         for j in range(n):
             score = f32(scores[i, j]) * scales[1, j] * scale
+            score = min(max(score, -FARTHEST), FARTHEST)
             row[j] = score
             top = max(top, np.int32(score))
         highest = f32(top + 1)
@@ -173,7 +177,7 @@ def mix(
     Args:
         sums: (2 * m, head_size), of weights times values.
         totals: (m,), of `weigh`.
-        channels: (2, head_size), of `encode`.
+        channels: (2, head_size), of `write_codes`.
         attended: (m, head_size), written.
     """
     m = len(totals)

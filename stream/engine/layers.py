@@ -142,10 +142,6 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out_proj = nn.Linear(d_model, d_model)
 
-    def project(self, x: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(batch, n, d_model) -> query, keys, values, each (batch, n, heads, head_size)."""
-        return split_qkv(self.qkv(x), heads)
-
 
 class CrossAttention(nn.Module):
     """The projections of cross-attention: queries from the text, keys and values from the audio."""

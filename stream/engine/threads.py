@@ -64,7 +64,10 @@ def tune_malloc() -> None:
 
 
 def give_back_memory() -> None:
-    """Have glibc give back all that is free; nothing elsewhere. Worth it once a model is loaded."""
+    """Have glibc give back all that is free; nothing elsewhere.
+
+    Worth it after what takes seconds and much memory: loading a model, a batch of a recording.
+    """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -111,7 +111,7 @@ class WhisperTranscriber:
             assistant = load_checkpoint(assistant)
         self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
-        del checkpoint, assistant
+        del checkpoint, assistant  # the weights as they were read, larger than those in use
         give_back_memory()
         self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
 
