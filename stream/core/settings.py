@@ -99,7 +99,7 @@ class SessionTuning:
     sure_from: float = 0.95
     """A word of such confidence need not be heard twice: `sure_delay_ms` of audio after it do."""
     sure_delay_ms: int = 500
-    unsure_below: float = 0.55
+    unsure_below: float = 0.45
     """A word of less confidence, or that is heard differently each time, waits for
     `unsure_delay_ms` of audio after it, for more context may correct it: longer than a partial
     reaches back, and so for the final of most sentences."""

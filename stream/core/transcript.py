@@ -8,7 +8,8 @@ such words change as seldom. The last word of a hypothesis waits for company: th
 sentence where the audio ends, and "transcribe." may become "transcription of".
 
 Of the tentative words those are shown that are likely to stay: what two hypotheses agree on, and
-beyond it what the model is fairly sure of and heard to the end.
+beyond it what the model is fairly sure of and heard to the end. What is shown is replaced when the
+same is heard twice in its place: of two hypotheses that differ the next often returns to the first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,8 +44,11 @@ class Transcript:
         self._context = tuple(context)
         self._start_sample = start_sample
         self._tuning = tuning
-        self._agreed = 0  # leading tentative words that two hypotheses share
+        self._agreed = 0  # leading tentative words that two hypotheses share,
+        self._alike = False  # and whether these are all that either has
         self._heard_to = 0
+        self._seen: tuple[Word, ...] = ()  # shown before the last hypothesis,
+        self._seen_from = 0  # behind so many committed words
         self.committed: tuple[Word, ...] = ()
         self.tentative: tuple[Word, ...] = ()
 
@@ -55,7 +59,27 @@ class Transcript:
 
     @property
     def shown(self) -> tuple[Word, ...]:
-        """The tentative words that are fit to be read: the leading ones that are likely to stay."""
+        """The words behind the committed ones that are fit to be read."""
+        if not self._holds:
+            return self._likely
+        floor = self.committed[-1].end_sample if self.committed else 0
+        return monotone(self._seen[len(self.committed) - self._seen_from :], floor)
+
+    @property
+    def _holds(self) -> bool:
+        """Whether readers go on seeing what they see, against what was heard last.
+
+        Where two hypotheses contradict each other, the next one as often as not returns to the
+        first: what is seen goes when the same is heard twice in its place, or with the final.
+        """
+        settled = len(self.committed) - self._seen_from
+        same = agreement(self._seen, self.committed[self._seen_from :] + self._likely)
+        heard_twice = settled + self._agreed + self._alike > same  # an end, too, can be heard twice
+        return not (same == len(self._seen) or same < settled or heard_twice)
+
+    @property
+    def _likely(self) -> tuple[Word, ...]:
+        """The leading tentative words that are likely to stay."""
         edge = self._heard_to - samples_of_ms(self._tuning.edge_ms)
         count = self._agreed
         for word in self.tentative[count:]:
@@ -73,12 +97,14 @@ class Transcript:
 
         Without `commit` none are, as where it will be verified.
         """
+        self._seen, self._seen_from = self.shown, len(self.committed)
         agreed = self.tentative[: self._agreed]
         kept = kept_from(agreed, window_start)
         fresh = kept + self._fresh(heard, window_start, kept)
         if not heard and len(agreed) >= SENTENCE and not self._guesses(agreed):
             fresh = agreed
         self._agreed = agreement(self.tentative, fresh)
+        self._alike = self._agreed == len(self.tentative) == len(fresh)
         self._heard_to = window_end
         self.tentative = fresh
         if commit and not self._guesses(heard):

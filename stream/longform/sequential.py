@@ -37,6 +37,10 @@ class Sequential(Form):
     def _take(self, hypothesis: Hypothesis) -> None:
         """Say what stands, and move the window."""
         self._out = False
+        if self._said and not hypothesis.words and not hypothesis.failure:
+            # Now and then the text before it makes Whisper end at once: 30 s would be lost.
+            self._said = ""
+            return
         words = monotone(hypothesis.words, self._end_sample)
         if words:
             self._language = hypothesis.language

@@ -9,6 +9,8 @@ from stream.core.transcript import Transcript, agreement, monotone, text_of
 from tests.core.words import said, texts
 
 END = 8 * SAMPLE_RATE
+UNHURRIED = SessionTuning(commit_delay_ms=10_000)
+"""Commits nothing here."""
 
 
 def test_the_first_hypothesis_commits_nothing():
@@ -78,7 +80,7 @@ def test_a_word_that_is_heard_differently_each_time_is_committed_in_the_end():
 
 
 def test_what_two_hypotheses_agree_on_stays_where_a_window_begins_after_it():
-    unsure = [replace(word, confidence=0.5) for word in said("it was the best of times", 0.0)]
+    unsure = [replace(word, confidence=0.4) for word in said("it was the best of times", 0.0)]
     transcript = Transcript(tuning=SessionTuning(guesses_below=0.0))
     for _ in range(2):
         transcript.receive(unsure, 0, 3 * SAMPLE_RATE)
@@ -111,6 +113,42 @@ def test_a_word_that_the_model_guesses_is_shown_when_it_is_heard_twice():
     assert texts(transcript.shown) == ["it", "was"]
     transcript.receive(heard, 0, round(2.1 * SAMPLE_RATE))
     assert texts(transcript.committed + transcript.shown) == ["it", "was", "vest", "of"]
+
+
+def test_what_is_read_stays_until_something_else_is_heard_twice():
+    transcript = Transcript(tuning=UNHURRIED)
+    transcript.receive(said("it was the best of times", 0.0), 0, 3 * SAMPLE_RATE)
+    transcript.receive(said("it was a vest of times it", 0.0), 0, 4 * SAMPLE_RATE)
+    assert text_of(transcript.shown) == "it was the best of times"
+    transcript.receive(said("it was a vest of times it was", 0.0), 0, 5 * SAMPLE_RATE)
+    assert text_of(transcript.shown) == "it was a vest of times it was"
+
+
+def test_what_was_contradicted_once_grows_when_it_is_heard_again():
+    transcript = Transcript(tuning=UNHURRIED)
+    transcript.receive(said("it was the best of times", 0.0), 0, 3 * SAMPLE_RATE)
+    transcript.receive(said("it was", 0.0), 0, 4 * SAMPLE_RATE)
+    assert text_of(transcript.shown) == "it was the best of times"
+    transcript.receive(said("it was the best of times it was", 0.0), 0, 5 * SAMPLE_RATE)
+    assert text_of(transcript.shown) == "it was the best of times it was"
+
+
+def test_what_is_read_vanishes_when_nothing_is_heard_twice():
+    transcript = Transcript(tuning=UNHURRIED)
+    transcript.receive(said("thank you", 0.0), 0, 2 * SAMPLE_RATE)
+    transcript.receive((), 0, 3 * SAMPLE_RATE)
+    assert text_of(transcript.shown) == "thank you"
+    transcript.receive((), 0, 4 * SAMPLE_RATE)
+    assert transcript.shown == ()
+
+
+def test_a_committed_word_is_shown_against_what_is_read():
+    sure = [replace(word, confidence=0.99) for word in said("hit was the best", 0.0)]
+    transcript = Transcript()
+    transcript.receive(said("it was", 0.0), 0, SAMPLE_RATE)
+    transcript.receive([*sure, *said("of times", 1.2)], 0, 4 * SAMPLE_RATE)
+    assert text_of(transcript.committed) == "hit was the best"
+    assert text_of(transcript.shown) == "of times"
 
 
 def test_words_heard_differently_later_stay_as_committed():

@@ -1,11 +1,14 @@
 """One window after the other: every word once, each window with what was said before."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.core.hypothesis import Hypothesis, Window
 from tests.longform.rehearsal import SECOND, Rehearsal, speak
 
 
@@ -38,7 +41,9 @@ def test_speech_that_a_window_left_unheard_begins_the_next_one() -> None:
     samples, words = speak((0, 10), (10.5, 20))
     heard = [word for word in words if word.end_sample <= 10 * SECOND]
     rehearsal = sequential(heard).play(samples)
-    assert [w.start_sample / SECOND for w in rehearsal.windows] == [0, pytest.approx(10.2, abs=0.1)]
+    first, second, again = (w.start_sample / SECOND for w in rehearsal.windows)
+    assert (first, second) == (0, pytest.approx(10.2, abs=0.1))
+    assert again == second  # once more, without the text before
 
 
 def test_each_window_reads_what_was_said_before() -> None:
@@ -67,6 +72,22 @@ def test_there_is_never_more_than_one_window() -> None:
     rehearsal.form.receive_end()
     assert len(rehearsal.form.windows_to_transcribe()) == 1
     assert rehearsal.form.windows_to_transcribe() == []
+
+
+class SilencedByText(Rehearsal):
+    """Whisper now and then says nothing after a text that it would have to go on from."""
+
+    def hypotheses(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        heard = super().hypotheses(windows)
+        return [replace(h, words=()) if h.window.options.prompt else h for h in heard]
+
+
+def test_where_the_text_before_leaves_a_window_without_words_it_is_heard_without() -> None:
+    samples, words = speak((0, 70))
+    rehearsal = SilencedByText(words, long_form="sequential").play(samples)
+    assert rehearsal.said == [w.text.strip() for w in words]
+    starts = [window.start_sample for window in rehearsal.windows]
+    assert starts[1] == starts[2] > starts[0]
 
 
 @settings(deadline=None, max_examples=30)
