@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
+from stream.engine.decoder_cache import DecoderCache, closed_up
 from stream.engine.rows import Row, forbid, ragged
 from stream.engine.shortlist import Shortlist
 from stream.engine.whisper import Whisper
@@ -42,24 +43,23 @@ class Assistant:
         self._model = model
         self._audio = audio
         self._n_positions = n_positions
+        self._rows = list(range(len(audio)))  # of the audio, those that are left
+        self._cache: DecoderCache | None = None
+        self._max_tokens = 0
         project = model.decoder.project
         self._shortlist = project if isinstance(project, Shortlist) else None
         self._begun = False
         self._accepted, self._rejected = ACCEPTED, REJECTED
 
     def begin(self, max_tokens: int) -> None:
-        """Make room for so many tokens a row."""
-        self._cache = self._model.prefill_cache(self._audio, self._n_positions, max_tokens)
+        """Let a row take so many tokens. What is never worth proposing costs nothing."""
+        self._max_tokens = max_tokens
 
     @torch.inference_mode()
     def propose(self, rows: Sequence[Row]) -> None:
         """Let every row, each of which has said something, have a proposal of what comes next."""
         acceptance = self._acceptance(rows)
-        said = [row.opening + row.tokens for row in rows]
-        self._cache.truncate(torch.tensor([len(tokens) - 1 for tokens in said]))  # what was wrong
-        unread = [
-            tokens[known:] for tokens, known in zip(said, self._cache.length.tolist(), strict=True)
-        ]
+        unread: Sequence[Sequence[int]] = ()
         # Where there is a draft to go by, it costs nothing.
         hopes = [0.0 if row.proposed else 1.0 for row in rows]
         worth = Worth(len(rows), draft_cost(len(rows), self._model.device.type))
@@ -70,7 +70,8 @@ class Assistant:
             ]
             if not worth.another(acceptance * sum(hopes)):
                 break
-            tokens, probabilities = self._next(rows, unread)
+            cache = self._prefilled()
+            tokens, probabilities = self._next(rows, unread or unread_of(rows, cache), cache)
             unread = [[token] if hope else [] for token, hope in zip(tokens, hopes, strict=True)]
             for i, row in enumerate(rows):
                 row.proposed += unread[i]
@@ -79,14 +80,22 @@ class Assistant:
 
     def keep(self, rows: Collection[int]) -> None:
         """Keep these rows of the batch, in the order in which the teacher's cache keeps them."""
-        self._cache.keep(rows)
+        self._rows = [self._rows[i] for i in closed_up(rows)]
+        if self._cache is not None:
+            self._cache.keep(rows)
+
+    def _prefilled(self) -> DecoderCache:
+        if self._cache is None:
+            audio, n_positions = self._audio[self._rows], self._n_positions[self._rows]
+            self._cache = self._model.prefill_cache(audio, n_positions, self._max_tokens)
+        return self._cache
 
     def _next(
-        self, rows: Sequence[Row], unread: Sequence[Sequence[int]]
+        self, rows: Sequence[Row], unread: Sequence[Sequence[int]], cache: DecoderCache
     ) -> tuple[list[int], list[float]]:
         """The likeliest next token of each row, and how likely it is."""
         tokens, lengths = ragged(unread)
-        states = self._model.read(tokens, lengths, self._cache)
+        states = self._model.read(tokens, lengths, cache)
         last = self._model.logits(states[torch.arange(len(rows)), lengths - 1])  # (batch, n_tokens)
         # Without timestamps the filters say nothing of the tokens of a shortlist: what may never be
         # said is not among them, and the first token of all is never proposed.
@@ -107,6 +116,13 @@ class Assistant:
             self._rejected += sum(not row.all_accepted for row in rows)
         self._begun = True
         return self._accepted / (self._accepted + self._rejected)
+
+
+def unread_of(rows: Sequence[Row], cache: DecoderCache) -> list[list[int]]:
+    """What each row has said and the assistant not read, which forgets what it proposed wrongly."""
+    said = [row.opening + row.tokens for row in rows]
+    cache.truncate(torch.tensor([len(tokens) - 1 for tokens in said]))
+    return [tokens[known:] for tokens, known in zip(said, cache.length.tolist(), strict=True)]
 
 
 def draft_cost(n_rows: int, device: str) -> float:

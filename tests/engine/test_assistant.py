@@ -65,6 +65,28 @@ def test_an_assistant_that_is_right_saves_passes(teacher, audio):
     assert alone.passes <= BUDGET + 1
 
 
+def test_rows_that_left_before_anything_was_proposed_are_not_taken_for_others(teacher, audio):
+    budgets = [1, 1, *[BUDGET] * (ROWS - 2)]
+    n_positions = torch.tensor([40 - row for row in range(ROWS)])
+    requests = [replace(request(), max_new_tokens=budget) for budget in budgets]
+    assistant = Assistant(teacher, audio, n_positions)
+    results = decode(teacher, VOCABULARY, audio, n_positions, requests, HEADS, assistant=assistant)
+    assert all(result.accepted == result.drafted for result in results)
+    assert sum(result.drafted for result in results) > 0
+
+
+def test_where_the_drafts_are_right_the_assistant_hears_nothing(teacher, audio, monkeypatch):
+    heard = []
+    student = nonsense_model(seed=9)
+    prefill = student.prefill_cache
+    monkeypatch.setattr(student, "prefill_cache", lambda *args: heard.append(1) or prefill(*args))
+    alone = run(teacher, audio, [0])[0]
+    run(teacher, audio, [0], student, [alone.tokens])
+    assert heard == []
+    run(teacher, audio, [0], student)
+    assert heard == [1]
+
+
 def proposal(acceptance, draft_cost):
     worth, n, right = Worth(3, draft_cost), 0, 3 * acceptance
     while worth.another(right) and n < 100:
