@@ -47,8 +47,7 @@ class Transcript:
         self._agreed = 0  # leading tentative words that two hypotheses share,
         self._alike = False  # and whether these are all that either has
         self._heard_to = 0
-        self._seen: tuple[Word, ...] = ()  # shown before the last hypothesis,
-        self._seen_from = 0  # behind so many committed words
+        self._seen: tuple[Word, ...] = ()  # what readers saw before the last hypothesis
         self.committed: tuple[Word, ...] = ()
         self.tentative: tuple[Word, ...] = ()
 
@@ -63,7 +62,7 @@ class Transcript:
         if not self._holds:
             return self._likely
         floor = self.committed[-1].end_sample if self.committed else 0
-        return monotone(self._seen[len(self.committed) - self._seen_from :], floor)
+        return monotone(self._seen[len(self.committed) :], floor)
 
     @property
     def _holds(self) -> bool:
@@ -72,10 +71,9 @@ class Transcript:
         Where two hypotheses contradict each other, the next one as often as not returns to the
         first: what is seen goes when the same is heard twice in its place, or with the final.
         """
-        settled = len(self.committed) - self._seen_from
-        same = agreement(self._seen, self.committed[self._seen_from :] + self._likely)
-        heard_twice = settled + self._agreed + self._alike > same  # an end, too, can be heard twice
-        return not (same == len(self._seen) or same < settled or heard_twice)
+        same = agreement(self._seen, self.committed + self._likely)
+        heard_twice = len(self.committed) + self._agreed + self._alike  # an end, too, can be
+        return heard_twice <= same < len(self._seen)
 
     @property
     def _likely(self) -> tuple[Word, ...]:
@@ -97,7 +95,7 @@ class Transcript:
 
         Without `commit` none are, as where it will be verified.
         """
-        self._seen, self._seen_from = self.shown, len(self.committed)
+        self._seen = self.committed + self.shown
         agreed = self.tentative[: self._agreed]
         kept = kept_from(agreed, window_start)
         fresh = kept + self._fresh(heard, window_start, kept)
