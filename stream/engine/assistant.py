@@ -23,6 +23,9 @@ what each row adds to that because the teacher verifies one more: measured for t
 the CPU (docs/measurements.md), where a pass for one row reads weights and a pass for many
 multiplies. A token more costs 0.38 of a pass alone and 0.92 in a batch of eight. Two layers of 32
 cost less, and could draft more."""
+MOST_ROWS = 4
+"""On the CPU a batch of more gains nothing by drafts, for a pass that verifies them takes as much
+longer as it says more. And when rows have left, those that stay are not worth the prefill."""
 LEAST_HOPE = 0.1
 """A row proposes no more where the whole of its proposal is no likelier to be right than this."""
 ACCEPTED, REJECTED = 4, 1
@@ -46,6 +49,7 @@ class Assistant:
         self._rows = list(range(len(audio)))  # of the audio, those that are left
         self._cache: DecoderCache | None = None
         self._max_tokens = 0
+        self._pays = model.device.type != "cpu" or len(audio) <= MOST_ROWS
         project = model.decoder.project
         self._shortlist = project if isinstance(project, Shortlist) else None
         self._begun = False
@@ -57,7 +61,9 @@ class Assistant:
 
     @torch.inference_mode()
     def propose(self, rows: Sequence[Row]) -> None:
-        """Let every row, each of which has said something, have a proposal of what comes next."""
+        """Let rows, all of which have said something, have a proposal of what comes next."""
+        if not self._pays:
+            return
         acceptance = self._acceptance(rows)
         unread: Sequence[Sequence[int]] = ()
         # Where there is a draft to go by, it costs nothing.

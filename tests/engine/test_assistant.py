@@ -14,6 +14,11 @@ from tests.engine.nonsense import SMALL, VOCABULARY, nonsense_model
 from tests.engine.test_decoding import BUDGET, HEADS, ROWS, request
 
 
+@pytest.fixture(autouse=True)
+def _drafts_for_every_batch(monkeypatch) -> None:
+    monkeypatch.setattr("stream.engine.assistant.MOST_ROWS", ROWS)
+
+
 @pytest.fixture(scope="module")
 def teacher() -> Whisper:
     return nonsense_model(seed=1)
@@ -85,6 +90,12 @@ def test_where_the_drafts_are_right_the_assistant_hears_nothing(teacher, audio, 
     assert heard == []
     run(teacher, audio, [0], student)
     assert heard == [1]
+
+
+def test_a_batch_for_which_drafts_do_not_pay_has_none(teacher, audio, monkeypatch):
+    monkeypatch.setattr("stream.engine.assistant.MOST_ROWS", 2)
+    assert all(result.drafted > 0 for result in run(teacher, audio, range(2), teacher))
+    assert all(result.drafted == 0 for result in run(teacher, audio, range(3), teacher))
 
 
 def proposal(acceptance, draft_cost):
