@@ -42,7 +42,7 @@ STUDENTS: dict[str, Student] = {
         copied=(0, 5),
         language="en",
         parameters=56,
-        sha256="7322d767a74ab7278b1ce1f31aeb46e95121b3e7131666c4ed904c6e4fd8e155",
+        sha256="0944f2bf357efbfa8e7a571e9c785268651aa480f63ec6410095f8400461684f",
     ),
 }
 
