@@ -45,7 +45,7 @@ class Transcript:
         self._start_sample = start_sample
         self._tuning = tuning
         self._agreed = 0  # leading tentative words that two hypotheses share,
-        self._alike = False  # and whether these are all that either has
+        self._end_alike = False  # and whether both end there
         self._heard_to = 0
         self._seen: tuple[Word, ...] = ()  # what readers saw before the last hypothesis
         self.committed: tuple[Word, ...] = ()
@@ -72,7 +72,8 @@ class Transcript:
         first: what is seen goes when the same is heard twice in its place, or with the final.
         """
         same = agreement(self._seen, self.committed + self._likely)
-        heard_twice = len(self.committed) + self._agreed + self._alike  # an end, too, can be
+        # So many words were heard twice; an end that was heard twice counts as one.
+        heard_twice = len(self.committed) + self._agreed + self._end_alike
         return heard_twice <= same < len(self._seen)
 
     @property
@@ -102,7 +103,7 @@ class Transcript:
         if not heard and len(agreed) >= SENTENCE and not self._guesses(agreed):
             fresh = agreed
         self._agreed = agreement(self.tentative, fresh)
-        self._alike = self._agreed == len(self.tentative) == len(fresh)
+        self._end_alike = self._agreed == len(self.tentative) == len(fresh)
         self._heard_to = window_end
         self.tentative = fresh
         if commit and not self._guesses(heard):

@@ -46,17 +46,17 @@ class Assistant:
         self._model = model
         self._audio = audio
         self._n_positions = n_positions
-        self._rows = list(range(len(audio)))  # of the audio, those that are left
+        self._rows = list(range(len(audio)))  # of the audio, those left before the cache is made
         self._cache: DecoderCache | None = None
         self._max_tokens = 0
         self._pays = model.device.type != "cpu" or len(audio) <= MOST_ROWS
         project = model.decoder.project
         self._shortlist = project if isinstance(project, Shortlist) else None
-        self._begun = False
+        self._asked = False
         self._accepted, self._rejected = ACCEPTED, REJECTED
 
-    def begin(self, max_tokens: int) -> None:
-        """Let a row take so many tokens. What is never worth proposing costs nothing."""
+    def make_room(self, max_tokens: int) -> None:
+        """Let a row take so many tokens: once, before the first proposal."""
         self._max_tokens = max_tokens
 
     @torch.inference_mode()
@@ -86,11 +86,13 @@ class Assistant:
 
     def keep(self, rows: Collection[int]) -> None:
         """Keep these rows of the batch, in the order in which the teacher's cache keeps them."""
-        self._rows = [self._rows[i] for i in closed_up(rows)]
-        if self._cache is not None:
+        if self._cache is None:
+            self._rows = [self._rows[i] for i in closed_up(rows)]
+        else:
             self._cache.keep(rows)
 
     def _prefilled(self) -> DecoderCache:
+        """The cache, made when it is first needed: where nothing is worth proposing, never."""
         if self._cache is None:
             audio, n_positions = self._audio[self._rows], self._n_positions[self._rows]
             self._cache = self._model.prefill_cache(audio, n_positions, self._max_tokens)
@@ -117,10 +119,10 @@ class Assistant:
 
     def _acceptance(self, rows: Sequence[Row]) -> float:
         """The share of proposed tokens that were right, of those that came after right ones."""
-        if self._begun:  # before that the drafts were others'
+        if self._asked:  # before that the drafts were others'
             self._accepted += sum(row.last_accepted for row in rows)
             self._rejected += sum(not row.all_accepted for row in rows)
-        self._begun = True
+        self._asked = True
         return self._accepted / (self._accepted + self._rejected)
 
 

@@ -80,7 +80,7 @@ def decode(
     longest = max(len(row.opening) + row.request.max_new_tokens for row in rows)
     cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
     if assistant is not None:
-        assistant.begin(cache.max_tokens)
+        assistant.make_room(cache.max_tokens)
     at_once = LOGITS_AT_ONCE if model.device.type == "cpu" else len(rows) * limit  # all
     active = rows
     while active:
