@@ -43,9 +43,14 @@ def init(
 
 @app.command
 def speak(
-    out: Path, *, count: int, wordnet: Path = Path("/usr/share/wordnet"), seed: int = 1
+    out: Path,
+    *,
+    count: int,
+    text: tuple[Path, ...] = (),
+    wordnet: Path = Path("/usr/share/wordnet"),
+    seed: int = 1,
 ) -> None:
-    """Let flite read sentences of WordNet: more words to learn than recorded speech has.
+    """Let flite read text: more words to learn than recorded speech has.
 
     Parameters
     ----------
@@ -53,6 +58,9 @@ def speak(
         Folder of the sound files and their manifest, `speech.jsonl`.
     count
         Passages, of about 12 s each.
+    text
+        Books, or your trade's own texts, in English: plain text, read from a sentence by chance on.
+        May be repeated. Without it sentences of WordNet are read.
     wordnet
         Folder of WordNet's files, as Debian's wordnet-base has them.
     seed
@@ -60,7 +68,7 @@ def speak(
     """
     from stream.distil.speak import speak as speak_passages
 
-    print(speak_passages(wordnet, out, count, seed))
+    print(speak_passages(wordnet, text, out, count, seed))
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""More text for a student to learn: sentences of WordNet, read by the voices of flite.
+"""More text for a student to learn: sentences of WordNet or of books, read by the voices of flite.
 
 Hours of recorded speech hold few words, and a small decoder soon knows its examples by heart. A
 synthesizer reads any text a hundred times faster than it is heard, and the teacher, which labels
@@ -10,7 +10,8 @@ import json
 import random
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import soundfile
@@ -22,10 +23,11 @@ VOICES = ("awb", "rms", "slt", "awb", "rms", "slt", "kal16")
 PITCH_HZ, STRETCH = (85.0, 150.0), (0.8, 1.15)
 HIGHER = {"slt": 1.5}
 WORDS = (8, 40)
-"""In a passage, which sentences fill to this at least."""
+"""In a passage, which sentences fill to this at least; and of no book is a sentence longer."""
 EXAMPLE_SHARE = 0.6
 """Sentences that are WordNet's examples; the others are its definitions."""
 SPEAKABLE = re.compile(r"[A-Za-z0-9 ,.'?!;:-]+")
+SENTENCE_END = re.compile(r"(?<=[.?!])(?<!Mr\.)(?<!Mrs\.)(?<!Dr\.)(?<!St\.)\s+(?=[A-Z'])")
 UNSPEAKABLE = re.compile(r"\d{5}|[A-Z]{3}")
 
 
@@ -65,12 +67,50 @@ def speakable(sentences: list[str], least_words: int) -> list[str]:
     ]
 
 
-def passages(examples: list[str], definitions: list[str], rng: random.Random) -> Iterator[str]:
-    """Yield passages of sentences by chance, without end."""
+def wordnet_by_chance(folder: Path, rng: random.Random) -> Iterator[str]:
+    """Yield sentences of WordNet by chance, without end."""
+    examples, definitions = wordnet_sentences(folder)
+    while True:
+        yield rng.choice(examples if rng.random() < EXAMPLE_SHARE else definitions)
+
+
+def book_sentences(books: Sequence[Path]) -> list[str]:
+    """Return the sentences of plain text, in order, those that may be read in many ways left out.
+
+    Raises:
+        UsageError: a file is no text, or there is no sentence to read.
+    """
+    found: list[str] = []
+    for book in books:
+        try:
+            text = book.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{book} cannot be read as text in UTF-8: {error}.") from error
+        plain = re.sub(r'["_“”]', "", text.replace("’", "'"))
+        for paragraph in re.split(r"\n\s*\n", re.sub(r"(\w)\s*--+\s*", r"\1, ", plain)):
+            found += SENTENCE_END.split(" ".join(paragraph.replace("--", " ").split()))
+    sentences = [
+        sentence
+        for sentence in speakable(found, 4)
+        if sentence[-1] in ".?!" and len(sentence.split()) <= WORDS[1]
+    ]
+    if not sentences:
+        raise UsageError(f"No sentence to read in {', '.join(map(str, books))}.")
+    return sentences
+
+
+def read_on(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """Yield sentences in order from anywhere on, and all again after the last."""
+    first = rng.randrange(len(sentences))
+    return cycle([*sentences[first:], *sentences[:first]])
+
+
+def passages(sentences: Iterator[str], rng: random.Random) -> Iterator[str]:
+    """Yield passages of sentences, without end."""
     while True:
         wanted, text = rng.randint(*WORDS), ""
         while len(text.split()) < wanted:
-            sentence = rng.choice(examples if rng.random() < EXAMPLE_SHARE else definitions).strip()
+            sentence = next(sentences).strip()
             sentence = sentence[0].upper() + sentence[1:]
             if sentence[-1] not in ".?!":
                 sentence = sentence.rstrip(",;:") + "."
@@ -78,24 +118,31 @@ def passages(examples: list[str], definitions: list[str], rng: random.Random) ->
         yield text
 
 
-def speak(wordnet: Path, out: Path, count: int, seed: int) -> Path:
+def speak(wordnet: Path, books: Sequence[Path], out: Path, count: int, seed: int) -> Path:
     """Let flite read so many passages; returns their manifest, `speech.jsonl` in the folder.
 
+    Args:
+        wordnet: folder of its files, which are read where there are no books.
+        books: files of plain text.
+        out: folder to write.
+        count: of passages.
+        seed: of all chance.
+
     Raises:
-        UsageError: there is no WordNet, or no flite.
+        UsageError: there is no WordNet, no sentence in the books, or no flite.
     """
     rng = random.Random(seed)
-    texts = passages(*wordnet_sentences(wordnet), rng)
+    chosen = read_on(book_sentences(books), rng) if books else wordnet_by_chance(wordnet, rng)
+    texts = passages(chosen, rng)
     out.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for number in range(count):
-        text, voice = next(texts), rng.choice(VOICES)
-        stretch, pitch_hz = rng.uniform(*STRETCH), HIGHER.get(voice, 1.0) * rng.uniform(*PITCH_HZ)
-        path = out / f"{number}.flac"
-        read_aloud(text, voice, stretch, pitch_hz, path)
-        lines.append({"audio": path.name, "text": text, "speaker": voice})
     manifest = out / "speech.jsonl"
-    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with manifest.open("w", buffering=1) as lines:  # what is done stays, should it be stopped
+        for number, text in enumerate(islice(texts, count)):
+            voice, stretch = rng.choice(VOICES), rng.uniform(*STRETCH)
+            pitch_hz = HIGHER.get(voice, 1.0) * rng.uniform(*PITCH_HZ)
+            path = out / f"{number}.flac"
+            read_aloud(text, voice, stretch, pitch_hz, path)
+            lines.write(json.dumps({"audio": path.name, "text": text, "speaker": voice}) + "\n")
     return manifest
 
 

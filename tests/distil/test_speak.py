@@ -7,7 +7,14 @@ import pytest
 import soundfile
 
 from stream.distil.passages import read_passages
-from stream.distil.speak import passages, speak, wordnet_sentences
+from stream.distil.speak import (
+    book_sentences,
+    passages,
+    read_on,
+    speak,
+    wordnet_by_chance,
+    wordnet_sentences,
+)
 from stream.errors import UsageError
 
 DATA = """  1 This is the licence of what follows | and "no part of it at all"
@@ -32,25 +39,60 @@ def test_sentences_are_those_that_can_be_read_in_one_way(wordnet):
 
 
 def test_passages_are_of_whole_sentences(wordnet):
-    sentences = wordnet_sentences(wordnet)
     whole = {
         "In China it is polite.",
         "She hummed a tune, and left!",
         "Expel gas from the stomach.",
     }
-    for text in islice(passages(*sentences, random.Random(0)), 20):
+
+    def some(seed: int, count: int) -> list[str]:
+        rng = random.Random(seed)
+        return list(islice(passages(wordnet_by_chance(wordnet, rng), rng), count))
+
+    for text in some(0, 20):
         assert 8 <= len(text.split()) < 40 + 6
         rest = text
         for sentence in whole:
             rest = rest.replace(sentence, "")
         assert not rest.strip()
-    again = [list(islice(passages(*sentences, random.Random(3)), 5)) for _ in range(2)]
-    assert again[0] == again[1]
+    assert some(3, 5) == some(3, 5) != some(4, 5)
+
+
+def test_sentences_of_a_book_come_in_order(tmp_path):
+    book = tmp_path / "book.txt"
+    book.write_text(
+        "CHAPTER THE FIRST\n\nMr. Bennet was so odd a mixture -- of _quick_\nparts, she said! "
+        "“It is a truth, is it not?”--But he said that it’s all one.\n\nIn 1234567 years, never. "
+        f"The {'long ' * 40} sentence ends. Not one. The last sentence of all is this."
+    )
+    sentences = book_sentences([book])
+    assert sentences == [
+        "Mr. Bennet was so odd a mixture, of quick parts, she said!",
+        "It is a truth, is it not?",
+        "But he said that it's all one.",
+        "The last sentence of all is this.",
+    ]
+    said = list(islice(read_on(sentences, random.Random(1)), 8))
+    assert said[:4] == said[4:]
+    first = sentences.index(said[0])
+    assert said[:4] == sentences[first:] + sentences[:first]
+
+
+def test_a_book_without_a_sentence_is_refused(tmp_path):
+    book = tmp_path / "book.txt"
+    book.write_text("CHAPTER THE FIRST\n")
+    with pytest.raises(UsageError, match=r"No sentence to read in .*book.txt"):
+        book_sentences([book])
+    book.write_bytes(b"\xff\xfe not text")
+    with pytest.raises(UsageError, match=r"book\.txt cannot be read as text in UTF-8"):
+        book_sentences([book])
+    with pytest.raises(UsageError, match=r"none\.txt cannot be read as text"):
+        book_sentences([tmp_path / "none.txt"])
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="needs flite")
 def test_what_is_spoken_can_be_labelled(wordnet, tmp_path):
-    manifest = speak(wordnet, tmp_path / "out", 2, seed=1)
+    manifest = speak(wordnet, (), tmp_path / "out", 2, seed=1)
     found = read_passages(manifest)
     texts = [json.loads(line)["text"] for line in manifest.read_text().splitlines()]
     assert [passage.text for passage in found] == texts
@@ -63,4 +105,4 @@ def test_what_is_spoken_can_be_labelled(wordnet, tmp_path):
 
 def test_a_folder_without_wordnet_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no WordNet"):
-        speak(tmp_path, tmp_path / "out", 1, seed=0)
+        speak(tmp_path, (), tmp_path / "out", 1, seed=0)
