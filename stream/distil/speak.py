@@ -25,7 +25,9 @@ HIGHER = {"slt": 1.5}
 WORDS = (8, 40)
 """In a passage, which sentences fill to this at least; and of no book is a sentence longer."""
 EXAMPLE_SHARE = 0.6
-"""Sentences that are WordNet's examples; the others are its definitions."""
+"""Of the sentences drawn, those that are WordNet's examples; the others are its definitions."""
+DRAWN = 16
+"""So many sentences are drawn for each that is read: that with the most words not read before."""
 SPEAKABLE = re.compile(r"[A-Za-z0-9 ,.'?!;:-]+")
 SENTENCE_END = re.compile(r"(?<=[.?!])(?<!Mr\.)(?<!Mrs\.)(?<!Dr\.)(?<!St\.)\s+(?=[A-Z'])")
 UNSPEAKABLE = re.compile(r"\d{5}|[A-Z]{3}")
@@ -68,10 +70,24 @@ def speakable(sentences: list[str], least_words: int) -> list[str]:
 
 
 def wordnet_by_chance(folder: Path, rng: random.Random) -> Iterator[str]:
-    """Yield sentences of WordNet by chance, without end."""
+    """Yield sentences of WordNet by chance, without end, soon with as many words as can be."""
     examples, definitions = wordnet_sentences(folder)
+    read: set[str] = set()
+
+    def new(sentence: str) -> float:
+        words = words_of(sentence)
+        return len(words - read) / len(words)
+
     while True:
-        yield rng.choice(examples if rng.random() < EXAMPLE_SHARE else definitions)
+        pools = (examples if rng.random() < EXAMPLE_SHARE else definitions for _ in range(DRAWN))
+        best = max([rng.choice(pool) for pool in pools], key=new)
+        read |= words_of(best)
+        yield best
+
+
+def words_of(sentence: str) -> set[str]:
+    """The words of a sentence."""
+    return {word.strip(".,?!;:'") for word in sentence.lower().split()}
 
 
 def book_sentences(books: Sequence[Path]) -> list[str]:

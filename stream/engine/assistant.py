@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from stream.engine.decoder_cache import DecoderCache, closed_up
-from stream.engine.rows import Row, forbid, ragged
+from stream.engine.rows import Row, at_columns, forbid, ragged
 from stream.engine.shortlist import Shortlist
+from stream.engine.transfers import fetch
 from stream.engine.whisper import Whisper
 
 LONGEST_PROPOSAL = 16
@@ -104,18 +105,19 @@ class Assistant:
         """The likeliest next token of each row, and how likely it is."""
         tokens, lengths = ragged(unread)
         states = self._model.read(tokens, lengths, cache)
-        last = self._model.logits(states[torch.arange(len(rows)), lengths - 1])  # (batch, n_tokens)
+        last = self._model.logits(at_columns(states, lengths - 1))  # (batch, n_tokens)
+        short = self._shortlist
         # Without timestamps the filters say nothing of the tokens of a shortlist: what may never be
         # said is not among them, and the first token of all is never proposed.
-        short = self._shortlist
         if short is not None and not any(row.request.timestamps for row in rows):
             p, best = last.softmax(-1).max(-1)
-            return short.tokens[best].tolist(), p.tolist()
-        if short is not None:
-            last = short.spread(last)
-        forbid(last, rows, [[row.tokens + row.proposed] for row in rows])
-        p, best = last.softmax(-1).max(-1)
-        return best.tolist(), p.tolist()
+            best = short.tokens[best]
+        else:
+            last = last if short is None else short.spread(last)
+            forbid(last, rows, [[row.tokens + row.proposed] for row in rows])
+            p, best = last.softmax(-1).max(-1)
+        found = fetch(best, p)
+        return [int(token) for token, _ in found], [p for _, p in found]
 
     def _acceptance(self, rows: Sequence[Row]) -> float:
         """The share of proposed tokens that were right, of those that came after right ones."""

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stream.engine.transfers import send
+
 
 def attend(
     query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
@@ -38,7 +40,7 @@ def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | No
     """(batch, size), true where a row is real; None where all of it is, the fast case."""
     if bool((lengths == size).all()):
         return None
-    return (torch.arange(size) < lengths[:, None]).to(device)
+    return send(torch.arange(size) < lengths[:, None], device)
 
 
 def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:

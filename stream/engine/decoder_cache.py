@@ -19,6 +19,7 @@ from stream.engine.self_attention import (
     SaidTokens,
     Slots,
 )
+from stream.engine.transfers import send
 
 
 def closed_up(rows: Collection[int]) -> list[int]:
@@ -120,12 +121,12 @@ class DecoderCache:
             positions = before[:, None] + column  # (batch, n_tokens)
             places = positions.masked_fill(column >= n_new[:, None], self.max_tokens)
             rows = torch.arange(len(after))[:, None]
-            slots = (rows.to(self._device), places.to(self._device))
+            slots = (send(rows, self._device), send(places, self._device))
             positions = positions.clamp(max=self.max_tokens - 1)
         mask = None
         if self._device.type != "cpu" and not (alike and (start == 0 or n_tokens == 1)):
-            mask = (torch.arange(end) <= positions[:, None, :, None]).to(self._device)
-        return DecodeStep(positions.to(self._device), slots, before, n_new, after, mask)
+            mask = send(torch.arange(end) <= positions[:, None, :, None], self._device)
+        return DecodeStep(send(positions, self._device), slots, before, n_new, after, mask)
 
     def recall(self, layer: int, step: DecodeStep, qkv: Tensor) -> Tensor:
         """Remember the new tokens, and let them attend to themselves and to those before.

@@ -20,7 +20,8 @@ from stream.engine.assistant import Assistant
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.logit_filters import filters_for
 from stream.engine.reference import Reference
-from stream.engine.rows import DecodeRequest, DecodeResult, Row, forbid, ragged
+from stream.engine.rows import DecodeRequest, DecodeResult, Row, at_columns, forbid, ragged
+from stream.engine.transfers import fetch, send
 from stream.engine.vocabulary import Vocabulary
 from stream.engine.whisper import Whisper
 
@@ -62,7 +63,7 @@ def decode(
     """
     limit = model.dims.max_tokens
     languages = detect_languages(model, vocabulary, audio, n_positions, requests)
-    filters = {flag: filters_for(vocabulary, flag) for flag in (False, True)}
+    filters = {flag: filters_for(vocabulary, flag, model.device) for flag in (False, True)}
     rows = [
         Row(
             request=request,
@@ -165,9 +166,9 @@ def note_no_speech(
     model: Whisper, states: Tensor, rows: Sequence[Row], vocabulary: Vocabulary
 ) -> None:
     """Give each row of the first pass its probability that nothing is said at all."""
-    starts = [row.opening.index(vocabulary.start_of_transcript) for row in rows]
-    at_start = model.logits(states[torch.arange(len(rows)), starts])  # (batch, vocab_size)
-    for row, p in zip(rows, at_start.softmax(-1)[:, vocabulary.no_speech].tolist(), strict=True):
+    starts = torch.tensor([row.opening.index(vocabulary.start_of_transcript) for row in rows])
+    at_start = model.logits(at_columns(states, starts))  # (batch, vocab_size)
+    for row, (p,) in zip(rows, fetch(at_start.softmax(-1)[:, vocabulary.no_speech]), strict=True):
         row.no_speech = p
 
 
@@ -203,8 +204,8 @@ def choose(
         temperature: 0 takes the likeliest token.
     """
     places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]
-    at = (torch.tensor([i for i, _ in places]), torch.tensor([column for _, column in places]))
-    candidates = model.logits(states[at])  # (n, vocab_size)
+    whose, columns = (send(torch.tensor(each), states.device) for each in zip(*places, strict=True))
+    candidates = model.logits(states[whose, columns])  # (n, vocab_size)
     forbid(candidates, rows, [row.before() for row in rows])
     swayed = sway(candidates, rows)
     if temperature > 0:
@@ -214,13 +215,14 @@ def choose(
     else:
         chosen = swayed.argmax(-1)
     scores = -F.cross_entropy(candidates, chosen, reduction="none")  # (n,) log-probabilities
-    focus = torch.zeros(len(places))
+    focus = torch.zeros_like(chosen)
     if alignment is not None:
-        slots = at[1] + torch.tensor([rows[i].known for i in at[0].tolist()])
-        focus = alignment[at[0], :, slots].mean(1).argmax(-1)  # (n,)
-    taken = iter(zip(chosen.tolist(), scores.tolist(), focus.tolist(), strict=True))
+        known = send(torch.tensor([row.known for row in rows]), states.device)
+        focus = alignment[whose, :, columns + known[whose]].mean(1).argmax(-1)  # (n,)
+    taken = iter(fetch(chosen, scores, focus))
     for row in rows:
-        row.accept([next(taken) for _ in row.columns()])
+        choices = [next(taken) for _ in row.columns()]
+        row.accept([(int(token), score, int(position)) for token, score, position in choices])
 
 
 def sway(candidates: Tensor, rows: Sequence[Row]) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.core.audio import SAMPLE_RATE
+from stream.engine.transfers import send
 
 N_FFT = 400
 """Samples: 25 ms."""
@@ -41,7 +42,7 @@ def log_mel(samples: Tensor, n_mels: int) -> Tensor:
     window = torch.hann_window(N_FFT, device=samples.device)
     spectrum = torch.stft(samples, N_FFT, HOP_SAMPLES, window=window, return_complex=True)
     power = spectrum[:, :n_frames].abs().square()  # (n_bins, n_frames)
-    filters = torch.from_numpy(mel_filters(n_mels)).to(samples.device)
+    filters = send(torch.from_numpy(mel_filters(n_mels)), samples.device)
     log_power = (filters @ power).clamp_(min=1e-10).log10_()  # (n_mels, n_frames)
     return torch.maximum(log_power, log_power.max() - 8.0).add_(4.0).div_(4.0)
 

@@ -26,8 +26,8 @@ class LogitFilter(Protocol):
 class SuppressTokens:
     """Symbols that transcripts of noise are made of, and every special token but the end."""
 
-    def __init__(self, vocabulary: Vocabulary, timestamps: bool) -> None:
-        self.tokens = torch.tensor(vocabulary.suppressed, dtype=torch.long)
+    def __init__(self, vocabulary: Vocabulary, timestamps: bool, device: torch.device) -> None:
+        self.tokens = torch.tensor(vocabulary.suppressed, dtype=torch.long, device=device)
         last = vocabulary.timestamp_begin if timestamps else None
         self.special = slice(vocabulary.end_of_text + 1, last)
 
@@ -40,13 +40,15 @@ class SuppressTokens:
 class SuppressAtStart:
     """A transcript does not begin with a blank, nor is it empty."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.tokens = torch.tensor(vocabulary.suppressed_at_start, dtype=torch.long)
+    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
+        tokens = vocabulary.suppressed_at_start
+        self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
         """Forbid the tokens where nothing was said yet."""
-        at_start = torch.tensor([i for i, said in enumerate(before) if not said], dtype=torch.long)
-        logits[at_start[:, None], self.tokens] = -torch.inf
+        for position, said in zip(logits, before, strict=True):
+            if not said:
+                position[self.tokens] = -torch.inf
 
 
 class TimestampRules:
@@ -81,10 +83,12 @@ class TimestampRules:
             position[self.begin : stamps[-1] + (not (closes and not pair))] = -torch.inf
 
 
-def filters_for(vocabulary: Vocabulary, timestamps: bool) -> list[LogitFilter]:
-    """The rules of a model, with timestamps or without."""
+def filters_for(
+    vocabulary: Vocabulary, timestamps: bool, device: torch.device
+) -> list[LogitFilter]:
+    """The rules of a model, with timestamps or without, for logits on a device."""
     filters: list[LogitFilter] = [
-        SuppressTokens(vocabulary, timestamps),
-        SuppressAtStart(vocabulary),
+        SuppressTokens(vocabulary, timestamps, device),
+        SuppressAtStart(vocabulary, device),
     ]
     return [*filters, TimestampRules(vocabulary)] if timestamps else filters

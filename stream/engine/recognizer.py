@@ -23,6 +23,7 @@ from stream.engine.keyterms import BoostKeyterms
 from stream.engine.rows import DecodeRequest
 from stream.engine.shortlist import Shortlist
 from stream.engine.stretches import MAX_SAMPLES, Stretch
+from stream.engine.transfers import send
 from stream.engine.whisper import Precision, Whisper
 from stream.errors import UsageError
 
@@ -140,7 +141,7 @@ class Recognizer:
         wanted = min(wanted, MAX_SAMPLES)
         padded = torch.zeros(-(-wanted // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
         padded[:n] = torch.from_numpy(stretch.samples)
-        return padded.to(self.device)
+        return send(padded, torch.device(self.device))
 
     def decode(
         self,

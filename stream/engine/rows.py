@@ -16,6 +16,7 @@ from torch import Tensor
 from stream.engine.guards import loop_period
 from stream.engine.logit_filters import LogitFilter
 from stream.engine.reference import Reference
+from stream.engine.transfers import send
 
 SEED = 2022
 """Of every row's own generator: sampling depends on the row alone and repeats exactly."""
@@ -237,3 +238,9 @@ def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     for i, row in enumerate(inputs):
         tokens[i, : len(row)] = torch.tensor(row)
     return tokens, lengths
+
+
+def at_columns(states: Tensor, columns: Tensor) -> Tensor:
+    """(batch, n, d_model), (batch,) on the CPU -> (batch, d_model): of each row one column."""
+    rows = torch.arange(len(states), device=states.device)
+    return states[rows, send(columns, states.device)]

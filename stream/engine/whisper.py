@@ -15,6 +15,7 @@ from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
 from stream.engine.layers import Decoder, DecoderLayer, Encoder
 from stream.engine.quantization import quantise
+from stream.engine.transfers import send
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
@@ -142,7 +143,7 @@ class Whisper(nn.Module):
         Raises:
             ValueError: a row would grow past the cache's `max_tokens`.
         """
-        return self.decoder(tokens.to(self.device), n_new.cpu(), cache)  # type: ignore[no-any-return]
+        return self.decoder(send(tokens, self.device), n_new.cpu(), cache)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def logits(self, states: Tensor) -> Tensor:

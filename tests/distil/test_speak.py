@@ -58,6 +58,17 @@ def test_passages_are_of_whole_sentences(wordnet):
     assert some(3, 5) == some(3, 5) != some(4, 5)
 
 
+def test_the_more_words_are_new_the_sooner_a_sentence_is_read(tmp_path):
+    for part in ("noun", "adj", "adv"):
+        (tmp_path / f"data.{part}").write_text("")
+    common = [f'say no such thing {i}; "you say it so {"so " * i}"' for i in range(60)]
+    rare = [f'say no such thing {i}; "quinces {i} marmalade {i}{i}"' for i in range(5)]
+    lines = [f"0001 29 v 01 say 0 001 @ 00 v 0000 | {gloss}\n" for gloss in (*common, *rare)]
+    (tmp_path / "data.verb").write_text("".join(lines))
+    said = list(islice(wordnet_by_chance(tmp_path, random.Random(0)), 16))
+    assert sum("quinces" in sentence for sentence in said) > 16 * 5 / 65 * 2
+
+
 def test_sentences_of_a_book_come_in_order(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream.engine.decoding import DecodeRequest, DecodeResult, decode, few_at_a_time
 from stream.engine.features import log_mel
-from stream.engine.logit_filters import SuppressAtStart, SuppressTokens, TimestampRules
+from stream.engine.logit_filters import TimestampRules, filters_for
 from stream.engine.rows import Ending
 from stream.engine.whisper import Whisper
 from tests.engine.nonsense import SMALL, VOCABULARY, nonsense_model
@@ -241,8 +241,8 @@ def test_timestamps_win_where_together_they_are_likelier_than_any_text():
 def test_filters_tell_positions_apart():
     logits = torch.zeros(3, SMALL.vocab_size)
     before = [(), (1,), ()]
-    SuppressTokens(VOCABULARY, timestamps=False).apply(logits, before)
-    SuppressAtStart(VOCABULARY).apply(logits, before)
+    for rule in filters_for(VOCABULARY, timestamps=False, device=logits.device):
+        rule.apply(logits, before)
     assert torch.isinf(logits[:, 49:]).all()
     assert torch.isinf(logits[[0, 2]][:, [7, 40]]).all()
     assert torch.isfinite(logits[1, [7, 40]]).all()

@@ -1,0 +1,72 @@
+"""What a GPU would run, on one that is pretended: the CPU's words, and a host that rarely waits."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+
+from stream.core.hypothesis import DecodingOptions
+from stream.engine.checkpoints import load_checkpoint
+from stream.engine.hearing import Heard
+from stream.engine.recognizer import Recognizer, Stopwatch
+from stream.engine.stretches import Stretch
+from tests.engine.pretended_gpu import NAME, pretended_gpu
+from tests.engine.windows import a_window
+
+
+def test_tensors_of_two_devices_do_not_meet():
+    with pretended_gpu() as awaited:
+        there = torch.arange(3.0).to(NAME, non_blocking=True)
+        assert there.device.type == NAME
+        with pytest.raises(RuntimeError, match="two devices"):
+            there + torch.ones(3)
+        there[1:] += 1
+        assert not awaited
+        assert there.tolist() == [0, 2, 3]
+        assert there.argmax().item() == 2
+        assert torch.equal(there.cpu(), torch.tensor([0.0, 2.0, 3.0]))
+        assert there[torch.tensor([2, 0])].device.type == NAME  # a copy of the index
+        assert len(awaited) == 4
+
+
+def hear(recognizer: Recognizer, stretches: Sequence[Stretch]) -> list[Heard]:
+    encoded = recognizer.encode(stretches, 2.0, 8.0, Stopwatch())
+    return recognizer.decode(stretches, encoded, Stopwatch())
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("model", "assistant", "options"),
+    [
+        ("tiny.en", None, DecodingOptions()),
+        ("tiny.en", None, DecodingOptions(timestamps=True)),
+        ("base", "distil-base.en", DecodingOptions(language="auto", keyterms=("epoch",))),
+    ],
+)
+def test_the_words_are_the_cpus(speech, model, assistant, options):
+    checkpoints = load_checkpoint(model), assistant and load_checkpoint(assistant)
+    windows = [
+        replace(a_window(i, n_samples=n), samples=speech[first : first + n], options=options)
+        for i, (first, n) in enumerate([(0, 96_000), (80_000, 32_000), (200_000, 64_000)])
+    ]
+    on_cpu = Recognizer(checkpoints[0], "cpu", "float32", checkpoints[1])
+    right = hear(on_cpu, [Stretch(window, window.start_sample) for window in windows])
+    drafts = [right[0].result.tokens, right[2].result.tokens, ()]
+    stretches = [
+        Stretch(window, window.start_sample, draft)
+        for window, draft in zip(windows, drafts, strict=True)
+    ]
+    expected = hear(on_cpu, stretches)
+    with pretended_gpu() as awaited:
+        on_gpu = Recognizer(checkpoints[0], NAME, "float32", checkpoints[1])
+        awaited.clear()
+        heard = hear(on_gpu, stretches)
+    for ours, theirs in zip(heard, expected, strict=True):
+        assert ours.result.tokens == theirs.result.tokens
+        for word, right in zip(ours.words, theirs.words, strict=True):
+            assert replace(word, confidence=right.confidence) == right
+            assert word.confidence == pytest.approx(right.confidence, abs=1e-3)
+    if not assistant:  # whose every token is read, to see whether another is worth it
+        passes = max(result.result.passes for result in heard)
+        assert len(awaited) == passes + 1 + len(windows)  # is there speech, and the attention
