@@ -30,6 +30,9 @@ class Int8Linear(nn.Module):
     """A linear layer with int8 weights, scaled per output row; input and output are float32."""
 
     bias: Tensor | None
+    coarse: bool = False
+    """Whether activations have one range for all of the input, so that neighbours change a row a
+    little: fewer steps, and sooner. Drafts may have it, for they are verified."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """Quantise `weight` (out_features, in_features) and keep `bias` (out_features,) as is."""
@@ -40,8 +43,12 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
+        y: Tensor
+        if self.coarse:
+            y = torch.ops.quantized.linear_dynamic(x, self.packed)
+            return y if self.bias is None else y.add_(self.bias)
         peak = x.abs().amax(-1, keepdim=True).clamp_(min=1e-9)
-        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+        y = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             x / peak, 1 / ACTIVATION_LEVELS, ACTIVATION_LEVELS + 1, self.packed
         )
         if self.bias is None:
@@ -75,3 +82,13 @@ def quantise(module: nn.Module) -> None:
             setattr(module, name, Int8Attention())
         else:
             quantise(child)
+
+
+def coarsen(decoder: nn.Module) -> None:
+    """Let the int8 layers of a decoder that drafts be coarse.
+
+    Not those that project the audio: its hundreds of positions have too little in common.
+    """
+    for name, module in decoder.named_modules():
+        if isinstance(module, Int8Linear):
+            module.coarse = not name.endswith("encoder_attn.kv")

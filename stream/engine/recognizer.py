@@ -20,6 +20,7 @@ from stream.engine.features import log_mel
 from stream.engine.guards import diffuse_nats
 from stream.engine.hearing import Heard, read
 from stream.engine.keyterms import BoostKeyterms
+from stream.engine.quantization import coarsen
 from stream.engine.rows import DecodeRequest
 from stream.engine.shortlist import Shortlist
 from stream.engine.stretches import MAX_SAMPLES, Stretch
@@ -95,6 +96,8 @@ class Recognizer:
                 self.assistant.decoder.project = Shortlist(
                     likely, embedding, int8=precision == "int8"
                 )
+            if precision == "int8":
+                coarsen(self.assistant.decoder)
 
     def encode(
         self, stretches: Sequence[Stretch], margin_s: float, least_s: float, watch: Stopwatch

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from stream.engine.quantization import Int8Linear, quantise
+from stream.engine.quantization import Int8Linear, coarsen, quantise
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +52,15 @@ def test_quantise_reaches_every_depth():
     quantise(module)
     assert isinstance(module["a"], Int8Linear)
     assert isinstance(module["b"][0], Int8Linear)
+
+
+def test_a_draft_may_be_coarse(linear):
+    torch.manual_seed(2)
+    draft = nn.ModuleDict({"fc1": linear, "encoder_attn": nn.ModuleDict({"kv": linear})})
+    quantise(draft)
+    exact, x = Int8Linear(linear.weight, linear.bias), torch.randn(3, 256)
+    assert torch.equal(draft["fc1"](x), exact(x))
+    coarsen(draft)
+    assert torch.equal(draft["encoder_attn"]["kv"](x), exact(x))
+    assert not torch.equal(draft["fc1"](x), exact(x))
+    torch.testing.assert_close(draft["fc1"](x), exact(x), atol=0.05, rtol=0)
