@@ -11,7 +11,7 @@ from stream.distil.batches import read_batch
 from stream.distil.examples import Examples
 from stream.distil.loss import Judgement
 from stream.distil.training import Trainer
-from stream.engine.assistant import Assistant
+from stream.engine.assistant import MOST_ROWS, Assistant
 from stream.engine.checkpoints import Checkpoint
 from stream.engine.decoding import DecodeRequest, decode
 from stream.engine.rows import DecodeResult
@@ -78,8 +78,8 @@ def validate(
     errors = WordErrors()
     results: list[DecodeResult] = []
     spoken = sorted(held_out[:DECODED], key=lambda i: examples.examples[i].n_positions)
-    for first in range(0, len(spoken), BATCH):
-        rows = spoken[first : first + BATCH]
+    for first in range(0, len(spoken), MOST_ROWS):  # more have no drafts on a CPU
+        rows = spoken[first : first + MOST_ROWS]
         alone = speak(trainer.student, None, examples, checkpoint, rows)
         results += speak(teacher, trainer.student, examples, checkpoint, rows)
         for i, result in zip(rows, alone, strict=True):

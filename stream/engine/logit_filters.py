@@ -46,9 +46,9 @@ class SuppressAtStart:
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
         """Forbid the tokens where nothing was said yet."""
-        for position, said in zip(logits, before, strict=True):
+        for position, said in enumerate(before):
             if not said:
-                position[self.tokens] = -torch.inf
+                logits[position, self.tokens] = -torch.inf
 
 
 class TimestampRules:
