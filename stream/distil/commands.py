@@ -188,26 +188,6 @@ def train(
 
 
 @app.command
-def average(out: Path, *students: Path) -> None:
-    """Take the mean of students of one family: it errs less than any of them.
-
-    Parameters
-    ----------
-    out
-        Folder of their mean.
-    students
-        Folders of students, such as those of runs that went on from each other.
-    """
-    from stream.distil.student import averaged, save_checkpoint
-    from stream.engine.checkpoints import load_checkpoint
-
-    if len(students) < 2:
-        raise UsageError("Name two students or more after the folder of their mean.")
-    save_checkpoint(averaged([load_checkpoint(str(student)) for student in students]), out)
-    print(out)
-
-
-@app.command
 def pack(student: Path, out: Path) -> None:
     """Write a student's decoder layers, and the tokens that it drafts with, into one file.
 

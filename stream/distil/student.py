@@ -7,8 +7,7 @@ that a student is its decoder layers and nothing else.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from stream.engine.checkpoints import Checkpoint, as_student
 from stream.engine.dims import WhisperDims
-from stream.engine.recognizer import same_encoder
 from stream.engine.students import LAYERS, SHORTLIST
 from stream.engine.vocabulary import Vocabulary
 from stream.errors import UsageError
@@ -57,24 +55,6 @@ def renumbered(state: Mapping[str, Tensor], copied: tuple[int, ...]) -> dict[str
                 if layer == int(number)
             }
     return layers
-
-
-def averaged(students: Sequence[Checkpoint]) -> Checkpoint:
-    """Return the mean of students of one family, layer by layer.
-
-    Runs that go on from each other end in places between which the loss is lower still: the mean
-    hears unknown speech better than any of them (Wortsman et al., arXiv:2203.05482).
-
-    Raises:
-        UsageError: they have not the same teacher and layers.
-    """
-    first = students[0]
-    own = [name for name in first.state if name.startswith(LAYERS)]
-    for other in students[1:]:
-        if other.dims != first.dims or not same_encoder(first, other):
-            raise UsageError(f"{first.name} and {other.name} are not students of one teacher.")
-    mean = {name: torch.stack([s.state[name].float() for s in students]).mean(0) for name in own}
-    return replace(first, state={**first.state, **mean})
 
 
 def split_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,7 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
 from stream.distil.student import (
-    averaged,
     half,
     newborn,
     save_checkpoint,
@@ -50,20 +47,6 @@ def test_a_newborn_is_its_teacher_with_fewer_layers(teacher):
     assert student.alignment_heads == ((1, 2),)  # of (1, 0) and (3, 2)
     assert dict(student.vocabulary.languages) == {"en": teacher.vocabulary.languages["en"]}
     check_same_tokens(teacher, student)
-
-
-def test_the_mean_of_students_is_that_of_their_layers(teacher):
-    one, other = newborn(teacher, "one", 2), newborn(teacher, "other", 2)
-    layers = {n: t + 2 for n, t in other.state.items() if n.startswith(LAYERS)}
-    mean = averaged([one, replace(other, state={**other.state, **layers})])
-    assert same_encoder(teacher, mean)
-    for name, tensor in one.state.items():
-        torch.testing.assert_close(mean.state[name], tensor + (name in layers))
-
-
-def test_students_of_two_kinds_have_no_mean(teacher):
-    with pytest.raises(UsageError, match="two and three are not students of one teacher"):
-        averaged([newborn(teacher, "two", 2), newborn(teacher, "three", 3)])
 
 
 def test_a_language_that_the_teacher_lacks(teacher):
