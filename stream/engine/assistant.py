@@ -20,10 +20,10 @@ from stream.engine.whisper import Whisper
 LONGEST_PROPOSAL = 16
 DRAFT_COST, ROW_COST = 0.30, 0.077
 """What it takes to draft a token for every row, in passes of the teacher for one token a row, and
-what each row adds to that because the teacher verifies one more: measured for two layers of six on
-the CPU (docs/measurements.md), where a pass for one row reads weights and a pass for many
-multiplies. A token more costs 0.38 of a pass alone and 0.92 in a batch of eight. Two layers of 32
-cost less, and could draft more."""
+what each row adds to that because the teacher verifies one more: of two layers of six on the CPU,
+where a pass for one row reads weights and a pass for many multiplies. The passes alone cost a
+little less (docs/measurements.md); with these windows are decoded soonest. Two layers of 32 cost
+less, and could draft more."""
 MOST_ROWS = 4
 """On the CPU a batch of more gains nothing by drafts, for a pass that verifies them takes as much
 longer as it says more. And when rows have left, those that stay are not worth the prefill."""

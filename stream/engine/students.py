@@ -42,7 +42,7 @@ STUDENTS: dict[str, Student] = {
         copied=(0, 5),
         language="en",
         parameters=56,
-        sha256="0944f2bf357efbfa8e7a571e9c785268651aa480f63ec6410095f8400461684f",
+        sha256="dd1e2eb253d5175fcc256965ac2d7e7c8f16a7e09c997a1637d2bd8635fdf726",
     ),
 }
 
