@@ -70,17 +70,17 @@ def speakable(sentences: list[str], least_words: int) -> list[str]:
 
 
 def wordnet_by_chance(folder: Path, rng: random.Random) -> Iterator[str]:
-    """Yield sentences of WordNet by chance, without end, soon with as many words as can be."""
+    """Yield sentences of WordNet by chance, without end; those with unread words come sooner."""
     examples, definitions = wordnet_sentences(folder)
     read: set[str] = set()
 
-    def new(sentence: str) -> float:
+    def unread(sentence: str) -> float:
         words = words_of(sentence)
         return len(words - read) / len(words)
 
     while True:
         pools = (examples if rng.random() < EXAMPLE_SHARE else definitions for _ in range(DRAWN))
-        best = max([rng.choice(pool) for pool in pools], key=new)
+        best = max([rng.choice(pool) for pool in pools], key=unread)
         read |= words_of(best)
         yield best
 
@@ -102,9 +102,11 @@ def book_sentences(books: Sequence[Path]) -> list[str]:
             text = book.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{book} cannot be read as text in UTF-8: {error}.") from error
-        plain = re.sub(r'["_“”]', "", text.replace("’", "'"))
-        for paragraph in re.split(r"\n\s*\n", re.sub(r"(\w)\s*--+\s*", r"\1, ", plain)):
-            found += SENTENCE_END.split(" ".join(paragraph.replace("--", " ").split()))
+        text = re.sub(r'["_“”]', "", text.replace("’", "'"))
+        text = re.sub(r"(\w)\s*--+\s*", r"\1, ", text)  # a dash is a pause,
+        text = text.replace("--", " ")  # after a full stop none of its own
+        for paragraph in re.split(r"\n\s*\n", text):
+            found += SENTENCE_END.split(" ".join(paragraph.split()))
     sentences = [
         sentence
         for sentence in speakable(found, 4)

@@ -24,14 +24,14 @@ AWAITED: list[str] = []
 """Where the host waited for the device: to read of it, or to copy to it."""
 
 
-class There(Tensor):
+class DeviceTensor(Tensor):
     """A tensor on the device."""
 
     held: Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
-    def __new__(cls, held: Tensor) -> "There":
+    def __new__(cls, held: Tensor) -> "DeviceTensor":
         there = Tensor._make_wrapper_subclass(
             cls,
             held.shape,
@@ -64,8 +64,10 @@ class OnDevice(TorchDispatchMode):
             with self:  # in inference mode what is made of other operations comes here whole
                 return func.decompose(*args, **kwargs)
         tensors = [x for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        theirs = [isinstance(tensor, There) for tensor in tensors]
-        ours = [tensor for tensor in tensors if not isinstance(tensor, There) and tensor.ndim]
+        theirs = [isinstance(tensor, DeviceTensor) for tensor in tensors]
+        ours = [
+            tensor for tensor in tensors if not isinstance(tensor, DeviceTensor) and tensor.ndim
+        ]
         name, goes_there = func.overloadpacket.__name__, any(theirs)
         if (device := kwargs.get("device")) is not None:
             goes_there = torch.device(device).type == NAME
@@ -81,16 +83,18 @@ class OnDevice(TorchDispatchMode):
         args, kwargs = pytree.tree_map(held, (args, kwargs))
         result = func(*args, **kwargs)
         for tensor in tensors:  # what was written in place is itself again
-            if isinstance(tensor, There) and tensor.held is result:
+            if isinstance(tensor, DeviceTensor) and tensor.held is result:
                 return tensor
         if name == "_local_scalar_dense" or not goes_there:
             return result
         with torch.inference_mode(mode=False):
-            return pytree.tree_map(lambda x: There(x) if isinstance(x, Tensor) else x, result)
+            return pytree.tree_map(
+                lambda x: DeviceTensor(x) if isinstance(x, Tensor) else x, result
+            )
 
 
 def held(x: Any) -> Any:
-    return x.held if isinstance(x, There) else x
+    return x.held if isinstance(x, DeviceTensor) else x
 
 
 def wait() -> None:
@@ -100,7 +104,7 @@ def wait() -> None:
 
 
 def _empty_strided(size, stride, dtype=None, layout=None, device=None, pin_memory=None):
-    return There(torch.empty_strided(size, stride, dtype=dtype, device="cpu"))
+    return DeviceTensor(torch.empty_strided(size, stride, dtype=dtype, device="cpu"))
 
 
 def _copy_from(source, target, non_blocking=False):

@@ -45,28 +45,28 @@ def hear(recognizer: Recognizer, stretches: Sequence[Stretch]) -> list[Heard]:
     ],
 )
 def test_the_words_are_the_cpus(speech, model, assistant, options):
-    checkpoints = load_checkpoint(model), assistant and load_checkpoint(assistant)
+    teacher, student = load_checkpoint(model), load_checkpoint(assistant) if assistant else None
     windows = [
         replace(a_window(i, n_samples=n), samples=speech[first : first + n], options=options)
         for i, (first, n) in enumerate([(0, 96_000), (80_000, 32_000), (200_000, 64_000)])
     ]
-    on_cpu = Recognizer(checkpoints[0], "cpu", "float32", checkpoints[1])
-    right = hear(on_cpu, [Stretch(window, window.start_sample) for window in windows])
-    drafts = [right[0].result.tokens, right[2].result.tokens, ()]
+    on_cpu = Recognizer(teacher, "cpu", "float32", student)
+    undrafted = hear(on_cpu, [Stretch(window, window.start_sample) for window in windows])
+    right, wrong, none = undrafted[0].result.tokens, undrafted[2].result.tokens, ()
     stretches = [
         Stretch(window, window.start_sample, draft)
-        for window, draft in zip(windows, drafts, strict=True)
+        for window, draft in zip(windows, (right, wrong, none), strict=True)
     ]
     expected = hear(on_cpu, stretches)
     with pretended_gpu() as awaited:
-        on_gpu = Recognizer(checkpoints[0], NAME, "float32", checkpoints[1])
+        on_gpu = Recognizer(teacher, NAME, "float32", student)
         awaited.clear()
         heard = hear(on_gpu, stretches)
     for ours, theirs in zip(heard, expected, strict=True):
         assert ours.result.tokens == theirs.result.tokens
-        for word, right in zip(ours.words, theirs.words, strict=True):
-            assert replace(word, confidence=right.confidence) == right
-            assert word.confidence == pytest.approx(right.confidence, abs=1e-3)
+        for word, expected_word in zip(ours.words, theirs.words, strict=True):
+            assert replace(word, confidence=expected_word.confidence) == expected_word
+            assert word.confidence == pytest.approx(expected_word.confidence, abs=1e-3)
     if not assistant:  # whose every token is read, to see whether another is worth it
         passes = max(result.result.passes for result in heard)
         assert len(awaited) == passes + 1 + len(windows)  # is there speech, and the attention
