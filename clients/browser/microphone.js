@@ -3,7 +3,7 @@
 import { Problem } from "./problem.js";
 
 const HIGHEST_RATE = 48_000; // Hz, the protocol's
-const FLUSH_MS = 500; // an audio context that the system has suspended never answers
+const FLUSH_MS = 2_000; // an audio context that the system has suspended never answers
 
 const PROBLEMS = {
   NotAllowedError: "denied",
@@ -15,6 +15,10 @@ const PROBLEMS = {
 };
 
 export class Microphone {
+  #asked = []; // those who wait for what is left, in the order in which they asked
+  #paused = false;
+  #closed = null;
+
   /**
    * Asks for the microphone and opens it. `onFrame(samples, peak)`: an Int16Array, and 0..1.
    * Models learn from plain recordings, and filters made for calls cost them words: both are off
@@ -64,7 +68,7 @@ export class Microphone {
     this.capture = new AudioWorkletNode(this.context, "capture", options);
     this.capture.port.onmessage = ({ data }) => {
       if (data.audio.byteLength) onFrame(new Int16Array(data.audio), data.peak);
-      if (data.last) this.flushed();
+      if (data.last) this.#asked.shift()();
     };
     this.context.createMediaStreamSource(this.source).connect(this.capture);
     this.capture.connect(this.context.destination); // it is silent; unconnected it may not run
@@ -78,19 +82,26 @@ export class Microphone {
 
   /** Hears nothing until `resume`; what was heard up to now is delivered. */
   async pause() {
+    this.#paused = true;
     await this.#ask("pause");
-    for (const track of this.source.getTracks()) track.enabled = false;
+    for (const track of this.source.getTracks()) track.enabled = !this.#paused; // as it is by now
   }
 
   resume() {
+    this.#paused = false;
     for (const track of this.source.getTracks()) track.enabled = true;
     this.capture?.port.postMessage("resume");
   }
 
-  /** Delivers what was heard up to now, and lets the device go. */
-  async close() {
+  /** Delivers what was heard up to now, and lets the device go; after it nothing more comes. */
+  close() {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close() {
     if (this.capture) {
       await this.#ask("end");
+      this.capture.port.onmessage = null;
       this.capture = null;
     }
     for (const track of this.source?.getTracks() ?? []) {
@@ -102,7 +113,7 @@ export class Microphone {
 
   #ask(what) {
     return new Promise((resolve) => {
-      this.flushed = resolve;
+      this.#asked.push(resolve);
       setTimeout(resolve, FLUSH_MS);
       this.capture?.port.postMessage(what);
     });

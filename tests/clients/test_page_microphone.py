@@ -1,10 +1,10 @@
-"""The captions page where there is no microphone to be had: it says why."""
+"""The captions page and its microphone: where there is none, and where the browser is busy."""
 
 from playwright.async_api import expect
 
 from stream.server.running import running_server
 from tests.clients import recording
-from tests.clients.browser import NEEDS_CHROMIUM, microphone, opened, state_is
+from tests.clients.browser import NEEDS_CHROMIUM, begin, microphone, opened, state_is, stop
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -31,3 +31,51 @@ async def test_a_page_that_is_not_secure(noise):
         async with opened(insecure, flags) as (page, _):
             await page.get_by_role("button", name="Start captions").click()
             await expect(page.locator("#status")).to_contain_text("secure")
+
+
+LATE = """
+  const { set, ...port } = Object.getOwnPropertyDescriptor(MessagePort.prototype, "onmessage");
+  Object.defineProperty(MessagePort.prototype, "onmessage", {
+    ...port,
+    set(hear) {
+      this.hear = hear;
+      set.call(this, (message) => setTimeout(() => this.hear?.(message), 700));
+    },
+  });
+"""
+"""What the worklet says is heard 700 ms later."""
+
+
+async def test_a_browser_too_busy_to_pause_at_once(scripted, noise):
+    async with opened(scripted, microphone(noise)) as (page, complaints):
+        await page.add_init_script(LATE)
+        await page.reload()
+        await begin(page)
+        for state in ("paused", "listening"):
+            await page.locator("main").press("Space")
+            await state_is(page, state)
+        await expect(page.locator("#transcript")).to_contain_text("five")
+        await stop(page)
+        assert complaints == []
+
+
+async def test_a_browser_too_busy_to_pause_before_it_stops(scripted, noise):
+    async with opened(scripted, microphone(noise)) as (page, _):
+        await page.add_init_script(LATE)
+        await page.reload()
+        seconds = await page.evaluate("""async () => {
+            const { Microphone } = await import("./microphone.js");
+            const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+            let heard = 0;
+            const onFrame = (samples) => (heard += samples.length);
+            const microphone = await Microphone.open({ onFrame });
+            microphone.pause();
+            microphone.resume();
+            await wait(300);
+            await microphone.close(); // the pause is not answered yet
+            const until = heard;
+            await wait(1000);
+            return [until, heard - until].map((samples) => samples / microphone.sampleRate);
+        }""")
+        assert seconds[0] > 0.25
+        assert seconds[1] == 0
