@@ -52,8 +52,14 @@ def _refuse_reader(
 ) -> Refusal | None:
     if not access.may_read(fields, target, state.config):
         return Refusal(HTTPStatus.UNAUTHORIZED, access.NO_KEY)
+    refused = why_no_reader(state)
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, refused) if refused else None
+
+
+def why_no_reader(state: ServerState) -> str:
+    """Say why nobody may begin to read a room now; empty where anybody may."""
+    if state.draining:
+        return "The server is going away; try again soon."
     if state.rooms.n_readers >= state.config.max_readers:
-        return Refusal(
-            HTTPStatus.SERVICE_UNAVAILABLE, "There are too many readers; try again later."
-        )
-    return None
+        return "There are too many readers; try again later."
+    return ""

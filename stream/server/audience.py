@@ -1,7 +1,6 @@
 """Who gets what is said in rooms: their readers, and the operator's webhook."""
 
 import asyncio
-from contextlib import suppress
 
 from stream.config import ServerConfig
 from stream.server.metrics import Metrics
@@ -42,5 +41,4 @@ class Audience:
             await self.webhook.close(WEBHOOK_CLOSE_S)
         if self._forgetting:
             self._forgetting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._forgetting
+            await asyncio.gather(self._forgetting, return_exceptions=True)

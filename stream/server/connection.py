@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +40,10 @@ for 60 ms and more."""
 
 UPLOAD_AHEAD_S = 2.0
 """Audio that came sooner than it could be spoken, after which a stream is taken for an upload."""
+WAITED_S = 0.005
+"""A message that is waited for longer did not lie ready: the client has sent all it has."""
+PACE_S = 10.0
+"""For so long it is taken for one at least: a client that comes back has a backlog first."""
 
 GONE = Closing(CloseCode.GOING_AWAY, "the client is gone")
 FAULT = Closing(CloseCode.INTERNAL, "internal")
@@ -64,8 +68,10 @@ class Connection(Stream):
         self.sent = Sent()
         self.lost = False
         """Whether the socket broke in a stream that can go on with another."""
-        self._began_s: float | None = None
-        """When the first audio came."""
+        self.begins: Callable[[], None] = lambda: None
+        """Called once it is clear that the client does not come back to another stream."""
+        self._pace_from = (time.monotonic(), 0.0)
+        """A moment, and the seconds of audio that had come by then."""
         self._sending = False
         self._something_to_send = asyncio.Event()
         self._room = asyncio.Event()
@@ -99,7 +105,8 @@ class Connection(Stream):
         ]
         try:
             await asyncio.wait([*tasks, self._cut], return_when=asyncio.FIRST_COMPLETED)
-            if self.protocol.seat and self.protocol.closing is None and not self._may_come_back:
+            gone = not (self._cut.done() or self._may_come_back)
+            if self.protocol.seat and self.protocol.closing is None and gone:
                 await self._finish_for_the_room(tasks[0])
         finally:
             for task in tasks:
@@ -133,22 +140,26 @@ class Connection(Stream):
         self.cut(RESUMED)
         await self._released.wait()
 
-    def give_up(self) -> None:
-        """End a stream that has no socket."""
-        self._forget()
-        self._report("closed", BROKEN, self.outbox.coalesced)
+    async def give_up(self) -> None:
+        """End a stream that has no socket; a room is given the last of what was said."""
+        try:
+            if self.protocol.seat and self.protocol.closing is None:
+                await self._finish_for_the_room()
+        finally:
+            self._forget()
+            self._report("closed", BROKEN, self.outbox.coalesced)
 
     @property
     def _may_come_back(self) -> bool:
         """Whether the socket broke, and the client knows how to go on through another."""
         return self.protocol.resumable and self.websocket.close_code == BROKEN
 
-    async def _finish_for_the_room(self, receiving: asyncio.Future[Any]) -> None:
+    async def _finish_for_the_room(self, receiving: asyncio.Future[Any] | None = None) -> None:
         """The client is gone, but others read along: wait for the finals of what it said."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
-                # Its last frame may not have been heard to the end.
-                await asyncio.wait([receiving, self._cut], return_when=asyncio.FIRST_COMPLETED)
+                if receiving:  # its last frame may not have been heard to the end
+                    await asyncio.wait([receiving, self._cut], return_when=asyncio.FIRST_COMPLETED)
                 self.finish(GONE)
                 while self.protocol.closing is None and not self._cut.done():
                     self._something_to_send.clear()
@@ -173,10 +184,9 @@ class Connection(Stream):
 
     def _live(self) -> bool:
         """Whether the audio comes at the pace of speech: an upload is soon ahead of the clock."""
-        if self._began_s is None:
-            return True
-        elapsed_s = time.monotonic() - self._began_s
-        return self.protocol.tally.audio_s - elapsed_s < UPLOAD_AHEAD_S
+        since, audio_s = self._pace_from
+        elapsed_s = time.monotonic() - since
+        return self.protocol.tally.audio_s - audio_s - elapsed_s < UPLOAD_AHEAD_S
 
     async def _receive(self) -> None:
         with suppress(ConnectionClosed):
@@ -193,6 +203,7 @@ class Connection(Stream):
         that a fast upload is ahead, and that is not read on purpose.
         """
         idle_s = None if self.protocol.no_more_audio else self.config.idle_s
+        asked = time.monotonic()
         try:
             async with asyncio.timeout(idle_s):
                 message = await self.websocket.recv()
@@ -200,13 +211,17 @@ class Connection(Stream):
             self.finish(Closing(CloseCode.IDLE, f"no message for {idle_s:g} s"))
             return
         now = time.monotonic()
+        audio_s = self.protocol.tally.audio_s
+        if not audio_s or (now - asked > WAITED_S and now - self._pace_from[0] > PACE_S):
+            self._pace_from = (now, audio_s)
         if isinstance(message, str):
             self._feed(self.protocol.receive_text, message, now)
         else:
             await self._receive_audio(message, now)
+        if self.protocol.resumption is None:
+            self.begins()
 
     async def _receive_audio(self, data: bytes, now: float) -> None:
-        self._began_s = now if self._began_s is None else self._began_s
         size = CONTAINER_SLICE_BYTES if self.protocol.compressed else SLICE_BYTES
         for start in range(0, max(len(data), 1), size):
             await self._room.wait()

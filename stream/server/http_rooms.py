@@ -13,6 +13,7 @@ from starlette.routing import Route
 from stream.protocols.start import ROOM_NAME
 from stream.rooms import feed, formats
 from stream.server import access
+from stream.server.admission import why_no_reader
 from stream.server.page import Asset
 from stream.server.rooms import Reader, Rooms
 from stream.server.state import ServerState
@@ -58,6 +59,7 @@ class RoomDesk:
     """Hands out what is said in the rooms of a server."""
 
     def __init__(self, server: ServerState) -> None:
+        self.server = server
         self.rooms = server.rooms
         self.config = server.config
 
@@ -87,8 +89,8 @@ class RoomDesk:
         name = request.path_params["name"]
         if not ROOM_NAME.fullmatch(name):
             return no_such_room()
-        if self.rooms.n_readers >= self.config.max_readers:
-            return PlainTextResponse("There are too many readers; try again later.\n", 503)
+        if refused := why_no_reader(self.server):
+            return PlainTextResponse(f"{refused}\n", 503)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         body = server_sent(self.rooms, name)
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)

@@ -20,6 +20,8 @@ class Kept:
         self.keep_s = keep_s
         self._secret = secrets.token_bytes(32)
         self._waiting: dict[str, tuple[Connection, asyncio.TimerHandle]] = {}
+        self._given_up: set[asyncio.Task[None]] = set()
+        """Of those, what is still to be done for the rooms that they were in."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -52,9 +54,27 @@ class Kept:
         """Give it up: its client did not come back."""
         connection = self.take(session)
         if connection is not None:
-            connection.give_up()
+            self.give_up(connection)
+
+    def give_up(self, connection: Connection) -> None:
+        """End a stream that has no socket."""
+        task = asyncio.get_running_loop().create_task(connection.give_up())
+        self._given_up.add(task)
+        task.add_done_callback(self._given_up.discard)
 
     def make_room(self, places: int) -> None:
         """Give up the oldest, until no more than `places` are left."""
         while len(self._waiting) > max(places, 0):
             self.drop(next(iter(self._waiting)))
+
+    async def drain(self) -> None:
+        """Give all up, and wait until their rooms have what was said in them."""
+        self.make_room(0)
+        await asyncio.gather(*self._given_up, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Give all up at once."""
+        self.make_room(0)
+        for task in self._given_up:
+            task.cancel()
+        await self.drain()

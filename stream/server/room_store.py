@@ -1,16 +1,26 @@
 """The rooms that are over, for as long as they are kept: SQLite, in memory or in a file.
 
-Lines are written as they become final, so that a server that is killed loses none of them.
+Lines are written as they become final, so that a server that is killed loses none of them. What a
+full disk or somebody else's lock keeps from being written waits for the next time: no stream ends
+for it.
 """
 
 import json
+import logging
 import sqlite3
-from contextlib import closing
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stream.errors import UsageError
 from stream.rooms.messages import Final, Listing
 from stream.rooms.room import Room
+
+log = logging.getLogger(__name__)
+
+LOCKED_S = 0.1
+"""How long a locked file is waited for, and all streams with it."""
 
 SCHEMA = """
 create table if not exists rooms (
@@ -35,18 +45,32 @@ class RoomStore:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file, or memory; raises `UsageError` where that is impossible."""
         try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._db = sqlite3.connect(path or ":memory:", LOCKED_S, isolation_level=None)
             self._db.executescript(SCHEMA)
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used to keep rooms in: {error}.") from None
+        self._unwritten: deque[tuple[str, Sequence[Any]]] = deque()
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
+    def _write(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Write, and what could not be written before; returns the rows that come of it."""
+        self._unwritten.append((statement, values))
+        rows: list[tuple[Any, ...]] = []
+        try:
+            while self._unwritten:
+                rows = self._db.execute(*self._unwritten[0]).fetchall()
+                self._unwritten.popleft()
+        except sqlite3.OperationalError as error:
+            log.error("rooms cannot be written: %s; %d wait", error, len(self._unwritten))
+            return []
+        return rows
+
     def open_room(self, room: Room) -> None:
         """Note that a room is live."""
-        self._db.execute(
+        self._write(
             "insert into rooms values (?, ?, null, ?)"
             " on conflict (name) do update set ended_at = null, about = excluded.about",
             (room.name, room.opened_at, json.dumps(room.about)),
@@ -54,25 +78,23 @@ class RoomStore:
 
     def add_line(self, room: str, line: Final) -> None:
         """Keep a line of a live room."""
-        self._db.execute(
+        self._write(
             "insert or replace into lines values (?, ?, ?, ?, ?, ?)",
             (room, line.line, line.speaker, line.start, line.end, line.text),
         )
 
     def end_room(self, name: str, now: float) -> None:
         """Note that a room is over."""
-        self._db.execute("update rooms set ended_at = ? where name = ?", (now, name))
+        self._write("update rooms set ended_at = ? where name = ?", (now, name))
 
     def end_all(self, now: float) -> None:
         """Note that no room is live: what was, when a server was killed, is over."""
-        self._db.execute("update rooms set ended_at = ? where ended_at is null", (now,))
+        self._write("update rooms set ended_at = ? where ended_at is null", (now,))
 
     def forget_ended_before(self, time: float) -> list[str]:
         """Delete the rooms that were over then; returns their names."""
-        with closing(
-            self._db.execute("delete from rooms where ended_at < ? returning name", (time,))
-        ) as rows:
-            return [name for (name,) in rows]
+        rows = self._write("delete from rooms where ended_at < ? returning name", (time,))
+        return [name for (name,) in rows]
 
     def find(self, name: str) -> Room | None:
         """Return a room as it was left."""

@@ -93,15 +93,16 @@ class ServerState:
         for stream in self.streams:
             stream.finish(closing)
         await self.streams.closed()
+        await self.streams.kept.drain()
         self.rooms.let_readers_go()
 
     async def close(self, closing: Closing) -> None:
         """Close what is left of the streams at once, and let the rooms' readers go."""
         self.draining = True
-        self.streams.kept.make_room(0)
         for stream in self.streams:
             stream.cut(closing)
         await self.streams.closed()
+        await self.streams.kept.close()
         await self.audience.close()
 
     async def stop_engine(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from websockets.asyncio.server import ServerConnection
 
@@ -22,6 +23,8 @@ class Streams:
         self._max = config.max_sessions
         self._metrics = metrics
         self._open: dict[str, Stream] = {}
+        self._begun: set[str] = set()
+        """Of those, the ones that are known not to come back to another stream."""
         self._none_open = asyncio.Event()
         self._none_open.set()
         metrics.kept.set_function(lambda: len(self.kept))
@@ -44,6 +47,7 @@ class Streams:
     async def serve_call(self, call: PhoneCall) -> None:
         """Serve a telephone call until it is over."""
         self._enter(call)
+        self._begin(call)
         try:
             await call.run()
         finally:
@@ -60,6 +64,9 @@ class Streams:
         `missed` are the messages that a client that has come back did not get.
         """
         self._enter(connection)
+        connection.begins = partial(self._begin, connection)
+        if missed is not None:
+            self._begin(connection)
         try:
             await connection.run(websocket, missed)
         finally:
@@ -75,27 +82,33 @@ class Streams:
         found = self._open.get(asked.session)
         still_open = found if isinstance(found, Connection) else None
         if still_open:
+            socket = still_open.websocket
             await still_open.release()
+            if still_open.websocket is not socket:
+                return None  # he came twice, and the other was first
         connection = self.kept.take(asked.session) or still_open
         if connection is None or connection.over:
             return None
         missed = connection.sent.after(asked.seq)
         if missed is None:
-            connection.give_up()
+            self.kept.give_up(connection)
             return None
         return connection, missed
 
     def _enter(self, stream: Stream) -> None:
         self._open[stream.session_id] = stream
         self._none_open.clear()
-        self._count()
+        self._metrics.sessions.set(len(self._open))
+
+    def _begin(self, stream: Stream) -> None:
+        """A stream begins, or goes on: it takes the place of one that was lost, if need be."""
+        if stream.session_id not in self._begun:
+            self._begun.add(stream.session_id)
+            self.kept.make_room(self._max - len(self._begun))
 
     def _leave(self, stream: Stream) -> None:
         del self._open[stream.session_id]
-        self._count()
+        self._begun.discard(stream.session_id)
+        self._metrics.sessions.set(len(self._open))
         if not self._open:
             self._none_open.set()
-
-    def _count(self) -> None:
-        self.kept.make_room(self._max - len(self._open))
-        self._metrics.sessions.set(len(self._open))

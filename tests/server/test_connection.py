@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from stream.core.hypothesis import Hypothesis, Window
 from stream.core.session import MAX_MARKS
 from stream.engine.scripted import ScriptedTranscriber
+from stream.server import connection
 from tests.media.files import write_media
 from tests.protocols.malformed import MALFORMED
 from tests.server.serving import (
@@ -70,6 +71,25 @@ async def receive_all(websocket):
             while True:
                 messages.append(json.loads(await websocket.recv()))
     return messages
+
+
+async def test_a_client_with_a_backlog_is_live_again_once_it_has_caught_up(monkeypatch) -> None:
+    monkeypatch.setattr(connection, "PACE_S", 0.5)
+    async with serving() as server, client(server) as websocket:
+        (stream,) = await streams_of(server)
+        for backlog_s, live in [(1, True), (4, False), (0, True), (4, False)]:
+            if live:
+                await asyncio.sleep(2 * connection.PACE_S)
+            audio_s = stream.protocol.tally.audio_s + backlog_s + 0.1
+            await websocket.send(bytes(round((backlog_s + 0.1) * SECOND)))
+            await until(lambda audio_s=audio_s: stream.protocol.tally.audio_s >= audio_s - 0.01)
+            assert stream._live() is live
+
+
+async def streams_of(server) -> list[connection.Connection]:
+    """Those that are open, once there is one."""
+    await until(lambda: len(server.state.streams) > 0)
+    return list(server.state.streams)
 
 
 async def test_a_frame_of_100_megabytes(speech: NDArray[np.float32]) -> None:

@@ -8,12 +8,23 @@ from typing import Any
 
 import av
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from stream.protocols.port import Seat
 from stream.server.app import Server
 from tests.clients import recording
 from tests.rooms.test_room import final, partial, progress
-from tests.server.serving import WAIT_S, client, get, metric, receive, serving, until
+from tests.server.serving import (
+    SECOND,
+    WAIT_S,
+    GatedTranscriber,
+    client,
+    get,
+    metric,
+    receive,
+    serving,
+    until,
+)
 
 SEAT = Seat("standup", 1, 8_000, ("Ada",))
 
@@ -90,6 +101,22 @@ async def test_draining_lets_readers_go() -> None:
         await asyncio.wait_for(server.drain(), WAIT_S / 2)
         with pytest.raises(StopAsyncIteration):
             await anext(messages)
+
+
+async def test_while_draining_no_reader_begins() -> None:
+    gated = GatedTranscriber()
+    async with serving(gated, vad="webrtc") as server, client(server) as websocket:
+        await websocket.send(recording.pcm()[: 2 * SECOND])
+        (connection,) = server.state.streams
+        await until(lambda: connection.protocol.pending_s > 0)
+        draining = asyncio.create_task(server.drain())
+        await until(lambda: server.state.draining)
+        status, _, _ = await get(server, "/v1/rooms/standup/events")
+        assert status == 503
+        with pytest.raises(InvalidStatus, match="503"):
+            await client(server, path="v1/rooms/standup/events")
+        gated.gate.set()
+        await draining
 
 
 async def test_transcripts_and_the_feed() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.server.running import RESTARTING
+from tests.clients import recording
 from tests.server.serving import (
     SECOND,
     WAIT_S,
@@ -37,8 +38,8 @@ def resume(ready: dict, seq: int, changes: dict | None = None) -> str:
     return json.dumps({"type": "start", "resume": asked})
 
 
-async def opened(websocket: ClientConnection) -> dict:
-    await websocket.send('{"type":"start"}')
+async def opened(websocket: ClientConnection, **settings) -> dict:
+    await websocket.send(json.dumps({"type": "start", **settings}))
     (ready,) = await receive(websocket, "ready")
     return ready
 
@@ -109,10 +110,11 @@ async def test_what_is_heard_meanwhile_waits_for_the_client(audio: bytes) -> Non
     assert messages[-1]["type"] == "ended"
 
 
-async def test_a_socket_that_is_half_open_is_closed(audio: bytes) -> None:
+@pytest.mark.parametrize("settings", [{}, {"room": "standup"}], ids=["alone", "in a room"])
+async def test_a_socket_that_is_half_open_is_closed(audio: bytes, settings: dict) -> None:
     async with serving() as server:
         async with client(server) as first, client(server) as second:
-            ready = await opened(first)
+            ready = await opened(first, **settings)
             await send_audio(first, audio[: 2 * SECOND])
             seq = (await receive(first, "progress"))[-1]["seq"]
             await second.send(resume(ready, seq))
@@ -196,6 +198,55 @@ async def test_those_who_come_take_the_places_of_those_who_are_lost() -> None:
             assert len(server.state.streams.kept) == 1
         assert await refused(server, ready[0])
         assert not await refused(server, ready[1])
+
+
+@pytest.mark.parametrize("n", [1, 2, 8])
+async def test_those_who_come_back_find_their_places(n: int) -> None:
+    async with serving(max_sessions=n) as server:
+        first = [await client(server) for _ in range(n)]
+        ready = [await opened(websocket) for websocket in first]
+        for websocket in first:
+            websocket.transport.abort()
+        await lost(server)
+        async with AsyncExitStack() as stack:
+            back = [await stack.enter_async_context(client(server)) for _ in range(n)]
+            for websocket, was in zip(back, ready, strict=True):
+                await websocket.send(resume(was, 1))
+                assert (await receive(websocket, "ready", "error"))[-1]["type"] == "ready"
+
+
+async def test_who_comes_back_twice_at_once_is_served_once() -> None:
+    async with serving() as server, client(server) as first:
+        ready = await opened(first)
+        async with client(server) as second, client(server) as third:
+            back = [second, third]
+            for websocket in back:
+                await websocket.send(resume(ready, 1))
+            answers = [(await receive(w, "ready", "error"))[-1]["type"] for w in back]
+            assert sorted(answers) == ["error", "ready"]
+
+
+@pytest.mark.parametrize("ends", ["nobody comes back", "the server drains"])
+@pytest.mark.parametrize("partials", [True, False])
+async def test_the_room_of_a_stream_that_is_given_up_has_its_last_words(
+    ends: str, partials: bool
+) -> None:
+    resume_s = 0.3 if ends == "nobody comes back" else 60
+    async with serving(recording.transcriber(), vad="webrtc", resume_s=resume_s) as server:
+        first = await client(server)
+        await opened(first, room="standup", partials=partials)
+        said = recording.pcm()[: 5 * SECOND + SECOND // 2]
+        await send_audio(first, said)
+        (connection,) = server.state.streams
+        await until(lambda: connection.protocol.session.held == len(said) // 2)
+        first.transport.abort()
+        await lost(server)
+        assert len(server.state.streams.kept) == 1
+        if ends == "the server drains":
+            await server.drain()
+        await until(lambda: not server.state.rooms.live)
+        room = server.state.rooms.find("standup")
+    assert [line.text for line in room.finals] == ["one two three four", "five six seven"]
 
 
 async def test_a_server_that_restarts_says_so(audio: bytes) -> None:

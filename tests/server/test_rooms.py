@@ -1,6 +1,8 @@
 """The rooms of a server: their readers, and how long they are kept."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,24 @@ def test_what_a_killed_server_had_heard_is_there_when_it_comes_back(tmp_path: Pa
     kept = rooms.find("standup")
     assert kept
     assert [line.text for line in kept.finals] == ["kept"]
+
+
+def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
+    rooms = rooms_of(tmp_path / "rooms.db")
+    room, ada = rooms.take_seat(SEAT)
+    rooms.receive(room, ada, final(0, "before"))
+    with closing(sqlite3.connect(tmp_path / "rooms.db", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        rooms.receive(room, ada, final(1, "meanwhile", 1))
+        rooms.forget_old()
+        assert "database is locked" in caplog.text
+        assert rooms.listing()[0].lines == 1
+        other.execute("rollback")
+    rooms.receive(room, ada, final(2, "after", 2))
+    rooms.leave(room, ada)
+    kept = rooms.find("standup")
+    assert kept
+    assert [line.text for line in kept.finals] == ["before", "meanwhile", "after"]
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
