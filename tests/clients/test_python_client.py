@@ -23,6 +23,7 @@ from distil_stream_client.wire import stream_url
 from stream.config import ServerConfig
 from stream.server.running import running, running_server
 from tests.clients import recording
+from tests.clients.breakable import breakable
 
 
 @pytest.fixture
@@ -186,6 +187,40 @@ async def test_a_server_that_goes_away_sends_its_finals_first():
     assert lost.value.close_code == 1001
     assert isinstance(events[-1], Ended)
     assert [event.text for event in events if isinstance(event, Final)] == ["one two three"]
+
+
+async def test_a_server_that_was_sent_nothing_for_too_long():
+    """Who reads learns of it, and who goes on sending: nobody would read a new stream's words."""
+    async with (
+        running(recording.config(idle_s=0.3), recording.transcriber) as server,
+        breakable(server.address) as wire,
+        connect(wire.address) as stream,
+    ):
+        await stream.send_audio(recording.pcm()[: 3 * 16_000 * 2])
+        events = []
+        with pytest.raises(ConnectionLost, match="keepalive") as lost:
+            await collect(stream, events)
+        assert lost.value.close_code == 4000
+        assert [event.text for event in events if isinstance(event, Final)] == [
+            "one two three four"
+        ]
+        assert isinstance(events[-1], Ended)
+        with pytest.raises(ConnectionLost, match="keepalive") as lost:
+            await stream.send_audio(recording.pcm()[3 * 16_000 * 2 :])
+        assert lost.value.close_code == 4000
+    assert wire.passed == 1
+
+
+async def test_a_source_that_pauses_for_too_long_does_not_just_end():
+    async def paused():
+        yield recording.pcm()
+        await asyncio.Event().wait()
+
+    async with running_server(recording.config(idle_s=0.3), recording.transcriber()) as address:
+        events = []
+        with pytest.raises(ConnectionLost, match="keepalive"):
+            await collect(transcribe(address, paused()), events)
+    assert isinstance(events[-1], Ended)
 
 
 async def test_sending_to_a_closed_stream(server):

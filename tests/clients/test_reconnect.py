@@ -1,16 +1,32 @@
 """The Python client against our server, over a wire that breaks: no word is lost or doubled."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from types import UnionType
 
 import pytest
-from distil_stream_client import ConnectionLost, Ended, Final, Mark, Partial, Ready, connect
+from distil_stream_client import (
+    Configured,
+    ConnectionLost,
+    Ended,
+    Error,
+    Final,
+    Mark,
+    Partial,
+    Progress,
+    Ready,
+    ServerError,
+    connect,
+)
 from distil_stream_client.client import Stream
+from websockets.asyncio.server import ServerConnection, serve
 
 from stream.server.running import RESTARTING, running, running_server
 from tests.clients import recording
 from tests.clients.breakable import Wire, breakable
+from tests.server.serving import GatedTranscriber, until
 
 WAIT_S = 20
 HEARD = Partial | Final
@@ -175,6 +191,179 @@ async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s
             await stream.send_audio(audio[at:])
             await stream.end()
             await reading
+    check(events)
+
+
+@asynccontextmanager
+async def proxy(status: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """Its port, and whether anybody came: one whose server is not there answers with a status."""
+    asked = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+        writer.close()
+        asked.set()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with listener:
+        yield listener.sockets[0].getsockname()[1], asked
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_proxy_before_a_server_that_restarts(wire: Wire, status: int) -> None:
+    audio, server = recording.pcm(), wire.port
+    events: list = []
+    async with connect(wire.address, words=True) as stream, proxy(status) as (port, asked):
+        await stream.send_audio(audio[:70_000])
+        await said(stream, events, HEARD)
+        wire.port = port
+        wire.cut()
+        reading = asyncio.create_task(said(stream, events, Ended))
+        await asyncio.wait_for(asked.wait(), WAIT_S)
+        wire.port = server
+        await stream.send_audio(audio[70_000:])
+        await stream.end()
+        await reading
+    check(events)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_server_that_refuses_who_comes_back(known: bool) -> None:
+    """A final whose `progress` never came is told before the refusal."""
+    ready = {"type": "ready", "protocol": 1, "session": "s", "resume_token": "t", "model": "m"}
+    final = {"type": "final", "channel": 0, "utterance": 1, "start": 0, "end": 1, "text": "said"}
+    connections = 0
+
+    def fatal(code: str) -> str:
+        return json.dumps({"type": "error", "code": code, "message": "No.", "fatal": True})
+
+    async def answer(websocket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await websocket.recv()
+        if connections == 1:
+            await websocket.send(json.dumps({**ready, "seq": 1, "received": 0}))
+            await websocket.send(json.dumps({**final, "seq": 2}))
+            await websocket.ping()
+            websocket.transport.close()
+        elif connections == 2 and not known:
+            await websocket.send(fatal("resume_refused"))
+        else:
+            await websocket.send(fatal("not_authorised"))
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}") as stream:
+            told = await asyncio.wait_for(stream.receive(), WAIT_S)
+            assert isinstance(told, Final)
+            for _ in range(2):
+                with pytest.raises(ServerError, match=r"No\.") as refusal:
+                    await asyncio.wait_for(stream.receive(), WAIT_S)
+                assert refusal.value.code == "not_authorised"
+    assert connections == (2 if known else 3)
+
+
+async def test_a_link_that_dies_in_a_pause(wire: Wire) -> None:
+    """It is found out as soon as the server has owed an answer for `silent_s`."""
+    events: list = []
+    async with connect(wire.address, words=True) as stream:
+        stream.silent_s = 1
+        reading = asyncio.create_task(said(stream, events, Ended))
+        await asyncio.sleep(0.05)
+        wire.hold()
+        clock = asyncio.get_running_loop().time
+        died = clock()
+        await stream.send_audio(recording.pcm())
+        await stream.end()
+        await said_nothing(wire)
+        found_out_s = clock() - died
+        await reading
+    assert 0.9 < found_out_s < 1.7
+    check(events)
+
+
+async def test_what_a_server_has_refused_to_change() -> None:
+    """A new one is told what the old one took, and is opened."""
+    events: list = []
+    async with (
+        running(recording.config(), recording.transcriber) as first,
+        breakable(first.address) as wire,
+        connect(wire.address, words=True) as stream,
+    ):
+        await stream.configure(partials=False, endpointing_ms=700)
+        await stream.configure(endpointing_ms=5)
+        await stream.send_audio(recording.pcm()[:32_000])
+        await said(stream, events, Progress)
+        assert stream._timeline.endpointing_ms == 700
+        wire.plugged = False
+        reading = asyncio.create_task(said(stream, events, Ended))
+        await first.close(RESTARTING)
+        async with running(recording.config(), lambda: successor(stream)) as second:
+            wire.port = second.door.port
+            wire.plugged = True
+            await stream.send_audio(recording.pcm()[32_000:])
+            await stream.configure(endpointing_ms=600)
+            await stream.end()
+            await reading
+    check(events)
+    assert not any(isinstance(event, Partial) for event in events)
+    errors = {event.code for event in events if isinstance(event, Error)}
+    assert errors == {"bad_settings"}
+    in_force = [event.settings for event in events if isinstance(event, Configured)]
+    assert [settings["endpointing_ms"] for settings in in_force] == [700, 600]
+
+
+async def test_a_request_that_the_server_gets_twice_is_answered_once() -> None:
+    engine = GatedTranscriber()
+    engine.words = tuple(recording.words())
+    events: list = []
+    async with (
+        running(recording.config(), lambda: engine) as server,
+        breakable(server.address) as wire,
+        connect(wire.address, words=True) as stream,
+    ):
+        await stream.send_audio(recording.pcm()[:106_000])
+        await stream.finalize(mark=1)
+        (connection,) = server.state.streams
+        await until(lambda: bool(connection.protocol.session._marks))
+        wire.cut()
+        await said(stream, events, Ready)
+        await until(lambda: len(connection.protocol.session._marks) == 2)
+        engine.gate.set()
+        await stream.send_audio(recording.pcm()[106_000:])
+        await stream.end()
+        await said(stream, events, Ended)
+    check(events)
+    assert [event.id for event in events if isinstance(event, Mark)] == [1]
+
+
+async def test_one_that_breaks_after_the_server_was_replaced() -> None:
+    """The new server counts samples from where it began; what it lacks is found all the same."""
+    audio = recording.pcm()
+    events: list = []
+    async with (
+        running(recording.config(), recording.transcriber) as first,
+        breakable(first.address) as wire,
+        connect(wire.address, words=True) as stream,
+    ):
+        await stream.send_audio(audio[:102_400])
+        await said(stream, events, Final)
+        wire.plugged = False
+        reading = asyncio.create_task(said(stream, events, Ended))
+        await first.close(RESTARTING)
+        async with running(recording.config(), lambda: successor(stream)) as second:
+            wire.port = second.door.port
+            wire.plugged = True
+            await stream.send_audio(audio[102_400:160_000])
+            await until(lambda: any(isinstance(event, Ready) for event in events))
+            wire.cut()
+            await stream.send_audio(audio[160_000:])
+            await stream.end()
+            await reading
+    assert stream._timeline.base > 0
     check(events)
 
 

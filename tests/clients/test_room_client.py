@@ -4,7 +4,15 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from distil_stream_client import ConnectionLost, Line, Presence, ServerError, Snapshot, read_room
+from distil_stream_client import (
+    ConnectionLost,
+    Line,
+    Presence,
+    ServerError,
+    Snapshot,
+    read_room,
+    rooms,
+)
 from distil_stream_client.rooms import parse, room_url
 from websockets.exceptions import InvalidStatus
 
@@ -14,6 +22,8 @@ from stream.protocols.port import Seat
 from stream.server.rooms import READER_LIMIT
 from stream.server.running import running
 from tests.clients import recording
+from tests.clients.breakable import breakable
+from tests.clients.test_reconnect import proxy
 from tests.rooms.test_room import final, partial
 from tests.server.serving import WAIT_S, client, serving, until
 
@@ -58,6 +68,28 @@ async def test_a_reader_comes_back_to_a_server_that_comes_back():
     async with running(ServerConfig(port=port), recording.transcriber):
         assert isinstance(await asyncio.wait_for(following, WAIT_S), Snapshot)
         await events.aclose()
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_proxy_before_a_server_that_restarts(monkeypatch, status):
+    monkeypatch.setattr(rooms, "FIRST_WAIT_S", 0.01)
+    async with (
+        serving() as server,
+        breakable(server.address) as wire,
+        proxy(status) as (port, asked),
+        aclosing(read_room(wire.address, "standup")) as events,
+    ):
+        await anext(events)
+        wire.port = port
+        wire.cut()
+        following = asyncio.create_task(anext(events))
+        await asyncio.wait_for(asked.wait(), WAIT_S)
+        wire.port = server.door.port
+        assert isinstance(await asyncio.wait_for(following, WAIT_S), Snapshot)
+        wire.port = port
+        with pytest.raises(ServerError) as refusal:  # who was not let in before
+            await anext(read_room(wire.address, "standup"))
+        assert refusal.value.code == f"http_{status}"
 
 
 async def test_without_reconnecting_a_loss_is_raised():

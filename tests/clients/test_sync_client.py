@@ -92,6 +92,29 @@ def test_a_reader_may_stop_early(server):
     assert threading.active_count() <= threads + 1
 
 
+@pytest.mark.parametrize("how", ["sounds on", "ends", "fails"])
+def test_a_live_source_may_be_left(server, monkeypatch, how):
+    """Its thread ends in silence, when the source lets it."""
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    left, reading = threading.Event(), []
+
+    def live():
+        reading.append(threading.current_thread())
+        yield from pieces()
+        left.wait(20)  # as a microphone does until it hears the next piece
+        if how == "sounds on":
+            yield bytes(3200)
+        if how == "fails":
+            raise LookupError("unplugged")
+
+    with closing(sync.transcribe(server, live())) as events:
+        assert finals([next(event for event in events if isinstance(event, Final))]) == SAID[:1]
+    left.set()
+    reading[0].join(20)
+    assert failures == []
+
+
 def test_audio_that_fails_is_raised(server):
     def broken():
         yield recording.pcm()

@@ -45,9 +45,10 @@ def test_a_mark_is_kept_until_it_comes_back() -> None:
     log.settle(4)
     assert list(log.anew({})) == [MARK, {"type": "finalize", "mark": 2}]
     assert list(log.after(4)) == [], "the server that took the audio took the marks before it"
-    log.answer(1)
-    log.answer(2)
+    assert log.answer(1)
+    assert log.answer(2)
     assert list(log.anew({})) == []
+    assert not log.answer(1), "it was answered before"
 
 
 @pytest.mark.parametrize(("encoding", "silent"), [("pcm_s16le", "0000"), ("mulaw", "ff")])

@@ -23,7 +23,8 @@ interleaved, unless `encoding` says otherwise) in pieces of any size. With more 
 
 Read while you send: a server whose messages nobody reads closes the stream. Settings are the
 fields of the protocol's `start` message. A refusal is raised as `ServerError` (`code`, `message`),
-a connection that fails as `ConnectionLost`.
+a connection that fails as `ConnectionLost`. So is the end of a stream on which the server was sent
+nothing for `ready.limits.idle_s` seconds (`close_code` 4000): send `keepalive` in longer pauses.
 
 A connection that breaks later is opened again, for `reconnect_s` (60) at most, and so is one to a
 server that restarts: sending waits meanwhile, the stream goes on where it was, and no word is lost

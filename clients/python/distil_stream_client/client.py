@@ -21,20 +21,29 @@ from typing import Any, Literal
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from distil_stream_client.events import Ended, Error, Mark, Progress, Ready, ServerEvent, parse
+from distil_stream_client.events import (
+    Configured,
+    Ended,
+    Error,
+    Mark,
+    Progress,
+    Ready,
+    ServerEvent,
+    parse,
+)
 from distil_stream_client.timeline import Timeline
 from distil_stream_client.unsettled import SAMPLE_BYTES, Request, Unsettled
 from distil_stream_client.wire import (
+    GOING_AWAY,
+    IDLE,
+    RESTARTING,
+    RETRIED,
     ConnectionLost,
     ServerError,
     lost,
     lost_after_ended,
     open_websocket,
 )
-
-GOING_AWAY = 1001
-RESTARTING = 1012
-IDLE = 4000
 
 WORTH_A_TRY = (None, GOING_AWAY, RESTARTING, IDLE)
 """Close codes after which it makes sense to come back; None is for a connection that broke."""
@@ -123,12 +132,23 @@ class Stream:
         """Whether what is not settled is kept, to be handed in once more."""
         self._patience_s = reconnect_s if self._keeps else 0
         self._failure: Exception | None = None
+        self._given_up: ConnectionLost | ServerError | None = None
+        """Why a lost connection was not opened again, and is not any more."""
+        self._over = False
+        """Whether `ended` has come, and nothing more will."""
+        self._end_asked = False
+        self._changed: set[str] = set()
+        """Names of the settings that `configure` was asked to change."""
+        self._silent_since = 0.0
+        """On the clock of the event loop, since when the server has owed an answer."""
         if self._keeps:
             self._unsettled = Unsettled(encoding, settings.get("channels", 1))
             self._rate = settings.get("sample_rate") or 16_000
             self._timeline = Timeline(self._rate, settings.get("endpointing_ms") or 500)
             self._received = 0
             """Samples that the server is known to have received."""
+            self._told = 0
+            """Events told so far, which are numbered so."""
         self._inbox: deque[ServerEvent] = deque()
         self._to_send: deque[str | bytes] = deque()
         self._sending = asyncio.Lock()
@@ -138,7 +158,7 @@ class Stream:
     async def open(self) -> None:
         """Open the first connection."""
         self.websocket = await self._dial()
-        await self._start(self.websocket, self._settings)
+        self._accept(await self._start(self.websocket, self._settings))
         self._inbox.clear()  # `ready` is an attribute
 
     async def close(self) -> None:
@@ -153,7 +173,7 @@ class Stream:
     async def send_audio(self, data: bytes) -> None:
         """Send samples in the announced encoding, channels interleaved, as many as you like."""
         if self._keeps:
-            self._unsettled.add_audio(data)
+            self._remember(data)
         self._to_send.extend(self._frames(data))
         await self._send_waiting()
 
@@ -166,12 +186,18 @@ class Stream:
         await self.send(type="mark", id=id)
 
     async def configure(self, **changes: Any) -> None:
-        """Change language, partials, endpointing_ms, keyterms or prompt from here on."""
-        self._settings |= changes
+        """Change language, partials, endpointing_ms, keyterms or prompt from here on.
+
+        `Configured` follows; an `Error` where the server refuses, and nothing is changed.
+        """
+        self._changed |= changes.keys()
         await self.send(type="configure", **changes)
 
     async def keepalive(self) -> None:
-        """Tell the server that the stream is in use though no audio comes."""
+        """Tell the server that the stream is in use though no audio comes.
+
+        It ends a stream on which it is sent nothing for `ready.limits.idle_s` seconds.
+        """
         await self.send(type="keepalive")
 
     async def end(self) -> None:
@@ -180,13 +206,11 @@ class Stream:
 
     async def send(self, **message: Any) -> None:
         """Send any message of the protocol."""
+        self._end_asked |= message["type"] == "end"
         if self._keeps and message["type"] in REQUESTS:
-            self._unsettled.add_request(message)
+            self._remember(message)
             if message["type"] in ("finalize", "end"):
                 self._timeline.cut_asked = True
-            self._timeline.endpointing_ms = message.get(
-                "endpointing_ms", self._timeline.endpointing_ms
-            )
         self._to_send.append(json.dumps(message))
         await self._send_waiting()
 
@@ -212,9 +236,16 @@ class Stream:
         if self.ended is None:
             return await self.receive()
         await self.websocket.wait_closed()
-        if self.websocket.close_code == GOING_AWAY:  # It ended the stream before we did.
-            raise ConnectionLost("The server went away; the finals so far were sent.", GOING_AWAY)
+        if self._server_was_first:
+            raise lost_after_ended(self.websocket) from self._given_up
         raise StopAsyncIteration
+
+    @property
+    def _server_was_first(self) -> bool:
+        """Whether the server ended the stream before we did."""
+        if self.websocket.close_code == IDLE:
+            return not self._end_asked or self._given_up is not None
+        return self.websocket.close_code == GOING_AWAY
 
     async def receive(self) -> ServerEvent:
         """Receive one event; a `Ready` says that a lost connection is there again.
@@ -230,14 +261,16 @@ class Stream:
                     raise self._failure from closed
                 try:
                     await self._reconnect(websocket, lost(closed))
-                except ConnectionLost:
+                except (ConnectionLost, ServerError):
                     if not self._inbox:  # else it is raised behind the last news
                         raise
                 continue
-            if isinstance(event, Ended) and await self._has_more_to_say(websocket, event):
-                with suppress(ConnectionLost):
-                    await self._reconnect(websocket, lost_after_ended(websocket))
-                    continue
+            if isinstance(event, Ended):
+                more = await self._has_more_to_say(websocket, event)
+                if more or self._reconnecting.locked():  # or another task goes on already
+                    with suppress(ConnectionLost, ServerError):
+                        await self._reconnect(websocket, lost_after_ended(websocket))
+                        continue
             self._accept(event)
         event = self._inbox.popleft()
         if isinstance(event, Ended):
@@ -255,14 +288,29 @@ class Stream:
 
     async def _hear_from(self, websocket: ClientConnection) -> str | bytes:
         """Receive a frame, and take a connection for dead that says nothing for too long."""
+        clock = asyncio.get_running_loop().time
+        self._silent_since = clock()
         while True:
-            owed = self._keeps and self._owes_an_answer
             try:
-                async with asyncio.timeout(self.silent_s):
+                async with asyncio.timeout_at(self._silent_since + self.silent_s):
                     return await websocket.recv()
             except TimeoutError:
+                if clock() < self._silent_since + self.silent_s:
+                    continue  # It came to owe an answer while we waited.
+                owed = self._keeps and self._owes_an_answer
                 if owed and self.ready.resume_token:  # a mistake would cost nothing
                     websocket.transport.abort()
+                self._silent_since = clock()
+
+    def _remember(self, item: bytes | Request) -> None:
+        """Keep what may have to be sent again; note when the server comes to owe an answer."""
+        owed = self._owes_an_answer
+        if isinstance(item, dict):
+            self._unsettled.add_request(item)
+        else:
+            self._unsettled.add_audio(item)
+        if not owed and self._owes_an_answer:
+            self._silent_since = asyncio.get_running_loop().time()
 
     @property
     def _owes_an_answer(self) -> bool:
@@ -271,16 +319,31 @@ class Stream:
 
     def _accept(self, event: ServerEvent) -> None:
         """Put into the inbox what may be told."""
+        self._over |= isinstance(event, Ended)
         if not self._keeps:
             self._inbox.append(event)
             return
         if isinstance(event, Ready | Progress):
             self._received = self._timeline.base + event.received
-        for told in self._timeline.receive(event):
-            self._inbox.append(told)
-            if isinstance(told, Mark):
-                self._unsettled.answer(told.id)
+        if isinstance(event, Configured):
+            self._note_settings(event.settings)
+        self._tell(self._timeline.receive(event))
         self._unsettled.settle(self._timeline.settled)
+
+    def _note_settings(self, in_force: Mapping[str, Any]) -> None:
+        """Note what `configure` has changed: a new stream begins with it."""
+        self._settings |= {name: in_force[name] for name in self._changed & in_force.keys()}
+        self._timeline.endpointing_ms = in_force.get(
+            "endpointing_ms", self._timeline.endpointing_ms
+        )
+
+    def _tell(self, events: Iterable[ServerEvent]) -> None:
+        """Put events into the inbox, numbered on; a request is answered once."""
+        for event in events:
+            if isinstance(event, Mark) and not self._unsettled.answer(event.id):
+                continue  # The server got the request twice: before the connection broke, too.
+            self._told += 1
+            self._inbox.append(replace(event, seq=self._told))
 
     async def _has_more_to_say(self, websocket: ClientConnection, ended: Ended) -> bool:
         """Whether the server ended the stream before we did, so that another must follow."""
@@ -304,31 +367,46 @@ class Stream:
                         self._to_send.popleft()
 
     async def _reconnect(self, broken: ClientConnection, why: ConnectionLost) -> None:
-        """Open the connection again, with growing waits; raises `why` where that is in vain."""
+        """Open the connection again; where that is in vain, tell what was held back, and raise.
+
+        Raises `why`, or the `ServerError` of a server that refuses.
+        """
         async with self._reconnecting:
             if self.websocket is not broken:
                 return  # another task has seen to it
-            if not self._patience_s or why.close_code not in WORTH_A_TRY:
-                raise why
-            if why.close_code is not None:
-                self.ready = replace(self.ready, resume_token="")  # it has let the stream go
-            clock = asyncio.get_running_loop().time
-            until = clock() + self._patience_s
-            for wait_s in WAITS_S:
-                try:
-                    await self._come_back()
-                    return
-                except (ConnectionLost, ConnectionClosed):
-                    pass
-                except ServerError as refusal:
-                    if refusal.code != "http_503":  # busy, or not ready yet
-                        raise
-                if clock() + wait_s > until:
-                    break
-                await asyncio.sleep(wait_s)
-            self._patience_s = 0
-            self._inbox.extend(self._timeline.release())
+            if self._over:
+                raise lost_after_ended(broken)
+            if self._given_up:
+                raise self._given_up
+            try:
+                await self._try_to_come_back(why)
+            except (ConnectionLost, ServerError) as error:
+                self._given_up = error
+                if self._keeps:
+                    self._tell(self._timeline.release())
+                raise
+
+    async def _try_to_come_back(self, why: ConnectionLost) -> None:
+        """Open the connection again, with growing waits; raises `why` where that is in vain."""
+        if not self._patience_s or why.close_code not in WORTH_A_TRY:
             raise why
+        if why.close_code is not None:
+            self.ready = replace(self.ready, resume_token="")  # it has let the stream go
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience_s
+        for wait_s in WAITS_S:
+            try:
+                await self._come_back()
+                return
+            except (ConnectionLost, ConnectionClosed):
+                pass
+            except ServerError as refusal:
+                if refusal.code not in RETRIED:
+                    raise
+            if clock() + wait_s > until:
+                break
+            await asyncio.sleep(wait_s)
+        raise why
 
     async def _come_back(self) -> None:
         """Go on with the stream; where the server has forgotten it, with a new one."""
@@ -338,8 +416,9 @@ class Stream:
                 return
             self.ready = replace(self.ready, resume_token="")
             websocket = await self._dial()
-        self._timeline.begin_anew()
-        await self._start(websocket, self._settings)
+        event = await self._start(websocket, self._settings)
+        self._timeline.begin_anew()  # Not sooner: it lets go of what is held back.
+        self._accept(event)
         self._go_on(websocket, self._unsettled.anew(self._timeline.known))
 
     async def _resume(self, websocket: ClientConnection) -> bool:
@@ -355,13 +434,11 @@ class Stream:
             if refusal.code == "resume_refused":
                 return False
             raise
-        if isinstance(event, Ready):
-            self._go_on(websocket, self._unsettled.after(event.received))
-            return True
-        if await self._has_more_to_say(websocket, event):
+        if isinstance(event, Ended) and await self._has_more_to_say(websocket, event):
             return False
         self._accept(event)
-        self._go_on(websocket, ())
+        resumed = isinstance(event, Ready)
+        self._go_on(websocket, self._unsettled.after(self._received) if resumed else ())
         return True
 
     async def _start(
@@ -383,7 +460,6 @@ class Stream:
             raise
         if isinstance(event, Ready):
             self.ready = event
-            self._accept(event)
         return event
 
     def _go_on(self, websocket: ClientConnection, unsent: Iterable[bytes | Request]) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from distil_stream_client.wire import ConnectionLost, ServerError
+from distil_stream_client.wire import RETRIED, ConnectionLost, ServerError
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
@@ -110,8 +110,9 @@ async def read_room(
         except InvalidStatus as error:
             said = error.response.body.decode(errors="replace").strip()
             status = error.response.status_code
-            if status != 503 or not seen:  # who was let in before waits for a place
-                raise ServerError(f"http_{status}", said or f"HTTP {status}") from error
+            code = f"http_{status}"
+            if code not in RETRIED or not seen:  # who was let in before waits for a place
+                raise ServerError(code, said or f"HTTP {status}") from error
             trouble = ConnectionLost(said or f"HTTP {status}")
         except ConnectionClosed as error:
             trouble = ConnectionLost(f"The connection to the room broke: {error}.")

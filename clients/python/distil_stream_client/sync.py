@@ -27,7 +27,7 @@ from distil_stream_client import client
 from distil_stream_client.events import Ended, Ready, ServerEvent
 from distil_stream_client.rooms import RoomEvent
 from distil_stream_client.rooms import read_room as read_room_async
-from distil_stream_client.wire import ConnectionLost
+from distil_stream_client.wire import ConnectionLost, ServerError
 
 T = TypeVar("T")
 END = object()
@@ -39,14 +39,23 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="distil-stream-client", daemon=True
         )
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run it there and wait for its result; interrupted, it is cancelled."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run it there and wait for its result; interrupted, it is cancelled.
+
+        Raises `ConnectionLost` where the loop was closed.
+        """
+        with self._closing:
+            if self._closed:
+                work.close()
+                raise ConnectionLost("The stream was closed.")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         except BaseException:
@@ -60,7 +69,9 @@ class Loop:
 
     def close(self) -> None:
         """End the thread, with all that still runs in it."""
-        self.run(cancel_all())
+        with self._closing:  # Work handed over behind the last would never be done.
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(cancel_all(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -96,7 +107,7 @@ class Stream:
             for data in audio:
                 self.send_audio(data)
             self.end()
-        except ConnectionLost:
+        except (ConnectionLost, ServerError):
             return  # Whoever reads the events learns why.
 
     def finalize(self, mark: int | None = None) -> None:
@@ -112,7 +123,10 @@ class Stream:
         self._loop.run(self._stream.configure(**changes))
 
     def keepalive(self) -> None:
-        """Tell the server that the stream is in use though no audio comes."""
+        """Tell the server that the stream is in use though no audio comes.
+
+        It ends a stream on which it is sent nothing for `ready.limits.idle_s` seconds.
+        """
         self._loop.run(self._stream.keepalive())
 
     def end(self) -> None:
@@ -148,6 +162,8 @@ def transcribe(url: str, audio: Iterable[bytes], **settings: Any) -> Iterator[Se
             try:
                 stream.send_all(until(stopped, audio))
             except Exception as error:
+                if stopped.is_set():
+                    return  # Nobody waits for what is cut short.
                 failures.append(error)
                 stream.end()
 

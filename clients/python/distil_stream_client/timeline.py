@@ -1,7 +1,7 @@
 """Several streams to the server, told as one.
 
 A server that has forgotten a stream is handed the audio that was not settled in a new one, which
-counts samples, seconds, utterances and messages from the beginning. Here they go on counting.
+counts samples, seconds and utterances from the beginning. Here they go on counting.
 A final is held back until the `Progress` behind it says that it is settled: until then it would
 come again from a new stream, and its words be said twice. One that was cut off in the middle of
 speech, though nobody asked for that, is held back until the server has taken more audio: one that
@@ -44,8 +44,6 @@ class Timeline:
         self._rate = sample_rate
         self.base = 0
         """The first sample of the stream that goes on now."""
-        self._seq_before = 0
-        self._seq_told = 0
         self._utterances: dict[int, int] = {}
         self._utterances_before: dict[int, int] = {}
         self._finals_before = 0
@@ -58,7 +56,7 @@ class Timeline:
         """A new stream follows, whose first sample is `settled`."""
         self._held.clear()
         self.base = self.settled
-        self.last_seq, self._seq_before = 0, self._seq_told
+        self.last_seq = 0
         self._utterances_before = dict(self._utterances)
         self._finals_before, self._speech_before_s = self._finals, self._speech_s
 
@@ -86,7 +84,6 @@ class Timeline:
         """Return what is held back."""
         told, self._held = self._held, []
         for event in told:
-            self._seq_told = event.seq
             if isinstance(event, Progress | Ended):
                 self.settled = max(self.settled, event.settled)
             if isinstance(event, Partial):
@@ -117,7 +114,6 @@ class Timeline:
         self.known[event.channel] = min(known, round(event.start * self._rate))
 
     def _on_the_whole(self, event: ServerEvent) -> ServerEvent:
-        event = moved(event, seq=self._seq_before)
         match event:
             case Ready():
                 return moved(event, received=self.base)

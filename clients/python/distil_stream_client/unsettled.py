@@ -56,12 +56,13 @@ class Unsettled:
             (at, request) for at, request in self._requests if at >= byte or mark_of(request)
         ]
 
-    def answer(self, mark: int) -> None:
-        """Let go of the request that this mark answers."""
+    def answer(self, mark: int) -> bool:
+        """Let go of the request that this mark answers; False where none waits for it."""
         for entry in self._requests:
             if mark_of(entry[1]) == (mark,):
                 self._requests.remove(entry)
-                return
+                return True
+        return False
 
     @property
     def awaits_answer(self) -> bool:

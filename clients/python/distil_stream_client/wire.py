@@ -7,6 +7,20 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+GOING_AWAY = 1001
+RESTARTING = 1012
+IDLE = 4000
+
+RETRIED = ("http_502", "http_503", "http_504")
+"""Codes of refusals that pass: the server is busy or not ready yet, or a proxy waits for it."""
+
+WHY_ENDED = {
+    GOING_AWAY: "The server went away; the finals so far were sent.",
+    IDLE: "The server ended the stream, for it was sent nothing for `ready.limits.idle_s` seconds; "
+    "the finals so far were sent. Open a new stream, and send `keepalive` while no audio comes.",
+}
+"""By close code, why a server ends a stream before the client does."""
+
 
 class ServerError(Exception):
     """The server refused, and says why: `code` for programs, `message` for people."""
@@ -65,8 +79,9 @@ def lost(closed: ConnectionClosed) -> ConnectionLost:
 
 
 def lost_after_ended(websocket: ClientConnection) -> ConnectionLost:
-    """Say that the server ended a stream which the client had not ended."""
-    return ConnectionLost("The server ended the stream.", websocket.close_code)
+    """Say why no more comes on a stream whose `ended` has come."""
+    code = websocket.close_code
+    return ConnectionLost(WHY_ENDED.get(code or 0, f"The server ended the stream ({code})."), code)
 
 
 def stream_url(url: str) -> str:
