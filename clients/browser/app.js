@@ -6,11 +6,12 @@ import { FORMATS } from "./formats.js";
 import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
-const BEHIND_MS = 4_000; // a lag that a reader notices
+const BEHIND_S = 4; // a lag that a reader notices
 const BUSY = {
   slow_partials: "The server is busy: words come less often, and none is lost.",
   finals_only: "The server is busy: words come when a sentence is over, and none is lost.",
 };
+const FAILED = "The server failed on a part of it, whose words are missing.";
 
 const body = document.body;
 const $ = (selector) => document.querySelector(selector);
@@ -43,7 +44,8 @@ const utterances = []; // finals, of all streams of this page
 let kept = true; // all of them were copied or saved
 let stream = null;
 let before = 0; // seconds heard by the streams before
-let awake = null; // keeps a phone's screen on while it captions
+let failed = ""; // what to say of a part of the stream whose words are missing
+let awake = null; // promises the lock that keeps a phone's screen on while it captions
 
 function show(state, text) {
   body.dataset.state = state;
@@ -55,10 +57,18 @@ function show(state, text) {
   if (status.textContent !== text) status.textContent = text;
 }
 
+const say = (...sentences) => sentences.filter(Boolean).join(" ");
+
+function keepAwake(wanted) {
+  awake?.then((lock) => lock?.release());
+  awake = wanted ? navigator.wakeLock?.request("screen").catch(() => null) : null;
+}
+
 async function caption(file = null) {
   const captions = new Captions(main, transcript);
   const timed = onThePage(before);
   body.classList.remove("problem");
+  failed = "";
   show(file ? "file" : "starting", file ? `Reading ${file.name}.` : "Allow the microphone to begin.");
   const current = (stream = new DistilStream({
     url: url.href,
@@ -85,19 +95,19 @@ async function caption(file = null) {
     },
     () => {}, // `finished` says it too
   );
-  navigator.wakeLock?.request("screen").then((lock) => (awake = lock), () => {});
+  keepAwake(true);
 
   const problem = await current.finished;
   captions.leave();
   if (stream !== current) return;
   before += current.elapsed;
   stream = null;
-  awake?.release();
-  awake = null;
+  keepAwake(false);
   delete body.dataset.connection;
   main.parentElement.style.removeProperty("--level");
   body.classList.toggle("problem", problem !== null);
-  show("idle", problem?.message ?? (file ? `${file.name} is transcribed.` : "Stopped."));
+  const done = file ? `${file.name} is transcribed.` : "Stopped.";
+  show("idle", say(problem?.message ?? done, failed));
 }
 
 /** Times of a message, counted from the first sound of the page. */
@@ -114,24 +124,27 @@ function onConnection(current, state, ms) {
     body.dataset.connection = "waiting";
     const minutes = Math.round(current.keepS / 60);
     const wait = ms < 1500 ? "" : ` Next attempt in ${Math.round(ms / 1000)} s.`;
-    status.textContent = current.microphone && !current.full
+    status.textContent = body.dataset.state === "listening"
       ? `The server is away. What you say is kept, for up to ${minutes} minutes.${wait}`
       : `The server is away. What was said is kept.${wait}`;
   } else {
-    show("paused", "The server is away for too long: nothing more is recorded. What was said is kept.");
+    const why = body.dataset.connection === "waiting" ? "away for too long" : "too slow";
+    show("paused", `The server is ${why}: nothing more is recorded. What was said is kept.`);
   }
 }
 
 function onEvent(current, message, file) {
   if (message.type === "ready") model.textContent = message.model;
+  if (message.code === "transcription_failed") failed = FAILED;
   if (message.type !== "progress") return;
   if (file) {
     const part = Math.floor((100 * current.settled) / current.elapsed);
-    status.textContent = `Transcribing ${file.name}: ${part} %.`;
+    status.textContent = say(`Transcribing ${file.name}: ${part} %.`, failed);
   } else if (body.dataset.state === "listening") {
-    const behind = Math.round(message.lag_ms / 1000);
-    const listening = message.lag_ms < BEHIND_MS ? "Listening." : `Listening, ${behind} s behind.`;
-    show("listening", [listening, BUSY[message.load]].filter(Boolean).join(" "));
+    const unheard = current.elapsed - message.received / current.sampleRate;
+    const behind = message.lag_ms / 1000 + unheard;
+    const listening = behind < BEHIND_S ? "Listening." : `Listening, ${Math.round(behind)} s behind.`;
+    show("listening", say(listening, BUSY[message.load], failed));
   }
 }
 
@@ -148,8 +161,10 @@ async function press() {
   }
 }
 
-toggle.addEventListener("click", press);
-stop.addEventListener("click", () => {
+// The second click of a double click is not meant for what the button has become by then.
+toggle.addEventListener("click", ({ detail }) => detail > 1 || press());
+stop.addEventListener("click", ({ detail }) => {
+  if (detail > 1) return;
   if (body.dataset.state === "finishing") return stream?.abandon();
   show("finishing", "Writing the last words.");
   stream?.stop();
@@ -160,6 +175,10 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     press();
   }
+});
+document.addEventListener("visibilitychange", () => {
+  // A page that is not seen loses its lock.
+  if (stream && document.visibilityState === "visible") keepAwake(true);
 });
 setInterval(() => {
   const seconds = Math.floor(before + (stream?.elapsed ?? 0));
@@ -194,14 +213,13 @@ addEventListener("drop", (event) => {
 // Copying and saving
 
 $("#copy").addEventListener("click", async () => {
-  const text = FORMATS.txt.write(utterances);
-  await navigator.clipboard.writeText(text).then(
-    () => {
-      kept = true;
-      status.textContent = "Copied.";
-    },
-    () => (status.textContent = "The browser does not allow copying here: save the text instead."),
-  );
+  try {
+    await navigator.clipboard.writeText(FORMATS.txt.write(utterances)); // over http there is none
+    kept = true;
+    status.textContent = "Copied.";
+  } catch {
+    status.textContent = "The browser does not allow copying here: save the text instead.";
+  }
 });
 const menu = $("#save");
 for (const [extension, { name, type, write }] of Object.entries(FORMATS)) {
@@ -236,7 +254,9 @@ $("#open-settings").addEventListener("click", () => dialog.showModal());
 dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
 addEventListener("resize", () => transcript.lastElementChild?.style.removeProperty("min-height"));
 addEventListener("beforeunload", (event) => (stream || !kept) && event.preventDefault());
-await setUp((name) => {
-  if (name === "language") stream?.configure({ language: preferences.language });
+await setUp({
+  onChange: (name) => {
+    if (name === "language") stream?.configure({ language: preferences.language });
+  },
+  onModel: (name) => (model.textContent = name),
 });
-model.textContent = streamSettings().model ?? "";

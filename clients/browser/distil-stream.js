@@ -9,7 +9,7 @@
 //     onPartial: ({ utterance, committed, tentative }) => {},
 //     onFinal: ({ utterance, text, words }) => {},
 //     onLevel: (peak) => {},                  // 0..1, about 25 times a second
-//     onState: (state, ms) => {},             // "live", "waiting" (comes back in ms), "full"
+//     onState: (state, ms) => {},             // "live", "waiting" (comes back in ms), "full": paused
 //     onEvent: (message) => {},               // every message of the server, these included
 //   });
 //   await stream.start();                     // throws a Problem: `code` and `message`
@@ -18,7 +18,9 @@
 //   const problem = await stream.finished;    // null where all went well
 //
 // A file in place of the microphone: `stream.start(file)`. A connection that breaks is opened again
-// by itself; what is said meanwhile is kept, for `keepS` seconds, and nothing is lost or doubled.
+// by itself; what is said meanwhile is kept, and nothing is lost or doubled. When more than `keepS`
+// seconds (300, unless told) wait for their captions, because the server is away or too slow, the
+// stream pauses and says "full"; `resume()` goes on.
 
 import { Link } from "./link.js";
 import { Microphone } from "./microphone.js";
@@ -90,7 +92,8 @@ export class DistilStream {
 
   /** Changes language, keyterms, prompt … from here on. */
   configure(changes) {
-    this.link?.ask({ type: "configure", ...changes });
+    if (this.link) this.link.ask({ type: "configure", ...changes });
+    else this.settings = { ...this.settings, ...changes };
   }
 
   /** Stops listening; resolves when the captions of all that was said have come. */
@@ -154,7 +157,7 @@ export class DistilStream {
     this.tape.append(samples);
     this.link?.pump();
     const kept = (this.tape.end - this.tape.start) / this.sampleRate;
-    if (kept > this.keepS && !this.link?.live && !this.full) {
+    if (kept > this.keepS && !this.full) {
       this.full = true;
       this.pause();
       this.onState?.("full");

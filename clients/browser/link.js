@@ -10,6 +10,7 @@ const POLL_MS = 40;
 const ANSWERED_EVERY_S = 2; // of audio: a server says something after each second of it
 const SILENT_MS = 15_000; // a server that owes an answer for longer is taken for lost,
 const LIVE_SILENT_MS = 6_000; // or for so long, where it has nothing to do but to keep up
+const LONGEST_SILENT_MS = 60_000; // each time longer: one that is there, and still owes it, is slow
 const LOOK_MS = 1_000; // how often it is looked at
 const ASK_MS = 5_000; // for how long it is asked whether it is there
 const WAIT_MS = 300; // before the first attempt to come back; each further wait is twice as long
@@ -38,7 +39,12 @@ export class Link {
   }
 
   open() {
-    const socket = new WebSocket(this.url);
+    let socket;
+    try {
+      socket = new WebSocket(this.url);
+    } catch {
+      return this.close(new Problem("bad_address"));
+    }
     this.socket = socket;
     this.resuming = Boolean(this.token);
     socket.onopen = () => socket.send(JSON.stringify({ type: "start", ...this.#wish() }));
@@ -64,7 +70,7 @@ export class Link {
         break;
       } else {
         const until = Math.min(request?.at ?? tape.end, tape.end);
-        const samples = tape.read(this.sent, Math.min(PIECE, until - this.sent));
+        const samples = tape.read(this.sent, Math.min(this.piece, until - this.sent));
         socket.send(samples);
         this.sent += samples.length;
       }
@@ -74,7 +80,10 @@ export class Link {
   /** A message that holds from here on the tape on. */
   ask(message) {
     const { type, ...changes } = message;
-    if (type === "configure") Object.assign(this.settings, changes);
+    if (type === "configure") {
+      Object.assign(this.settings, changes);
+      this.timeline.endpointingMs = changes.endpointing_ms ?? this.timeline.endpointingMs;
+    }
     this.#requests.push({ at: this.tape.end, message });
     this.pump();
   }
@@ -94,7 +103,7 @@ export class Link {
     removeEventListener("online", this);
     for (const timer of [this.pumping, this.retrying, this.beating]) clearTimeout(timer);
     clearInterval(this.watching);
-    this.socket.close();
+    this.socket?.close();
     this.#finish(problem);
   }
 
@@ -124,8 +133,9 @@ export class Link {
       this.token = null; // the server goes away, or heard nothing for long: another stream follows
       return;
     }
+    if (message.type === "progress" && this.live) this.#attempts = 0; // the stream does go on
     const told = this.timeline.receive(message);
-    if (message.type === "ready") this.#getReady(message);
+    if (message.type === "ready" && !this.retrying) this.#getReady(message); // else given up
     for (const event of told) this.onEvent(event);
     this.tape.forgetBefore(this.timeline.settled);
     if (message.type === "ended") this.close();
@@ -137,8 +147,8 @@ export class Link {
     this.sent = this.timeline.base + message.received;
     this.#asked = this.#requests.findIndex(({ at }) => at >= this.sent);
     if (this.#asked < 0) this.#asked = this.#requests.length;
+    this.piece = Math.min(PIECE, Math.floor((message.limits?.max_frame_bytes ?? Infinity) / 2));
     this.live = this.ever = true;
-    this.#attempts = 0;
     this.#beat((message.limits?.idle_s ?? 60) * 300);
     this.onState("live");
     this.pump();
@@ -176,13 +186,23 @@ export class Link {
     this.watching = setInterval(() => {
       const now = performance.now();
       this.owingSince = this.#owes() ? (this.owingSince ?? now) : null;
-      const patience = this.live && !this.ending ? LIVE_SILENT_MS : SILENT_MS;
-      if (this.owingSince === null || now - this.owingSince < patience) return;
+      if (this.owingSince === null || now - this.owingSince < this.#patience()) return;
       const { socket } = this;
-      this.socket = { close() {} }; // deaf: a closing handshake could take for ever
-      socket.close();
+      socket.onclose = null;
+      // A close frame makes the server forget the stream. Where it is to go on, the server closes
+      // the old socket when the next one takes its place, and until then that may still be heard.
+      if (!this.token || socket.readyState === WebSocket.CONNECTING) {
+        this.socket = { close() {} }; // deaf: a closing handshake could take for ever
+        socket.close();
+      }
       this.#closed(1006);
     }, LOOK_MS);
+  }
+
+  #patience() {
+    if (!this.live) return SILENT_MS;
+    const patience = this.ending ? SILENT_MS : LIVE_SILENT_MS;
+    return Math.min(patience * 2 ** this.#attempts, LONGEST_SILENT_MS);
   }
 
   #owes() {

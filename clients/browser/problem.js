@@ -8,6 +8,7 @@ const SENTENCES = {
   device_lost: "The microphone was unplugged or switched off.",
   no_capture: "This browser cannot capture sound. Try a current one.",
   away: "The server cannot be reached. Is it running?",
+  bad_address: "The browser does not open this address of a server.",
   not_ready: "The server is not ready yet. Try again in a moment.",
   refused: "The server takes no streams from pages of this site; see its --allow-origin.",
   unreadable: "This file is not a sound that the browser can play.",

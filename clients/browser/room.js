@@ -4,6 +4,7 @@ import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
 const RETRY_MS = 5_000; // after a refusal; a connection that breaks, the browser renews by itself
+const SILENT_MS = 40_000; // without even a heartbeat, of which there is one each 15 s: half open
 
 const asked = new URLSearchParams(location.search);
 const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
@@ -64,7 +65,18 @@ const HANDLERS = {
 
 function follow() {
   const source = new EventSource(address("events"));
+  let silence;
+  const listen = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      source.close();
+      say("The connection broke; trying again…");
+      follow();
+    }, SILENT_MS);
+  };
+  listen();
   source.onmessage = ({ data }) => {
+    listen();
     const message = JSON.parse(data);
     HANDLERS[message.type]?.(message);
   };
@@ -73,6 +85,7 @@ function follow() {
       say("The connection broke; trying again…");
       return;
     }
+    clearTimeout(silence);
     const answer = await fetch(address("transcript.json"), { cache: "no-store" }).catch(() => null);
     if (answer?.status === 401) {
       say("This room needs a key: add ?token=KEY to the address.");

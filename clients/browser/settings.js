@@ -7,10 +7,14 @@ import { preferences, remember } from "./preferences.js";
 const form = document.querySelector("#settings form");
 const root = document.documentElement;
 
+const AGAIN_MS = 3_000; // when a server that could not say yet what it has is asked once more
 const UNNAMED = { ba: "Bashkir", bo: "Tibetan" }; // of Whisper's languages, in Chromium
 
-/** Fills in the dialog; `onChange(name)` is called for whatever the reader changes. */
-export async function setUp(onChange) {
+/**
+ * Fills in the dialog; `onChange(name)` is called for whatever the reader changes, `onModel(name)`
+ * when the server has said which one it runs.
+ */
+export async function setUp({ onChange, onModel }) {
   for (const field of form.elements) {
     if (!(field.name in preferences)) continue;
     if (field.type === "checkbox") field.checked = preferences[field.name];
@@ -28,7 +32,7 @@ export async function setUp(onChange) {
   });
   apply();
   navigator.mediaDevices?.addEventListener("devicechange", listMicrophones);
-  await Promise.all([listMicrophones(), askServer()]);
+  await Promise.all([listMicrophones(), askServer(onModel)]);
 }
 
 /** Their names are known once one has been allowed. */
@@ -40,20 +44,28 @@ export async function listMicrophones() {
   if (form.elements.device.selectedIndex < 0) form.elements.device.value = "";
 }
 
-async function askServer() {
+async function askServer(onModel) {
   const answer = await fetch("v1/info", { cache: "no-store" }).catch(() => null);
-  if (!answer?.ok) return; // starting still, or away: pressing the button will tell
+  if (!answer?.ok) {
+    setTimeout(askServer, AGAIN_MS, onModel); // it loads its model still, or is away
+    return;
+  }
   const { model, models, languages } = await answer.json();
   const name = new Intl.DisplayNames(["en"], { type: "language" });
   const named = languages.map((code) => [code, known(name, code)]);
   named.sort(([, one], [, other]) => one.localeCompare(other));
   if (languages.length > 1) named.unshift(["auto", "Detect it"]);
   options(form.elements.language, named);
-  const wanted = new URLSearchParams(location.search).get("language") || preferences.language;
-  form.elements.language.value = wanted || (languages.includes("en") ? "en" : languages[0]);
+  form.elements.language.value = wanted() || (languages.includes("en") ? "en" : languages[0]);
   if (form.elements.language.selectedIndex < 0) form.elements.language.selectedIndex = 0;
   options(form.elements.model, models.map((one) => [one, one]));
   form.elements.model.value = model;
+  onModel(model);
+}
+
+/** The language that was asked for, whether or not the server has it. */
+function wanted() {
+  return new URLSearchParams(location.search).get("language") || preferences.language;
 }
 
 function known(names, code) {
@@ -65,10 +77,10 @@ function known(names, code) {
   }
 }
 
-/** The settings of a stream. */
+/** The settings of a stream; a server runs one model, and may run another by now. */
 export function streamSettings() {
-  const { language, model } = form.elements;
-  return { ...(language.value && { language: language.value }), ...(model.value && { model: model.value }) };
+  const language = form.elements.language.value || wanted();
+  return language ? { language } : {};
 }
 
 export function microphoneSettings() {

@@ -19,7 +19,10 @@ from stream.server.rooms import Reader, Rooms
 from stream.server.state import ServerState
 
 HEARTBEAT_S = 15.0
-"""Of silence, after which a reader is sent a comment: proxies cut what seems dead."""
+"""Of silence, after which a reader is sent a heartbeat: proxies cut what seems dead."""
+
+HEARTBEAT = b'{"type":"heartbeat"}'
+"""A message, not a comment, which a script in a browser would not see."""
 
 RETRY_MS = 2000
 """How soon a page asks again when its connection is lost."""
@@ -133,7 +136,7 @@ async def server_sent(rooms: Rooms, name: str) -> AsyncIterator[bytes]:
     try:
         yield b"retry: %d\n\n" % RETRY_MS
         while (messages := await some(reader)) is not None:
-            yield b"".join(b"data: %b\n\n" % message for message in messages) or b":\n\n"
+            yield b"".join(b"data: %b\n\n" % message for message in messages or [HEARTBEAT])
     finally:
         rooms.stop_reading(name, reader)
 

@@ -3,6 +3,7 @@
 On a busy machine everything takes its time, so whatever is expected is waited for patiently.
 """
 
+import json
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -79,6 +80,17 @@ async def opened(
     """A page in a browser of its own, and the list of what its console complained of."""
     async with chromium(flags) as browser:
         yield await open_page(browser, address, **context)
+
+
+def frames_sent(page: Page) -> list[Any]:
+    """What the page sends to the server from now on: audio, and read messages; the list grows."""
+    sent: list[Any] = []
+
+    def note(frame: str | bytes) -> None:
+        sent.append(json.loads(frame) if isinstance(frame, str) else frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
+    return sent
 
 
 async def state_is(page: Page, state: str) -> None:

@@ -68,6 +68,12 @@ class FromFirstSound(ScriptedTranscriber):
         return super().transcribe(windows)
 
 
+class Bilingual(FromFirstSound):
+    """Knows a second language."""
+
+    languages = ("en", "de")
+
+
 class Successor(ScriptedTranscriber):
     """Hears the script from a place on: of a server that a stream goes on with in mid-recording."""
 

@@ -19,6 +19,7 @@ from tests.clients.browser import (
     NEEDS_CHROMIUM,
     PHONE,
     begin,
+    frames_sent,
     microphone,
     opened,
     overflow,
@@ -176,6 +177,32 @@ async def test_stopping_before_anything_began(scripted, noise):
         await expect(page.locator("#status")).to_have_text("Stopped.")
         await begin(page)
         assert complaints == []
+
+
+async def test_a_double_click_is_one(scripted, noise):
+    async with opened(scripted, microphone(noise)) as (page, _):
+        await page.locator("#toggle").dblclick()
+        await state_is(page, "listening")
+        await expect(page.locator("#transcript")).to_contain_text("two")
+        await page.locator("#stop").dblclick()
+        await state_is(page, "idle")
+        await expect(page.locator("#status")).to_have_text("Stopped.")
+
+
+async def test_a_language_that_is_asked_for_while_the_model_loads(noise):
+    async with (
+        running_server(recording.config(), recording.Bilingual()) as address,
+        opened(address, microphone(noise)) as (page, _),
+    ):
+        sent = frames_sent(page)
+        await page.route("**/v1/info", lambda route: route.fulfill(status=503), times=1)
+        await page.goto(f"{address}?language=de")
+        await begin(page)
+        assert sent[0]["language"] == "de"
+        language = page.locator("select[name=language]")
+        await expect(language.locator("option")).to_have_count(3)
+        await expect(language).to_have_value("de")
+        await stop(page)
 
 
 async def test_the_server_fills_the_lists(scripted):

@@ -2,17 +2,27 @@
 
 import json
 import re
+import time
 
 import pytest
-from playwright.async_api import WebSocket, expect
+from playwright.async_api import WebSocket, WebSocketRoute, expect
 
 from stream.config import ServerConfig
 from stream.engine.loading import load_transcriber
 from stream.server.running import running, running_server
 from tests.clients import recording
 from tests.clients.breakable import breakable
-from tests.clients.browser import NEEDS_CHROMIUM, begin, microphone, opened, state_is, stop
+from tests.clients.browser import (
+    NEEDS_CHROMIUM,
+    begin,
+    frames_sent,
+    microphone,
+    opened,
+    state_is,
+    stop,
+)
 from tests.clients.speech import two_cities
+from tests.server.serving import GatedTranscriber
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -122,6 +132,126 @@ async def test_a_connection_that_is_half_open_is_taken_for_lost(scripted, noise)
         await expect(transcript).to_contain_text("eight")
         await stop(page)
         assert await page.locator("#transcript p").all_inner_texts() == list(recording.BURSTS)
+
+
+async def test_a_server_that_is_slow_to_answer_is_sent_nothing_twice(noise):
+    """It is asked anew whether it is there, by another socket, and then given more time."""
+    engine = GatedTranscriber()
+    async with (
+        running_server(recording.config(), engine) as address,
+        opened(address, []) as (page, _),
+    ):
+        await page.clock.install()
+        await page.reload()
+        sent = frames_sent(page)
+        await page.locator("#file").set_input_files(noise)
+        await expect(page.locator("#status")).to_contain_text("Transcribing")
+        async with page.expect_websocket():
+            await page.clock.run_for(18_000)
+        await expect(page.locator("body")).to_have_attribute("data-connection", "live")
+        await page.clock.run_for(18_000)
+        engine.gate.set()
+        await expect(page.locator("#status")).to_have_text("noise.wav is transcribed.")
+    audio = [frame for frame in sent if isinstance(frame, bytes)]
+    starts = [frame for frame in sent if frame not in audio and frame["type"] == "start"]
+    assert ["resume" in start for start in starts] == [False, True]
+    assert sum(map(len, audio)) == recording.SECONDS * starts[0]["sample_rate"] * 2
+
+
+async def test_a_server_that_takes_small_frames_only(noise):
+    config = recording.config(max_frame_bytes=4096)
+    async with (
+        running_server(config, recording.transcriber()) as address,
+        opened(address, []) as (page, _),
+    ):
+        await page.locator("#file").set_input_files(noise)
+        await expect(page.locator("#status")).to_have_text("noise.wav is transcribed.")
+
+
+async def test_a_stream_that_always_breaks_is_not_opened_without_a_wait(scripted, noise):
+    opened_at: list[float] = []
+
+    async def answer(socket: WebSocketRoute) -> None:
+        opened_at.append(time.monotonic())
+        socket.send('{"type":"ready","model":"none","received":0,"resume_token":"t"}')
+        await socket.close(code=1011)
+
+    async with opened(scripted, []) as (page, _):
+        await page.route_web_socket("**/v1/stream", answer)
+        await page.reload()
+        await page.locator("#file").set_input_files(noise)
+        while len(opened_at) < 4:
+            await page.wait_for_timeout(50)
+    assert opened_at[2] - opened_at[1] > 0.3
+    assert opened_at[3] - opened_at[2] > 0.6
+
+
+async def test_a_server_too_slow_for_what_is_said_is_not_recorded_for_without_end(noise):
+    engine = GatedTranscriber()
+    async with (
+        running_server(recording.config(), engine) as address,
+        opened(address, microphone(noise)) as (page, _),
+    ):
+        paused = await page.evaluate("""async () => {
+          const { DistilStream } = await import("./distil-stream.js");
+          let say;
+          const full = new Promise((resolve) => (say = resolve));
+          const stream = new DistilStream({
+            url: new URL("v1/stream", location.href.replace(/^http/, "ws")).href,
+            keepS: 1,
+            onState: (state) => state === "full" && say(true),
+          });
+          await stream.start();
+          await Promise.race([full, new Promise((resolve) => setTimeout(resolve, 6_000))]);
+          return stream.link.live && stream.paused;
+        }""")
+        engine.gate.set()
+        assert paused
+
+
+async def test_a_server_that_comes_back_with_another_model(noise):
+    class Another(recording.FromFirstSound):
+        name = "another"
+
+    async with (
+        running(recording.config(), recording.FromFirstSound) as first,
+        breakable(first.address) as wire,
+        opened(wire.address, microphone(noise)) as (page, _),
+    ):
+        await expect(page.locator("#model-name")).to_have_text("scripted")
+        wire.cut()
+        await first.close()
+        async with running(recording.config(), Another) as second:
+            wire.port = second.door.port
+            await begin(page)
+            await expect(page.locator("#model-name")).to_have_text("another")
+            await stop(page)
+
+
+async def test_what_is_said_in_a_pause_is_not_called_kept(scripted, noise):
+    async with (
+        breakable(scripted) as wire,
+        opened(wire.address, microphone(noise)) as (page, _),
+    ):
+        await begin(page)
+        await page.get_by_role("button", name="Pause").click()
+        await state_is(page, "paused")
+        wire.plugged = False
+        wire.cut()
+        await expect(page.locator("#status")).to_contain_text("What was said is kept.")
+
+
+async def test_a_changed_endpoint_is_known_where_finals_are_held_back(scripted):
+    async with opened(scripted, []) as (page, _):
+        known = await page.evaluate("""async () => {
+          const { Link } = await import("./link.js");
+          const { Tape } = await import("./tape.js");
+          const link = new Link({ settings: {}, sampleRate: 16_000, tape: new Tape() });
+          link.ask({ type: "configure", endpointing_ms: 2_000 });
+          link.ask({ type: "configure", language: "de" });
+          return link.timeline.endpointingMs;
+        }""")
+    assert known == 2_000
 
 
 async def test_the_tape_gives_back_what_it_took(scripted):

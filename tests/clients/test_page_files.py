@@ -8,6 +8,8 @@ import pysubs2
 import pytest
 from playwright.async_api import expect
 
+from stream.engine.scripted import ScriptedTranscriber
+from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.browser import NEEDS_CHROMIUM, opened
 
@@ -77,6 +79,32 @@ async def test_everything_is_copied(scripted, noise):
         await expect(page.locator("#status")).to_have_text("Copied.")
         copied = await page.evaluate("navigator.clipboard.readText()")
     assert copied.split() == " ".join(recording.BURSTS).split()
+
+
+async def test_over_http_it_says_that_copying_is_not_allowed(noise):
+    config = recording.config(host="0.0.0.0")
+    async with running_server(config, recording.transcriber()) as address:
+        insecure = address.replace("127.0.0.1", "captions.example")
+        flags = ["--host-resolver-rules=MAP captions.example 127.0.0.1"]
+        async with opened(insecure, flags) as (page, complaints):
+            await page.locator("#file").set_input_files(noise)
+            await expect(page.locator("#status")).to_contain_text("is transcribed")
+            await page.locator("#copy").click()
+            await expect(page.locator("#status")).to_contain_text("save the text instead")
+            assert complaints == []
+
+
+async def test_words_that_a_fault_of_the_server_cost_are_called_missing(noise):
+    class Failing(ScriptedTranscriber):
+        def transcribe(self, windows):
+            raise RuntimeError("the model fails")
+
+    async with (
+        running_server(recording.config(), Failing(())) as address,
+        opened(address, []) as (page, _),
+    ):
+        await page.locator("#file").set_input_files(noise)
+        await expect(page.locator("#status")).to_contain_text("is transcribed. The server failed")
 
 
 async def test_what_is_saved_can_be_read(scripted, noise, tmp_path):

@@ -4,7 +4,15 @@ from playwright.async_api import expect
 
 from stream.server.running import running_server
 from tests.clients import recording
-from tests.clients.browser import NEEDS_CHROMIUM, begin, microphone, opened, state_is, stop
+from tests.clients.browser import (
+    NEEDS_CHROMIUM,
+    begin,
+    frames_sent,
+    microphone,
+    opened,
+    state_is,
+    stop,
+)
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -79,3 +87,72 @@ async def test_a_browser_too_busy_to_pause_before_it_stops(scripted, noise):
         }""")
         assert seconds[0] > 0.25
         assert seconds[1] == 0
+
+
+LOCKS = """
+  let [asked, released] = [0, 0];
+  const tell = () => {
+    document.documentElement.dataset.locks = `${asked} asked, ${released} released`;
+  };
+  const request = async () => {
+    asked += 1;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    tell();
+    return { release: () => tell(released += 1) };
+  };
+  Object.defineProperty(navigator, "wakeLock", { value: { request } });
+"""
+"""Locks that keep a phone awake, counted; each is granted after 300 ms."""
+
+
+async def test_a_phone_is_kept_awake_for_as_long_as_it_captions(scripted, noise):
+    shown_again = "document.dispatchEvent(new Event('visibilitychange'))"
+    async with opened(scripted, microphone(noise)) as (page, _):
+        await page.add_init_script(LOCKS)
+        await page.reload()
+        await begin(page)
+        await page.evaluate(shown_again)
+        await stop(page)
+        await page.evaluate(shown_again)
+        await expect(page.locator("html")).to_have_attribute("data-locks", "2 asked, 2 released")
+
+
+async def test_a_phone_may_sleep_when_captions_did_not_begin(scripted):
+    flags = ["--deny-permission-prompts", "--use-fake-device-for-media-stream"]
+    async with opened(scripted, flags) as (page, _):
+        await page.add_init_script(LOCKS)
+        await page.reload()
+        await page.get_by_role("button", name="Start captions").click()
+        await expect(page.locator("#status")).to_contain_text("not allowed")
+        await expect(page.locator("html")).to_have_attribute("data-locks", "1 asked, 1 released")
+
+
+async def test_settings_that_change_before_the_microphone_is_open(noise):
+    async with (
+        running_server(recording.config(), recording.Bilingual()) as address,
+        opened(address, microphone(noise)) as (page, _),
+    ):
+        sent = frames_sent(page)
+        await page.evaluate("""async () => {
+          const { DistilStream } = await import("./distil-stream.js");
+          const url = new URL("v1/stream", location.href.replace(/^http/, "ws")).href;
+          const stream = new DistilStream({ url });
+          const started = stream.start();
+          stream.configure({ language: "de" });
+          await started;
+          stream.abandon();
+        }""")
+    assert sent[0]["language"] == "de"
+
+
+async def test_an_address_that_the_browser_does_not_open_lets_the_microphone_go(scripted, noise):
+    async with opened(scripted, microphone(noise)) as (page, _):
+        ends = await page.evaluate("""async () => {
+          const { DistilStream } = await import("./distil-stream.js");
+          const stream = new DistilStream({ url: "ws://[nonsense" });
+          const thrown = await stream.start().catch((problem) => problem.code);
+          const never = new Promise((resolve) => setTimeout(resolve, 3_000, {}));
+          const { code } = await Promise.race([stream.finished, never]);
+          return [thrown, code, stream.microphone.source.getTracks()[0].readyState];
+        }""")
+    assert ends == ["bad_address", "bad_address", "ended"]

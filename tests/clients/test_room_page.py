@@ -1,5 +1,6 @@
 """The pages of rooms in a real Chromium."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -7,8 +8,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from stream.protocols.port import Seat
+from stream.server import http_rooms
 from stream.server.app import Server
 from tests.clients import recording
+from tests.clients.breakable import breakable
 from tests.clients.browser import (
     DESKTOP,
     NEEDS_CHROMIUM,
@@ -272,6 +275,35 @@ async def test_lines_are_read_aloud_when_they_are_final():
         await page.reload()
         await expect(lines(page)).to_have_count(1)
         assert await page.locator("[aria-live=polite] p").count() == 0
+
+
+async def test_a_page_hears_that_the_server_is_there_when_nobody_speaks(monkeypatch):
+    monkeypatch.setattr(http_rooms, "HEARTBEAT_S", 0.2)
+    async with talking() as (_, page, complaints):
+        await page.evaluate("""() => new Promise((resolve, reject) => {
+          setTimeout(reject, 10_000, "no heartbeat");
+          const source = new EventSource("/v1/rooms/repairs/events");
+          source.onmessage = ({ data }) => JSON.parse(data).type === "heartbeat" && resolve();
+        })""")
+        await expect(page.locator("#status")).to_have_text("Live, 2 speakers")
+        assert complaints == []
+
+
+async def test_a_wire_that_is_dead_is_replaced():
+    async with serving() as server, breakable(server.address) as wire:
+        conversation = Conversation(server)
+        async with opened(f"{wire.address}rooms/repairs", []) as (page, _):
+            await page.clock.install()
+            await page.reload()
+            await expect(page.locator("#status")).to_have_text("Live, 2 speakers")
+            wire.hold()
+            conversation.say_all()
+            await asyncio.sleep(0.3)  # it is on the wire, and swallowed
+            wire.let_through()
+            await page.clock.run_for(41_000)
+            await expect(lines(page)).to_have_count(5)
+            await expect(page.locator("#status")).to_have_text("Live, 2 speakers")
+        conversation.leave()
 
 
 async def test_a_meeting_speaks_from_the_captions_page(noise):
