@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 
 import av
 from av.audio.codeccontext import AudioCodecContext
-from av.audio.resampler import AudioResampler
 from cyclopts import Parameter
 from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
 from distil_stream_client import transcribe as stream_audio
@@ -28,6 +27,7 @@ from rich.text import Text
 from stream.cli_stream import complain, own_server
 from stream.dialogue import Dialogue
 from stream.errors import UsageError
+from stream.media.recording import open_recording
 
 RATE = 8_000
 """Hertz, of any telephone line."""
@@ -120,14 +120,18 @@ async def play(
     dialogue = Dialogue()
     well = True
     with shown:
-        async with aclosing(stream_audio(url, line.frames(fast), **settings)) as events:
-            async for event in events:
-                for final in dialogue.receive(event):
-                    shown.turn(final)
-                shown.now(event)
-                if isinstance(event, Error):
-                    complain(event.message)
-                    well = False
+        try:
+            async with aclosing(stream_audio(url, line.frames(fast), **settings)) as events:
+                async for event in events:
+                    for final in dialogue.receive(event):
+                        shown.turn(final)
+                    shown.now(event)
+                    if isinstance(event, Error):
+                        complain(event.message)
+                        well = False
+        finally:
+            for final in dialogue.rest():
+                shown.turn(final)
     return well
 
 
@@ -171,27 +175,21 @@ class PhoneLine:
 
 def channels_of(path: Path) -> int:
     """Return the number of channels of a file. Raises `UsageError` where it holds no sound."""
-    try:
-        with av.open(str(path)) as container:
-            if container.streams.audio:
-                return int(container.streams.audio[0].channels)
-    except (av.error.FFmpegError, OSError) as error:
-        raise UsageError(f"{path} cannot be read as sound: {error.strerror}.") from None
-    raise UsageError(f"{path} has no sound track.")
+    with open_recording(path) as recording:
+        return recording.channels
 
 
 def packets(path: Path, encoding: str, channels: int, size: int) -> Iterator[bytes]:
     """Yield a file as the telephone carries it, in pieces of `size` bytes."""
-    layout = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
     codec = av.CodecContext.create(f"pcm_{encoding}", "w")
     assert isinstance(codec, AudioCodecContext)
-    codec.sample_rate, codec.layout, codec.format = RATE, layout[channels], "s16"
-    resampler = AudioResampler("s16", layout[channels], RATE)
+    codec.sample_rate, codec.format = RATE, "s16"
     waiting = b""
-    with av.open(str(path)) as container:
-        for frame in chain(container.decode(audio=0), (None,)):
-            for piece in resampler.resample(frame):
-                waiting += b"".join(bytes(packet) for packet in codec.encode(piece))
+    with open_recording(path) as recording:
+        for frame in recording.frames("s16", RATE):
+            if not codec.is_open:
+                codec.layout = frame.layout
+            waiting += b"".join(bytes(packet) for packet in codec.encode(frame))
             while len(waiting) >= size:
                 yield waiting[:size]
                 waiting = waiting[size:]

@@ -164,9 +164,15 @@ def target(path: Path, paths: Sequence[Path], wanted: Wanted) -> Path | None:
     """Return where the transcript of a recording goes; two never share a file."""
     if wanted.output is None:
         return None
-    stem = "stdin" if path == STDIN else path.stem
-    if sum(other.stem == path.stem for other in paths) > 1:
-        stem = path.name
-    if sum(other.name == path.name for other in paths) > 1:
-        stem = "_".join(path.parts[-2:])
+    for n in range(len(path.parts) + 1):
+        stem = stem_of(path, n)
+        if sum(stem_of(other, n) == stem for other in paths) == 1:
+            break
     return wanted.output / f"{stem}.{wanted.format}"
+
+
+def stem_of(path: Path, n_parts: int) -> str:
+    """Return a name of a transcript: with more parts of the recording's path it is longer."""
+    if path == STDIN:
+        return "stdin"
+    return "_".join(path.parts[-n_parts:]).replace("/", "") if n_parts else path.stem

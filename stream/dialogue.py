@@ -30,3 +30,8 @@ class Dialogue:
         ready = [final for final in self._waiting if final.start <= earliest]
         self._waiting = self._waiting[len(ready) :]
         return ready
+
+    def rest(self) -> list[Final]:
+        """Return the finals that still wait: no more events will come."""
+        rest, self._waiting = self._waiting, []
+        return rest

@@ -103,13 +103,24 @@ async def test_a_party_that_ends_early_is_silent(tmp_path):
     assert set(packets[-1][1::2]) == {0xD5}
 
 
+async def test_a_file_that_is_damaged_in_the_middle(tmp_path):
+    soundfile.write(tmp_path / "call.mp3", recording.samples(RATE), RATE)
+    whole = (tmp_path / "call.mp3").read_bytes()
+    middle = len(whole) // 2
+    damaged = whole[:middle] + bytes(range(256)) * 8 + whole[middle + 2048 :]
+    (tmp_path / "call.mp3").write_bytes(damaged)
+    line = PhoneLine([tmp_path / "call.mp3"], "mulaw")
+    packets = [packet async for packet in line.frames(fast=True)]
+    assert len(b"".join(packets)) > 0.7 * recording.SECONDS * RATE
+
+
 def test_what_is_no_call(tmp_path):
     soundfile.write(tmp_path / "mono.wav", recording.samples(RATE), RATE)
     soundfile.write(tmp_path / "stereo.wav", recording.samples(RATE, 2), RATE)
     (tmp_path / "notes.txt").write_text("These are notes.")
     for files, complaint in {
         ("missing.wav",): "No such file",
-        ("notes.txt",): "cannot be read as sound",
+        ("notes.txt",): "is not a sound or video file",
         ("mono.wav", "stereo.wav"): "each file has one channel",
     }.items():
         with pytest.raises(UsageError, match=complaint):

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stream.cli_files import INTERRUPTED, Wanted, recordings, transcribe_offline
+from stream.cli_files import INTERRUPTED, Wanted, recordings, target, transcribe_offline
 from stream.core.hypothesis import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.errors import UsageError
@@ -161,6 +161,23 @@ def test_recordings_of_one_name_do_not_share_a_file(
     output = tmp_path / "out"
     assert transcribe([tmp_path], model="scripted", output=output) == 0
     assert sorted(file.name for file in output.iterdir()) == ["a.flac.txt", "a.wav.txt"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/talk.wav"], ["talk"]),
+        (["r/a/jan/talk.wav", "r/b/jan/talk.wav"], ["a_jan_talk.wav", "b_jan_talk.wav"]),
+        (["talk.wav", "a/talk.wav", "-"], ["talk.wav", "a_talk.wav", "stdin"]),
+        (["/x/y.wav", "/z/y.wav"], ["x_y.wav", "z_y.wav"]),
+    ],
+)
+def test_names_are_as_long_as_they_need_be(paths: list[str], names: list[str]) -> None:
+    found = [Path(path) for path in paths]
+    wanted = Wanted(output=Path("out"))
+    assert [target(path, found, wanted) for path in found] == [
+        Path("out") / f"{name}.txt" for name in names
+    ]
 
 
 def test_standard_input(talk: Path) -> None:

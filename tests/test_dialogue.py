@@ -38,6 +38,14 @@ def test_what_began_later_does_not_hold_up_what_began_before():
     assert order(started(0, 0.0), started(1, 2.0), final(0, 0.0, "first")) == [[], [], ["first"]]
 
 
+def test_a_stream_that_breaks_off_has_said_what_waits():
+    dialogue = Dialogue()
+    for event in (started(0, 0.0), started(1, 2.0), final(1, 2.0, "yes")):
+        assert dialogue.receive(event) == []
+    assert [final.text for final in dialogue.rest()] == ["yes"]
+    assert dialogue.rest() == []
+
+
 def test_the_end_lets_everything_out():
     ended = Ended(received=1, settled=1)
     events = [started(0, 0.0), started(1, 1.0), final(1, 1.0, "b"), final(0, 0.0, ""), ended]

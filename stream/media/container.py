@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.media.recording import NOTHING_ELSE, Recording
+from stream.media.recording import NOTHING_ELSE, Recording, sound_track
 
 PROBED_BYTES = 16 * 1024
 """What FFmpeg may read before it says what the format is; a header and half a second of Opus."""
@@ -114,9 +114,8 @@ def run(pipe: Pipe, channels: int) -> None:
         options = {**NOTHING_ELSE, "probesize": str(PROBED_BYTES), "analyzeduration": "0"}
         options["format_whitelist"] = FROM_BROWSERS_AND_FILES
         with av.open(pipe, "r", options=options, metadata_errors="replace") as container:
-            if not container.streams.audio:
-                raise ValueError("no sound")
-            recording = Recording(container, container.streams.audio[0], "The container")
+            track = sound_track(container, "The container")
+            recording = Recording(container, track, "The container")
             if channels not in (1, recording.channels):
                 problem = (
                     f"The container has {recording.channels} channels, not {channels}; announce "

@@ -37,6 +37,9 @@ RIFF_UNKNOWN = 0x7FFF_0000
 """So large a size in a WAV file's head was written before the size was known."""
 
 MAX_CHANNELS = 8
+"""FFmpeg's resampler, as PyAV drives it, brings the process down with some layouts of more."""
+MIN_RATE = 1000
+"""Hz: of slower sound a few bytes would be hours."""
 MAX_BAD_PACKETS = 1000
 """Then what follows is no sound either."""
 
@@ -59,7 +62,7 @@ class Recording:
     ) -> None:
         """Read this stream of a container, of which so large a part is there as far as is known."""
         self.name = name
-        self.channels: int = min(stream.channels, MAX_CHANNELS)
+        self.channels: int = stream.channels
         announced_s = duration_s(container, stream)
         self.duration_s = None if announced_s is None else announced_s / there
         """What the file says of itself; None where it says nothing."""
@@ -67,6 +70,8 @@ class Recording:
         """What could not be read, as a sentence, once the blocks have been."""
         self._container = container
         self._stream = stream
+        self._delay_s = 0.0
+        """How much later than everything else in the file its sound begins."""
         self._decoded_s = 0.0
         self._bad_packets = 0
 
@@ -76,7 +81,11 @@ class Recording:
         Raises:
             MediaError: nothing could be decoded.
         """
-        for block in self._resampled(self.channels):
+        # Channels interleaved: of eight planes PyAV looks for a ninth, and the process is gone.
+        for number, frame in enumerate(self.frames("flt", SAMPLE_RATE)):
+            block = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, self.channels).T
+            if not number:
+                block = np.concatenate([silence(self.channels, self._delay_s), block], axis=1)
             self._decoded_s += block.shape[1] / SAMPLE_RATE
             if block.shape[1]:
                 # FFmpeg's own mix of floats may be louder than full scale.
@@ -85,21 +94,35 @@ class Recording:
             raise MediaError(f"{self.name} holds no sound: it is empty or damaged.")
         self.damage = self._account()
 
-    def _resampled(self, channels: int) -> Iterator[Block]:
-        """Resample frame by frame; where the format changes in the middle, begin anew."""
-        resampler, shape = None, None
-        for frame in self._frames():
-            if resampler is None:
-                yield silence(channels, self._delay_s(frame))
-            now = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if now != shape:
-                yield from () if resampler is None else flushed(resampler, channels)
-                resampler, shape = new_resampler(channels), now
-            assert resampler
-            yield from (as_block(piece, channels) for piece in resampler.resample(frame))
-        yield from () if resampler is None else flushed(resampler, channels)
+    def frames(self, sample_format: str, rate: int) -> Iterator[AudioFrame]:
+        """Yield the sound as frames of this format, all channels.
 
-    def _frames(self) -> Iterator[AudioFrame]:
+        Raises:
+            MediaError: there is sound that cannot be converted.
+        """
+        resampler, shape = None, None
+        for frame in self._decoded():
+            if frame.layout.nb_channels > MAX_CHANNELS or frame.sample_rate < MIN_RATE:
+                raise MediaError(
+                    f"{self.name} has {frame.layout.nb_channels} channels at {frame.sample_rate} "
+                    f"Hz; use 1 to {MAX_CHANNELS} at {MIN_RATE} Hz or more."
+                )
+            now = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if resampler is None:
+                self._delay_s = self._delay_of(frame)
+            if now != shape:  # also in the middle: then it begins anew
+                yield from () if resampler is None else resampler.resample(None)
+                own = frame.layout.nb_channels == self.channels
+                layout = frame.layout.name if own else layout_of(self.channels)
+                resampler, shape = AudioResampler(sample_format, layout, rate), now
+            assert resampler
+            try:
+                yield from resampler.resample(frame)
+            except av.error.FFmpegError as error:
+                raise MediaError(f"{self.name} has sound that FFmpeg cannot convert.") from error
+        yield from () if resampler is None else resampler.resample(None)
+
+    def _decoded(self) -> Iterator[AudioFrame]:
         """Decode what can be decoded."""
         packets = self._container.demux(self._stream)
         while True:
@@ -119,8 +142,8 @@ class Recording:
                 assert isinstance(frame, AudioFrame)
                 yield frame
 
-    def _delay_s(self, frame: AudioFrame) -> float:
-        """How much later than everything else in the file its sound begins."""
+    def _delay_of(self, frame: AudioFrame) -> float:
+        """How much later than everything else in the file its first frame is."""
         if frame.time is None or self._container.start_time is None:
             return 0.0
         delay = frame.time - self._container.start_time / av.time_base
@@ -162,19 +185,38 @@ def open_recording(source: str | Path | BinaryIO, name: str = "") -> Iterator[Re
                 "beginning."
             ) from error
         with container:
-            if not container.streams.audio:
-                raise MediaError(f"{name} has no sound track.")
-            yield Recording(container, container.streams.audio[0], name, there)
+            yield Recording(container, sound_track(container, name), name, there)
 
 
 def opened(source: str | Path | BinaryIO, name: str) -> AbstractContextManager[BinaryIO]:
-    """Open a path for reading; an open file is read into memory where it cannot go back."""
+    """Open a path for reading; what cannot go back, as a pipe, is read into memory."""
     if not isinstance(source, str | Path):
         return source if source.seekable() else io.BytesIO(source.read())
+    path = Path(source)
     try:
-        return Path(source).open("rb")
+        if path.is_file():
+            return path.open("rb")
+        with path.open("rb") as pipe:
+            return io.BytesIO(pipe.read())
     except OSError as error:
         raise MediaError(f"{name} cannot be opened: {error.strerror}.") from error
+
+
+def sound_track(container: InputContainer, name: str) -> AudioStream:
+    """Return what is to be read of a container.
+
+    Raises:
+        MediaError: it has no sound, or none that can be decoded here.
+    """
+    if not container.streams.audio:
+        raise MediaError(f"{name} has no sound track.")
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and 0 < stream.channels <= MAX_CHANNELS:
+            return stream
+    if container.streams.audio[0].codec_context is None:
+        raise MediaError(f"{name} has sound of a kind that FFmpeg cannot decode.")
+    channels = container.streams.audio[0].channels
+    raise MediaError(f"{name} has {channels} channels; use 1 to {MAX_CHANNELS}.")
 
 
 def part_of_riff(file: BinaryIO) -> float:
@@ -194,27 +236,14 @@ def duration_s(container: InputContainer, stream: AudioStream) -> float | None:
     """Seconds of sound that the file announces."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
+    if container.streams.video:
+        return None  # the container's is that of the longest track
     return None if container.duration is None else container.duration / av.time_base
-
-
-def new_resampler(channels: int) -> AudioResampler:
-    """Return what converts frames of one format to ours."""
-    return AudioResampler("fltp", layout_of(channels), SAMPLE_RATE)
 
 
 def layout_of(channels: int) -> str:
     """FFmpeg's name of a layout with so many channels."""
     return ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")[channels - 1]
-
-
-def as_block(frame: AudioFrame, channels: int) -> Block:
-    """Return the samples of a converted frame, (channels, n_samples)."""
-    return np.asarray(frame.to_ndarray(), np.float32).reshape(channels, -1)
-
-
-def flushed(resampler: AudioResampler, channels: int) -> Iterator[Block]:
-    """Yield what the resampler still holds."""
-    return (as_block(piece, channels) for piece in resampler.resample(None))
 
 
 def silence(channels: int, seconds: float) -> Block:

@@ -12,7 +12,6 @@ with the captions. The room is that of the parameter `room`, or else of the `cal
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -21,11 +20,11 @@ from msgspec import Meta, Struct, field
 
 from stream.core.audio import SAMPLE_RATE
 from stream.errors import PeerError
-from stream.protocols.call import Call
+from stream.protocols.call import ENDED, Call
 from stream.protocols.lanes import Lanes
 from stream.protocols.messages import CloseCode
 from stream.protocols.messages import Start as NativeStart
-from stream.protocols.port import Service
+from stream.protocols.port import Closing, Service
 from stream.protocols.start import from_query
 
 HELD = 25
@@ -153,6 +152,13 @@ class TwilioProtocol(Call):
         """Twilio sends none."""
         self.refuse("Twilio sends text; send audio to /v1/stream.", CloseCode.WRONG_KIND)
 
+    def finish(self, closing: Closing) -> None:
+        """Take no more audio; what waits for what is missing is heard without it."""
+        if not self.no_more_audio:
+            self._act_in_order(at_once=True)
+            self._listen(self.lanes.flush() if self.lanes else b"")
+        super().finish(closing)
+
     def _act_in_order(self, at_once: bool) -> None:
         """Act on what is next; what is missing is given up when too much waits for it."""
         while self._held and (self._next in self._held or at_once or len(self._held) > HELD):
@@ -170,8 +176,7 @@ class TwilioProtocol(Call):
             case Dtmf(dtmf=tone):
                 self._press(tone)
             case Stop():
-                self._listen(self.lanes.flush() if self.lanes else b"")
-                self.hang_up()
+                self.finish(ENDED)
 
     def _start(self, start: CallStart) -> None:
         if self.session is not None:
@@ -199,7 +204,7 @@ class TwilioProtocol(Call):
         elif chunk.track in self.lanes.tracks:
             try:
                 audio = base64.b64decode(chunk.payload, validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii's, or of what is not ASCII
                 self.refuse("A payload is not base64.", CloseCode.MALFORMED)
                 return
             self._listen(self.lanes.put(chunk.track, chunk.timestamp, audio))

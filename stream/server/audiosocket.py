@@ -58,7 +58,7 @@ class PhoneCall(Stream):
 
     async def run(self) -> None:
         """Listen to the call, and wait for its last words."""
-        peer = self.writer.get_extra_info("peername")[0]
+        peer = (self.writer.get_extra_info("peername") or ("somebody gone",))[0]
         log.info("call from %s", peer, extra=self._fields(peer=peer))
         listening = asyncio.create_task(self._listen())
         refused = asyncio.create_task(self._until(lambda: self.protocol.no_more_audio))

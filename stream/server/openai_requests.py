@@ -24,7 +24,8 @@ OPENAI_NAME = "whisper-1"
 
 TAKEN = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
 MANY = "timestamp_granularities[]"
-WITHOUT_MEANING = frozenset({"temperature", "include[]", "chunking_strategy"})
+WITHOUT_MEANING = frozenset({"temperature", "include", "chunking_strategy"})
+"""Also as lists and objects, whose fields are named in brackets."""
 """Taken, so that clients that send them work; documented as ignored."""
 
 
@@ -87,7 +88,8 @@ def check_model(name: str, service: Service) -> None:
 
 def asked_of(form: FormData, task: str, service: Service) -> Asked:
     """Read the fields of a form."""
-    unknown = sorted(set(form) - TAKEN - WITHOUT_MEANING - {MANY})
+    meant = {name for name in form if name.partition("[")[0] not in WITHOUT_MEANING}
+    unknown = sorted(meant - TAKEN - {MANY})
     if unknown:
         message = f"There is no parameter {unknown[0]!r}; see docs/http-api.md."
         raise RequestError(400, "unknown_parameter", message, unknown[0])

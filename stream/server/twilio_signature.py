@@ -32,8 +32,12 @@ def signed(token: str, shown: str, host: str, target: str, public_url: str | Non
 
 def spellings(url: str) -> Iterator[str]:
     """The address as it stands, without its port, and with it."""
+    yield url
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    yield url
+    try:
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+    except ValueError:  # what anybody sent as their `Host`
+        return
     yield urlunsplit(parts._replace(netloc=host))
-    yield urlunsplit(parts._replace(netloc=f"{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"))
+    yield urlunsplit(parts._replace(netloc=f"{host}:{port}"))

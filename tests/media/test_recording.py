@@ -1,8 +1,11 @@
 """What comes out of files of many kinds, and what is said of those that are none."""
 
 import io
+import os
+import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -115,6 +118,53 @@ def test_a_sound_file_without_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(0), RATE)
     with pytest.raises(MediaError, match="no sound"):
         read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("channels", [9, 10, 16, 24])
+@pytest.mark.parametrize("name", ["a.wav", "a.caf"])
+def test_more_channels_than_there_are_parties(tmp_path: Path, channels: int, name: str) -> None:
+    soundfile.write(tmp_path / name, np.zeros((RATE, channels)), RATE)
+    with pytest.raises(MediaError, match=f"has {channels} channels; use 1 to 8"):
+        read(tmp_path / name)
+
+
+def test_sound_so_slow_that_a_few_bytes_are_hours(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", np.zeros(4096), 10)
+    with pytest.raises(MediaError, match="at 10 Hz; use 1 to 8 at 1000 Hz or more"):
+        read(tmp_path / "a.flac")
+
+
+@pytest.mark.parametrize("layout", ["3.0", "2.1", "quad", "4.0", "5.1(side)", "7.1"])
+def test_channels_stay_apart_wherever_their_loudspeakers_stand(tmp_path: Path, layout: str) -> None:
+    n = av.AudioLayout(layout).nb_channels
+    hertz = [300 + 200 * i for i in range(n)]
+    with av.open(str(tmp_path / "a.wav"), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=RATE, layout=layout)
+        voices = (np.stack([tone(hertz=f) for f in hertz], axis=1) * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(voices.reshape(1, -1), "s16", layout)
+        frame.sample_rate = RATE
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    apart, _ = read(tmp_path / "a.wav", split=True)
+    assert [round(loudest_hertz(channel)) for channel in apart] == hertz
+
+
+def test_a_video_that_is_longer_than_its_sound(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mkv", tone(0.5, rate=48_000), video=True)
+    samples, damage = read(path)
+    assert samples.shape[1] == pytest.approx(0.5 * RATE, abs=0.1 * RATE)
+    assert damage == ""
+
+
+def test_a_pipe_with_a_name(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(), RATE)
+    os.mkfifo(tmp_path / "pipe")
+    content = (tmp_path / "a.wav").read_bytes()
+    writing = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[content])
+    writing.start()
+    samples, _ = read(tmp_path / "pipe")
+    writing.join()
+    assert samples.shape[1] == 4 * RATE
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -147,6 +147,20 @@ def test_a_stop_ends_the_wait_for_what_is_missing() -> None:
     assert protocol.lost == 1
 
 
+def test_a_call_without_a_stop_loses_nothing_that_came() -> None:
+    call = TwilioCall(("inbound", "outbound"))
+    frames = [call.connected(), call.start()]
+    frames += [call.media("inbound", at, AUDIO[at * 160 :][:160]) for at in range(50)]
+    call.media("inbound", 50, AUDIO[8_000:8_160])  # which is lost
+    frames += [call.media("inbound", at, AUDIO[at * 160 :][:160]) for at in range(51, 60)]
+    protocol = a_protocol()
+    converse(protocol, *frames)
+    protocol.finish(Closing(1001, "going away"))
+    assert protocol.lost == 1
+    assert protocol.session
+    assert protocol.session.received == 60 * 160
+
+
 def test_keys_are_told_and_marks_change_nothing() -> None:
     twilio = TwilioCall()
     frames = [
@@ -195,6 +209,16 @@ def test_what_is_no_call() -> None:
             assert closing is not None
             assert closing.code == code, (frames, closing)
             assert closing.reason
+
+
+@pytest.mark.parametrize("payload", ["!", "é"])
+def test_audio_that_is_not_base64(payload: str) -> None:
+    twilio = TwilioCall()
+    start = twilio.start()
+    media = twilio.message("media", media={"track": "inbound", "payload": payload})
+    closing = closing_of(start, media)
+    assert closing
+    assert (closing.code, closing.reason) == (1007, "A payload is not base64.")
 
 
 def test_the_server_ends_a_call_with_its_finals() -> None:

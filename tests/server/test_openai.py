@@ -131,6 +131,14 @@ async def test_events(speech: NDArray[np.float32]) -> None:
         assert len(deltas) == len(events) - 1
 
 
+async def test_an_object_without_meaning_is_ignored(talk: io.BytesIO) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        heard = await theirs.audio.transcriptions.create(
+            model="whisper-1", file=talk, chunking_strategy={"type": "server_vad"}
+        )
+        assert heard.text
+
+
 async def test_a_language_a_prompt_and_a_translation(talk: io.BytesIO) -> None:
     polyglot = Polyglot()
     async with serving(polyglot) as server, talking_to(server) as theirs:

@@ -48,6 +48,10 @@ def test_what_twilio_did_not_call(called: str, token: str) -> None:
     assert not signed(TOKEN, shown, "calls.example", TARGET, None)
 
 
+def test_a_host_that_is_none() -> None:
+    assert not signed(TOKEN, "shown", "x:abc", TARGET, None)
+
+
 @pytest.mark.parametrize("shown", ["", "é", "x" * 1000])
 def test_no_signature(shown: str) -> None:
     assert not signed(TOKEN, shown, "calls.example", TARGET, None)
