@@ -6,49 +6,48 @@ It is a client like any other: what it shows is what a stream of that sound woul
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
 from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
 from distil_stream_client import transcribe as stream_audio
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from stream.media.recording import MediaError, Recording, open_recording
+
 FRAME_MS = 100
 """Milliseconds of audio in one message."""
+SAMPLE_RATES = (8_000, 48_000)
+"""The least and the most that a stream may have, in hertz."""
 
 
 async def transcribe_files(
     files: Sequence[Path], url: str, settings: Mapping[str, Any], fast: bool
 ) -> bool:
-    """Transcribe one file after the other; True when all went well."""
+    """Transcribe one file after the other, - for standard input; True when all went well."""
     console = Console()
     well = True
     for path in files:
         label = f"{path.name}: " if len(files) > 1 else ""
+        source = sys.stdin.buffer if str(path) == "-" else path
         try:
-            with Recording.open(path) as recording:
+            with open_recording(source, f"{path}") as recording:
                 well &= await transcribe_recording(recording, label, console, url, settings, fast)
         except (ServerError, ConnectionLost) as error:
             complain(f"{path}: {error}")
             well = False
-        except soundfile.LibsndfileError as error:
-            complain(f"{path} cannot be read as sound: {error.error_string}")
-            well = False
-        except OSError as error:
-            complain(f"{path}: {error.strerror}.")
+        except MediaError as error:
+            complain(f"{error}")
             well = False
     return well
 
 
 async def transcribe_recording(
-    recording: "Recording",
+    recording: Recording,
     label: str,
     console: Console,
     url: str,
@@ -56,13 +55,11 @@ async def transcribe_recording(
     fast: bool,
 ) -> bool:
     """Transcribe one file; True when the server had nothing to complain of."""
-    captions = Captions(console, label, recording.sound.channels)
-    format_of_file = {
-        "sample_rate": recording.sound.samplerate,
-        "channels": recording.sound.channels,
-    }
+    captions = Captions(console, label, recording.channels)
+    rate = min(max(recording.sample_rate, SAMPLE_RATES[0]), SAMPLE_RATES[1])
+    format_of_file = {"sample_rate": rate, "channels": recording.channels}
     well = True
-    audio = stream_audio(url, recording.frames(fast), **settings, **format_of_file)
+    audio = stream_audio(url, frames(recording, rate, fast), **settings, **format_of_file)
     with captions.live:
         async with aclosing(audio) as events:
             async for event in events:
@@ -71,30 +68,26 @@ async def transcribe_recording(
     return well
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A sound file, open for reading, of which only a piece is in memory at a time."""
+async def frames(recording: Recording, rate: int, fast: bool) -> AsyncIterator[bytes]:
+    """16-bit samples, channels interleaved, `FRAME_MS` at a time: at their own pace or `fast`."""
+    clock = asyncio.get_running_loop().time
+    began, sent_s = clock(), 0.0
+    for data in pieces(recording, rate, 2 * recording.channels * (rate * FRAME_MS // 1000)):
+        yield data
+        sent_s += len(data) / (2 * recording.channels * rate)
+        await asyncio.sleep(0 if fast else began + sent_s - clock())
 
-    path: Path
-    sound: soundfile.SoundFile
 
-    @classmethod
-    @contextmanager
-    def open(cls, path: Path) -> Iterator["Recording"]:
-        """Open a file; raises `OSError` or `soundfile.LibsndfileError` where it cannot be read."""
-        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
-            yield cls(path, sound)
-
-    async def frames(self, fast: bool) -> AsyncIterator[bytes]:
-        """16-bit samples, channels interleaved, `FRAME_MS` at a time: at its own pace or `fast`."""
-        clock = asyncio.get_running_loop().time
-        rate = self.sound.samplerate
-        began, sent = clock(), 0
-        while len(samples := self.sound.read(rate * FRAME_MS // 1000, np.float32)):
-            # libsndfile does not scale float files to integers, so they are read as floats.
-            yield np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
-            sent += len(samples)
-            await asyncio.sleep(0 if fast else began + sent / rate - clock())
+def pieces(recording: Recording, rate: int, size: int) -> Iterator[bytes]:
+    """The same in pieces of `size` bytes, of which the last may be shorter."""
+    waiting = bytearray()
+    for frame in recording.frames("s16", rate):
+        waiting += frame.to_ndarray().tobytes()
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting)
 
 
 class Captions:

@@ -152,7 +152,9 @@ def transcribe(
         raise UsageError(
             "A stream is printed as it comes: --format and --output are for --offline."
         )
-    return 0 if asyncio.run(stream_files(files, asked, streamed)) else 1
+    from stream.cli_files import recordings
+
+    return 0 if asyncio.run(stream_files(recordings(files), asked, streamed)) else 1
 
 
 async def stream_files(files: Sequence[Path], asked: Asked, streamed: Streamed) -> bool:

@@ -18,6 +18,7 @@ from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.speech import two_cities
 from tests.command_line import transcribe
+from tests.media.files import write_media
 
 SAID = list(recording.BURSTS)
 
@@ -55,12 +56,26 @@ def test_formats_and_rates(tmp_path, capsys, format, rate):
     assert capsys.readouterr().out.splitlines() == SAID
 
 
+def test_a_higher_rate_than_a_stream_takes(tmp_path, capsys):
+    soundfile.write(tmp_path / "said.wav", recording.samples(96_000), 96_000)
+    assert run([tmp_path / "said.wav"])
+    assert capsys.readouterr().out.splitlines() == SAID
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT", "ULAW"])
 def test_sample_formats(tmp_path, capsys, subtype):
     path = tmp_path / "said.wav"
     soundfile.write(path, recording.samples(), 16_000, subtype=subtype)
     assert run([path])
     assert capsys.readouterr().out.splitlines() == SAID
+
+
+def test_the_sound_of_a_video(tmp_path, capsys):
+    path = tmp_path / "said.mp4"
+    write_media(path, recording.samples(48_000)[:, 0], video=True)
+    assert run([path], config=ServerConfig(port=0, vad="webrtc"))
+    lines = capsys.readouterr().out.splitlines()  # a stereo sound track is two channels
+    assert sorted(lines) == sorted(f"[{channel}] {text}" for channel in (0, 1) for text in SAID)
 
 
 def test_channels_are_named(tmp_path, capsys):
@@ -112,13 +127,26 @@ def test_an_empty_recording_says_nothing(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_what_the_server_refuses_is_said(tmp_path, capsys):
-    path = tmp_path / "fine.wav"
-    soundfile.write(path, recording.samples(96_000), 96_000)
-    assert not run([path])
+def test_what_the_server_refuses_is_said(wav, capsys):
+    assert not run([wav], endpointing_ms=5)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "sample_rate is 96000; use 8000 to 48000 Hz." in captured.err
+    assert "endpointing_ms is 5" in captured.err
+
+
+def test_folders_and_patterns_are_streamed(wav, capsys, monkeypatch):
+    async def stream_audio(url, audio, **settings):
+        async for _ in audio:
+            pass
+        for event in ():
+            yield event
+
+    monkeypatch.setattr("stream.cli_stream.stream_audio", stream_audio)
+    for named in (wav.parent, wav.parent / "*.wav"):
+        assert transcribe([named], server="ws://127.0.0.1:1", fast=True) == 0
+    with pytest.raises(UsageError, match="No file matches"):
+        transcribe([wav.parent / "*.xyz"], server="ws://127.0.0.1:1")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_server_that_is_not_there(wav, capsys):

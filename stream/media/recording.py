@@ -63,6 +63,8 @@ class Recording:
         """Read this stream of a container, of which so large a part is there as far as is known."""
         self.name = name
         self.channels: int = stream.channels
+        self.sample_rate: int = stream.rate
+        """Of the file, in hertz."""
         announced_s = duration_s(container, stream)
         self.duration_s = None if announced_s is None else announced_s / there
         """What the file says of itself; None where it says nothing."""

@@ -33,6 +33,12 @@ from stream.server.state import ServerState
 from stream.server.uploads import Upload
 
 CLIENT_CLOSED = 499
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Max-Age": "3600",
+}
+"""`*` is any header but the one with the key."""
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -42,28 +48,40 @@ def openai_routes(server: ServerState) -> list[Route]:
     """Return the routes of this API."""
     desk = Desk(server)
     return [
-        Route("/v1/models", served(desk.models)),
-        Route("/v1/models/{model:path}", served(desk.model)),
-        Route("/v1/audio/transcriptions", served(desk.transcribe), methods=["POST"]),
-        Route("/v1/audio/translations", served(desk.translate), methods=["POST"]),
+        Route(path, served(server, endpoint), methods=[method, "OPTIONS"])
+        for path, endpoint, method in [
+            ("/v1/models", desk.models, "GET"),
+            ("/v1/models/{model:path}", desk.model, "GET"),
+            ("/v1/audio/transcriptions", desk.transcribe, "POST"),
+            ("/v1/audio/translations", desk.translate, "POST"),
+        ]
     ]
 
 
-def served(endpoint: Endpoint) -> Endpoint:
-    """Make refusals answers."""
+def served(server: ServerState, endpoint: Endpoint) -> Endpoint:
+    """Make refusals answers, and let pages of an allowed origin see them."""
 
     @wraps(endpoint)
     async def serve(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except RequestError as refusal:
-            return refusal.answer()
-        except HTTPException as error:  # of Starlette's form parser
-            return RequestError(error.status_code, "bad_form", f"{error.detail}").answer()
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_CLOSED)
+        response = await answer(endpoint, request)
+        response.headers.update(access.cross_origin(request.headers.items(), server.config))
+        return response
 
     return serve
+
+
+async def answer(endpoint: Endpoint, request: Request) -> Response:
+    """What the endpoint answers, or why it does not."""
+    if request.method == "OPTIONS":  # a browser asks so before a page of another origin may ask
+        return Response(status_code=204, headers=PREFLIGHT)
+    try:
+        return await endpoint(request)
+    except RequestError as refusal:
+        return refusal.answer()
+    except HTTPException as error:  # of Starlette's form parser
+        return RequestError(error.status_code, "bad_form", f"{error.detail}").answer()
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_CLOSED)
 
 
 class Events(StreamingResponse):

@@ -131,6 +131,27 @@ async def test_events(speech: NDArray[np.float32]) -> None:
         assert len(deltas) == len(events) - 1
 
 
+@pytest.mark.parametrize("origin", ["https://notes.example", "https://other.example"])
+async def test_pages_of_an_origin_that_is_allowed(talk: io.BytesIO, origin: str) -> None:
+    config = {"allow_origin": ("https://notes.example",)}
+    async with serving(**config) as server, talking_to(server) as theirs:
+        asked = theirs.audio.transcriptions.with_raw_response
+        headers = {"Origin": origin}
+        before = await theirs._client.options("audio/transcriptions", headers=headers)
+        assert before.status_code == 204
+        assert "Authorization" in before.headers["access-control-allow-headers"]
+        answers = [before.headers]
+        for model in ("whisper-1", "other"):
+            try:
+                answer = await asked.create(model=model, file=talk, extra_headers=headers)
+                answers.append(answer.headers)
+            except openai.APIStatusError as refusal:
+                answers.append(refusal.response.headers)
+        allowed = origin if origin in config["allow_origin"] else None
+        for headers in answers:
+            assert headers.get("access-control-allow-origin") == allowed
+
+
 async def test_an_object_without_meaning_is_ignored(talk: io.BytesIO) -> None:
     async with serving() as server, talking_to(server) as theirs:
         heard = await theirs.audio.transcriptions.create(
