@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.media.recording import NOTHING_ELSE, Recording, sound_track
+from stream.media.recording import NOTHING_ELSE, MediaError, Recording, sound_track
 
 PROBED_BYTES = 16 * 1024
 """What FFmpeg may read before it says what the format is; a header and half a second of Opus."""
@@ -124,6 +124,8 @@ def run(pipe: Pipe, channels: int) -> None:
                 return
             for block in recording.blocks(split=channels > 1):
                 pipe.blocks.append(block)
+    except MediaError as error:
+        problem = str(error)
     except Exception:
         problem = (
             "The audio is no container that can be decoded as it comes: send WebM, Ogg, WAV, MP3, "

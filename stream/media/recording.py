@@ -115,7 +115,7 @@ class Recording:
             if now != shape:  # also in the middle: then it begins anew
                 yield from () if resampler is None else resampler.resample(None)
                 own = frame.layout.nb_channels == self.channels
-                layout = frame.layout.name if own else layout_of(self.channels)
+                layout = frame.layout if own else layout_of(self.channels)
                 resampler, shape = AudioResampler(sample_format, layout, rate), now
             assert resampler
             try:

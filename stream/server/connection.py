@@ -43,7 +43,7 @@ UPLOAD_AHEAD_S = 2.0
 WAITED_S = 0.005
 """A message that is waited for longer did not lie ready: the client has sent all it has."""
 PACE_S = 10.0
-"""For so long it is taken for one at least: a client that comes back has a backlog first."""
+"""How often its pace is measured anew: who comes back sends a backlog first, and is live then."""
 
 GONE = Closing(CloseCode.GOING_AWAY, "the client is gone")
 FAULT = Closing(CloseCode.INTERNAL, "internal")

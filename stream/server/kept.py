@@ -21,7 +21,7 @@ class Kept:
         self._secret = secrets.token_bytes(32)
         self._waiting: dict[str, tuple[Connection, asyncio.TimerHandle]] = {}
         self._given_up: set[asyncio.Task[None]] = set()
-        """Of those, what is still to be done for the rooms that they were in."""
+        """What is still to be done for the rooms of those that were given up."""
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -25,8 +25,8 @@ OPENAI_NAME = "whisper-1"
 TAKEN = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
 MANY = "timestamp_granularities[]"
 WITHOUT_MEANING = frozenset({"temperature", "include", "chunking_strategy"})
-"""Also as lists and objects, whose fields are named in brackets."""
-"""Taken, so that clients that send them work; documented as ignored."""
+"""Taken, so that clients that send them work; documented as ignored. Of lists and objects it is the
+name before the brackets."""
 
 
 class RequestError(Exception):

@@ -19,8 +19,8 @@ from stream.rooms.room import Room
 
 log = logging.getLogger(__name__)
 
-LOCKED_S = 0.1
-"""How long a locked file is waited for, and all streams with it."""
+LOCKED_MS = 100
+"""How long a locked file is waited for while the server runs, and all streams with it."""
 
 SCHEMA = """
 create table if not exists rooms (
@@ -45,8 +45,9 @@ class RoomStore:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file, or memory; raises `UsageError` where that is impossible."""
         try:
-            self._db = sqlite3.connect(path or ":memory:", LOCKED_S, isolation_level=None)
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             self._db.executescript(SCHEMA)
+            self._db.execute(f"pragma busy_timeout = {LOCKED_MS}")
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used to keep rooms in: {error}.") from None
         self._unwritten: deque[tuple[str, Sequence[Any]]] = deque()

@@ -1,5 +1,6 @@
 """A container in pieces gives what it gives as a whole."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,12 @@ def test_channels(tmp_path: Path) -> None:
     samples, problem = decoded(data, 4096, 3)
     assert samples.shape[1] == 0
     assert "has 2 channels, not 3" in problem
+
+
+def test_more_channels_than_can_be_read_are_told_as_such() -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((16_000, 10)), 16_000, format="WAV")
+    decoder = ContainerDecoder(1)
+    decoder.decode(file.getvalue())
+    decoder.flush()
+    assert decoder.problem == "The container has 10 channels; use 1 to 8."
