@@ -172,7 +172,8 @@ def target(path: Path, paths: Sequence[Path], wanted: Wanted) -> Path | None:
 
 
 def stem_of(path: Path, n_parts: int) -> str:
-    """Return a name of a transcript: with more parts of the recording's path it is longer."""
+    """Return the name of a transcript, of so many parts of the recording's path; 0: its stem."""
     if path == STDIN:
         return "stdin"
-    return "_".join(path.parts[-n_parts:]).replace("/", "") if n_parts else path.stem
+    parts = [part for part in path.parts if part != path.anchor]
+    return "_".join(parts[-n_parts:]) if n_parts else path.stem

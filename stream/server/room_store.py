@@ -60,13 +60,14 @@ class RoomStore:
         """Write, and what could not be written before; returns the rows that come of it."""
         self._unwritten.append((statement, values))
         rows: list[tuple[Any, ...]] = []
-        try:
-            while self._unwritten:
-                rows = self._db.execute(*self._unwritten[0]).fetchall()
-                self._unwritten.popleft()
-        except sqlite3.OperationalError as error:
-            log.error("rooms cannot be written: %s; %d wait", error, len(self._unwritten))
-            return []
+        while self._unwritten:
+            first = self._unwritten.popleft()
+            try:
+                rows = self._db.execute(*first).fetchall()
+            except sqlite3.OperationalError as error:
+                self._unwritten.appendleft(first)
+                log.error("rooms cannot be written: %s; %d wait", error, len(self._unwritten))
+                return []
         return rows
 
     def open_room(self, room: Room) -> None:

@@ -23,6 +23,7 @@ from distil_stream_client import (
 from distil_stream_client.client import Stream
 from websockets.asyncio.server import ServerConnection, serve
 
+from stream.server.app import Server
 from stream.server.running import RESTARTING, running, running_server
 from tests.clients import recording
 from tests.clients.breakable import Wire, breakable
@@ -166,6 +167,17 @@ async def said_nothing(wire: Wire) -> None:
     wire.let_through()
 
 
+@asynccontextmanager
+async def replaced(first: Server, wire: Wire, stream: Stream) -> AsyncIterator[None]:
+    """A server that restarts, and behind the same wire one that knows nothing of the stream."""
+    wire.plugged = False
+    await first.close(RESTARTING)
+    async with running(recording.config(), lambda: successor(stream)) as second:
+        wire.port = second.door.port
+        wire.plugged = True
+        yield
+
+
 @pytest.mark.parametrize("how", ["killed", "restarting", "going away"])
 @pytest.mark.parametrize("cut_s", [1.25, 3.2, 4.7, 7.0])
 async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s: float) -> None:
@@ -184,10 +196,7 @@ async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s
         elif how == "going away":
             await first.drain()
         reading = asyncio.create_task(said(stream, events, Ended))
-        await first.close(RESTARTING)
-        async with running(recording.config(), lambda: successor(stream)) as second:
-            wire.port = second.door.port
-            wire.plugged = True
+        async with replaced(first, wire, stream):
             await stream.send_audio(audio[at:])
             await stream.end()
             await reading
@@ -298,12 +307,8 @@ async def test_what_a_server_has_refused_to_change() -> None:
         await stream.send_audio(recording.pcm()[:32_000])
         await said(stream, events, Progress)
         assert stream._timeline.endpointing_ms == 700
-        wire.plugged = False
         reading = asyncio.create_task(said(stream, events, Ended))
-        await first.close(RESTARTING)
-        async with running(recording.config(), lambda: successor(stream)) as second:
-            wire.port = second.door.port
-            wire.plugged = True
+        async with replaced(first, wire, stream):
             await stream.send_audio(recording.pcm()[32_000:])
             await stream.configure(endpointing_ms=600)
             await stream.end()
@@ -351,12 +356,8 @@ async def test_one_that_breaks_after_the_server_was_replaced() -> None:
     ):
         await stream.send_audio(audio[:102_400])
         await said(stream, events, Final)
-        wire.plugged = False
         reading = asyncio.create_task(said(stream, events, Ended))
-        await first.close(RESTARTING)
-        async with running(recording.config(), lambda: successor(stream)) as second:
-            wire.port = second.door.port
-            wire.plugged = True
+        async with replaced(first, wire, stream):
             await stream.send_audio(audio[102_400:160_000])
             await until(lambda: any(isinstance(event, Ready) for event in events))
             wire.cut()

@@ -161,6 +161,16 @@ def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
     assert [line.text for line in kept.finals] == ["before", "meanwhile", "after"]
 
 
+def test_a_line_that_can_never_be_written_does_not_hold_up_the_others() -> None:
+    rooms = rooms_of()
+    room, ada = rooms.take_seat(SEAT)
+    (line,) = room.receive(ada, final(0, "kept"), 0.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        rooms.store.add_line("no such room", line)
+    rooms.store.add_line("standup", line)
+    assert rooms.listing()[0].lines == 1
+
+
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("These are notes." * 100)
     for path in (tmp_path / "notes.txt", tmp_path / "no" / "such" / "folder.db"):
