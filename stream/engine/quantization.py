@@ -78,7 +78,8 @@ def quantise(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, Int8Linear(child.weight, child.bias))
-        elif isinstance(child, FullAttention):
+        elif isinstance(child, FullAttention) and torch.cpu.get_capabilities().get("avx512_vnni"):
+            # Without dot products of bytes `torch._int_mm` falls back to a plain loop.
             setattr(module, name, Int8Attention())
         else:
             quantise(child)
