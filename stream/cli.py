@@ -116,6 +116,7 @@ def serve(
             settings.device,
             settings.assistant,
             settings.partials,
+            settings.ways,
         )
         runner.run(run_server(settings, load, announce))
 

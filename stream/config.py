@@ -77,6 +77,10 @@ class ServerConfig:
     precision: Annotated[Precision, Parameter(group=MODEL)] = "auto"
     """Of the weights; auto takes int8 on the CPU and float16 on CUDA."""
 
+    ways: Annotated[str, Parameter(group=MODEL)] = "auto"
+    """How the CPU computes each operation: auto measures at the first start and takes the fastest
+    of the right ways; `default`, `portable` or OPERATION=WAY,… pin them (docs/serving.md)."""
+
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once."""
 

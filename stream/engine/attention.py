@@ -36,6 +36,12 @@ def split_qkv(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     return query, keys, values
 
 
+def split_kv(kv: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """(batch, n, 2 * d_model) -> keys, values, each (batch, n, heads, head_size)."""
+    keys, values = kv.view(*kv.shape[:2], 2, heads, -1).unbind(2)
+    return keys, values
+
+
 def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:
     """(batch, size), true where a row is real; None where all of it is, the fast case."""
     if bool((lengths == size).all()):

@@ -1,12 +1,12 @@
 """What a decoder layer reads of a batch's audio, and how: its cross-attention's keys and values."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
-from stream.engine.attention import attend, length_mask, move_rows
+from stream.engine.attention import attend, length_mask, move_rows, split_kv
 from stream.engine.packed_attention import attend_packed, pack
 
 
@@ -81,7 +81,18 @@ class PackedAudio:
 
 
 class PlainAudio:
-    """On a GPU, by PyTorch's kernels."""
+    """By PyTorch's kernels, as on a GPU."""
+
+    @classmethod
+    def project(
+        cls,
+        audio: Tensor,
+        n_positions: Tensor,
+        heads: int,
+        project: Callable[[Tensor], Tensor],
+    ) -> Self:
+        """Project a batch at once; the arguments are those of `PackedAudio`."""
+        return cls(*split_kv(project(audio), heads), n_positions)
 
     def __init__(self, keys: Tensor, values: Tensor, n_positions: Tensor) -> None:
         """Take (batch, n_positions, heads, head_size), and how many positions of each row are real.

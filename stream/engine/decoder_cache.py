@@ -5,20 +5,14 @@ cut back, which is how rejected draft tokens are forgotten. Memory is taken once
 place.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor
 
 from stream.engine.attention import move_rows
 from stream.engine.cross_attention import HeardAudio
-from stream.engine.self_attention import (
-    CompiledTokens,
-    DecodeStep,
-    PlainTokens,
-    SaidTokens,
-    Slots,
-)
+from stream.engine.self_attention import DecodeStep, SaidTokens, Slots
 from stream.engine.transfers import send
 
 
@@ -38,6 +32,7 @@ class DecoderCache:
         heads: int,
         max_tokens: int,
         alignment_heads: Sequence[tuple[int, int]],
+        make_tokens: Callable[[Tensor, int, int], SaidTokens],
     ) -> None:
         """Take memory for `max_tokens` tokens a row.
 
@@ -47,19 +42,14 @@ class DecoderCache:
             heads: of a layer.
             max_tokens: the most that a row can hold.
             alignment_heads: (layer, head) pairs.
+            make_tokens: makes a layer's memory of the text, from `like`, `max_tokens` and `heads`.
         """
-        batch, n_positions, d_model = like.shape
+        batch, n_positions, _ = like.shape
         self.max_tokens = max_tokens
         self.length = torch.zeros(batch, dtype=torch.long)
         """(batch,) long, on the CPU: how many tokens each row holds."""
         self._device = like.device
-
-        def tokens() -> SaidTokens:
-            if like.device.type == "cpu":
-                return CompiledTokens(batch, max_tokens, heads, d_model // heads)
-            return PlainTokens(like, max_tokens, heads)
-
-        self._said = [tokens() for _ in audio]
+        self._said = [make_tokens(like, max_tokens, heads) for _ in audio]
         self._audio = audio
         self._heads = tuple(sorted(alignment_heads))
         self._alignment: Tensor | None = None
@@ -124,7 +114,7 @@ class DecoderCache:
             slots = (send(rows, self._device), send(places, self._device))
             positions = positions.clamp(max=self.max_tokens - 1)
         mask = None
-        if self._device.type != "cpu" and not (alike and (start == 0 or n_tokens == 1)):
+        if self._said[0].needs_mask and not (alike and (start == 0 or n_tokens == 1)):
             mask = send(torch.arange(end) <= positions[:, None, :, None], self._device)
         return DecodeStep(send(positions, self._device), slots, before, n_new, after, mask)
 

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stream.engine.attention import attend, length_mask, split_qkv
-from stream.engine.cross_attention import HeardAudio, PackedAudio, PlainAudio
+from stream.engine.attention import attend, length_mask, split_kv, split_qkv
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
 from stream.engine.self_attention import DecodeStep
@@ -79,7 +78,7 @@ class EncoderLayer(nn.Module):
 
 
 class FullAttention(nn.Module):
-    """Attention of all positions of a row to all others: a module, for int8 puts its own here."""
+    """Attention of all positions of a row to all others, by PyTorch's kernels."""
 
     def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
         """(batch, n, 3 * d_model), key_mask as above -> (batch, n, d_model)."""
@@ -154,14 +153,7 @@ class CrossAttention(nn.Module):
 
     def project_audio(self, audio: Tensor, heads: int) -> tuple[Tensor, Tensor]:
         """(batch, n, d_model) -> keys, values, each (batch, n, heads, head_size)."""
-        keys, values = self.kv(audio).unflatten(-1, (2, heads, -1)).unbind(2)
-        return keys, values
-
-    def hear(self, audio: Tensor, n_positions: Tensor, heads: int) -> HeardAudio:
-        """Project the audio of a batch, (batch, n, d_model), of which `n_positions` are real."""
-        if audio.device.type == "cpu":
-            return PackedAudio(audio, n_positions, heads, self.kv)
-        return PlainAudio(*self.project_audio(audio, heads), n_positions)
+        return split_kv(self.kv(audio), heads)
 
 
 def empty_embedding(size: int, d_model: int) -> nn.Embedding:

@@ -19,6 +19,7 @@ def load_transcriber(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     assistant: str | None = None,
     partials: Literal["model", "assistant"] = "model",
+    ways: str | None = None,
 ) -> Transcriber:
     """Return the model of that name, warm, with its assistant, who may hear the partials alone.
 
@@ -38,6 +39,7 @@ def load_transcriber(
         None if precision == "auto" else precision,
         None if device == "auto" else device,
         assistant=assistant,
+        ways=ways,
     )
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()

@@ -8,12 +8,10 @@ and the error in batches is 2 to 6 times smaller.
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-
-from stream.engine.int8_attention import Int8Attention
-from stream.engine.layers import FullAttention
 
 ACTIVATION_LEVELS = 127
 """Steps on each side of zero: 8 bits."""
@@ -60,29 +58,41 @@ class Int8Linear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
-def _pack(weight: Tensor) -> torch.ScriptObject:
-    """Quantise and lay out for the operator. A row of zeros gets scale 1."""
+def int8_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Quantise a weight with a scale for each output; a row of zeros gets scale 1.
+
+    Args:
+        weight: (out_features, in_features) float32.
+
+    Returns:
+        Codes, (out_features, in_features) int8, and scales, (out_features,) float32.
+    """
     peak = weight.abs().amax(dim=1)
-    scale = torch.where(peak > 0, peak / WEIGHT_LEVELS, torch.ones_like(peak)).double()
+    scales = torch.where(peak > 0, peak / WEIGHT_LEVELS, torch.ones_like(peak))
+    return (weight / scales[:, None]).round().to(torch.int8), scales
+
+
+def _pack(weight: Tensor) -> torch.ScriptObject:
+    """Quantise and lay out for the operator."""
+    codes, scales = int8_weight(weight)
     zero_points = torch.zeros(len(weight), dtype=torch.long)
     with warnings.catch_warnings():
         # The quantised tensor types are on their way out of PyTorch, the operators are not yet.
         warnings.filterwarnings("ignore", message=".*deprecated", category=UserWarning)
-        quantised = torch.quantize_per_channel(weight, scale, zero_points, 0, torch.qint8)
+        quantised = torch._make_per_channel_quantized_tensor(codes, scales.double(), zero_points, 0)
     packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(quantised, None)
     return packed
 
 
-def quantise(module: nn.Module) -> None:
-    """Replace every linear layer inside `module`, and the encoder's attention, by int8's."""
+def quantise(
+    module: nn.Module, linear: Callable[[Tensor, Tensor | None], nn.Module] = Int8Linear
+) -> None:
+    """Replace every linear layer inside `module`, by `linear(weight, bias)`."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
-            setattr(module, name, Int8Linear(child.weight, child.bias))
-        elif isinstance(child, FullAttention) and torch.cpu.get_capabilities().get("avx512_vnni"):
-            # Without dot products of bytes `torch._int_mm` falls back to a plain loop.
-            setattr(module, name, Int8Attention())
+            setattr(module, name, linear(child.weight, child.bias))
         else:
-            quantise(child)
+            quantise(child, linear)
 
 
 def coarsen(decoder: nn.Module) -> None:

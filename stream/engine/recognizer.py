@@ -20,6 +20,7 @@ from stream.engine.features import log_mel
 from stream.engine.guards import diffuse_nats
 from stream.engine.hearing import Heard, read
 from stream.engine.keyterms import BoostKeyterms
+from stream.engine.network.ways import as_setting, make
 from stream.engine.quantization import coarsen
 from stream.engine.rows import DecodeRequest
 from stream.engine.shortlist import Shortlist
@@ -71,14 +72,22 @@ class Recognizer:
         device: str,
         precision: Precision,
         assistant: Checkpoint | None = None,
+        ways: str | None = None,
     ) -> None:
         """Build the network with the checkpoint's weights, and its assistant's.
+
+        Args:
+            checkpoint: the model.
+            device: where it runs.
+            precision: of the weights.
+            assistant: a smaller model that drafts; it is computed in the same ways.
+            ways: as `Whisper.from_checkpoint` takes it.
 
         Raises:
             UsageError: the assistant does not speak the model's tokens.
         """
         self.device = device
-        self.model = Whisper.from_checkpoint(checkpoint, device, precision)
+        self.model = Whisper.from_checkpoint(checkpoint, device, precision, ways)
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
         self.alignment_heads = checkpoint.alignment_heads
@@ -86,15 +95,17 @@ class Recognizer:
         self.assistant: Whisper | None = None
         if assistant is not None:
             check_same_tokens(checkpoint, assistant)
-            self.assistant = Whisper.from_checkpoint(assistant, device, precision)
+            same = as_setting(self.model.ways)
+            self.assistant = Whisper.from_checkpoint(assistant, device, precision, same)
             if same_encoder(checkpoint, assistant):
                 self.assistant.encoder = self.model.encoder
             if assistant.shortlist:
                 embedding = self.assistant.decoder.embed_tokens.weight
+                embedding = embedding.float() if precision == "int8" else embedding
                 suppressed = set(self.vocabulary.suppressed)
                 likely = [token for token in assistant.shortlist if token not in suppressed]
                 self.assistant.decoder.project = Shortlist(
-                    likely, embedding, int8=precision == "int8"
+                    likely, embedding, make("decoder_linear", self.model.ways)
                 )
             if precision == "int8":
                 coarsen(self.assistant.decoder)

@@ -5,7 +5,7 @@ Rows are ragged: each goes on at its own length, with its own number of new toke
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -33,12 +33,15 @@ class DecodeStep:
     after: Tensor
     """(batch,) long, on the CPU: how many tokens each row holds then."""
     mask: Tensor | None = None
-    """(batch or 1, 1, n_tokens, slots), true where a token may look; not needed on the CPU, nor
-    where all rows begin, or take one token more."""
+    """(batch or 1, 1, n_tokens, slots), true where a token may look. None if the kernel needs no
+    mask, if all rows begin, or if all take one token more."""
 
 
 class SaidTokens(Protocol):
     """Keys and values of one layer, for the rows of a batch."""
+
+    needs_mask: ClassVar[bool]
+    """Whether a `DecodeStep` must bring the mask for rows that are not alike."""
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
         """Remember the new tokens, and let each attend to itself and to all before it.
@@ -60,9 +63,11 @@ class SaidTokens(Protocol):
 class CompiledTokens:
     """On the CPU: the same numbers for a token however many there are, and no masks."""
 
-    def __init__(self, batch: int, max_tokens: int, heads: int, head_size: int) -> None:
-        """Take memory for so many tokens a row."""
-        self._keys = torch.empty((batch, heads, max_tokens, head_size))
+    needs_mask: ClassVar[bool] = False
+
+    def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
+        """Take memory for `max_tokens` tokens of each row of `like`, (batch, ..., d_model)."""
+        self._keys = torch.empty((len(like), heads, max_tokens, like.shape[-1] // heads))
         self._values = torch.empty_like(self._keys)
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
@@ -85,7 +90,9 @@ class CompiledTokens:
 
 
 class PlainTokens:
-    """On a GPU, by PyTorch's kernels."""
+    """By PyTorch's kernels, as on a GPU."""
+
+    needs_mask: ClassVar[bool] = True
 
     def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
         """Take memory of the type and place of (batch, ..., d_model) for so many tokens a row."""

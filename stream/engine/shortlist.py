@@ -6,12 +6,10 @@ missing costs a rejected token, never a wrong word. (After FR-Spec, Zhao et al. 
 arXiv:2502.14856.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-
-from stream.engine.quantization import Int8Linear
 
 
 class Shortlist(nn.Module):
@@ -19,18 +17,17 @@ class Shortlist(nn.Module):
 
     tokens: Tensor
 
-    def __init__(self, tokens: Sequence[int], embedding: Tensor, *, int8: bool) -> None:
-        """Take the tokens' rows of `embedding` (vocab_size, d_model)."""
+    def __init__(
+        self,
+        tokens: Sequence[int],
+        embedding: Tensor,
+        linear: Callable[[Tensor, Tensor | None], nn.Module],
+    ) -> None:
+        """Take the tokens' rows of `embedding` (vocab_size, d_model); `linear` makes the layer."""
         super().__init__()
         self.vocab_size = len(embedding)
         self.register_buffer("tokens", torch.tensor(tokens, device=embedding.device))
-        rows = embedding[self.tokens]  # (n_tokens, d_model)
-        self.project: nn.Module
-        if int8:
-            self.project = Int8Linear(rows, None)
-        else:
-            self.project = nn.Linear(rows.shape[1], len(rows), bias=False, device="meta")
-            self.project.weight = nn.Parameter(rows, requires_grad=False)
+        self.project = linear(embedding[self.tokens], None)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d_model) -> (..., n_tokens) logits, of the tokens in their order."""

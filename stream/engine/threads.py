@@ -89,8 +89,10 @@ class SharedCores:
     one another.
     """
 
-    def __init__(self, cores: int) -> None:
+    def __init__(self, cores: int, urgent_cores: int | None = None) -> None:
+        """Share `cores` cores, of which an urgent batch takes `urgent_cores` (all) at most."""
         self.cores = cores
+        self._urgent_cores = cores if urgent_cores is None else urgent_cores
         self._busy = 0
         self._lock = threading.Lock()
 
@@ -99,7 +101,8 @@ class SharedCores:
         """Compute on one core or, if it is urgent, on the part that is free."""
         with self._lock:
             self._busy += 1
-            cores = max(1, self.cores // self._busy) if urgent else 1
+            free = max(1, self.cores // self._busy)
+            cores = min(free, self._urgent_cores) if urgent else 1
         torch.set_num_threads(cores)  # of this thread alone
         try:
             yield

@@ -24,6 +24,7 @@ from stream.core.hypothesis import (
 )
 from stream.engine.checkpoints import Checkpoint, load_checkpoint
 from stream.engine.hearing import Fault, Heard, better, without_invention
+from stream.engine.network.ways import as_setting, make
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.stretches import Stretch, unheard
 from stream.engine.threads import (
@@ -83,6 +84,7 @@ class WhisperTranscriber:
         *,
         assistant: str | Checkpoint | None = None,
         checkpoint: Checkpoint | None = None,
+        ways: str | None = None,
     ) -> None:
         """Load a model.
 
@@ -93,6 +95,7 @@ class WhisperTranscriber:
             options: the model's measured margin and all guards unless told.
             assistant: a smaller model that drafts what this one verifies.
             checkpoint: already loaded, else it is by its name.
+            ways: how the CPU computes, as `Whisper.from_checkpoint` takes it.
 
         Raises:
             CheckpointError: the model or its assistant is not to be had.
@@ -105,11 +108,12 @@ class WhisperTranscriber:
         tune_malloc()
         calm_blas()
         self.at_once = usable_cores() if on_cpu else 1
-        self._cores = SharedCores(usable_cores())
         checkpoint = checkpoint or load_checkpoint(name)
         if isinstance(assistant, str):
             assistant = load_checkpoint(assistant)
-        self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant)
+        self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant, ways)
+        urgent_cores = make("threads", self.recognizer.model.ways)(usable_cores())
+        self._cores = SharedCores(usable_cores(), urgent_cores)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
         del checkpoint, assistant  # the weights as they were read, larger than those in use
         give_back_memory()
@@ -117,8 +121,9 @@ class WhisperTranscriber:
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
         """Return a transcriber of the assistant of that name; a shared encoder stays shared."""
-        alone = WhisperTranscriber(name, self.precision, self.device)
         assistant, model = self.recognizer.assistant, self.recognizer.model
+        ways = as_setting(model.ways)
+        alone = WhisperTranscriber(name, self.precision, self.device, ways=ways)
         if assistant is not None and assistant.encoder is model.encoder:
             alone.recognizer.model.encoder = model.encoder
         return alone

@@ -11,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from stream.engine.checkpoints import Checkpoint
+from stream.engine.cross_attention import PlainAudio
 from stream.engine.decoder_cache import DecoderCache
 from stream.engine.dims import WhisperDims
-from stream.engine.layers import Decoder, DecoderLayer, Encoder
+from stream.engine.layers import Decoder, DecoderLayer, Encoder, EncoderLayer
+from stream.engine.network.choosing import choose_ways
+from stream.engine.network.ways import FLOAT32_WAYS, Ways, make, requested_ways
 from stream.engine.quantization import quantise
+from stream.engine.self_attention import PlainTokens
 from stream.engine.transfers import send
 from stream.errors import CheckpointError
 
@@ -36,19 +40,35 @@ class Whisper(nn.Module):
     def __init__(self, dims: WhisperDims) -> None:
         super().__init__()
         self.dims = dims
+        self.ways: Ways = FLOAT32_WAYS
+        """How the CPU computes each operation; `use` sets it."""
         self.encoder = Encoder(dims)
         self.decoder = Decoder(dims)
 
     @classmethod
     def from_checkpoint(
-        cls, checkpoint: Checkpoint, device: str = "cpu", precision: Precision = "int8"
+        cls,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        precision: Precision = "int8",
+        ways: str | None = None,
     ) -> Self:
         """Build the network with a checkpoint's weights; every one must be there and fit.
+
+        Args:
+            checkpoint: the weights, by transformers' names.
+            device: where the network runs.
+            precision: of the weights.
+            ways: how the CPU computes each operation in int8, as `parse_ways` reads it;
+                `$DISTIL_STREAM_WAYS` unless given, and measured on this machine without either. In
+                another precision there is nothing to choose.
 
         Raises:
             ValueError: int8 was asked for on a device other than the CPU.
             CheckpointError: a weight is missing, of another shape, or one too many.
+            UsageError: `ways` names something that does not exist.
         """
+        pinned = requested_ways(ways)
         if precision == "int8" and torch.device(device).type != "cpu":
             raise ValueError(f"int8 runs on the CPU only; choose float16 on {device}")
         with torch.device("meta"):  # no memory and no time for random weights
@@ -61,9 +81,17 @@ class Whisper(nn.Module):
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
-            quantise(model)
+            model.use(pinned or choose_ways(model.encoder, model.decoder).ways)
             halve_exactly(model.decoder.embed_tokens)
         return model.requires_grad_(False).eval()
+
+    def use(self, ways: Ways) -> None:
+        """Replace the layers of a float32 network on the CPU by those that `ways` names."""
+        self.ways = ways
+        quantise(self.encoder, make("encoder_linear", ways))
+        quantise(self.decoder, make("decoder_linear", ways))
+        for layer in cast("list[EncoderLayer]", list(self.encoder.layers)):
+            layer.attend = make("encoder_attention", ways)()
 
     @property
     def device(self) -> torch.device:
@@ -108,8 +136,11 @@ class Whisper(nn.Module):
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
         heads, n_positions = self.dims.decoder_heads, n_positions.cpu()
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
-        heard = [layer.encoder_attn.hear(audio, n_positions, heads) for layer in layers]
-        return DecoderCache(heard, audio, heads, max_tokens, tuple(alignment_heads))
+        on_cpu = audio.device.type == "cpu"
+        project = make("cross_attention", self.ways) if on_cpu else PlainAudio.project
+        make_tokens = make("self_attention", self.ways) if on_cpu else PlainTokens
+        heard = [project(audio, n_positions, heads, layer.encoder_attn.kv) for layer in layers]
+        return DecoderCache(heard, audio, heads, max_tokens, tuple(alignment_heads), make_tokens)
 
     @torch.no_grad()
     def decode(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:

@@ -21,11 +21,11 @@ def step(before: int, n_new: int, rows: int) -> DecodeStep:
 def test_new_tokens_among_those_said():
     torch.manual_seed(1)
     qkv = torch.randn(3, 65, 3 * 512)
-    said, plain = CompiledTokens(3, 65, 8, 64), PlainTokens(qkv[..., :512], 65, 8)
+    said, plain = CompiledTokens(qkv[..., :512], 65, 8), PlainTokens(qkv[..., :512], 65, 8)
     alone = torch.cat([said.attend(qkv[:, i : i + 1], step(i, 1, 3)) for i in range(65)], dim=1)
     torch.testing.assert_close(alone, plain.attend(qkv, step(0, 65, 3)), atol=1e-5, rtol=0)
     for n in COUNTS:
-        together = CompiledTokens(3, 65, 8, 64)
+        together = CompiledTokens(qkv[..., :512], 65, 8)
         first = together.attend(qkv[:, :n], step(0, n, 3))
         assert torch.equal(first, alone[:, :n]), n
         if n < 65:

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from stream.engine.network.linear import plain_linear
+from stream.engine.quantization import Int8Linear
 from stream.engine.shortlist import Shortlist
 
 
@@ -8,7 +10,7 @@ from stream.engine.shortlist import Shortlist
 def test_likely_tokens_have_their_logits_and_the_others_none(int8):
     torch.manual_seed(0)
     embedding, x = torch.randn(50, 32), torch.randn(3, 2, 32)
-    shortlist = Shortlist((4, 7, 40), embedding, int8=int8)
+    shortlist = Shortlist((4, 7, 40), embedding, Int8Linear if int8 else plain_linear)
     logits = shortlist.spread(shortlist(x))
     expected = x @ embedding.T
     assert logits.shape == (3, 2, 50)

@@ -1,0 +1,1 @@
+"""The Whisper network: encoder, decoder, and the kernels that compute them."""

@@ -1,0 +1,218 @@
+"""Chooses a way for each operation by timing the rows of `ways` on this machine.
+
+A way has to give the float32 answer within its bound, and replaces the default only if it is
+clearly faster. A choice is kept in the user's cache folder for as long as the processor, its quota,
+the libraries and the kernels stay what they are; without a folder that can be written each start
+measures anew, which takes at most two seconds.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numba
+import torch
+
+from stream.engine.embedded_models import cache_folder
+from stream.engine.layers import Decoder, Encoder
+from stream.engine.network.probes import PROBES, Trial
+from stream.engine.network.ways import OPERATIONS, Operation, Ways
+from stream.engine.threads import CGROUP, cpu_quota, usable_cores
+
+CLEARLY_FASTER = 0.9
+"""A way replaces the default if it takes less than this share of its time."""
+BUDGET_S = 0.15
+"""For the timing of one operation: two seconds for all of them, with the first calls."""
+HOPELESS = 3.0
+"""A way that takes so many times as long as the fastest is not tried again."""
+MOST_TRIES = 20
+INSTRUCTIONS = (
+    *("avx10_1", "amx_int8", "amx_bf16", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_f"),
+    *("avx2", "sve2", "sve", "i8mm", "bf16", "dot", "asimd", "neon"),
+)
+"""By PyTorch's names for them."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The ways that were chosen, and what was measured."""
+
+    ways: Ways
+    ms: Mapping[str, Mapping[str, float]]
+    """By operation and way: the best time of the probe, in milliseconds. It lacks ways that are
+    refused, and operations of which only one way is right."""
+    refused: Mapping[str, Mapping[str, str]]
+    """By operation and way: why the way may not be taken."""
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{operation} {way}" + self._compared(operation, way)
+            for operation, way in self.ways.items()
+        )
+
+    def _compared(self, operation: str, way: str) -> str:
+        ms = self.ms.get(operation, {})
+        others = [f"{name} {ms[name] / ms[way]:.2g}×" for name in ms if name != way]
+        return f" ({', '.join(others)})" if others else ""
+
+
+def choose_ways(encoder: Encoder, decoder: Decoder) -> Choice:
+    """Return this machine's ways for a network that is still in float32, cached or measured."""
+    key = cache_key(encoder, decoder)
+    kept = read_choice(key)
+    if kept is not None:
+        return kept
+    began = time.perf_counter()
+    choice = measure_ways(encoder, decoder)
+    log.info("timed the ways to compute in %.1f s", time.perf_counter() - began)
+    keep_choice(key, choice)
+    return choice
+
+
+@torch.inference_mode()
+def measure_ways(
+    encoder: Encoder,
+    decoder: Decoder,
+    operations: Mapping[str, Operation] = OPERATIONS,
+    budget_s: float = BUDGET_S,
+    clock: Callable[[], float] | None = None,
+) -> Choice:
+    """Time every right way of every operation.
+
+    Args:
+        encoder: in float32.
+        decoder: in float32.
+        operations: the table; by default the real one.
+        budget_s: seconds for the timing of an operation.
+        clock: seconds; by default those that this thread computes, and for several threads those
+            that pass.
+    """
+    ways: dict[str, str] = {}
+    ms: dict[str, dict[str, float]] = {}
+    refused: dict[str, dict[str, str]] = {}
+    threads = torch.get_num_threads()
+    for name, operation in operations.items():
+        # A partial is computed on one core, so all but the threads themselves are timed on one.
+        torch.set_num_threads(usable_cores() if name == "threads" else 1)
+        try:
+            trials, refused[name] = right_trials(name, operation, encoder, decoder)
+            if len(trials) > 1:
+                usual = time.perf_counter if name == "threads" else time.thread_time
+                seconds = time_trials(trials, budget_s, clock or usual)
+                ms[name] = {way: round(1000 * s, 4) for way, s in seconds.items()}
+                ways[name] = fastest(operation, ms[name])
+            else:  # if no way is right, nothing is better than what PyTorch computes
+                ways[name] = next(iter(trials), operation.reference)
+        finally:
+            torch.set_num_threads(threads)
+    return Choice(ways, ms, refused)
+
+
+def right_trials(
+    name: str, operation: Operation, encoder: Encoder, decoder: Decoder
+) -> tuple[dict[str, Trial], dict[str, str]]:
+    """Return the trials of the ways that are right, and why the others are refused."""
+    probe = PROBES[name]
+    reference = probe(encoder, decoder, operation.ways[operation.reference]).run()
+    trials: dict[str, Trial] = {}
+    refused: dict[str, str] = {}
+    for way, row in operation.ways.items():
+        try:
+            trial = probe(encoder, decoder, row)
+            answer = trial.run()
+        except Exception as error:  # an operator that this build of PyTorch lacks
+            refused[way] = f"it failed: {error}".splitlines()[0]
+            continue
+        off = float((answer - reference).norm() / reference.norm())
+        if way != operation.reference and not off <= row.max_error:
+            refused[way] = f"its error is {off:.2g}, more than {row.max_error:g}"
+        elif operation.rows_alike and trial.alone and not torch.equal(answer, trial.alone()):
+            refused[way] = "a row has other bits alone than among others"
+        else:
+            trials[way] = trial
+    return trials, refused
+
+
+def time_trials(
+    trials: Mapping[str, Trial], budget_s: float, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Return the best time of each trial, in seconds; they take turns until the budget is spent."""
+    best: dict[str, float] = {}
+    over = time.perf_counter() + budget_s
+    for tried in range(MOST_TRIES):
+        for way, trial in trials.items():
+            if tried and best[way] > HOPELESS * min(best.values()):
+                continue
+            began = clock()
+            trial.run()
+            took = clock() - began
+            best[way] = min(took, best.get(way, took))
+        if time.perf_counter() > over:
+            break
+    return best
+
+
+def fastest(operation: Operation, ms: Mapping[str, float]) -> str:
+    """Return the way to take, of those that were timed."""
+    default = next(iter(operation.ways))
+    best = min(ms, key=lambda way: ms[way])
+    if default in ms and ms[best] >= CLEARLY_FASTER * ms[default]:
+        return default
+    return best
+
+
+def processor() -> str:
+    """Return the name of the processor and those of its instructions that matter here."""
+    capabilities = torch.cpu.get_capabilities()
+    name = str(capabilities.get("cpu_name") or capabilities.get("architecture"))
+    found = [one.upper().replace("_", "-") for one in INSTRUCTIONS if capabilities.get(one)]
+    return f"{name}, {' '.join(found)}" if found else name
+
+
+def cache_key(encoder: Encoder, decoder: Decoder) -> str:
+    """Return a name for all that a choice depends on."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    layer, other = encoder.layers[0], decoder.layers[0]
+    facts = [
+        dict(torch.cpu.get_capabilities()),
+        usable_cores(),
+        cpu_quota(CGROUP),
+        torch.__version__,
+        numba.__version__,
+        hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
+        [tuple(weight.shape) for weight in (*layer.parameters(), *other.parameters())],
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def choice_file(key: str) -> Path:
+    """Return the file that a choice is kept in."""
+    return cache_folder() / "ways" / f"{key}.json"
+
+
+def read_choice(key: str) -> Choice | None:
+    """Return a choice that was kept; None if there is none that can be read."""
+    try:
+        kept = Choice(**json.loads(choice_file(key).read_text()))
+        known = all(kept.ways[name] in operation.ways for name, operation in OPERATIONS.items())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+        return None
+    return kept if known else None
+
+
+def keep_choice(key: str, choice: Choice) -> None:
+    """Write a choice, if there is a folder to write it to."""
+    try:
+        file = choice_file(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{time.time_ns()}.part")
+        part.write_text(json.dumps(asdict(choice), indent=1))
+        part.replace(file)  # whole or not at all
+    except (OSError, RuntimeError) as error:
+        log.info("the ways to compute are timed at each start: %s", error)

@@ -1,0 +1,210 @@
+"""The choice between ways, with ways that are made slow and ways that are made wrong."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from stream.engine.dims import WhisperDims
+from stream.engine.layers import Decoder, Encoder
+from stream.engine.network import choosing
+from stream.engine.network.choosing import (
+    Choice,
+    cache_key,
+    choice_file,
+    choose_ways,
+    fastest,
+    measure_ways,
+)
+from stream.engine.network.ways import DEFAULT_WAYS, OPERATIONS, Way
+
+DIMS = WhisperDims(
+    n_mels=8,
+    d_model=128,
+    encoder_layers=1,
+    encoder_heads=2,
+    decoder_layers=2,
+    decoder_heads=2,
+    encoder_ffn=256,
+    decoder_ffn=256,
+    vocab_size=400,
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    encoder, decoder = Encoder(DIMS), Decoder(DIMS)
+    nn.init.normal_(encoder.embed_positions.weight)
+    nn.init.normal_(decoder.embed_tokens.weight)
+    nn.init.normal_(decoder.embed_positions.weight)
+    return encoder.requires_grad_(False), decoder.requires_grad_(False)
+
+
+class Broken:
+    """Passes all on to a part of the network, after `before` and through `after`."""
+
+    def __init__(self, part, before, after):
+        self._part, self._before, self._after = part, before, after
+
+    def __call__(self, *args):
+        self._before()
+        return self._after(self._part(*args))
+
+    def attend(self, *args):
+        self._before()
+        found = self._part.attend(*args)
+        return (self._after(found[0]), found[1]) if isinstance(found, tuple) else self._after(found)
+
+
+class Clock:
+    """A millisecond passes each time that the clock is read, and a minute in a slow way."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        self.now_s += 0.001
+        return self.now_s
+
+    def pass_a_minute(self):
+        self.now_s += 60
+
+
+def altered(operation, way, before=lambda: None, after=lambda x: x):
+    """Return an operation with one way that is made slow or wrong."""
+    row = operation.ways[way]
+    make = row.make
+    slow = replace(row, make=lambda *args: Broken(make(*args), before, after))
+    return replace(operation, ways={**operation.ways, way: slow})
+
+
+def right_ways(network, name):
+    choice = measure_ways(*network, {name: OPERATIONS[name]}, budget_s=0)
+    return [way for way in OPERATIONS[name].ways if way not in choice.refused[name]]
+
+
+NETWORK_OPERATIONS = [name for name in OPERATIONS if name != "threads"]
+
+
+@pytest.mark.parametrize("name", NETWORK_OPERATIONS)
+def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
+    """However slow all but one of the right ways are, that one is taken."""
+    right = right_ways(network, name)
+    for way in right:
+        clock, operation = Clock(), OPERATIONS[name]
+        for other in right:
+            if other != way:
+                operation = altered(operation, other, before=clock.pass_a_minute)
+        choice = measure_ways(*network, {name: operation}, budget_s=0, clock=clock)
+        assert choice.ways[name] == way
+
+
+@pytest.mark.parametrize("name", NETWORK_OPERATIONS)
+def test_a_wrong_way_is_never_taken(network, name):
+    operation = OPERATIONS[name]
+    for way in operation.ways:
+        if way != operation.reference:
+            broken = altered(operation, way, after=lambda x: x * 1.1)
+            choice = measure_ways(*network, {name: broken}, budget_s=0)
+            assert choice.ways[name] != way
+            assert "its error is 0.1" in choice.refused[name][way]
+
+
+@pytest.mark.parametrize("name", NETWORK_OPERATIONS)
+def test_a_way_of_numbers_that_are_none_is_never_taken(network, name):
+    operation = OPERATIONS[name]
+    way = next(way for way in operation.ways if way != operation.reference)
+    broken = altered(operation, way, after=lambda x: x * torch.nan)
+    choice = measure_ways(*network, {name: broken}, budget_s=0)
+    assert choice.ways[name] != way
+
+
+def test_an_operator_that_is_missing_is_passed_over(network):
+    def missing(*args):
+        raise RuntimeError("no such engine\nand a long trace")
+
+    operation = OPERATIONS["decoder_linear"]
+    ways = {**operation.ways, "int8": Way(missing, 0.03)}
+    choice = measure_ways(*network, {"decoder_linear": replace(operation, ways=ways)}, budget_s=0)
+    assert choice.ways["decoder_linear"] != "int8"
+    assert choice.refused["decoder_linear"]["int8"] == "it failed: no such engine"
+
+
+@pytest.mark.parametrize("name", [name for name, one in OPERATIONS.items() if one.rows_alike])
+def test_in_the_decoder_a_row_must_not_depend_on_its_neighbours(network, name):
+    """The error is within the bound, but a row in a draft has other bits than alone."""
+
+    def depends(x):
+        rows = x.shape[1] if x.dim() == 3 else len(x)
+        return x * (1 + 1e-5 * (rows > 1))
+
+    operation = OPERATIONS[name]
+    way = next(iter(operation.ways))
+    choice = measure_ways(*network, {name: altered(operation, way, after=depends)}, budget_s=0)
+    assert choice.refused[name][way] == "a row has other bits alone than among others"
+    assert choice.ways[name] != way
+
+
+def test_another_way_has_to_be_clearly_faster_than_the_default():
+    operation = OPERATIONS["encoder_linear"]
+    assert fastest(operation, {"int8": 1.0, "float32": 0.95}) == "int8"
+    assert fastest(operation, {"int8": 1.0, "float32": 0.89}) == "float32"
+    assert fastest(operation, {"int8": 1.0, "float32": 0.8, "bfloat16": 0.5}) == "bfloat16"
+    assert fastest(operation, {"float32": 2.0, "bfloat16": 1.9}) == "bfloat16"
+
+
+def test_without_a_fast_byte_product_the_encoder_attends_in_floats(network, monkeypatch):
+    """What a processor without VNNI does: `torch._int_mm` is a plain loop there."""
+    product = torch._int_mm
+
+    clock = Clock()
+
+    def plain_loop(*args, **kwargs):
+        clock.pass_a_minute()
+        return product(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "_int_mm", plain_loop)
+    table = {"encoder_attention": OPERATIONS["encoder_attention"]}
+    choice = measure_ways(*network, table, budget_s=0, clock=clock)
+    assert choice.ways["encoder_attention"] != "int8"
+
+
+def test_a_choice_is_kept_and_read_back(network, monkeypatch, tmp_path):
+    monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path))
+    made = []
+    monkeypatch.setattr(
+        choosing, "measure_ways", lambda *args: made.append(args) or Choice(DEFAULT_WAYS, {}, {})
+    )
+    first, second = choose_ways(*network), choose_ways(*network)
+    assert len(made) == 1
+    assert first.ways == second.ways == DEFAULT_WAYS
+    file = choice_file(cache_key(*network))
+    assert json.loads(file.read_text())["ways"] == DEFAULT_WAYS
+    for damaged in ("", "[]", "{}", '{"ways": {}, "ms": {}, "refused": {}}', "\x00"):
+        file.write_text(damaged)
+        assert choose_ways(*network).ways == DEFAULT_WAYS
+    assert len(made) == 6
+
+
+def test_a_choice_of_another_machine_or_quota_is_not_taken(network, monkeypatch):
+    key = cache_key(*network)
+    assert cache_key(*network) == key
+    monkeypatch.setattr(choosing, "cpu_quota", lambda folder: 0.5)
+    assert cache_key(*network) != key
+
+
+def test_a_folder_that_cannot_be_written_costs_the_cache_alone(network, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
+    assert choose_ways(*network).ways == DEFAULT_WAYS
+
+
+def test_a_choice_says_what_the_others_would_have_taken():
+    choice = Choice(
+        {"encoder_attention": "float32"}, {"encoder_attention": {"int8": 40.0, "float32": 1.0}}, {}
+    )
+    assert str(choice) == "encoder_attention float32 (int8 40×)"

@@ -1,0 +1,58 @@
+import pytest
+
+from stream.engine.network.ways import (
+    DEFAULT_WAYS,
+    OPERATIONS,
+    PORTABLE_WAYS,
+    as_setting,
+    parse_ways,
+    requested_ways,
+)
+from stream.errors import UsageError
+
+
+def test_each_operation_has_its_reference_among_its_ways():
+    for operation in OPERATIONS.values():
+        assert operation.reference in operation.ways
+
+
+def test_auto_leaves_the_choice_to_a_measurement():
+    assert parse_ways("auto") is None
+
+
+def test_a_set_has_a_name():
+    assert parse_ways("default") == DEFAULT_WAYS
+    assert parse_ways("portable") == PORTABLE_WAYS
+
+
+def test_operations_that_are_not_named_take_the_default():
+    ways = parse_ways("encoder_linear=float32, threads=one")
+    assert ways == {**DEFAULT_WAYS, "encoder_linear": "float32", "threads": "one"}
+
+
+def test_what_is_written_is_read_back():
+    assert parse_ways(as_setting(PORTABLE_WAYS)) == PORTABLE_WAYS
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fast", "ways names 'fast'; use auto, default, portable, or OPERATION=WAY"),
+        ("encoder=int8", "ways names 'encoder'"),
+        ("threads=three", "no way 'three' for threads; use one of all, one"),
+        ("threads=one,", "ways names ''"),
+        ("encoder_attention=", "no way '' for encoder_attention; use one of int8"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(text, said):
+    with pytest.raises(UsageError, match=said):
+        parse_ways(text)
+
+
+def test_the_environment_pins_the_ways_unless_a_setting_does(monkeypatch):
+    monkeypatch.setenv("DISTIL_STREAM_WAYS", "threads=one")
+    assert requested_ways(None) == {**DEFAULT_WAYS, "threads": "one"}
+    assert requested_ways("default") == DEFAULT_WAYS
+    assert requested_ways("auto") is None
+    monkeypatch.delenv("DISTIL_STREAM_WAYS")
+    assert requested_ways(None) is None
