@@ -11,7 +11,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.engine.checkpoints import Checkpoint, load_checkpoint
+from stream.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint
 
 # How long an example takes says how busy the machine is, not whether a property holds.
 settings.register_profile("untimed", deadline=None)

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Window, WindowKind
+from stream.core.windows import Window, WindowKind
 
 Utterance = tuple[str, int, int]
 """Session, channel, utterance."""

@@ -1,0 +1,1 @@
+"""The Whisper network: features, encoder, decoder, attention kernels, caches and int8 layers."""
