@@ -18,7 +18,7 @@ there is any live session they go one at a time, because a batch that has begun 
 and who speaks meanwhile waits for its end. Only after `PATIENCE` live batches in a row does one of
 them get a turn: a server that is never idle transcribes its uploads all the same.
 
-Pure: knows no clock and no thread; `worker.py` holds the lock.
+Pure: knows no clock and no thread; `engine.py` holds the lock.
 """
 
 from collections import Counter
