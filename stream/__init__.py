@@ -8,7 +8,7 @@ print(transcribe("talk.mp3").text)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stream.files import Model, Segment, TimedWord, Transcription, transcribe
+    from stream.recordings.api import Model, Segment, TimedWord, Transcription, transcribe
 
 __all__ = ["Model", "Segment", "TimedWord", "Transcription", "transcribe"]
 
@@ -16,7 +16,7 @@ __all__ = ["Model", "Segment", "TimedWord", "Transcription", "transcribe"]
 def __getattr__(name: str) -> Any:
     """Import what is asked for: whoever imports a part of the package pays for that part alone."""
     if name in __all__:
-        from stream import files
+        from stream.recordings import api
 
-        return getattr(files, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

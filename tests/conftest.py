@@ -12,7 +12,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.engine.checkpoints import Checkpoint, load_checkpoint
+from stream.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint
 
 # The words of a test must not depend on which kernels this machine computes fastest.
 os.environ.setdefault("DISTIL_STREAM_WAYS", "portable")

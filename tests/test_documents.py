@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli import app
+from stream.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

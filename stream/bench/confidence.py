@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.bench.rehearsal import TRAILING_S, Memory, Rehearsal
+from stream.bench.audio_clock import TRAILING_S, Memory, Rehearsal
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
-from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
-from stream.evaluate.calibration import Judged, calibration, expected_calibration_error
-from stream.evaluate.record import Finished, Stamped
-from stream.evaluate.recordings import Recording, read_manifest
-from stream.evaluate.scoring import judged
+from stream.engine.whisper_transcriber import WhisperTranscriber
+from stream.evaluate.material.recordings import Recording, read_manifest
+from stream.evaluate.measures.calibration import Judged, calibration, expected_calibration_error
+from stream.evaluate.measures.record import Finished, Stamped
+from stream.evaluate.measures.scoring import judged
 
 
 def run(*manifests: Path, model: str = "base", every: int = 1) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stream.evaluate.record import Finished, Stamped, final_words
-from stream.evaluate.scoring import left_out_and_added
+from stream.evaluate.measures.record import Finished, Stamped, final_words
+from stream.evaluate.measures.scoring import left_out_and_added
 
 NEAR_S = 2.0
 """A word so near a cut may be the cut's fault: more than the longest word, and than the second

@@ -12,9 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from stream.bench.server_metrics import read_metrics
 from stream.core.audio import SAMPLE_RATE
-from stream.evaluate.cost import tree_bytes, tree_cpu_s
+from stream.evaluate.measures.cost import tree_bytes, tree_cpu_s
+from stream.evaluate.report.tables import table
 from stream.evaluate.server_process import server_process
-from stream.evaluate.tables import table
 from stream.server.open_files import allow_streams
 
 AT_ONCE = 50

@@ -14,21 +14,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.bench.espeak import speak
-from stream.bench.prompts import joined, prompts
-from stream.bench.rehearsal import Memory
+from stream.bench.audio_clock import Memory
+from stream.bench.speech.espeak import speak
+from stream.bench.speech.prompts import joined, prompts
 from stream.core.audio import SAMPLE_RATE
 from stream.core.events import Event, Final, Partial
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.transcript import text_of
-from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
+from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.mixing import chance
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.recordings import to_int16
-from stream.evaluate.sounds import noise
+from stream.evaluate.material.mixing import chance
+from stream.evaluate.material.recordings import at_16_khz, to_int16
+from stream.evaluate.material.sounds import noise
 
 TEXTS = {
     "en": (

@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from stream.evaluate import html
-from stream.evaluate.svg import Plot
-from stream.evaluate.tables import table
+from stream.evaluate.report import html
+from stream.evaluate.report.svg import Plot
+from stream.evaluate.report.tables import table
 
 CONTINUOUS = {
     "cpu_s_per_audio_s": "all",

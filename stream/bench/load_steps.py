@@ -10,11 +10,11 @@ from typing import Any
 from stream.bench.server_metrics import LOAD, ServerMetrics, read_metrics
 from stream.errors import UsageError
 from stream.evaluate import adapters
-from stream.evaluate.cost import Cost, machine_cpu_s, measured, tree_cpu_s
+from stream.evaluate.material.recordings import Recording
+from stream.evaluate.measures.cost import Cost, machine_cpu_s, measured, tree_cpu_s
+from stream.evaluate.measures.record import Finished, Shown, captions
+from stream.evaluate.measures.scoring import WordErrors, percentiles, word_errors
 from stream.evaluate.playback import ENDPOINTING_MS, Pace, Played, play_all
-from stream.evaluate.record import Finished, Shown, captions
-from stream.evaluate.recordings import Recording
-from stream.evaluate.scoring import WordErrors, percentiles, word_errors
 
 TRAILING_SILENCE_S = 2.0
 """After each recording, so that its last utterance ends by itself."""

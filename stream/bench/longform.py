@@ -18,18 +18,17 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 from rich.console import Console
 
-from stream.bench import long_contenders as contenders
-from stream.bench.long_contenders import LongContender
 from stream.bench.longform_report import LongRow, as_table
+from stream.bench.rivals import long_contenders as contenders
+from stream.bench.rivals.long_contenders import LongContender
 from stream.core.audio import SAMPLE_RATE
-from stream.engine.checkpoints import load_checkpoint
-from stream.engine.threads import usable_cores
-from stream.engine.transcriber import WhisperTranscriber
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.recordings import Recording, read_manifest, shipped_speech
-from stream.evaluate.scoring import WordErrors, word_errors
-from stream.files import BATCH_SIZE
-from stream.longform.options import FileOptions
+from stream.engine.checkpoints.checkpoint import load_checkpoint
+from stream.engine.cores import usable_cores
+from stream.engine.whisper_transcriber import WhisperTranscriber
+from stream.evaluate.material.recordings import Recording, at_16_khz, read_manifest, shipped_speech
+from stream.evaluate.measures.scoring import WordErrors, word_errors
+from stream.recordings.api import BATCH_SIZE
+from stream.recordings.options import FileOptions
 
 GAP_S = 0.3
 """Between the cuts of a chapter: a reader's pause."""

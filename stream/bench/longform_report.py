@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from stream.bench.speed_report import shown
-from stream.evaluate.tables import table
+from stream.bench.engine_report import shown
+from stream.evaluate.report.tables import table
 
 
 @dataclass(frozen=True, slots=True)

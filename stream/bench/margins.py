@@ -10,20 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stream.core.endpointing import Endpointer
-from stream.core.hypothesis import Window, WindowKind
-from stream.core.settings import SessionTuning, StreamSettings
-from stream.core.vad import WebRtcVad
-from stream.engine.checkpoints import load_checkpoint
-from stream.engine.transcriber import FULL_S, OFFLINE, TranscribeOptions, WhisperTranscriber
-from stream.engine.whisper import Precision
+from stream.core.windows import Window
+from stream.engine.checkpoints.checkpoint import load_checkpoint
+from stream.engine.network.whisper import Precision
+from stream.engine.whisper_transcriber import FULL_S, OFFLINE, TranscribeOptions, WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.recordings import read_manifest
-from stream.evaluate.scoring import WordErrors, word_errors
+from stream.evaluate.material.recordings import at_16_khz, read_manifest
+from stream.evaluate.material.windows import as_window
+from stream.evaluate.measures.scoring import WordErrors, word_errors
 
 MARGINS_S = (0.0, 1.0, 2.0, 4.0, FULL_S)
 MODELS = ("tiny.en", "base")
@@ -91,21 +85,6 @@ def read_spoken(manifest: Path, limit: int | None) -> list[Spoken]:
         Spoken(as_window(i, at_16_khz(r.read())), r.text) for i, r in enumerate(chosen) if r.text
     ]
     return sorted(spoken, key=lambda s: -len(s.window.samples))[:limit]
-
-
-def as_window(number: int, samples: NDArray[np.float32]) -> Window:
-    """A whole recording, (n_samples,), as one final window with the speech that the VAD hears."""
-    detector, tuning = WebRtcVad(), SessionTuning()
-    ends = Endpointer(
-        tuning.pre_roll_ms,
-        tuning.onset_ms,
-        StreamSettings().endpointing_ms,
-        detector.frame_samples,
-    )
-    for first in range(0, len(samples) - detector.frame_samples + 1, detector.frame_samples):
-        ends.feed(detector.is_speech(samples[first : first + detector.frame_samples]))
-    speech = tuple(ends.speech_spans(0, len(samples)))
-    return Window("margins", number, 0, number, WindowKind.FINAL, 0, samples, speech)
 
 
 def measure_margins(

@@ -22,10 +22,9 @@ from rich.console import Console
 
 from stream.core.audio import SAMPLE_RATE
 from stream.errors import UsageError
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.recordings import Recording, read_manifest
+from stream.evaluate.material.recordings import Recording, at_16_khz, read_manifest
+from stream.evaluate.report.tables import table
 from stream.evaluate.server_process import server_process
-from stream.evaluate.tables import table
 
 LABELS = {
     "spoken_to_committed": "word spoken → committed",

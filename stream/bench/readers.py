@@ -23,8 +23,8 @@ from distil_stream_client import Final, transcribe
 
 from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber, counting
-from stream.evaluate.feed import Feed
-from stream.evaluate.recordings import read_audio
+from stream.evaluate.adapters.feed import Feed
+from stream.evaluate.material.recordings import read_audio
 from stream.server.running import running_server
 
 ROOM = "bench"

@@ -1,137 +1,215 @@
-"""A stream rehearsed on the audio clock alone.
+"""What the settings of a session are worth: the same recordings, rehearsed with each variant."""
 
-The session and the model are the real ones, only time is played: an answer comes as much later as
-`delay_s` says, whatever else the machine does. So what readers see repeats exactly, and another
-rehearsal costs little where it asks for windows that were heard before.
-"""
-
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from cyclopts import Parameter
 
-from stream.core import events
-from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window
+from stream.bench.audio_clock import Memory, Rehearsal
+from stream.bench.cuts import AtCuts, at_cuts
+from stream.bench.speech.pauseless import without_pauses
 from stream.core.session import Session
-from stream.core.transcript import text_of
-from stream.engine.scheduler import Scheduler
-from stream.engine.worker import Transcriber
-from stream.evaluate.record import (
-    Event,
-    Finished,
-    Shown,
-    SpeechBegan,
-    SpeechOver,
-    Stamped,
-    TimedWord,
-)
+from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.vad import MakeDetector
+from stream.engine.voice_detectors import choose_detector
+from stream.engine.whisper_transcriber import WhisperTranscriber
+from stream.errors import UsageError
+from stream.evaluate.adapters.offline import OfflineTranscriber, offline_text
+from stream.evaluate.material.recordings import Recording, read_manifest
+from stream.evaluate.measures.latency import Latencies, latencies
+from stream.evaluate.measures.record import transcript
+from stream.evaluate.measures.scoring import WordErrors, word_errors
+from stream.evaluate.measures.stability import Stability, stability
 
-CHUNKS_PER_S = 25
+ABOVE_ALL = 2.0
+"""No confidence reaches it."""
+NOW = SessionTuning()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Settings of a session, of the server's side and of the client's."""
+
+    tuning: SessionTuning = NOW
+    endpointing_ms: int = 500
+
+
+AS_IT_IS = "as it is"
+VARIANTS = {
+    AS_IT_IS: Variant(),
+    "nothing is committed before the final": Variant(replace(NOW, commit_partials=False)),
+    "every word is heard twice before it is committed": Variant(replace(NOW, sure_from=ABOVE_ALL)),
+    "unsure words are committed as soon as others": Variant(
+        replace(NOW, unsure_delay_ms=NOW.commit_delay_ms)
+    ),
+    "unsure words wait for 8 s": Variant(replace(NOW, unsure_delay_ms=8000)),
+    "words below 0.4 are unsure": Variant(replace(NOW, unsure_below=0.4)),
+    "words below 0.7 are unsure": Variant(replace(NOW, unsure_below=0.7)),
+    "two hypotheses are enough": Variant(
+        replace(NOW, commit_delay_ms=0, unsure_delay_ms=0, sure_from=ABOVE_ALL)
+    ),
+    "every word is shown at once": Variant(
+        replace(NOW, edge_ms=0, shown_from=0.0, first_shown_from=0.0)
+    ),
+    "half-heard words are not shown": Variant(replace(NOW, shown_from=0.0, first_shown_from=0.0)),
+    "unsure first words are not shown": Variant(replace(NOW, first_shown_from=NOW.shown_from)),
+    "no context": Variant(replace(NOW, context_s=0.0)),
+    "6 s of context": Variant(replace(NOW, context_s=6.0)),
+    "partials of 28 s": Variant(replace(NOW, max_partial_s=28.0)),
+    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0)),
+    "partials of 8 s": Variant(replace(NOW, max_partial_s=8.0)),
+    "partials of 6 s": Variant(replace(NOW, max_partial_s=6.0)),
+    "a partial each half second": Variant(replace(NOW, partial_hop_ms=500)),
+    "a partial a second from the start": Variant(replace(NOW, first_hop_ms=NOW.partial_hop_ms)),
+    "endpointing of 300 ms": Variant(endpointing_ms=300),
+    "endpointing of 800 ms": Variant(endpointing_ms=800),
+    "cut at 30 s, never at a pause": Variant(endpointing_ms=10_000),
+}
+"""Those that ask for the same windows stand together: only the first of them costs time."""
+
 TRAILING_S = 1.0
-"""Silence after a recording, so that its last utterance ends by itself."""
+"""Silence after a recording, more than the endpointing, so that its last utterance ends by it."""
+
+Many = Parameter(consume_multiple=True, negative=())
 
 
-def delay_s(window: Window) -> float:
-    """How long an answer takes: about what base takes on two cores with nothing else to do."""
-    encoded_s = max(8.0, len(window.samples) / SAMPLE_RATE + 2.0)
-    return 0.06 + 0.016 * encoded_s
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """What one variant of the settings makes of all recordings."""
+
+    variant: str
+    word_error_rate: float
+    """Percent."""
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int
+    cuts: int
+    """Ends of utterances in the middle of speech."""
+    deletions_at_cuts: int
+    """Within `NEAR_S` of one, as the next."""
+    insertions_at_cuts: int
+    erasure: float
+    """Words taken back for each final word."""
+    shown_ms: float
+    """From the end of a word to its first appearance; this and the others are medians."""
+    committed_ms: float
+    first_partial_ms: float
+    """From the start of speech."""
+    cpu_s_per_audio_s: float
 
 
-@dataclass(slots=True)
-class Memory:
-    """A transcriber that remembers what it heard. A draft changes the cost and never the words."""
+def run(
+    manifest: Path,
+    model: str = "base",
+    limit: int | None = None,
+    every: int = 1,
+    without_pauses_s: float | None = None,
+    variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
+) -> None:
+    """Print the table and one JSON line.
 
-    transcriber: Transcriber
-    cpu_s: float = 0.0
-    """Of the windows asked for, remembered or not, when they were first heard."""
-    _heard: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
-
-    def hear(self, window: Window) -> Hypothesis:
-        """Return what is heard in a window of the session, which must be named after its audio."""
-        place = (window.session, window.start_sample, len(window.samples))
-        key = (*place, window.kind, window.speech, window.options)
-        if key not in self._heard:
-            began_s = time.process_time()
-            heard = self.transcriber.transcribe([window])[0]
-            self._heard[key] = heard, time.process_time() - began_s
-        heard, cpu_s = self._heard[key]
-        self.cpu_s += cpu_s
-        return replace(heard, window=window)
-
-
-@dataclass(slots=True)
-class Rehearsal:
-    """One recording as a stream, with an engine of its own that takes a window at a time."""
-
-    session: Session
-    hear: Callable[[Window], Hypothesis]
-    shown: list[Stamped] = field(default_factory=list)
-    _queue: Scheduler = field(default_factory=lambda: Scheduler(max_batch=1))
-    _running: tuple[float, Window] | None = None
-    """When the answer comes, and to which window."""
-
-    def play(self, samples: NDArray[np.int16]) -> list[Stamped]:
-        """Feed 16-bit samples (n_samples,) at the pace of speech; return what readers saw."""
-        rate = self.session.settings.sample_rate
-        step = rate // CHUNKS_PER_S
-        for start in range(0, len(samples), step):
-            now_s = (start + step) / rate
-            self._answer_until(now_s)
-            self.session.receive_audio(samples[start : start + step].tobytes())
-            self._collect(now_s)
-        self.session.receive_eof()
-        self._collect(len(samples) / rate)
-        self._answer_until(float("inf"))
-        return self.shown
-
-    def _answer_until(self, now_s: float) -> None:
-        while self._running and self._running[0] <= now_s:
-            at_s, window = self._running
-            self._running = None
-            self.session.receive_hypothesis(self.hear(window))
-            self._collect(at_s)
-
-    def _collect(self, now_s: float) -> None:
-        for window in self.session.windows_to_transcribe():
-            self._queue.add(window)
-        for event in self.session.events_to_send():
-            seen = as_seen(event, self.session.settings.endpointing_ms)
-            if seen is not None:
-                self.shown.append(Stamped(now_s, seen))
-        if self._running is None and (batch := self._queue.next_batch()):
-            self._running = now_s + delay_s(batch[0]), batch[0]
+    Parameters
+    ----------
+    manifest
+        Of the recordings.
+    model
+        Its name.
+    limit
+        How many recordings; all unless told.
+    every
+        Take only every so manyth.
+    without_pauses_s
+        Join the recordings to speeches of about so many seconds, and take every pause out of them.
+    variants
+        Names of the variants; all unless told.
+    """
+    if unknown := sorted(set(variants) - set(VARIANTS)):
+        raise UsageError(f"There is no variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}.")
+    recordings = read_manifest(manifest)[::every][:limit]
+    transcriber = WhisperTranscriber(model, device="cpu")
+    if without_pauses_s is not None:
+        recordings = without_pauses(recordings, without_pauses_s)
+    offline = offline_errors(recordings, transcriber)
+    print(
+        "| variant | WER % | sub/del/ins | cuts | del/ins at cuts | erasure | shown | committed "
+        "| first | CPU s/s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| offline | {offline.rate:.2f} | {counts(offline)} | | | | | | | |", flush=True)
+    rows = []
+    for row in rehearse_all(recordings, Memory(transcriber), choose_detector("silero"), variants):
+        rows.append(row)
+        print(
+            f"| {row.variant} | {row.word_error_rate:.2f} | {counts(row)} | {row.cuts} "
+            f"| {row.deletions_at_cuts}/{row.insertions_at_cuts} | {row.erasure:.3f} "
+            f"| {row.shown_ms:.0f} | {row.committed_ms:.0f} | {row.first_partial_ms:.0f} "
+            f"| {row.cpu_s_per_audio_s:.2f} |",
+            flush=True,
+        )
+    summary = {"offline": round(offline.rate, 2), "rehearsal": [asdict(row) for row in rows]}
+    print(json.dumps(summary))
 
 
-def as_seen(event: events.Event, endpointing_ms: int) -> Event | None:
-    """Say what an event means to a reader; None where it means nothing."""
-    match event:
-        case events.SpeechStarted(channel, utterance, sample):
-            return SpeechBegan((channel, utterance), sample / SAMPLE_RATE)
-        case events.SpeechEnded(channel, utterance, sample):
-            return SpeechOver((channel, utterance), sample / SAMPLE_RATE)
-        case events.Partial():
-            return Shown(
-                (event.channel, event.utterance),
-                tuple(text_of(event.committed).split()),
-                tuple(text_of(event.tentative).split()),
-            )
-        case events.Final():
-            words = (
-                TimedWord(
-                    word.text.strip(),
-                    word.start_sample / SAMPLE_RATE,
-                    word.end_sample / SAMPLE_RATE,
-                    word.confidence,
-                )
-                for word in event.words
-            )
-            return Finished(
-                (event.channel, event.utterance),
-                text_of(event.words),
-                tuple(words),
-                by_silence=event.endpoint_ms >= endpointing_ms,
-            )
-    return None
+def counts(errors: WordErrors | VariantRow) -> str:
+    """Write substitutions, deletions and insertions."""
+    return f"{errors.substitutions}/{errors.deletions}/{errors.insertions}"
+
+
+def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscriber) -> WordErrors:
+    """Return the errors of the same model, offline and fully padded."""
+    errors = WordErrors()
+    for recording in recordings:
+        errors += word_errors(recording.text or "", offline_text(transcriber, recording.read()))
+    return errors
+
+
+def rehearse_all(
+    recordings: Sequence[Recording],
+    memory: Memory,
+    detector: MakeDetector,
+    variants: Iterable[str] = VARIANTS,
+) -> Iterator[VariantRow]:
+    """Yield a row a variant."""
+    for name in variants:
+        variant = VARIANTS[name]
+        errors, flicker, late = WordErrors(), Stability(), Latencies()
+        cuts = AtCuts()
+        audio_s = memory.cpu_s = 0.0
+        for recording in recordings:
+            audio = recording.read()
+            silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
+            settings = StreamSettings(sample_rate=audio.rate, endpointing_ms=variant.endpointing_ms)
+            session = Session(recording.name, settings, variant.tuning, detector)
+            samples = np.concatenate([audio.samples, silence])
+            shown = Rehearsal(session, memory.hear).play(samples)
+            errors += word_errors(recording.text or "", transcript(shown))
+            cuts += at_cuts(recording.text or "", shown)
+            flicker += stability(shown)
+            late += latencies(shown)
+            audio_s += audio.seconds
+        yield VariantRow(
+            variant=name,
+            word_error_rate=round(errors.rate, 2),
+            substitutions=errors.substitutions,
+            deletions=errors.deletions,
+            insertions=errors.insertions,
+            words=errors.words,
+            cuts=cuts.cuts,
+            deletions_at_cuts=cuts.deletions,
+            insertions_at_cuts=cuts.insertions,
+            erasure=round(flicker.normalised_erasure, 3),
+            shown_ms=median(late.word_to_shown),
+            committed_ms=median(late.word_to_commit),
+            first_partial_ms=median(late.speech_start_to_partial),
+            cpu_s_per_audio_s=round(memory.cpu_s / audio_s, 3),
+        )
+
+
+def median(values: Sequence[float]) -> float:
+    """The median of milliseconds; not a number where there are none."""
+    return round(float(np.median(values)), 0) if values else float("nan")

@@ -7,18 +7,18 @@ into repetitions more than any other window.
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from stream.bench.margins import BATCH, MODELS, read_spoken
-from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Window
-from stream.engine.checkpoints import load_checkpoint
+from stream.core.windows import Window
+from stream.engine.checkpoints.checkpoint import load_checkpoint
+from stream.engine.cores import usable_cores
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.stretches import Stretch
-from stream.engine.threads import usable_cores
+from stream.engine.words.coverage import Stretch
+from stream.evaluate.material.windows import beginning
 
 PREFIXES_S = (1.5, 3.0)
 LEASTS_S = (3.5, 5.0, 6.5, 8.0, 10.0, 15.0)
@@ -76,13 +76,6 @@ def measure_short(windows: Sequence[Window], models: Sequence[str]) -> Iterator[
             for encoded_s in LEASTS_S:
                 if encoded_s > prefix_s:
                     yield measure_row(recognizer, model, begun, prefix_s, encoded_s)
-
-
-def beginning(window: Window, seconds: float) -> Window:
-    """The first seconds of a window, and the speech within them."""
-    end = round(seconds * SAMPLE_RATE)
-    speech = tuple((start, min(stop, end)) for start, stop in window.speech if start < end)
-    return replace(window, samples=window.samples[:end], speech=speech)
 
 
 def measure_row(

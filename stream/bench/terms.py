@@ -13,9 +13,9 @@ from pathlib import Path
 import jiwer
 
 from stream.bench.margins import BATCH, Spoken, read_spoken
-from stream.core.hypothesis import DecodingOptions
-from stream.engine.transcriber import WhisperTranscriber
-from stream.evaluate.scoring import normalised
+from stream.core.windows import DecodingOptions
+from stream.engine.whisper_transcriber import WhisperTranscriber
+from stream.evaluate.measures.scoring import normalised
 
 LEAST_LETTERS = 5
 MOST_FREQUENT = 2

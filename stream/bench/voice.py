@@ -20,15 +20,14 @@ from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.silero_gate import ENTER, LEAVE, SileroGate
 from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
-from stream.engine.silero_weights import DISTRIBUTION, read_weights, weights_file
+from stream.engine.checkpoints.silero_weights import DISTRIBUTION, read_weights, weights_file
 from stream.engine.voice_detectors import silero_gate
 from stream.errors import UsageError
-from stream.evaluate.mixing import chance, with_noise
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.phone import phone_line
-from stream.evaluate.recordings import Audio, Recording, read_manifest, to_int16
-from stream.evaluate.sounds import SILENCE, made_sounds
-from stream.evaluate.speech_times import Span, spoken_spans
+from stream.evaluate.material.mixing import chance, with_noise
+from stream.evaluate.material.phone import phone_line
+from stream.evaluate.material.recordings import Audio, Recording, at_16_khz, read_manifest, to_int16
+from stream.evaluate.material.sounds import SILENCE, made_sounds
+from stream.evaluate.measures.speech_times import Span, spoken_spans
 
 Samples = NDArray[np.float32]
 

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.bench.edges import EdgeErrors, bias_ms, close, median_ms
-from stream.bench.espeak import speak
-from stream.bench.forced import Aligner
-from stream.bench.prompts import joined, prompts
-from stream.bench.rehearsal import Memory, Rehearsal
+from stream.bench.audio_clock import Memory, Rehearsal
+from stream.bench.speech.edges import EdgeErrors, bias_ms, close, median_ms
+from stream.bench.speech.espeak import speak
+from stream.bench.speech.forced import Aligner
+from stream.bench.speech.prompts import joined, prompts
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
-from stream.engine.transcriber import WhisperTranscriber
 from stream.engine.voice_detectors import choose_detector
+from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.mixing import chance
-from stream.evaluate.record import Finished, TimedWord
-from stream.evaluate.recordings import Audio, read_manifest, to_int16
-from stream.evaluate.sounds import noise
+from stream.evaluate.material.mixing import chance
+from stream.evaluate.material.recordings import Audio, read_manifest, to_int16
+from stream.evaluate.material.sounds import noise
+from stream.evaluate.measures.record import Finished, TimedWord
 
 PASSAGES = (
     "The old ferry leaves the harbour every morning, and comes back before dark. Nobody on the "

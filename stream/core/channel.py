@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
-from stream.core.hypothesis import DecodingOptions, Hypothesis, Window, WindowKind, Word
 from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
@@ -20,6 +19,7 @@ from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.utterance import Utterance
 from stream.core.vad import VoiceDetector
 from stream.core.windowing import Span
+from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 
 LANGUAGE_S = 3.0
 """Speech in which a language can be told: what sounds like one after a second is often another."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from stream.core.hypothesis import EngineTiming, Word
 from stream.core.load import Load
 from stream.core.settings import StreamSettings
+from stream.core.windows import EngineTiming, Word
 
 
 @dataclass(frozen=True, slots=True)

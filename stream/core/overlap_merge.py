@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Word
+from stream.core.windows import Word
 
 SAME_WORD_TOLERANCE = SAMPLE_RATE
 """Samples by which two hearings of one word may differ: attention gives times to about 0.1 s, but

@@ -16,10 +16,10 @@ import numpy as np
 from stream.core.audio import SAMPLE_RATE, AudioDecoder, StreamDecoder
 from stream.core.channel import Channel
 from stream.core.events import Configured, Ended, Event, Failure, MarkReached, Progress
-from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
 from stream.core.settings import CONTAINER, SessionTuning, StreamSettings
 from stream.core.vad import MakeDetector, webrtc_vad
+from stream.core.windows import Hypothesis, Window
 from stream.errors import SettingsError
 
 CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", "prompt"})

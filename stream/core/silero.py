@@ -6,7 +6,7 @@ before. They hear 32 ms at a time, each with the last 4 ms of the window before.
 about 0.1 ms, half as much among others, so every stream runs its own, beside its session and in
 step with it: https://github.com/snakers4/silero-vad (MIT).
 
-`engine/silero_weights` finds the weights; here they are just arrays.
+`engine/checkpoints/silero_weights` finds the weights; here they are just arrays.
 """
 
 from dataclasses import dataclass

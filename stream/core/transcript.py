@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from stream.core.audio import SAMPLE_RATE, samples_of_ms
-from stream.core.hypothesis import Word
 from stream.core.overlap_merge import first_new_word, normalise
 from stream.core.settings import SessionTuning
+from stream.core.windows import Word
 
 SENTENCE = 4
 """So many words that two hypotheses agree on do not vanish: a model that hears nothing in a long

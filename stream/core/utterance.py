@@ -8,11 +8,11 @@ that are safely before that point, and its successor hears the rest.
 """
 
 from stream.core.audio import SAMPLE_RATE, samples_of_ms
-from stream.core.hypothesis import EngineTiming, Hypothesis, WindowKind, Word
 from stream.core.overlap_merge import midpoint
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
 from stream.core.windowing import Span, Windowing, context_sample, cut_sample
+from stream.core.windows import EngineTiming, Hypothesis, WindowKind, Word
 
 SPLIT_GUARD = SAMPLE_RATE
 """Samples before a split in which a word may be half heard, and is left to the successor."""

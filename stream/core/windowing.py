@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from stream.core.audio import SAMPLE_RATE, samples_of_ms
-from stream.core.hypothesis import WindowKind, Word
 from stream.core.settings import SessionTuning
+from stream.core.windows import WindowKind, Word
 
 
 @dataclass(frozen=True, slots=True)

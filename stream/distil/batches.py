@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stream.distil.examples import Examples
-from stream.engine.rows import ragged
+from stream.engine.decoding.rows import ragged
 
 BATCHES_SORTED = 32
 """Rows of so many batches are sorted by length: little padding, and still every batch by chance."""

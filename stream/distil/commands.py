@@ -33,7 +33,7 @@ def init(
         That the student will speak.
     """
     from stream.distil.student import newborn, save_checkpoint
-    from stream.engine.checkpoints import load_checkpoint
+    from stream.engine.checkpoints.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(teacher)
     student = newborn(checkpoint, out.name, layers, language)
@@ -121,7 +121,7 @@ def label(
     from stream.distil.label import Labeller, label_passages, recipe_of
     from stream.distil.passages import read_passages
     from stream.distil.tables import labelling, print_selection
-    from stream.engine.checkpoints import load_checkpoint
+    from stream.engine.checkpoints.checkpoint import load_checkpoint
 
     passages = read_passages(manifest)
     checkpoint = load_checkpoint(teacher)
@@ -171,7 +171,7 @@ def train(
     """
     from stream.distil.examples import read_recipe
     from stream.distil.run import train as run_training
-    from stream.engine.checkpoints import load_checkpoint
+    from stream.engine.checkpoints.checkpoint import load_checkpoint
 
     if not examples:
         raise UsageError("Name a folder of labelled examples after the folder of the run.")
@@ -192,19 +192,19 @@ def pack(student: Path, out: Path) -> None:
     """Write a student's decoder layers, and the tokens that it drafts with, into one file.
 
     It is what this package ships of `distil-base.en`: all else is the teacher's. Prints the file's
-    SHA-256, which `stream/engine/students.py` holds it against.
+    SHA-256, which `stream/engine/checkpoints/students.py` holds it against.
 
     Parameters
     ----------
     student
         Folder of a student, such as `run/student`.
     out
-        File, such as stream/engine/weights/distil-base.en.safetensors.
+        File, such as stream/engine/checkpoints/weights/distil-base.en.safetensors.
     """
     import hashlib
 
     from stream.distil.student import packed
-    from stream.engine.checkpoints import load_checkpoint
+    from stream.engine.checkpoints.checkpoint import load_checkpoint
 
     data = packed(load_checkpoint(str(student)))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -253,8 +253,8 @@ def evaluate(
 
     from stream.distil.evaluation import ASSISTED, Contest, hold_contest, under_conditions
     from stream.distil.tables import print_contest
-    from stream.engine.checkpoints import load_checkpoint
-    from stream.evaluate.recordings import Recording, read_manifest
+    from stream.engine.checkpoints.checkpoint import load_checkpoint
+    from stream.evaluate.material.recordings import Recording, read_manifest
 
     recordings = [
         one

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stream.evaluate.svg import Plot
+from stream.evaluate.report.svg import Plot
 
 STYLE = """<style>
 svg { background: #fff; font: 12px sans-serif; }

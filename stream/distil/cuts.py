@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.distil.passages import LONGEST_S, Passage, read_file, read_span
-from stream.engine.transcriber import DEFAULT_MARGIN_S, FULL_S, LEAST_S
-from stream.evaluate.mixing import chance, speech_power
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.phone import phone_line
-from stream.evaluate.recordings import Audio, to_int16
-from stream.evaluate.sounds import keyboard, music, noise
+from stream.engine.whisper_transcriber import DEFAULT_MARGIN_S, FULL_S, LEAST_S
+from stream.evaluate.material.mixing import chance, speech_power
+from stream.evaluate.material.phone import phone_line
+from stream.evaluate.material.recordings import Audio, at_16_khz, to_int16
+from stream.evaluate.material.sounds import keyboard, music, noise
 
 SHORTEST_S = 0.7
 """Of a window cut at random: the first partial of an utterance is about as long."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from stream.distil.examples import Example
-from stream.engine.vocabulary import Vocabulary
+from stream.engine.checkpoints.vocabulary import Vocabulary
 
 SIZE = 12_288
 """A quarter of the vocabulary: of unseen English text it lacks about one token of twenty."""

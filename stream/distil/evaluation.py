@@ -9,18 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from stream.bench.margins import as_window
-from stream.core.hypothesis import Hypothesis, Window
+from stream.core.windows import Hypothesis, Window
 from stream.distil.weight_bytes import weight_bytes
-from stream.engine.checkpoints import Checkpoint
-from stream.engine.transcriber import WhisperTranscriber
-from stream.engine.whisper import Precision
-from stream.evaluate.hallucination import Repetitions, repetitions
-from stream.evaluate.offline import at_16_khz, pieces
-from stream.evaluate.recordings import Recording
-from stream.evaluate.scoring import WordErrors, normalised, word_errors
-from stream.evaluate.sounds import made_sounds
-from stream.evaluate.suites import in_noise, over_telephone
+from stream.engine.checkpoints.checkpoint import Checkpoint
+from stream.engine.network.whisper import Precision
+from stream.engine.whisper_transcriber import WhisperTranscriber
+from stream.evaluate.adapters.offline import pieces
+from stream.evaluate.material.recordings import Recording, at_16_khz
+from stream.evaluate.material.sounds import made_sounds
+from stream.evaluate.material.suites import in_noise, over_telephone
+from stream.evaluate.material.windows import as_window
+from stream.evaluate.measures.hallucination import Repetitions, repetitions
+from stream.evaluate.measures.scoring import WordErrors, normalised, word_errors
 
 TEACHER, ASSISTED, STUDENT = "teacher", "teacher with student", "student"
 CONDITIONS = {"clean": "clean", "phone": "0 % loss", "10 dB": "10 dB", "0 dB": "0 dB"}

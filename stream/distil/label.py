@@ -21,21 +21,21 @@ from stream.distil.cuts import cut_of, encoded_samples, read_cut
 from stream.distil.examples import Example, LabelRecipe, appending
 from stream.distil.passages import Passage
 from stream.distil.teacher_forcing import hidden_states
-from stream.engine.alignment import SAMPLES_PER_POSITION
-from stream.engine.checkpoints import Checkpoint
-from stream.engine.decoding import DecodeRequest, DecodeResult, decode, opening_tokens
-from stream.engine.features import log_mel
-from stream.engine.quantization import quantise
+from stream.engine.checkpoints.checkpoint import Checkpoint
+from stream.engine.decoding.loop import DecodeRequest, DecodeResult, decode, opening_tokens
+from stream.engine.decoding.rows import ragged
+from stream.engine.network.features import log_mel
+from stream.engine.network.quantization import quantise
+from stream.engine.network.whisper import Whisper
 from stream.engine.recognizer import (
     OPENING_TOKENS,
     PAST_SPEECH_SLACK,
     TOKENS_BESIDE,
     TOKENS_PER_S,
 )
-from stream.engine.rows import ragged
-from stream.engine.whisper import Whisper
-from stream.evaluate.mixing import chance
-from stream.evaluate.scoring import word_errors
+from stream.engine.words.alignment import SAMPLES_PER_POSITION
+from stream.evaluate.material.mixing import chance
+from stream.evaluate.measures.scoring import word_errors
 
 CHUNK = 64
 """Windows that are read at once, and sorted by length before they are batched."""

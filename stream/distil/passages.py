@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.errors import UsageError
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.recordings import read_audio
+from stream.evaluate.material.recordings import at_16_khz, read_audio
 
 JOINED_WITHIN_S = 0.5
 """Passages of one speaker with no longer a pause between them are one run of speech."""

@@ -18,9 +18,9 @@ from stream.distil.settings import TrainingSettings
 from stream.distil.student import half, save_checkpoint, split_projections
 from stream.distil.training import Trainer, saved_settings, student_of
 from stream.distil.validation import divide, validate
-from stream.engine.checkpoints import Checkpoint
-from stream.engine.students import LAYERS, with_layers
-from stream.engine.whisper import Whisper
+from stream.engine.checkpoints.checkpoint import Checkpoint
+from stream.engine.checkpoints.students import LAYERS, with_layers
+from stream.engine.network.whisper import Whisper
 from stream.errors import UsageError
 
 CHECKPOINT, STUDENT, CURVE = "checkpoint.safetensors", "student", "curve.svg"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream.distil.examples import Example
-from stream.engine.guards import MEAN_LOG_PROBABILITY
-from stream.engine.rows import Ending
+from stream.engine.decoding.guards import MEAN_LOG_PROBABILITY
+from stream.engine.decoding.rows import Ending
 
 BIN_PERCENT = 5
 LAST_BIN = 50

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from stream.engine.checkpoints import Checkpoint, as_student
-from stream.engine.dims import WhisperDims
-from stream.engine.students import LAYERS, SHORTLIST
-from stream.engine.vocabulary import Vocabulary
+from stream.engine.checkpoints.checkpoint import Checkpoint, as_student
+from stream.engine.checkpoints.dims import WhisperDims
+from stream.engine.checkpoints.students import LAYERS, SHORTLIST
+from stream.engine.checkpoints.vocabulary import Vocabulary
 from stream.errors import UsageError
 
 

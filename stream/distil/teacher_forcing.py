@@ -1,14 +1,15 @@
 """A decoder's pass over whole sentences at once, with gradients: what training computes.
 
-The same layers as `stream.engine.layers.Decoder`, without its cache: each token sees those before
-it and all of the audio. Written apart because a cache that is written in place has no gradient.
+The same layers as `stream.engine.network.layers.Decoder`, without its cache: each token sees those
+before it and all of the audio. Written apart because a cache that is written in place has no
+gradient.
 """
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from stream.engine.attention import attend, length_mask, split_qkv
-from stream.engine.layers import Decoder, DecoderLayer
+from stream.engine.network.attention import attend, length_mask, split_qkv
+from stream.engine.network.layers import Decoder, DecoderLayer
 
 
 def hidden_states(

@@ -25,10 +25,10 @@ from stream.distil.loss import Judgement, distillation_loss
 from stream.distil.sampled_softmax import Candidates, all_candidates, draw_candidates
 from stream.distil.settings import TrainingSettings
 from stream.distil.teacher_forcing import hidden_states
-from stream.engine.dims import WhisperDims
-from stream.engine.layers import CrossAttention, SelfAttention
-from stream.engine.students import LAYERS
-from stream.engine.whisper import Whisper, fuse_projections
+from stream.engine.checkpoints.dims import WhisperDims
+from stream.engine.checkpoints.students import LAYERS
+from stream.engine.network.layers import CrossAttention, SelfAttention
+from stream.engine.network.whisper import Whisper, fuse_projections
 from stream.errors import UsageError
 
 BETAS = (0.9, 0.98)

@@ -11,12 +11,12 @@ from stream.distil.batches import read_batch
 from stream.distil.examples import Examples
 from stream.distil.loss import Judgement
 from stream.distil.training import Trainer
-from stream.engine.assistant import MOST_ROWS, Assistant
-from stream.engine.checkpoints import Checkpoint
-from stream.engine.decoding import DecodeRequest, decode
-from stream.engine.rows import DecodeResult
-from stream.engine.whisper import Whisper
-from stream.evaluate.scoring import WordErrors, word_errors
+from stream.engine.checkpoints.checkpoint import Checkpoint
+from stream.engine.decoding.assistant import MOST_ROWS, Assistant
+from stream.engine.decoding.loop import DecodeRequest, decode
+from stream.engine.decoding.rows import DecodeResult
+from stream.engine.network.whisper import Whisper
+from stream.evaluate.measures.scoring import WordErrors, word_errors
 
 DECODED = 48
 """Windows that are decoded; all are judged."""

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from stream.engine.quantization import Int8Linear
+from stream.engine.network.quantization import Int8Linear
 
 
 def weight_bytes(*networks: nn.Module | None) -> int:

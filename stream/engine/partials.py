@@ -8,9 +8,9 @@ a window that has grown to the limit, whose words the session commits in order t
 from collections.abc import Sequence
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window, WindowKind
 from stream.core.settings import SessionTuning
-from stream.engine.worker import Transcriber
+from stream.core.windows import Hypothesis, Window, WindowKind
+from stream.engine.engine import Transcriber
 
 FULL = round(SessionTuning().max_window_s * SAMPLE_RATE)
 """Samples of a window that has grown to the limit."""

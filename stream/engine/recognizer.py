@@ -1,7 +1,7 @@
 """A loaded model that hears stretches of audio: features, encoder, decode loop, word times.
 
 It takes each stretch as it comes. Whether what it heard can be right, and what to do if not, is for
-`transcriber` to say.
+`whisper_transcriber` to say.
 """
 
 import time
@@ -12,21 +12,21 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
-from stream.engine import decoding
-from stream.engine.alignment import SAMPLES_PER_POSITION
-from stream.engine.assistant import Assistant
-from stream.engine.checkpoints import Checkpoint
-from stream.engine.features import log_mel
-from stream.engine.guards import diffuse_nats
-from stream.engine.hearing import Heard, read
-from stream.engine.keyterms import BoostKeyterms
+from stream.engine.checkpoints.checkpoint import Checkpoint
+from stream.engine.decoding import loop
+from stream.engine.decoding.assistant import Assistant
+from stream.engine.decoding.guards import diffuse_nats
+from stream.engine.decoding.keyterms import BoostKeyterms
+from stream.engine.decoding.rows import DecodeRequest
+from stream.engine.network.features import log_mel
+from stream.engine.network.quantization import coarsen
+from stream.engine.network.shortlist import Shortlist
+from stream.engine.network.transfers import send
 from stream.engine.network.ways import as_setting, make
-from stream.engine.quantization import coarsen
-from stream.engine.rows import DecodeRequest
-from stream.engine.shortlist import Shortlist
-from stream.engine.stretches import MAX_SAMPLES, Stretch
-from stream.engine.transfers import send
-from stream.engine.whisper import Precision, Whisper
+from stream.engine.network.whisper import Precision, Whisper
+from stream.engine.words.alignment import SAMPLES_PER_POSITION
+from stream.engine.words.coverage import MAX_SAMPLES, Stretch
+from stream.engine.words.reading import Heard, read
 from stream.errors import UsageError
 
 PAST_SPEECH_SLACK = 25
@@ -169,7 +169,7 @@ class Recognizer:
         assistant = None
         if self.assistant is not None and not temperature:
             assistant = Assistant(self.assistant, encoded.assistant_audio, encoded.n_positions)
-        results = decoding.decode(
+        results = loop.decode(
             self.model,
             self.vocabulary,
             encoded.audio,

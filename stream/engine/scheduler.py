@@ -18,14 +18,14 @@ there is any live session they go one at a time, because a batch that has begun 
 and who speaks meanwhile waits for its end. Only after `PATIENCE` live batches in a row does one of
 them get a turn: a server that is never idle transcribes its uploads all the same.
 
-Pure: knows no clock and no thread; `worker.py` holds the lock.
+Pure: knows no clock and no thread; `engine.py` holds the lock.
 """
 
 from collections import Counter
 from collections.abc import Callable
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Window, WindowKind
+from stream.core.windows import Window, WindowKind
 
 Utterance = tuple[str, int, int]
 """Session, channel, utterance."""

@@ -7,7 +7,7 @@ window's place alone, so a stream's words can be predicted from its audio clock.
 from collections.abc import Sequence
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import EngineTiming, Hypothesis, Window, Word
+from stream.core.windows import EngineTiming, Hypothesis, Window, Word
 
 
 class ScriptedTranscriber:

@@ -8,7 +8,7 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.silero import SileroWeights
 from stream.core.silero_gate import ENTER, LEAVE, SileroGate
 from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
-from stream.engine.silero_weights import DISTRIBUTION, read_weights, weights_file
+from stream.engine.checkpoints.silero_weights import DISTRIBUTION, read_weights, weights_file
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from stream.evaluate.adapters import Listen
-from stream.evaluate.feed import Feed
-from stream.evaluate.record import (
+from stream.evaluate.adapters.feed import Feed
+from stream.evaluate.material.recordings import Recording
+from stream.evaluate.measures.record import (
     Broken,
     Stamped,
     StreamError,
@@ -15,8 +16,7 @@ from stream.evaluate.record import (
     final_words,
     transcript,
 )
-from stream.evaluate.recordings import Recording
-from stream.evaluate.stability import changed_commits
+from stream.evaluate.measures.stability import changed_commits
 
 ENDPOINTING_MS = 500
 """Silence that ends an utterance: the protocol's default, and what finals' latencies count from."""

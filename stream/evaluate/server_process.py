@@ -13,14 +13,14 @@ from typing import IO
 from stream.config import WhenBusy
 from stream.errors import UsageError
 
-COMMAND = (sys.executable, "-c", "from stream.cli import main; main()", "serve")
+COMMAND = (sys.executable, "-c", "from stream.cli.main import main; main()", "serve")
 """`distil-stream serve`, wherever its script is."""
 
 MAX_SESSIONS = 64
 """What a server takes unless told."""
 
 
-USUAL_COMMAND = (sys.executable, "-m", "stream.bench.usual_server")
+USUAL_COMMAND = (sys.executable, "-m", "stream.bench.rivals.usual_server")
 """A server built the usual way, to measure against."""
 
 

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stream.protocols.port import StreamProtocol
+    from stream.protocols.stream_protocol import StreamProtocol
 
 PROTOCOLS: dict[str, str] = {
     "/v1/stream": "stream.protocols.native:NativeProtocol",

@@ -13,10 +13,10 @@ from enum import IntEnum
 from uuid import UUID
 
 from stream.core.audio import SAMPLE_RATE
-from stream.protocols.call import Call
 from stream.protocols.messages import CloseCode
-from stream.protocols.port import Closing, Service
-from stream.protocols.start import from_query
+from stream.protocols.start_settings import from_query
+from stream.protocols.stream_protocol import Closing, Service
+from stream.protocols.telephony import Call
 
 HEADER = struct.Struct(">BH")
 """Kind, and length of the payload in bytes."""

@@ -18,23 +18,23 @@ import msgspec
 
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window
 from stream.core.load import Load
 from stream.core.session import Session
 from stream.core.settings import CONTAINER
+from stream.core.windows import Hypothesis, Window
 from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
-from stream.protocols.arrivals import Arrivals
+from stream.protocols.arrival_times import Arrivals
+from stream.protocols.event_messages import message_of
 from stream.protocols.messages import CloseCode, Configure, End, Finalize, KeepAlive, Mark, Start
-from stream.protocols.port import Closing, Draft, Resumption, Seat, Service, Tally
-from stream.protocols.start import (
+from stream.protocols.start_settings import (
     RESUME_SENTENCE,
     check_language,
     from_query,
     seat_of,
     settings_of,
 )
-from stream.protocols.wording import message_of
+from stream.protocols.stream_protocol import Closing, Draft, Resumption, Seat, Service, Tally
 
 Audio = bytes
 Message = messages.Incoming | Audio

@@ -4,7 +4,7 @@ Theory of operation. Twilio says `connected`, then `start` with what the call is
 `media` of each track, 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` is the
 end. Every message but the first carries a `sequenceNumber`, 1, 2, 3, …: they are taken in that
 order. Where a number is missing, the messages after it wait until it comes or `HELD` of them do;
-then it is taken for lost, and the silence in its place comes of the timestamps (`lanes`).
+then it is taken for lost, and the silence in its place comes of the timestamps (`track_mixer`).
 
 `inbound`, what the caller says, is the first channel; `outbound`, what they hear, the second.
 `customParameters` that name fields of the native `start` are settings; the others are passed on
@@ -20,12 +20,12 @@ from msgspec import Meta, Struct, field
 
 from stream.core.audio import SAMPLE_RATE
 from stream.errors import PeerError
-from stream.protocols.call import ENDED, Call
-from stream.protocols.lanes import Lanes
 from stream.protocols.messages import CloseCode
 from stream.protocols.messages import Start as NativeStart
-from stream.protocols.port import Closing, Service
-from stream.protocols.start import from_query
+from stream.protocols.start_settings import from_query
+from stream.protocols.stream_protocol import Closing, Service
+from stream.protocols.telephony import ENDED, Call
+from stream.protocols.track_mixer import Lanes
 
 HELD = 25
 """Messages that wait for one before them: a quarter of a second of two tracks."""

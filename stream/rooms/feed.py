@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from stream.core.subtitles import Cue, cues, vtt
 from stream.rooms.formats import words
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
-from stream.subtitles import Cue, cues, vtt
 
 SEGMENT_S = 6
 """Seconds of a segment, as HLS recommends."""

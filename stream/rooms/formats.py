@@ -5,9 +5,9 @@ from itertools import groupby
 
 import msgspec
 
+from stream.core.subtitles import Cue, Piece, cues, srt, vtt
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
-from stream.subtitles import Cue, Piece, cues, srt, vtt
 
 
 def words(line: Final) -> Iterator[Piece]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stream.core import events
-from stream.core.hypothesis import Word
+from stream.core.windows import Word
 from stream.rooms.messages import Final, Key, Live, Message, Partial, Snapshot
 from stream.rooms.seat import Seat
 

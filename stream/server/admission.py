@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from stream.protocols import PROTOCOLS
 from stream.server import access
-from stream.server.room_reader import room_of
+from stream.server.rooms.reader import room_of
 from stream.server.state import ServerState
 
 

@@ -15,19 +15,21 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from stream.config import ServerConfig
-from stream.engine.load import RETRY_AFTER_S
-from stream.engine.worker import Transcriber
+from stream.engine.engine import Transcriber
 from stream.errors import UsageError
 from stream.protocols import load_protocol
 from stream.protocols.messages import CloseCode
-from stream.protocols.port import Closing
-from stream.server import access, http, page
+from stream.protocols.stream_protocol import Closing
+from stream.server import access
 from stream.server.admission import refusal
-from stream.server.audiosocket import PhoneCall, protocol_of_calls
-from stream.server.connection import Connection
 from stream.server.door import FrontDoor
-from stream.server.room_reader import room_of, serve_reader
+from stream.server.http import page
+from stream.server.http.application import application
+from stream.server.load_ladder import RETRY_AFTER_S
+from stream.server.rooms.reader import room_of, serve_reader
 from stream.server.state import ServerState
+from stream.server.streams.audiosocket import PhoneCall, protocol_of_calls
+from stream.server.streams.connection import Connection
 
 SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
@@ -43,7 +45,7 @@ class Server:
         self.new_call = protocol_of_calls(config.audiosocket_settings)
         self.call_listener: asyncio.Server | None = None
         self.door = FrontDoor(
-            http.application(self.state),
+            application(self.state),
             headers=page.HEADERS,
             refuse=self._refuse,
             serve=self._serve_client,

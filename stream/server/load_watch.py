@@ -1,17 +1,17 @@
 """Looks twenty times a second at how late the event loop is and how long windows wait.
 
-What follows from that is the load ladder's business (`engine/load.py`); here are the clock, and the
-way from the engine's thread.
+What follows from that is the load ladder's business (`server/load_ladder.py`); here are the clock,
+and the way from the engine's thread.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from stream.core.hypothesis import WindowKind
 from stream.core.load import Load
-from stream.engine.load import LoadLadder, Rung
-from stream.engine.worker import BatchReport, Engine, Wait
+from stream.core.windows import WindowKind
+from stream.engine.engine import BatchReport, Engine, Wait
+from stream.server.load_ladder import LoadLadder, Rung
 from stream.server.metrics import Metrics
 
 TICK_S = 0.05

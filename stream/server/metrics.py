@@ -16,8 +16,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from stream.engine.worker import BatchReport, Engine
-from stream.protocols.port import Tally
+from stream.engine.engine import BatchReport, Engine
+from stream.protocols.stream_protocol import Tally
 
 NAMESPACE = "distil_stream"
 """Every name of ours begins with it."""

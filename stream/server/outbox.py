@@ -9,7 +9,7 @@ too slow to be served. Pure: whoever sends takes from here when the socket has r
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from stream.protocols.port import Draft
+from stream.protocols.stream_protocol import Draft
 
 LIMIT = 256
 """Messages that wait for a reader: minutes of finals, and a bound on memory (a final of the longest

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from stream.config import ServerConfig
-from stream.engine.worker import Transcriber
+from stream.engine.engine import Transcriber
 from stream.protocols.messages import CloseCode
-from stream.protocols.port import Closing
+from stream.protocols.stream_protocol import Closing
 from stream.server.app import GOING_AWAY, Server
 from stream.server.open_files import allow_streams
 

@@ -9,15 +9,15 @@ from functools import partial
 from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.core.settings import SessionTuning
+from stream.engine.engine import Engine, Transcriber
 from stream.engine.voice_detectors import choose_detector
-from stream.engine.worker import Engine, Transcriber
 from stream.media.container import ContainerDecoder
-from stream.protocols.port import Closing, Service
-from stream.server.audience import Audience
+from stream.protocols.stream_protocol import Closing, Service
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
-from stream.server.stream import Surroundings
-from stream.server.streams import Streams
+from stream.server.rooms.audience import Audience
+from stream.server.streams.registry import Streams
+from stream.server.streams.stream import Surroundings
 from stream.server.threads import in_thread
 
 log = logging.getLogger(__name__)

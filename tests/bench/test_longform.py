@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stream.bench.long_contenders import LongContender
 from stream.bench.longform import Spoken, chosen, fastest, measured, recordings_of, rows_of, run
+from stream.bench.rivals.long_contenders import LongContender
 from stream.errors import UsageError
-from stream.evaluate.recordings import Audio, Recording
+from stream.evaluate.material.recordings import Audio, Recording
 
 SECOND = 16_000
 

@@ -3,8 +3,8 @@
 import pytest
 
 from stream.bench.server_metrics import ServerMetrics, parse_metrics, quantile
-from stream.core.hypothesis import Hypothesis
-from stream.engine.worker import BatchReport
+from stream.core.windows import Hypothesis
+from stream.engine.engine import BatchReport
 from stream.server.metrics import Metrics
 from tests.engine.windows import a_window
 

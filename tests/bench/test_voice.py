@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from stream.bench.voice import Case, VoiceRow, add, run, utterances
-from stream.engine.silero_weights import weights_file
+from stream.engine.checkpoints.silero_weights import weights_file
 from tests.clients import recording
 
 SPOKEN = ((8_000, 40_000), (64_000, 96_000))

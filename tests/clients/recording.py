@@ -13,7 +13,7 @@ import numpy as np
 
 from stream.config import ServerConfig
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Hypothesis, Window, Word
+from stream.core.windows import Hypothesis, Window, Word
 from stream.engine.scripted import ScriptedTranscriber
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import WebSocket, WebSocketRoute, expect
 
 from stream.config import ServerConfig
-from stream.engine.loading import load_transcriber
+from stream.engine.registry import load_transcriber
 from stream.server.running import running, running_server
 from tests.clients import recording
 from tests.clients.breakable import breakable

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from stream.server.page import page_folder
+from stream.server.http.page import page_folder
 from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.browser import NEEDS_CHROMIUM, microphone, opened

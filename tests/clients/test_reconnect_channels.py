@@ -9,7 +9,7 @@ from distil_stream_client import Final, ServerEvent, connect
 from distil_stream_client.client import Stream
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Window, Word
+from stream.core.windows import Window, Word
 from stream.engine.scripted import ScriptedTranscriber
 from stream.server.app import Server
 from stream.server.running import RESTARTING, running

@@ -18,8 +18,8 @@ from websockets.exceptions import InvalidStatus
 
 from stream.config import ServerConfig
 from stream.core.events import KeyPressed
-from stream.protocols.port import Seat
-from stream.server.rooms import READER_LIMIT
+from stream.protocols.stream_protocol import Seat
+from stream.server.rooms.rooms import READER_LIMIT
 from stream.server.running import running
 from tests.clients import recording
 from tests.clients.breakable import breakable

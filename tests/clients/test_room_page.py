@@ -7,9 +7,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from stream.protocols.port import Seat
-from stream.server import http_rooms
+from stream.protocols.stream_protocol import Seat
 from stream.server.app import Server
+from stream.server.http import room_routes
 from tests.clients import recording
 from tests.clients.breakable import breakable
 from tests.clients.browser import (
@@ -278,7 +278,7 @@ async def test_lines_are_read_aloud_when_they_are_final():
 
 
 async def test_a_page_hears_that_the_server_is_there_when_nobody_speaks(monkeypatch):
-    monkeypatch.setattr(http_rooms, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(room_routes, "HEARTBEAT_S", 0.2)
     async with talking() as (_, page, complaints):
         await page.evaluate("""() => new Promise((resolve, reject) => {
           setTimeout(reject, 10_000, "no heartbeat");

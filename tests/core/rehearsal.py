@@ -7,10 +7,10 @@ import numpy as np
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.events import Final, Partial
-from stream.core.hypothesis import Hypothesis, Window, WindowKind, Word
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.transcript import text_of
+from stream.core.windows import Hypothesis, Window, WindowKind, Word
 from tests.core.words import PACE_S
 
 

@@ -1,5 +1,5 @@
-from stream.core.hypothesis import Word
 from stream.core.overlap_merge import common_words, first_new_word, normalise
+from stream.core.windows import Word
 from tests.core.words import said
 
 

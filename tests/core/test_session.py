@@ -18,11 +18,11 @@ from stream.core.events import (
     SpeechEnded,
     SpeechStarted,
 )
-from stream.core.hypothesis import Hypothesis, WindowKind, Word
 from stream.core.load import Load
 from stream.core.session import MAX_MARKS
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
+from stream.core.windows import Hypothesis, WindowKind, Word
 from stream.errors import SettingsError
 from tests.core.rehearsal import (
     Script,

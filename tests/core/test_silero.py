@@ -13,7 +13,7 @@ from stream.core.session import Session
 from stream.core.settings import StreamSettings
 from stream.core.silero import Silero, SileroWeights
 from stream.core.silero_gate import WINDOW_SAMPLES, SileroGate
-from stream.engine.silero_weights import read_weights, weights_file
+from stream.engine.checkpoints.silero_weights import read_weights, weights_file
 
 
 @pytest.fixture(scope="module")

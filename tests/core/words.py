@@ -1,7 +1,7 @@
 """Words for tests: said at a steady pace."""
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import Word
+from stream.core.windows import Word
 
 PACE_S = 0.3
 

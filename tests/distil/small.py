@@ -10,11 +10,11 @@ from tokenizers.pre_tokenizers import Whitespace
 from stream.distil.examples import Example, Examples, LabelRecipe, appending
 from stream.distil.label import checksum
 from stream.distil.teacher_forcing import hidden_states
-from stream.engine.checkpoints import Checkpoint
-from stream.engine.dims import WhisperDims
-from stream.engine.rows import ragged
-from stream.engine.vocabulary import Vocabulary
-from stream.engine.whisper import Whisper
+from stream.engine.checkpoints.checkpoint import Checkpoint
+from stream.engine.checkpoints.dims import WhisperDims
+from stream.engine.checkpoints.vocabulary import Vocabulary
+from stream.engine.decoding.rows import ragged
+from stream.engine.network.whisper import Whisper
 
 LANGUAGES = ("en", "de")
 SPECIAL = (

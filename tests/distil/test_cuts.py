@@ -18,7 +18,7 @@ from stream.distil.cuts import (
     read_cut,
 )
 from stream.distil.passages import Passage, read_file
-from stream.evaluate.mixing import speech_power
+from stream.evaluate.material.mixing import speech_power
 
 
 @pytest.fixture(scope="module")

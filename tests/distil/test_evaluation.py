@@ -15,10 +15,10 @@ from stream.distil.evaluation import (
 )
 from stream.distil.student import newborn
 from stream.distil.weight_bytes import weight_bytes
-from stream.engine.quantization import Int8Linear
-from stream.evaluate.hallucination import Repetitions
-from stream.evaluate.recordings import Audio, Recording, to_int16
-from stream.evaluate.scoring import WordErrors
+from stream.engine.network.quantization import Int8Linear
+from stream.evaluate.material.recordings import Audio, Recording, to_int16
+from stream.evaluate.measures.hallucination import Repetitions
+from stream.evaluate.measures.scoring import WordErrors
 
 
 def recording(samples, text="yes", name="a.wav"):

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from stream.distil.examples import LINES, Examples
 from stream.distil.label import CHUNK, Labeller, label_passages, read_job, recipe_of
 from stream.distil.passages import read_passages
-from stream.engine.features import log_mel
-from stream.engine.rows import Ending
-from stream.engine.whisper import Whisper
+from stream.engine.decoding.rows import Ending
+from stream.engine.network.features import log_mel
+from stream.engine.network.whisper import Whisper
 from tests.distil.small import OPENING, small_teacher
 
 

@@ -11,7 +11,7 @@ import torch
 
 from stream.distil.examples import LINES
 from stream.distil.student import save_checkpoint
-from stream.engine.dims import WhisperDims
+from stream.engine.checkpoints.dims import WhisperDims
 from tests.distil.small import small_teacher
 
 LARGE = WhisperDims(
@@ -31,7 +31,7 @@ ACTIVATIONS = 1 << 30
 
 STEP = """
 import resource, sys
-from stream.cli import app
+from stream.cli.main import app
 try:
     app(sys.argv[1:])
 except SystemExit as end:

@@ -6,7 +6,7 @@ import pytest
 from stream.distil.run import CHECKPOINT, CURVE, STUDENT, train
 from stream.distil.settings import TrainingSettings
 from stream.distil.student import newborn
-from stream.engine.checkpoints import load_checkpoint
+from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.errors import UsageError
 from tests.distil.small import small_teacher, write_examples
 

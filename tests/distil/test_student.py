@@ -9,10 +9,10 @@ from stream.distil.student import (
     split_projections,
 )
 from stream.distil.training import student_of
-from stream.engine.checkpoints import load_checkpoint
+from stream.engine.checkpoints.checkpoint import load_checkpoint
+from stream.engine.checkpoints.students import LAYERS
+from stream.engine.network.whisper import Whisper
 from stream.engine.recognizer import check_same_tokens, same_encoder
-from stream.engine.students import LAYERS
-from stream.engine.whisper import Whisper
 from stream.errors import UsageError
 from tests.distil.small import small_teacher
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from stream.distil.teacher_forcing import hidden_states
-from stream.engine.whisper import Whisper
+from stream.engine.network.whisper import Whisper
 from tests.distil.small import small_teacher
 
 

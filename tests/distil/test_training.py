@@ -6,8 +6,8 @@ import torch
 from stream.distil.settings import TrainingSettings
 from stream.distil.student import newborn
 from stream.distil.training import Trainer, student_of
-from stream.engine.students import LAYERS
-from stream.engine.whisper import Whisper
+from stream.engine.checkpoints.students import LAYERS
+from stream.engine.network.whisper import Whisper
 from stream.errors import UsageError
 from tests.distil.small import small_teacher, write_examples
 

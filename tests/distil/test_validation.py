@@ -4,8 +4,8 @@ from stream.distil.settings import TrainingSettings
 from stream.distil.student import newborn
 from stream.distil.training import Trainer, student_of
 from stream.distil.validation import divide, validate
-from stream.engine.students import LAYERS
-from stream.engine.whisper import Whisper
+from stream.engine.checkpoints.students import LAYERS
+from stream.engine.network.whisper import Whisper
 from tests.distil.small import small_teacher, write_examples
 
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from stream.engine.dims import WhisperDims
-from stream.engine.vocabulary import Vocabulary
-from stream.engine.whisper import Whisper
+from stream.engine.checkpoints.dims import WhisperDims
+from stream.engine.checkpoints.vocabulary import Vocabulary
+from stream.engine.network.whisper import Whisper
 
 SMALL = WhisperDims(
     n_mels=8,

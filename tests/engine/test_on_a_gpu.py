@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stream.core.hypothesis import DecodingOptions
-from stream.engine.checkpoints import load_checkpoint
-from stream.engine.hearing import Heard
+from stream.core.windows import DecodingOptions
+from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.stretches import Stretch
+from stream.engine.words.coverage import Stretch
+from stream.engine.words.reading import Heard
 from tests.engine.pretended_gpu import NAME, pretended_gpu
 from tests.engine.windows import a_window
 

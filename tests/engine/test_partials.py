@@ -5,11 +5,11 @@ import pytest
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.events import Final, Partial
-from stream.core.hypothesis import Hypothesis
 from stream.core.settings import SessionTuning
 from stream.core.transcript import text_of
-from stream.engine.loading import load_transcriber
+from stream.core.windows import Hypothesis
 from stream.engine.partials import FULL, PartialsByAssistant
+from stream.engine.registry import load_transcriber
 from stream.errors import UsageError
 from tests.core.rehearsal import Script, a_session, rehearse
 from tests.core.words import said, texts

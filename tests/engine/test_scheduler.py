@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from stream.core.hypothesis import Window, WindowKind
+from stream.core.windows import Window, WindowKind
 from stream.engine.scheduler import LIKE_RATIO, LIKE_SAMPLES, PATIENCE, Scheduler
 from tests.engine.windows import a_window
 

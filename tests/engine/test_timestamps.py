@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from stream.bench.contenders import load_transformers
+from stream.bench.rivals.contenders import load_transformers
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import DecodingOptions, Window, WindowKind
-from stream.engine.hearing import Stretch
+from stream.core.windows import DecodingOptions, Window, WindowKind
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.transcriber import WhisperTranscriber
+from stream.engine.whisper_transcriber import WhisperTranscriber
+from stream.engine.words.reading import Stretch
 
 LATEST_FIRST_TIMESTAMP = 50
 """One second: OpenAI's decoding allows the first no later, and says so to transformers."""

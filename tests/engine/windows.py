@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stream.core.hypothesis import Window, WindowKind
+from stream.core.windows import Window, WindowKind
 
 
 def a_window(

@@ -1,6 +1,13 @@
 """Records of events, written down by hand."""
 
-from stream.evaluate.record import Finished, Shown, SpeechBegan, SpeechOver, Stamped, TimedWord
+from stream.evaluate.measures.record import (
+    Finished,
+    Shown,
+    SpeechBegan,
+    SpeechOver,
+    Stamped,
+    TimedWord,
+)
 
 FIRST = (0, 0)
 

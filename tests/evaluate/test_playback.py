@@ -4,9 +4,9 @@ import asyncio
 
 import numpy as np
 
+from stream.evaluate.material.recordings import Audio, Recording
+from stream.evaluate.measures.record import Broken, Finished, Shown, StreamError
 from stream.evaluate.playback import Pace, play_all
-from stream.evaluate.record import Broken, Finished, Shown, StreamError
-from stream.evaluate.recordings import Audio, Recording
 
 
 class Parrot:

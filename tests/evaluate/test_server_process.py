@@ -4,7 +4,7 @@ import psutil
 import pytest
 
 from stream.errors import UsageError
-from stream.evaluate.cost import listening_pid, tree_cpu_s
+from stream.evaluate.measures.cost import listening_pid, tree_cpu_s
 from stream.evaluate.server_process import server_process
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from stream.core import events
 from stream.core.audio import MULAW
 from stream.core.transcript import text_of
-from stream.protocols.port import Service, StreamProtocol
+from stream.protocols.stream_protocol import Service, StreamProtocol
 from tests.core.rehearsal import LoudIsSpeech, Script
 
 SERVICE = Service(model="scripted", detector=LoudIsSpeech)

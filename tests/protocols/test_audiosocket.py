@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stream.core import events
 from stream.protocols.audiosocket import AudioSocketProtocol
-from stream.protocols.call import ENDED
-from stream.protocols.port import Closing
+from stream.protocols.stream_protocol import Closing
+from stream.protocols.telephony import ENDED
 from tests.protocols.calls import SERVICE, UUID, converse, phone_samples, said
 from tests.protocols.test_twilio import TEXTS
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.core.hypothesis import Hypothesis
+from stream.core.windows import Hypothesis
 from stream.media.container import ContainerDecoder
 from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.messages import ERROR_CODES
 from stream.protocols.native import NativeProtocol
-from stream.protocols.port import Closing, Service
+from stream.protocols.stream_protocol import Closing, Service
 from tests.core.rehearsal import LoudIsSpeech, Script
 from tests.protocols.malformed import MALFORMED, Case
 

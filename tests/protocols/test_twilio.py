@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from stream.core import events
 from stream.protocols.audiosocket import AudioSocketProtocol
-from stream.protocols.call import ENDED
-from stream.protocols.port import Closing
+from stream.protocols.stream_protocol import Closing
+from stream.protocols.telephony import ENDED
 from stream.protocols.twilio import HELD, TwilioProtocol
 from tests.protocols.calls import (
     PACKET_MS,

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
+from stream.core.subtitles import LINE_CHARACTERS, LINES
 from stream.rooms.formats import FORMATS, all_cues
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
-from stream.subtitles import LINE_CHARACTERS, LINES
 from tests.rooms.test_room import a_room, final, receive, seated
 
 LONG = "It was the best of times, it was the worst of times, it was the age of wisdom, " * 3

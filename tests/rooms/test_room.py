@@ -4,7 +4,7 @@ import pytest
 
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
-from stream.core.hypothesis import EngineTiming, Word
+from stream.core.windows import EngineTiming, Word
 from stream.rooms.messages import Final, Key, Live, Message, Partial
 from stream.rooms.room import Room
 from stream.rooms.seat import PATIENCE_S

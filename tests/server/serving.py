@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream.config import ServerConfig
-from stream.core.hypothesis import Hypothesis, Window
+from stream.core.windows import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.server.app import Server
 from stream.server.running import running

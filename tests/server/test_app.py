@@ -119,7 +119,7 @@ async def test_a_server_within_a_program() -> None:
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    command = "from stream.cli import main; main()"
+    command = "from stream.cli.main import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", command, "serve", "--model", "scripted", "--port", "0"],
         stdout=subprocess.PIPE,

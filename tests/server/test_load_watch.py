@@ -5,11 +5,11 @@ import json
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from stream.core.hypothesis import WindowKind
 from stream.core.load import Load
-from stream.engine.load import RETRY_AFTER_S
-from stream.engine.worker import Wait
+from stream.core.windows import WindowKind
+from stream.engine.engine import Wait
 from stream.server.app import Server
+from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from tests.clients import recording

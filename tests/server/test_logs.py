@@ -11,7 +11,7 @@ SERVING = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
 
 
 def a_record(message: str = "closed (%d)", **extra: object) -> logging.LogRecord:
-    logger = logging.getLogger("stream.server.connection")
+    logger = logging.getLogger("stream.server.streams.connection")
     return logger.makeRecord(
         logger.name, logging.INFO, "f.py", 1, message, (1000,), None, extra=extra
     )
@@ -28,7 +28,7 @@ def test_json() -> None:
     assert content.pop("time").endswith("+00:00")
     assert content == {
         "level": "info",
-        "logger": "stream.server.connection",
+        "logger": "stream.server.streams.connection",
         "message": "closed (1000)",
         "session": "ab12",
         "finals": 3,

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from stream.core.hypothesis import Hypothesis
+from stream.core.windows import Hypothesis
+from stream.engine.engine import BatchReport, Engine
 from stream.engine.scripted import ScriptedTranscriber
-from stream.engine.worker import BatchReport, Engine
-from stream.protocols.port import Tally
+from stream.protocols.stream_protocol import Tally
 from stream.server.metrics import Metrics
 from tests.engine.windows import a_window
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.protocols.port import Draft
+from stream.protocols.stream_protocol import Draft
 from stream.server.outbox import Outbox
 
 

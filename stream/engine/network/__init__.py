@@ -1,1 +1,1 @@
-"""The Whisper network: encoder, decoder, and the kernels that compute them."""
+"""The Whisper network: features, encoder, decoder, caches, and the kernels that compute them."""

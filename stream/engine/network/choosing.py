@@ -17,11 +17,11 @@ from pathlib import Path
 import numba
 import torch
 
-from stream.engine.embedded_models import cache_folder
-from stream.engine.layers import Decoder, Encoder
+from stream.engine.checkpoints.embedded_models import cache_folder
+from stream.engine.cores import CGROUP, cpu_quota, usable_cores
+from stream.engine.network.layers import Decoder, Encoder
 from stream.engine.network.probes import PROBES, Trial
 from stream.engine.network.ways import OPERATIONS, Operation, Ways
-from stream.engine.threads import CGROUP, cpu_quota, usable_cores
 
 CLEARLY_FASTER = 0.9
 """A way replaces the default if it takes less than this share of its time."""

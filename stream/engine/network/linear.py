@@ -7,7 +7,7 @@ use AVX2, AVX-512 and VNNI; oneDNN's also use AMX and, on ARM, the instructions 
 import torch
 from torch import Tensor, nn
 
-from stream.engine.quantization import ACTIVATION_LEVELS, int8_weight
+from stream.engine.network.quantization import ACTIVATION_LEVELS, int8_weight
 
 
 class OnednnInt8Linear(nn.Module):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stream.engine.layers import Decoder, DecoderLayer, Encoder, EncoderLayer
+from stream.engine.network.layers import Decoder, DecoderLayer, Encoder, EncoderLayer
+from stream.engine.network.self_attention import DecodeStep, SaidTokens
 from stream.engine.network.ways import Way
-from stream.engine.self_attention import DecodeStep, SaidTokens
 
 POSITIONS = 512
 """Encoder positions that attend to each other: 10 s of audio."""

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stream.engine.cross_attention import PackedAudio, PlainAudio
-from stream.engine.int8_attention import Int8Attention
-from stream.engine.layers import FullAttention
+from stream.engine.network.cross_attention import PackedAudio, PlainAudio
+from stream.engine.network.int8_attention import Int8Attention
+from stream.engine.network.layers import FullAttention
 from stream.engine.network.linear import Bfloat16Linear, OnednnInt8Linear, plain_linear
-from stream.engine.quantization import Int8Linear
-from stream.engine.self_attention import CompiledTokens, PlainTokens
+from stream.engine.network.quantization import Int8Linear
+from stream.engine.network.self_attention import CompiledTokens, PlainTokens
 from stream.errors import UsageError
 
 Ways = Mapping[str, str]

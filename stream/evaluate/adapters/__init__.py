@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Callable
 from importlib import import_module
 from typing import Any
 
-from stream.evaluate.feed import Feed
-from stream.evaluate.record import Event
-from stream.evaluate.recordings import Audio
+from stream.evaluate.adapters.feed import Feed
+from stream.evaluate.material.recordings import Audio
+from stream.evaluate.measures.record import Event
 
 Listen = Callable[[str, Feed, int], AsyncGenerator[Event, None]]
 """Server's address, audio, silence that ends an utterance in milliseconds."""

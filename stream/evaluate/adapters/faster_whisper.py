@@ -9,12 +9,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.engine.embedded_models import EMBEDDED_MODELS, EmbeddedModel, read_embedded
-from stream.engine.threads import usable_cores
+from stream.engine.checkpoints.embedded_models import EMBEDDED_MODELS, EmbeddedModel, read_embedded
+from stream.engine.cores import usable_cores
 from stream.errors import UsageError
 from stream.evaluate.adapters import Transcribe
-from stream.evaluate.offline import at_16_khz
-from stream.evaluate.recordings import Audio
+from stream.evaluate.material.recordings import Audio, at_16_khz
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

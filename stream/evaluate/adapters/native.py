@@ -15,8 +15,8 @@ from distil_stream_client import (
     connect,
 )
 
-from stream.evaluate.feed import Feed
-from stream.evaluate.record import (
+from stream.evaluate.adapters.feed import Feed
+from stream.evaluate.measures.record import (
     Broken,
     Event,
     Finished,

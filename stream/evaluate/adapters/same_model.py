@@ -1,12 +1,12 @@
 """The same model offline, plainly decoded at full padding: what streaming is measured against."""
 
 from stream.evaluate.adapters import Transcribe
-from stream.evaluate.offline import offline_text
+from stream.evaluate.adapters.offline import offline_text
 
 
 def load(model: str) -> Transcribe:
     """Load the model, warm. Raises `CheckpointError` where it is not to be had."""
-    from stream.engine.transcriber import WhisperTranscriber
+    from stream.engine.whisper_transcriber import WhisperTranscriber
 
     transcriber = WhisperTranscriber(model)
     transcriber.warm_up()

@@ -9,8 +9,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from stream.core.audio import SAMPLE_RATE
-from stream.evaluate.feed import Feed
-from stream.evaluate.record import Event, Finished, Shown, SpeechBegan, SpeechOver, StreamError
+from stream.evaluate.adapters.feed import Feed
+from stream.evaluate.measures.record import (
+    Event,
+    Finished,
+    Shown,
+    SpeechBegan,
+    SpeechOver,
+    StreamError,
+)
 
 
 async def listen(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Event, None]:

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from stream.engine.dims import WhisperDims
-from stream.engine.layers import Decoder, Encoder
+from stream.engine.checkpoints.dims import WhisperDims
 from stream.engine.network import choosing
 from stream.engine.network.choosing import (
     Choice,
@@ -18,6 +17,7 @@ from stream.engine.network.choosing import (
     fastest,
     measure_ways,
 )
+from stream.engine.network.layers import Decoder, Encoder
 from stream.engine.network.ways import DEFAULT_WAYS, OPERATIONS, Way
 
 DIMS = WhisperDims(

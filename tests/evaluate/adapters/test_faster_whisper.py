@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 
-from stream.engine.embedded_models import EMBEDDED_MODELS, is_installed
+from stream.engine.checkpoints.embedded_models import EMBEDDED_MODELS, is_installed
 from stream.errors import UsageError
 from stream.evaluate.adapters import offline
 from stream.evaluate.adapters.faster_whisper import write_folder
-from stream.evaluate.recordings import Audio, to_int16
+from stream.evaluate.material.recordings import Audio, to_int16
 
 BASE_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 

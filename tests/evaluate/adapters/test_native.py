@@ -16,11 +16,18 @@ from distil_stream_client import (
 from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.evaluate.adapters import OFFLINE, STREAMING, listener
+from stream.evaluate.adapters.feed import Feed
 from stream.evaluate.adapters.native import Accounts, event_of, listen
-from stream.evaluate.feed import Feed
+from stream.evaluate.material.recordings import Audio, Recording, to_int16
+from stream.evaluate.measures.record import (
+    Finished,
+    Shown,
+    SpeechBegan,
+    SpeechOver,
+    StreamError,
+    TimedWord,
+)
 from stream.evaluate.playback import Pace, play_all
-from stream.evaluate.record import Finished, Shown, SpeechBegan, SpeechOver, StreamError, TimedWord
-from stream.evaluate.recordings import Audio, Recording, to_int16
 from stream.server.running import running_server
 
 

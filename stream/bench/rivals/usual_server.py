@@ -1,0 +1,226 @@
+"""A server built the usual way, for `bench load` to measure against.
+
+faster-whisper in int8, one model behind a lock; every stream asks for a transcript of its current
+utterance, padded to 30 s and decoded from scratch, after each second of new audio, and once more
+when the utterance is over. An utterance that grows past 20 s gives up its finished segments. Where
+speech begins and ends it is told by the same detector as our server, so that only the engines
+differ.
+
+Run as `python -m stream.bench.rivals.usual_server MODEL`; it prints its address.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.endpointing import Endpoint, Endpointer, Onset
+from stream.core.resample import Resampler
+from stream.core.rolling_buffer import RollingBuffer
+from stream.core.settings import SessionTuning
+from stream.core.vad import MakeDetector, VoiceDetector
+from stream.engine.voice_detectors import choose_detector
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+
+HOP = SAMPLE_RATE
+"""New audio that makes the next transcript due."""
+TRIM = 20 * SAMPLE_RATE
+"""A longer window gives up the segments that are finished."""
+TAIL = SAMPLE_RATE // 4
+"""Silence at the end of an utterance that is heard with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a transcript."""
+
+    start: int
+    """Sample within the window."""
+    text: str
+
+
+class LockedModel:
+    """One model for all: who wants it waits in line."""
+
+    def __init__(self, whisper: "WhisperModel") -> None:
+        self._whisper = whisper
+        self._lock = asyncio.Lock()
+
+    async def transcribe(self, samples: NDArray[np.float32]) -> list[Segment]:
+        """Transcribe (n_samples,)."""
+        async with self._lock:
+            return await asyncio.to_thread(self._transcribe, samples)
+
+    def _transcribe(self, samples: NDArray[np.float32]) -> list[Segment]:
+        segments, _ = self._whisper.transcribe(
+            samples, language="en", beam_size=1, condition_on_previous_text=False
+        )
+        return [Segment(round(s.start * SAMPLE_RATE), s.text) for s in segments]
+
+
+@dataclass(slots=True)
+class Utterance:
+    """What somebody says between two pauses."""
+
+    number: int
+    start: int
+    """Sample of the stream from which it is still to be transcribed."""
+    asked: int
+    """It was transcribed up to here."""
+    end: int | None = None
+    by_silence: bool = False
+    said: str = ""
+    """The segments that were given up."""
+
+
+class Stream:
+    """One client."""
+
+    def __init__(
+        self, websocket: ServerConnection, model: LockedModel, detector: VoiceDetector
+    ) -> None:
+        assert websocket.request
+        query = parse_qs(urlsplit(websocket.request.path).query)
+        tuning = SessionTuning()
+        self._websocket = websocket
+        self._model = model
+        self._detector = detector
+        self._endpointer = Endpointer(
+            pre_roll_ms=tuning.pre_roll_ms,
+            onset_ms=tuning.onset_ms,
+            endpointing_ms=int(query["endpointing_ms"][0]),
+            frame_samples=self._detector.frame_samples,
+        )
+        self._resampler = Resampler(int(query["sample_rate"][0]))
+        self._audio = RollingBuffer()
+        self._now = 0
+        self._count = 0
+        self._utterances: list[Utterance] = []
+        self._over = False
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve the client to its end."""
+        transcribing = asyncio.create_task(self._transcribe())
+        try:
+            async for message in self._websocket:
+                if isinstance(message, str):  # the end
+                    self._end()
+                    break
+                samples = np.frombuffer(message, "<i2").astype(np.float32)
+                await self._hear(self._resampler.feed(samples * np.float32(1 / 32_768)))
+            await transcribing
+        except ConnectionClosed:
+            transcribing.cancel()
+
+    async def _hear(self, samples: NDArray[np.float32]) -> None:
+        self._audio.append(samples)
+        frame_samples = self._detector.frame_samples
+        while self._now + frame_samples <= self._audio.end_sample:
+            frame = self._audio.read(self._now, self._now + frame_samples)
+            self._now += frame_samples
+            match self._endpointer.feed(self._detector.is_speech(frame)):
+                case Onset(start_sample=start):
+                    self._count += 1
+                    self._utterances.append(Utterance(self._count, start, start))
+                    await self._say("speech_started", utterance=self._count, time=start)
+                case Endpoint(speech_end_sample=end):
+                    self._close(min(end + TAIL, self._now), by_silence=True)
+                    await self._say("speech_ended", utterance=self._count, time=end)
+        self._changed.set()
+
+    def _close(self, end: int, *, by_silence: bool) -> None:
+        self._utterances[-1].end = end
+        self._utterances[-1].by_silence = by_silence
+
+    def _end(self) -> None:
+        if self._endpointer.force_end() is not None:
+            self._close(self._now, by_silence=False)
+        self._over = True
+        self._changed.set()
+
+    async def _transcribe(self) -> None:
+        while self._utterances or not self._over:
+            if self._utterances and (self._utterances[0].end is not None):
+                await self._finish(self._utterances.pop(0))
+            elif self._utterances and self._now - self._utterances[0].asked >= HOP:
+                await self._partial(self._utterances[0])
+            else:
+                needed = self._utterances[0].start if self._utterances else self._now
+                self._audio.discard_before(max(0, needed - 2 * SAMPLE_RATE))
+                await self._changed.wait()
+                self._changed.clear()
+        await self._say("ended")
+
+    async def _finish(self, utterance: Utterance) -> None:
+        assert utterance.end is not None
+        segments = await self._model.transcribe(self._audio.read(utterance.start, utterance.end))
+        await self._say(
+            "final",
+            utterance=utterance.number,
+            text=(utterance.said + joined(segments)).strip(),
+            by_silence=utterance.by_silence,
+        )
+
+    async def _partial(self, utterance: Utterance) -> None:
+        end = utterance.asked = self._now
+        segments = await self._model.transcribe(self._audio.read(utterance.start, end))
+        if end - utterance.start > TRIM and len(segments) > 1:
+            utterance.said += joined(segments[:-1])
+            utterance.start += segments[-1].start
+            segments = segments[-1:]
+        await self._say(
+            "partial",
+            utterance=utterance.number,
+            committed=utterance.said.strip(),
+            tentative=joined(segments).strip(),
+        )
+
+    async def _say(self, type: str, **fields: object) -> None:
+        await self._websocket.send(json.dumps({"type": type, **fields}))
+
+
+def joined(segments: Sequence[Segment]) -> str:
+    """Return the text of segments."""
+    return "".join(segment.text for segment in segments)
+
+
+@asynccontextmanager
+async def serving(whisper: "WhisperModel", detector: MakeDetector) -> AsyncIterator[str]:
+    """Serve with this model, and yield the address."""
+    model = LockedModel(whisper)
+
+    async def answer(websocket: ServerConnection) -> None:
+        await Stream(websocket, model, detector(SAMPLE_RATE)).run()
+
+    async with serve(answer, "127.0.0.1", 0, compression=None, ping_timeout=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"http://127.0.0.1:{port}/"
+
+
+async def main(name: str) -> None:
+    """Serve until the process is told to stop."""
+    from stream.evaluate.adapters.faster_whisper import load_whisper
+
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with serving(load_whisper(name), choose_detector("silero")) as address:
+        print(address, flush=True)
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,280 @@
+"""`distil-stream call`: a recorded call, played to a server as a telephone line would.
+
+8 kHz, G.711, a channel for each party, a packet every 20 ms: what a call centre's switch sends.
+What comes back is a dialogue, turn by turn in the order in which the turns began.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from cyclopts import Parameter
+from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
+from distil_stream_client import transcribe as stream_audio
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from stream.cli.dialogue import Dialogue
+from stream.cli.transcribe_remote import complain, own_server
+from stream.errors import UsageError
+from stream.media.recording import open_recording
+
+RATE = 8_000
+"""Hertz, of any telephone line."""
+
+PACKET = RATE * 20 // 1000
+"""Samples of a channel in a packet of 20 ms."""
+
+SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5"}
+"""A silent sample."""
+
+COLOURS = ("cyan", "yellow", "magenta", "green")
+"""Of speakers, in the order of channels."""
+
+
+def call(
+    files: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    server: str | None = None,
+    speakers: str = "Agent,Customer",
+    room: str | None = None,
+    encoding: Literal["mulaw", "alaw"] = "mulaw",
+    language: str = "en",
+    model: str | None = None,
+    endpointing_ms: int = 500,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    fast: Annotated[bool, Parameter(negative=())] = False,
+    api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
+) -> int:
+    """Play a call to a server as a telephone line would, and print the dialogue.
+
+    Parameters
+    ----------
+    files
+        A recording with a channel for each party, or two, one for each; of any format.
+    server
+        Address of a running server, such as ws://127.0.0.1:8765; without it, one is started for
+        this call.
+    speakers
+        Who speaks on each channel, or in each file, separated by commas.
+    room
+        Name of a room in which others read along, at /rooms/NAME of the server.
+    encoding
+        Of the line: `mulaw` in America and Japan, `alaw` elsewhere.
+    language
+        Language code, or `auto`.
+    model
+        Name of the model: `base` unless a server is named, which has its own.
+    endpointing_ms
+        Silence that ends a turn, in milliseconds.
+    json
+        Print a JSON object for each turn, with the times of its words.
+    fast
+        Send the audio as fast as the server takes it, not at the pace of speech.
+    api_key
+        Key that the named server asks for.
+    """
+    line = PhoneLine(files, encoding)
+    labels = [label.strip() for label in speakers.split(",")][: line.channels]
+    labels += [f"Speaker {n + 1}" for n in range(len(labels), line.channels)]
+    settings: dict[str, Any] = {
+        "encoding": encoding,
+        "sample_rate": RATE,
+        "channels": line.channels,
+        "language": language,
+        "endpointing_ms": endpointing_ms,
+        "words": json,
+        **({"room": room, "speakers": labels} if room else {}),
+    }
+    shown = JsonLines(labels) if json else Turns(Console(), labels)
+
+    async def run() -> bool:
+        if server is None:
+            async with own_server(model or "base") as url:
+                return await play(line, url, {**settings, "proxy": None}, fast, shown)
+        theirs = {"api_key": api_key, **({"model": model} if model else {})}
+        return await play(line, server, {**settings, **theirs}, fast, shown)
+
+    try:
+        return 0 if asyncio.run(run()) else 1
+    except (ServerError, ConnectionLost) as error:
+        complain(f"{error}")
+        return 1
+
+
+async def play(
+    line: "PhoneLine", url: str, settings: dict[str, Any], fast: bool, shown: "Turns | JsonLines"
+) -> bool:
+    """Play the call and show what is said; True when the server had nothing to complain of."""
+    dialogue = Dialogue()
+    well = True
+    with shown:
+        try:
+            async with aclosing(stream_audio(url, line.frames(fast), **settings)) as events:
+                async for event in events:
+                    for final in dialogue.receive(event):
+                        shown.turn(final)
+                    shown.now(event)
+                    if isinstance(event, Error):
+                        complain(event.message)
+                        well = False
+        finally:
+            for final in dialogue.rest():
+                shown.turn(final)
+    return well
+
+
+class PhoneLine:
+    """A call as its switch sends it: G.711 bytes, channels interleaved."""
+
+    def __init__(self, files: Sequence[Path], encoding: str) -> None:
+        """Raise `UsageError` for files that are no call."""
+        self.encoding = encoding
+        counts = [channels_of(path) for path in files]
+        if len(files) > 1 and set(counts) != {1}:
+            raise UsageError("Of two parties in files of their own, each file has one channel.")
+        if sum(counts) > 8:
+            raise UsageError(f"There are {sum(counts)} channels; a stream has at most 8.")
+        self.channels = sum(counts)
+        self._tracks = list(zip(files, counts, strict=True))
+
+    async def frames(self, fast: bool) -> AsyncIterator[bytes]:
+        """Yield a packet every 20 ms, or as fast as it is taken."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        for number, packet in enumerate(self._packets()):
+            await asyncio.sleep(0 if fast else began + number * PACKET / RATE - now())
+            yield packet
+
+    def _packets(self) -> Iterator[bytes]:
+        """Cut the tracks into packets and lay them side by side; a shorter one ends in silence."""
+        tracks = [
+            packets(path, self.encoding, channels, PACKET * channels)
+            for path, channels in self._tracks
+        ]
+        if len(tracks) == 1:
+            yield from tracks[0]
+            return
+        silence = SILENCE[self.encoding]
+        for side_by_side in zip_longest(*tracks, fillvalue=b""):
+            longest = max(map(len, side_by_side))
+            lanes = [packet.ljust(longest, silence) for packet in side_by_side]
+            yield bytes(chain.from_iterable(zip(*lanes, strict=True)))
+
+
+def channels_of(path: Path) -> int:
+    """Return the number of channels of a file. Raises `UsageError` where it holds no sound."""
+    with open_recording(path) as recording:
+        return recording.channels
+
+
+def packets(path: Path, encoding: str, channels: int, size: int) -> Iterator[bytes]:
+    """Yield a file as the telephone carries it, in pieces of `size` bytes."""
+    codec = av.CodecContext.create(f"pcm_{encoding}", "w")
+    assert isinstance(codec, AudioCodecContext)
+    codec.sample_rate, codec.format = RATE, "s16"
+    waiting = b""
+    with open_recording(path) as recording:
+        for frame in recording.frames("s16", RATE):
+            if not codec.is_open:
+                codec.layout = frame.layout
+            waiting += b"".join(bytes(packet) for packet in codec.encode(frame))
+            while len(waiting) >= size:
+                yield waiting[:size]
+                waiting = waiting[size:]
+    if waiting:
+        yield waiting
+
+
+class Turns:
+    """The dialogue on a terminal: turns that stay, and below them what is being said now."""
+
+    def __init__(self, console: Console, speakers: Sequence[str]) -> None:
+        self.console = console
+        self.speakers = speakers
+        self._width = max(map(len, speakers))
+        self._open: dict[tuple[int, int], Text] = {}
+        self._live = Live(
+            console=console, auto_refresh=False, transient=True, redirect_stderr=sys.stderr.isatty()
+        )
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def turn(self, final: Final) -> None:
+        """Print a turn; into a file or a pipe, as one line."""
+        if final.text and not self.console.is_terminal:
+            who = self.speakers[final.channel].ljust(self._width)
+            print(f"{clock(final.start)}  {who}  {final.text}", flush=True)
+        elif final.text:
+            self.console.print(self._row(final.channel, final.start, Text(final.text)))
+
+    def now(self, event: ServerEvent) -> None:
+        """Show what is being said."""
+        match event:
+            case Partial(channel=channel, utterance=utterance):
+                text = Text.assemble(event.committed, (event.tentative, "dim"))
+                self._open[channel, utterance] = text
+            case Final(channel=channel, utterance=utterance):
+                self._open.pop((channel, utterance), None)
+            case _:
+                return
+        rows = [self._row(channel, None, text) for (channel, _), text in self._open.items()]
+        self._live.update(Group(*rows), refresh=True)
+
+    def _row(self, channel: int, start: float | None, text: Text) -> Table:
+        """When, who, and what they say, in columns."""
+        row = Table.grid(padding=(0, 2, 0, 0), expand=False)
+        row.add_column(width=5, style="dim")
+        row.add_column(width=self._width, style=COLOURS[channel % len(COLOURS)])
+        row.add_column(overflow="fold")
+        row.add_row("" if start is None else clock(start), self.speakers[channel], text)
+        return row
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"
+
+
+class JsonLines:
+    """The dialogue for programs: an object a turn."""
+
+    def __init__(self, speakers: Sequence[str]) -> None:
+        self.speakers = speakers
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def turn(self, final: Final) -> None:
+        """Print a turn."""
+        if final.text:
+            turn = {
+                "speaker": self.speakers[final.channel],
+                "channel": final.channel,
+                "start": final.start,
+                "end": final.end,
+                "text": final.text,
+                "confidence": final.confidence,
+                "language": final.language,
+                "words": [asdict(word) for word in final.words],
+            }
+            print(json.dumps(turn, ensure_ascii=False), flush=True)
+
+    def now(self, event: ServerEvent) -> None:
+        """Programs wait for whole turns."""

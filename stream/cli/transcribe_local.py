@@ -1,0 +1,179 @@
+"""`distil-stream transcribe` without a server: recordings as fast as the machine can."""
+
+import glob
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stream.errors import UsageError
+from stream.recordings.api import Channels, Model, Run
+from stream.recordings.formats import FORMATS, speaker
+from stream.recordings.results import Segment
+
+STDIN = Path("-")
+INTERRUPTED = 130
+
+SUFFIXES = tuple(
+    f".{name}"
+    for name in (
+        *("3gp", "aac", "aif", "aiff", "amr", "avi", "flac", "flv", "m4a", "m4b", "m4v", "mka"),
+        *("mkv", "mov", "mp2", "mp3", "mp4", "mpeg", "mpg", "mts", "oga", "ogg", "ogv", "opus"),
+        *("ts", "wav", "webm", "wma", "wmv"),
+    )
+)
+"""Of the files that are taken out of a folder; a file that is named may have any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What becomes of each transcript."""
+
+    format: str = "txt"
+    output: Path | None = None
+    """A folder; None prints."""
+    words: bool = False
+    """Below each printed line, its words."""
+    channels: Channels = "mix"
+    options: dict[str, Any] = field(default_factory=dict)
+    """See `FileOptions`."""
+
+
+def transcribe_offline(model: Model, files: Sequence[Path], wanted: Wanted) -> int:
+    """Transcribe recordings one after the other; return the exit status.
+
+    One that cannot be transcribed is told and the others go on. Whoever interrupts keeps what is
+    done, of the recording that is being transcribed as well.
+    """
+    paths = recordings(files)
+    targets = [target(path, paths, wanted) for path in paths]
+    status = 0
+    for path, file in zip(paths, targets, strict=True):
+        label = f"{path.name}: " if len(paths) > 1 else ""
+        try:
+            transcribe_one(model, path, file, label, wanted)
+        except UsageError as error:
+            print(error, file=sys.stderr)
+            status = 1
+        except KeyboardInterrupt:
+            return INTERRUPTED
+    return status
+
+
+def transcribe_one(model: Model, path: Path, file: Path | None, label: str, wanted: Wanted) -> None:
+    """Transcribe one recording and write it, or print it as it comes."""
+    source = sys.stdin.buffer if path == STDIN else path
+    run = model.segments(source, channels=wanted.channels, **wanted.options)
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    heard: list[Segment] = []
+    as_it_comes = file is None and wanted.format == "txt"
+    try:
+        with progress_of(run, path.name) as tell:
+            for segment in run:
+                heard.append(segment)
+                if as_it_comes:
+                    show(console, segment, label + speaker(segment, run.channels), wanted.words)
+                tell()
+    finally:
+        if heard or not sys.exc_info()[0]:
+            result = run.transcription(heard)
+            if not as_it_comes:
+                text = FORMATS[wanted.format](result)
+                if file is None:
+                    sys.stdout.write(text)
+                else:
+                    write(file, text)
+    for problem in run.problems:
+        print(problem, file=sys.stderr)
+
+
+def show(console: Console, segment: Segment, label: str, words: bool) -> None:
+    """Print one segment."""
+    console.print(label + segment.text)
+    for word in segment.words if words else ():
+        times = f"{word.start_s:10.2f}{word.end_s:10.2f}{word.confidence:7.2f}"
+        console.print(f"{times}  {word.text.strip()}")
+
+
+def write(file: Path, text: str) -> None:
+    """Write a transcript; a reader never sees half of one."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.part")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def progress_of(run: Run, name: str) -> Iterator[Any]:
+    """Show how far it is, how fast, and how long it takes yet, where somebody can see it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TextColumn("{task.fields[speed]:.1f} x real time"),
+        TimeRemainingColumn(),
+    )
+    began = time.monotonic()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=None, speed=0.0)
+
+        def tell() -> None:
+            speed = run.heard_s / max(time.monotonic() - began, 1e-3)
+            progress.update(task, total=run.duration_s, completed=run.heard_s, speed=speed)
+
+        yield tell
+
+
+def recordings(files: Sequence[Path]) -> list[Path]:
+    """Return the recordings that are named: files, those within folders, those of patterns.
+
+    Raises:
+        UsageError: a folder or a pattern has none.
+    """
+    found: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UsageError(f"There are no recordings in the folder {path}.")
+            found += inside
+        elif path != STDIN and not path.exists() and glob.has_magic(str(path)):
+            inside = sorted(map(Path, glob.glob(str(path), recursive=True)))
+            if not inside:
+                raise UsageError(f"No file matches {path}.")
+            found += inside
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def target(path: Path, paths: Sequence[Path], wanted: Wanted) -> Path | None:
+    """Return where the transcript of a recording goes; two never share a file."""
+    if wanted.output is None:
+        return None
+    for n in range(len(path.parts) + 1):
+        stem = stem_of(path, n)
+        if sum(stem_of(other, n) == stem for other in paths) == 1:
+            break
+    return wanted.output / f"{stem}.{wanted.format}"
+
+
+def stem_of(path: Path, n_parts: int) -> str:
+    """Return the name of a transcript, of so many parts of the recording's path; 0: its stem."""
+    if path == STDIN:
+        return "stdin"
+    parts = [part for part in path.parts if part != path.anchor]
+    return "_".join(parts[-n_parts:]) if n_parts else path.stem

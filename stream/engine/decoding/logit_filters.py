@@ -1,0 +1,94 @@
+"""What a transcript may not say, as rules on the logits; each is a few lines.
+
+After `openai/whisper`'s `LogitFilter`. A filter works in place on the logits of many positions at
+once, of several rows and of a draft under verification, and is told what was said before each.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from stream.engine.checkpoints.vocabulary import SECONDS_PER_TIMESTAMP, Vocabulary
+
+LATEST_FIRST_TIMESTAMP_S = 1.0
+"""The first timestamp lies within this of the window's start, as in Whisper's own decoding."""
+
+
+class LogitFilter(Protocol):
+    """A rule that forbids tokens."""
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Set logits (n, vocab_size) to minus infinity where `before[i]` forbids a token."""
+
+
+class SuppressTokens:
+    """Symbols that transcripts of noise are made of, and every special token but the end."""
+
+    def __init__(self, vocabulary: Vocabulary, timestamps: bool, device: torch.device) -> None:
+        self.tokens = torch.tensor(vocabulary.suppressed, dtype=torch.long, device=device)
+        last = vocabulary.timestamp_begin if timestamps else None
+        self.special = slice(vocabulary.end_of_text + 1, last)
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Forbid the tokens everywhere."""
+        logits[:, self.tokens] = -torch.inf
+        logits[:, self.special] = -torch.inf
+
+
+class SuppressAtStart:
+    """A transcript does not begin with a blank, nor is it empty."""
+
+    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
+        tokens = vocabulary.suppressed_at_start
+        self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Forbid the tokens where nothing was said yet."""
+        for position, said in enumerate(before):
+            if not said:
+                logits[position, self.tokens] = -torch.inf
+
+
+class TimestampRules:
+    """Timestamps come in pairs, never go back, open the transcript, and win when likelier."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.begin = vocabulary.timestamp_begin
+        self.end_of_text = vocabulary.end_of_text
+        self.no_timestamps = vocabulary.no_timestamps
+
+    def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
+        """Apply the rules position by position."""
+        logits[:, self.no_timestamps] = -torch.inf
+        for position, said in zip(logits, before, strict=True):
+            self._pair(position, said)
+            if not said:
+                latest = self.begin + round(LATEST_FIRST_TIMESTAMP_S / SECONDS_PER_TIMESTAMP)
+                position[: self.begin] = -torch.inf
+                position[latest + 1 :] = -torch.inf
+        together = logits[:, self.begin :].logsumexp(-1)  # (n,)
+        logits[together > logits[:, : self.begin].amax(-1), : self.begin] = -torch.inf
+
+    def _pair(self, position: Tensor, said: Sequence[int]) -> None:
+        closes = bool(said) and said[-1] >= self.begin
+        pair = len(said) < 2 or said[-2] >= self.begin
+        if closes and pair:  # a pair is complete: text follows
+            position[self.begin :] = -torch.inf
+        elif closes:  # half a pair: no text until its other half, or the end
+            position[: self.end_of_text] = -torch.inf
+        stamps = [token for token in said if token >= self.begin]
+        if stamps:  # an end may equal the next start; a segment is never empty
+            position[self.begin : stamps[-1] + (not (closes and not pair))] = -torch.inf
+
+
+def filters_for(
+    vocabulary: Vocabulary, timestamps: bool, device: torch.device
+) -> list[LogitFilter]:
+    """The rules of a model, with timestamps or without, for logits on a device."""
+    filters: list[LogitFilter] = [
+        SuppressTokens(vocabulary, timestamps, device),
+        SuppressAtStart(vocabulary, device),
+    ]
+    return [*filters, TimestampRules(vocabulary)] if timestamps else filters

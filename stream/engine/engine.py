@@ -1,0 +1,220 @@
+"""The engine: threads that take batches of windows through the transcriber.
+
+As many as the transcriber can use: a GPU is kept busy by one, of a CPU each core takes a batch. The
+scheduler decides what comes next; this file holds its lock, measures how long windows waited, and
+keeps the threads alive whatever the transcriber does.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Protocol
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import Hypothesis, Window, WindowKind
+from stream.engine.scheduler import Scheduler
+
+Deliver = Callable[[Hypothesis], None]
+
+log = logging.getLogger(__name__)
+
+
+class Transcriber(Protocol):
+    """What turns windows into hypotheses: a model, or a script."""
+
+    name: str
+    languages: tuple[str, ...]
+    at_once: int
+    """Threads that may call `transcribe` at the same time, and gain by it."""
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """One hypothesis a window, in order; a window that fails gets one that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """One pass of the transcriber, for the metrics."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    audio_s: float
+    """Seconds of audio in all windows."""
+    took_s: float
+    waits: tuple["Wait", ...]
+    """Of the windows of live streams, until they were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a window of a live stream waited, or has been waiting so far."""
+
+    kind: WindowKind
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A window, who waits for it, and since when."""
+
+    window: Window
+    deliver: Deliver
+    submitted_s: float
+    live: bool
+
+
+class Engine:
+    """Transcribes the windows of all sessions; every method may be called from any thread.
+
+    `deliver` and `on_batch` are called on the engine's threads.
+    """
+
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        max_batch: int = 8,
+        on_batch: Callable[[BatchReport], None] = lambda report: None,
+    ) -> None:
+        self.transcriber = transcriber
+        self.max_batch = max_batch
+        self._on_batch = on_batch
+        self._scheduler = Scheduler(max_batch)
+        self._jobs: dict[tuple[str, int], Job] = {}
+        self._running: dict[int, list[Window]] = {}
+        """By thread."""
+        self._owed: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._stopping = False
+        # A daemon: a model that hangs must not keep the process from ending.
+        self._threads = [
+            threading.Thread(target=self._run, args=(i,), name=f"engine {i}", daemon=True)
+            for i in range(transcriber.at_once)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, window: Window, deliver: Deliver, live: bool = True) -> None:
+        """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten.
+
+        A stream is `live` if somebody speaks just now; an upload is not, and may wait.
+        """
+        with self._changed:
+            job = Job(window, deliver, time.perf_counter(), live)
+            self._jobs[window.session, window.id] = job
+            self._owed[window.session] += 1
+            superseded = self._scheduler.add(window)
+            if superseded is not None:
+                self._drop(superseded)
+            self._changed.notify_all()
+
+    def forget(self, session: str) -> None:
+        """Drop what waits for a session that is gone; nothing is delivered to it any more."""
+        with self._changed:
+            self._scheduler.forget(session)
+            self._jobs = {key: job for key, job in self._jobs.items() if key[0] != session}
+            del self._owed[session]
+
+    def stop(self, drain: bool) -> None:
+        """End the threads and wait for them: after all that waits (drain), or after this batch."""
+        with self._changed:
+            self._stopping = True
+            if not drain:
+                self._scheduler = Scheduler()
+                self._jobs.clear()
+                self._owed.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    @property
+    def queued(self) -> int:
+        """Windows that wait."""
+        return len(self._scheduler)
+
+    @property
+    def in_flight(self) -> int:
+        """Windows that are being transcribed."""
+        return sum(map(len, self._running.values()))
+
+    def waits(self) -> list[Wait]:
+        """How long each window of a live stream that waits has been waiting."""
+        with self._changed:
+            now = time.perf_counter()
+            running = {
+                (window.session, window.id) for batch in self._running.values() for window in batch
+            }
+            queued = (job for key, job in self._jobs.items() if key not in running)
+            return [Wait(job.window.kind, now - job.submitted_s) for job in queued if job.live]
+
+    def owes(self, session: str) -> bool:
+        """Whether a hypothesis of this session is still to come."""
+        return self._owed[session] > 0
+
+    def _run(self, thread: int) -> None:
+        while batch := self._next_batch(thread):
+            started_s = time.perf_counter()
+            waits = self._waits_of(batch, started_s)
+            hypotheses = self._transcribe(batch)
+            took_s = time.perf_counter() - started_s
+            timed = [self._deliver(hypothesis, started_s) for hypothesis in hypotheses]
+            audio_s = sum(len(window.samples) for window in batch) / SAMPLE_RATE
+            self._on_batch(BatchReport(tuple(timed), audio_s, took_s, waits))
+
+    def _next_batch(self, thread: int) -> list[Window]:
+        """Wait for windows; an empty list ends the thread."""
+        with self._changed:
+            self._running.pop(thread, None)
+            self._changed.wait_for(lambda: self._stopping or len(self._scheduler))
+            idle = len(self._threads) - len(self._running)
+            batch = self._scheduler.next_batch(most=ceil(len(self._scheduler) / idle))
+            if batch:
+                self._running[thread] = batch
+            return batch
+
+    def _waits_of(self, batch: list[Window], now: float) -> tuple[Wait, ...]:
+        """How long the live ones of a batch have waited."""
+        with self._changed:
+            jobs = [self._jobs.get((window.session, window.id)) for window in batch]
+        live = (job for job in jobs if job is not None and job.live)
+        return tuple(Wait(job.window.kind, now - job.submitted_s) for job in live)
+
+    def _transcribe(self, batch: list[Window]) -> list[Hypothesis]:
+        """Never raises: one bad batch must not end the transcription of everybody else."""
+        try:
+            hypotheses = self.transcriber.transcribe(batch)
+            if len(hypotheses) != len(batch):
+                raise ValueError(f"{len(hypotheses)} hypotheses for {len(batch)} windows")
+        except Exception as error:
+            log.exception("the transcriber failed on a batch of %d", len(batch))
+            reason = f"{type(error).__name__}: {error}"
+            return [Hypothesis(window, words=(), failure=reason) for window in batch]
+        return hypotheses
+
+    def _deliver(self, hypothesis: Hypothesis, started_s: float) -> Hypothesis:
+        """Hand a hypothesis over, with the time that its window waited."""
+        window = hypothesis.window
+        with self._changed:
+            job = self._jobs.get((window.session, window.id))
+            if job is None:  # forgotten meanwhile
+                return hypothesis
+            self._drop(window)
+        queue_ms = (started_s - job.submitted_s) * 1000
+        timed = replace(hypothesis, timing=replace(hypothesis.timing, queue_ms=queue_ms))
+        try:
+            job.deliver(timed)
+        except Exception:
+            log.exception("a hypothesis could not be delivered")
+        return timed
+
+    def _drop(self, window: Window) -> None:
+        """Owe nothing for a window any more."""
+        self._jobs.pop((window.session, window.id), None)
+        self._owed[window.session] -= 1
+        if not self._owed[window.session]:
+            del self._owed[window.session]

@@ -1,0 +1,57 @@
+"""Attention over keys and values of shape (batch, n, heads, head_size), by PyTorch's kernels."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stream.engine.network.transfers import send
+
+
+def attend(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
+) -> Tensor:
+    """Scaled dot-product attention over (batch, n, heads, head_size).
+
+    Args:
+        query: n is the number of queries.
+        keys: n is the number of keys.
+        values: as keys.
+        mask: broadcasts to (batch, heads, n_queries, n_keys), true where a query may look. Without
+            one, PyTorch takes its flash kernel on CUDA.
+        causal: query i sees keys 0..i.
+
+    Returns:
+        (batch, n_queries, heads * head_size).
+    """
+    q, k, v = query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+    return attended.transpose(1, 2).flatten(2)
+
+
+def split_qkv(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(batch, n, 3 * d_model) -> query, keys, values, each (batch, n, heads, head_size)."""
+    query, keys, values = qkv.view(*qkv.shape[:2], 3, heads, -1).unbind(2)
+    return query, keys, values
+
+
+def split_kv(kv: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """(batch, n, 2 * d_model) -> keys, values, each (batch, n, heads, head_size)."""
+    keys, values = kv.view(*kv.shape[:2], 2, heads, -1).unbind(2)
+    return keys, values
+
+
+def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:
+    """(batch, size), true where a row is real; None where all of it is, the fast case."""
+    if bool((lengths == size).all()):
+        return None
+    return send(torch.arange(size) < lengths[:, None], device)
+
+
+def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """Move rows within (batch, ...) to the order of `closed_up`; returns (len(order), ...)."""
+    for place, row in enumerate(order):
+        if place != row:
+            tensor[place] = tensor[row]
+    return tensor[: len(order)]

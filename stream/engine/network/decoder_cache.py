@@ -1,0 +1,154 @@
+"""What the decoder remembers of a batch: keys and values, and where the model listened.
+
+Rows are ragged: each has its own length, takes its own number of new tokens in one pass and can be
+cut back, which is how rejected draft tokens are forgotten. Memory is taken once and written in
+place.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from stream.engine.network.attention import move_rows
+from stream.engine.network.cross_attention import HeardAudio
+from stream.engine.network.self_attention import DecodeStep, SaidTokens, Slots
+from stream.engine.network.transfers import send
+
+
+def closed_up(rows: Collection[int]) -> list[int]:
+    """Return rows in an order in which the first stay in place and the last fill the gaps."""
+    moving = iter(sorted(row for row in rows if row >= len(rows)))
+    return [place if place in rows else next(moving) for place in range(len(rows))]
+
+
+class DecoderCache:
+    """Keys, values and alignment of a batch; made by `Whisper.prefill_cache`."""
+
+    def __init__(
+        self,
+        audio: list[HeardAudio],
+        like: Tensor,
+        heads: int,
+        max_tokens: int,
+        alignment_heads: Sequence[tuple[int, int]],
+        make_tokens: Callable[[Tensor, int, int], SaidTokens],
+    ) -> None:
+        """Take memory for `max_tokens` tokens a row.
+
+        Args:
+            audio: what each layer reads of it.
+            like: (batch, n_positions, d_model), the audio itself: the cache is of its type.
+            heads: of a layer.
+            max_tokens: the most that a row can hold.
+            alignment_heads: (layer, head) pairs.
+            make_tokens: makes a layer's memory of the text, from `like`, `max_tokens` and `heads`.
+        """
+        batch, n_positions, _ = like.shape
+        self.max_tokens = max_tokens
+        self.length = torch.zeros(batch, dtype=torch.long)
+        """(batch,) long, on the CPU: how many tokens each row holds."""
+        self._device = like.device
+        self._said = [make_tokens(like, max_tokens, heads) for _ in audio]
+        self._audio = audio
+        self._heads = tuple(sorted(alignment_heads))
+        self._alignment: Tensor | None = None
+        if alignment_heads:
+            self._alignment = torch.empty(
+                (batch, max_tokens + 1, len(alignment_heads), n_positions), device=like.device
+            )
+
+    @property
+    def alignment(self) -> Tensor | None:
+        """Cross-attention of the alignment heads at each token: where it listened.
+
+        (batch, n_alignment_heads, max_tokens, n_positions) float32, each row of positions summing
+        to 1; heads in order of layer and head. Defined up to a row's length. None if no heads were
+        asked for.
+        """
+        if self._alignment is None:
+            return None
+        return self._alignment[:, : self.max_tokens].transpose(1, 2)
+
+    def truncate(self, lengths: Tensor) -> None:
+        """Forget the tokens of each row from `lengths` (batch,) on."""
+        self.length = torch.minimum(self.length, lengths.cpu())
+
+    def keep(self, rows: Collection[int]) -> list[int]:
+        """Keep these rows of the batch and forget the others.
+
+        Few rows are copied: those at the end move to where others have left.
+
+        Returns:
+            The rows in their new order, the same for the same rows.
+        """
+        order = closed_up(rows)
+        self.length = self.length[torch.tensor(order, dtype=torch.long)]
+        for said, heard in zip(self._said, self._audio, strict=True):
+            said.keep(order)
+            heard.keep(order)
+        if self._alignment is not None:
+            self._alignment = move_rows(self._alignment, order)
+        return order
+
+    def plan(self, n_new: Tensor, n_tokens: int) -> DecodeStep:
+        """Say where `n_new` (batch,) tokens of each row go, of `n_tokens` columns.
+
+        Raises:
+            ValueError: a row would hold more than `max_tokens`.
+        """
+        before, after = self.length, self.length + n_new
+        start, end = int(before[0]), int(after.max())
+        if end > self.max_tokens:
+            raise ValueError(f"{end} tokens do not fit a cache of {self.max_tokens}")
+        alike = bool((before == start).all() and (n_new == n_tokens).all())
+        slots: Slots
+        if alike:
+            positions = torch.arange(start, end)[None]  # (1, n_tokens)
+            slots = (slice(None), slice(start, end))
+        else:
+            column = torch.arange(n_tokens)
+            positions = before[:, None] + column  # (batch, n_tokens)
+            places = positions.masked_fill(column >= n_new[:, None], self.max_tokens)
+            rows = torch.arange(len(after))[:, None]
+            slots = (send(rows, self._device), send(places, self._device))
+            positions = positions.clamp(max=self.max_tokens - 1)
+        mask = None
+        if self._said[0].needs_mask and not (alike and (start == 0 or n_tokens == 1)):
+            mask = send(torch.arange(end) <= positions[:, None, :, None], self._device)
+        return DecodeStep(send(positions, self._device), slots, before, n_new, after, mask)
+
+    def recall(self, layer: int, step: DecodeStep, qkv: Tensor) -> Tensor:
+        """Remember the new tokens, and let them attend to themselves and to those before.
+
+        Args:
+            layer: of the decoder.
+            step: of this pass.
+            qkv: (batch, n_tokens, 3 * d_model) of the self-attention.
+
+        Returns:
+            (batch, n_tokens, d_model).
+        """
+        return self._said[layer].attend(qkv, step)
+
+    def listen(self, layer: int, step: DecodeStep, query: Tensor) -> Tensor:
+        """Attend to the audio, and note where the alignment heads of this layer listen.
+
+        Args:
+            layer: of the decoder.
+            step: of this pass.
+            query: (batch, n_tokens, heads, head_size) of the cross-attention.
+
+        Returns:
+            (batch, n_tokens, d_model).
+        """
+        attended, weights = self._audio[layer].attend(query, step.n_new, self._heads_of(layer))
+        if weights is not None:
+            assert self._alignment is not None
+            first = [at for at, _ in self._heads].index(layer)
+            own = self._alignment[:, :, first : first + weights.shape[2]]
+            own[step.slots] = weights
+        return attended
+
+    def _heads_of(self, layer: int) -> list[int]:
+        return [head for at, head in self._heads if at == layer]

@@ -1,0 +1,161 @@
+"""The halves of the Whisper network, and the layers that they are made of.
+
+What is Whisper's is the architecture (Radford et al., 2022, arXiv:2212.04356) and the names of the
+weights; what is ours: fused projections, rows masked by their own length so that padding changes
+nothing, and a cache that each row writes at its own position.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stream.engine.checkpoints.dims import WhisperDims
+from stream.engine.network.attention import attend, length_mask, split_kv, split_qkv
+from stream.engine.network.decoder_cache import DecoderCache
+from stream.engine.network.self_attention import DecodeStep
+
+ROWS_TOGETHER = 512
+"""On the CPU so many positions go through a feed-forward of the encoder at once: what lies between
+its two layers then stays in the caches. For 28 s in one go it is new memory each time, page by
+page, and the encoder takes a third longer."""
+
+
+class Encoder(nn.Module):
+    """Two convolutions over the mel frames, then layers of self-attention."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(dims.n_mels, dims.d_model, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv1d(dims.d_model, dims.d_model, kernel_size=3, stride=2, padding=1)
+        self.embed_positions = empty_embedding(dims.max_positions, dims.d_model)
+        self.layers = nn.ModuleList(EncoderLayer(dims) for _ in range(dims.encoder_layers))
+        self.layer_norm = nn.LayerNorm(dims.d_model)
+
+    def forward(self, mel: Tensor, n_frames: Tensor) -> Tensor:
+        """(batch, n_mels, n_frames) -> (batch, n_positions, d_model)."""
+        if mel.shape[-1] > 2 * self.embed_positions.num_embeddings:
+            raise ValueError(f"{mel.shape[-1]} mel frames are more than the model has places for")
+        frames = length_mask(n_frames, mel.shape[-1], mel.device)
+        positions = length_mask((n_frames + 1) // 2, (mel.shape[-1] + 1) // 2, mel.device)
+        # A row alone is bordered by the zeros of the convolutions' padding, so here too.
+        if frames is not None:
+            mel = mel.masked_fill(~frames[:, None, :], 0)
+        x = F.gelu(self.conv1(mel))  # (batch, d_model, n_frames)
+        if frames is not None:
+            x = x.masked_fill(~frames[:, None, :], 0)
+        x = F.gelu(self.conv2(x)).transpose(1, 2)  # (batch, n_positions, d_model)
+        x = x + self.embed_positions.weight[: x.shape[1]]
+        key_mask = None if positions is None else positions[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, key_mask)
+        return self.layer_norm(x)  # type: ignore[no-any-return]
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over all positions, then a feed-forward; both after a norm, both added."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.heads = dims.encoder_heads
+        self.self_attn = SelfAttention(dims.d_model)
+        self.self_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.attend: nn.Module = FullAttention()
+        self.fc1 = nn.Linear(dims.d_model, dims.encoder_ffn)
+        self.fc2 = nn.Linear(dims.encoder_ffn, dims.d_model)
+        self.final_layer_norm = nn.LayerNorm(dims.d_model)
+
+    def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
+        """(batch, n_positions, d_model) -> the same; key_mask (batch, 1, 1, n_positions)."""
+        qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
+        x = x + self.self_attn.out_proj(self.attend(qkv, self.heads, key_mask))
+        if x.device.type != "cpu":
+            return self.feed_forward(x)
+        return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """(batch, n, d_model) -> the same, each position for itself."""
+        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
+
+
+class FullAttention(nn.Module):
+    """Attention of all positions of a row to all others, by PyTorch's kernels."""
+
+    def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
+        """(batch, n, 3 * d_model), key_mask as above -> (batch, n, d_model)."""
+        return attend(*split_qkv(qkv, heads), key_mask)
+
+
+class Decoder(nn.Module):
+    """Layers of self-attention over the tokens so far and cross-attention over the audio."""
+
+    def __init__(self, dims: WhisperDims) -> None:
+        super().__init__()
+        self.embed_tokens = empty_embedding(dims.vocab_size, dims.d_model)
+        self.embed_positions = empty_embedding(dims.max_tokens, dims.d_model)
+        self.layers = nn.ModuleList(DecoderLayer(dims, i) for i in range(dims.decoder_layers))
+        self.layer_norm = nn.LayerNorm(dims.d_model)
+        self.project: nn.Module = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
+
+    def forward(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
+        """(batch, n_tokens) -> (batch, n_tokens, d_model)."""
+        step = cache.plan(n_new, tokens.shape[1])
+        x = self.embed_tokens(tokens) + self.embed_positions(step.positions)
+        for layer in self.layers:
+            x = layer(x, step, cache)  # (batch, n_tokens, d_model)
+        cache.length = step.after
+        return self.layer_norm(x)  # type: ignore[no-any-return]
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, cross-attention and a feed-forward, each after a norm, each added."""
+
+    def __init__(self, dims: WhisperDims, index: int) -> None:
+        super().__init__()
+        self.index = index
+        self.heads = dims.decoder_heads
+        self.self_attn = SelfAttention(dims.d_model)
+        self.self_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.encoder_attn = CrossAttention(dims.d_model)
+        self.encoder_attn_layer_norm = nn.LayerNorm(dims.d_model)
+        self.fc1 = nn.Linear(dims.d_model, dims.decoder_ffn)
+        self.fc2 = nn.Linear(dims.decoder_ffn, dims.d_model)
+        self.final_layer_norm = nn.LayerNorm(dims.d_model)
+
+    def forward(self, x: Tensor, step: DecodeStep, cache: DecoderCache) -> Tensor:
+        """(batch, n_tokens, d_model) -> the same."""
+        qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
+        x = x + self.self_attn.out_proj(cache.recall(self.index, step, qkv))
+
+        query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
+        query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
+        x = x + self.encoder_attn.out_proj(cache.listen(self.index, step, query))
+
+        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
+
+
+class SelfAttention(nn.Module):
+    """The projections of self-attention, query, key and value in one."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+
+class CrossAttention(nn.Module):
+    """The projections of cross-attention: queries from the text, keys and values from the audio."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(d_model, d_model)
+        self.kv = nn.Linear(d_model, 2 * d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+    def project_audio(self, audio: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        """(batch, n, d_model) -> keys, values, each (batch, n, heads, head_size)."""
+        return split_kv(self.kv(audio), heads)
+
+
+def empty_embedding(size: int, d_model: int) -> nn.Embedding:
+    """Return (size, d_model) without the usual random start, which costs seconds of imports."""
+    return nn.Embedding(size, d_model, _weight=torch.empty(size, d_model))

@@ -1,0 +1,98 @@
+"""Attention of a few queries to many keys on a CPU, whose time is that of reading the keys.
+
+The decoder reads all that it knows of the audio, in every layer, for each token that it says. So
+keys and values are kept in 16 bits with a scale for each head and position: half as much to read,
+and exact to a 65 000th of the largest. A query is summed by the same instructions whatever is
+beside it, so a token's numbers are the same alone, in a draft and in a batch.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.engine.network.compiling import LOWEST, compiled, f32, nearest, power_of_two
+
+LEVELS = f32(32_767)
+"""Steps on each side of zero."""
+
+
+@compiled
+def pack(
+    projected: NDArray[np.float32], codes: NDArray[np.int16], scales: NDArray[np.float32]
+) -> None:
+    """Write one row's keys and values in 16 bits, each by the largest of its head and position.
+
+    Args:
+        projected: (n, 2 * heads * head_size), keys before values.
+        codes: (2, heads, n, head_size), written.
+        scales: (2, heads, n), written: what a step of the codes is worth.
+    """
+    kinds, heads, n, head_size = codes.shape
+    for j in range(n):
+        for kind in range(kinds):
+            for head in range(heads):
+                first = (kind * heads + head) * head_size
+                peak = f32(1e-9)
+                for d in range(head_size):
+                    peak = max(peak, abs(projected[j, first + d]))
+                steps = LEVELS / peak
+                scales[kind, head, j] = peak / LEVELS
+                for d in range(head_size):
+                    codes[kind, head, j, d] = nearest(projected[j, first + d] * steps)
+
+
+@compiled
+def attend_packed(
+    query: NDArray[np.float32],
+    n_queries: NDArray[np.int64],
+    codes: NDArray[np.int16],
+    scales: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    noted: NDArray[np.int64],
+    attended: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> None:
+    """Scaled dot-product attention, row by row and head by head.
+
+    Args:
+        query: (batch, most queries of a row, heads, head_size).
+        n_queries: (batch,), how many of each row are real; for the others nothing is written.
+        codes: (batch, 2, heads, n, head_size) of `pack`.
+        scales: (batch, 2, heads, n).
+        lengths: (batch,), how many positions of each row are real, at least 1.
+        noted: (n_noted,), the heads whose weights are wanted.
+        attended: as query, written.
+        weights: (batch, most queries, n_noted, n), written; 0 where a position is not real.
+    """
+    batch, _, heads, head_size = query.shape
+    size = f32(np.log2(np.e) / np.sqrt(head_size))  # e to the power of a score
+    weight = np.empty(codes.shape[3], f32)
+    mixed = np.empty(head_size, f32)
+    for row in range(batch):
+        n = lengths[row]
+        for head in range(heads):
+            for i in range(n_queries[row]):
+                top = LOWEST
+                for j in range(n):
+                    score = f32(0)
+                    for d in range(head_size):
+                        score += query[row, i, head, d] * f32(codes[row, 0, head, j, d])
+                    score *= scales[row, 0, head, j] * size
+                    weight[j] = score
+                    top = max(top, score)
+                total = f32(0)
+                for j in range(n):
+                    weight[j] = power_of_two(weight[j] - top)
+                    total += weight[j]
+                share = f32(1) / total
+                for j in range(n):
+                    weight[j] *= share
+                for place in range(len(noted)):
+                    if noted[place] == head:
+                        weights[row, i, place, :n] = weight[:n]
+                        weights[row, i, place, n:] = f32(0)
+                mixed[:] = f32(0)
+                for j in range(n):
+                    part = weight[j] * scales[row, 1, head, j]
+                    for d in range(head_size):
+                        mixed[d] += part * f32(codes[row, 1, head, j, d])
+                attended[row, i, head] = mixed

@@ -1,0 +1,167 @@
+"""What a decoder layer remembers of a batch's text, and how: its self-attention's keys and values.
+
+Rows are ragged: each goes on at its own length, with its own number of new tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream.engine.network.attention import attend, move_rows, split_qkv
+from stream.engine.network.compiling import LOWEST, compiled, f32, power_of_two
+
+Slots = tuple[slice, slice] | tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeStep:
+    """Where the new tokens of one decoder pass go, and what they may see."""
+
+    positions: Tensor
+    """(batch or 1, n_tokens) long, on the device: index into the position embedding."""
+    slots: Slots
+    """Index of the new tokens in (batch, max_tokens + 1, ...); padding goes to the last slot."""
+    before: Tensor
+    """(batch,) long, on the CPU: how many tokens each row holds."""
+    n_new: Tensor
+    """(batch,) long, on the CPU: how many tokens of each row are real."""
+    after: Tensor
+    """(batch,) long, on the CPU: how many tokens each row holds then."""
+    mask: Tensor | None = None
+    """(batch or 1, 1, n_tokens, slots), true where a token may look. None if the kernel needs no
+    mask, if all rows begin, or if all take one token more."""
+
+
+class SaidTokens(Protocol):
+    """Keys and values of one layer, for the rows of a batch."""
+
+    needs_mask: ClassVar[bool]
+    """Whether a `DecodeStep` must bring the mask for rows that are not alike."""
+
+    def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
+        """Remember the new tokens, and let each attend to itself and to all before it.
+
+        Args:
+            qkv: (batch, n_tokens, 3 * d_model), their queries, keys and values.
+            step: of this pass.
+
+        Returns:
+            (batch, n_tokens, d_model). Those of padding mean nothing.
+        """
+        ...
+
+    def keep(self, order: Sequence[int]) -> None:
+        """Keep these rows, as `move_rows` does."""
+        ...
+
+
+class CompiledTokens:
+    """On the CPU: the same numbers for a token however many there are, and no masks."""
+
+    needs_mask: ClassVar[bool] = False
+
+    def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
+        """Take memory for `max_tokens` tokens of each row of `like`, (batch, ..., d_model)."""
+        self._keys = torch.empty((len(like), heads, max_tokens, like.shape[-1] // heads))
+        self._values = torch.empty_like(self._keys)
+
+    def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
+        """Of `SaidTokens`."""
+        batch, n_tokens, width = qkv.shape
+        attended = torch.zeros((batch, n_tokens, width // 3))
+        attend_to_said(
+            qkv.float().contiguous().numpy(),
+            step.before.numpy(),
+            step.n_new.numpy(),
+            self._keys.numpy(),
+            self._values.numpy(),
+            attended.numpy(),
+        )
+        return attended.to(qkv.dtype)
+
+    def keep(self, order: Sequence[int]) -> None:
+        """Of `SaidTokens`."""
+        self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
+
+
+class PlainTokens:
+    """By PyTorch's kernels, as on a GPU."""
+
+    needs_mask: ClassVar[bool] = True
+
+    def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
+        """Take memory of the type and place of (batch, ..., d_model) for so many tokens a row."""
+        # One slot more than there are tokens: padding is written there and never read. Zeros,
+        # for what a mask hides is still multiplied by nought.
+        shape = (len(like), max_tokens + 1, heads, like.shape[-1] // heads)
+        self._keys, self._values = like.new_zeros(shape), like.new_zeros(shape)
+
+    def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
+        """Of `SaidTokens`."""
+        query, keys, values = split_qkv(qkv, self._keys.shape[2])
+        self._keys[step.slots], self._values[step.slots] = keys, values
+        n_keys = int(step.after.max())
+        causal = step.mask is None and qkv.shape[1] > 1
+        return attend(
+            query, self._keys[:, :n_keys], self._values[:, :n_keys], step.mask, causal=causal
+        )
+
+    def keep(self, order: Sequence[int]) -> None:
+        """Of `SaidTokens`."""
+        self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
+
+
+@compiled
+def attend_to_said(
+    qkv: NDArray[np.float32],
+    before: NDArray[np.int64],
+    n_new: NDArray[np.int64],
+    keys: NDArray[np.float32],
+    values: NDArray[np.float32],
+    attended: NDArray[np.float32],
+) -> None:
+    """Causal scaled dot-product attention, row by row and head by head.
+
+    Args:
+        qkv: (batch, n_tokens, 3 * heads * head_size).
+        before: (batch,), how many tokens each row holds.
+        n_new: (batch,), how many of the new ones are real; for the others nothing is written.
+        keys: (batch, heads, max_tokens, head_size), the new ones written.
+        values: the same.
+        attended: (batch, n_tokens, heads * head_size), written.
+    """
+    batch, heads, max_tokens, head_size = keys.shape
+    width = heads * head_size
+    size = f32(np.log2(np.e) / np.sqrt(head_size))  # e to the power of a score
+    weight = np.empty(max_tokens, f32)
+    mixed = np.empty(head_size, f32)
+    for row in range(batch):
+        for i in range(n_new[row]):
+            n = before[row] + i + 1
+            for head in range(heads):
+                first = head * head_size
+                for d in range(head_size):
+                    keys[row, head, n - 1, d] = qkv[row, i, width + first + d]
+                    values[row, head, n - 1, d] = qkv[row, i, 2 * width + first + d]
+                top = LOWEST
+                for j in range(n):
+                    score = f32(0)
+                    for d in range(head_size):
+                        score += qkv[row, i, first + d] * keys[row, head, j, d]
+                    weight[j] = score * size
+                    top = max(top, weight[j])
+                total = f32(0)
+                mixed[:] = f32(0)
+                for j in range(n):
+                    part = power_of_two(weight[j] - top)
+                    total += part
+                    for d in range(head_size):
+                        mixed[d] += part * values[row, head, j, d]
+                share = f32(1) / total
+                for d in range(head_size):
+                    attended[row, i, first + d] = mixed[d] * share

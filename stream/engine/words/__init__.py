@@ -1,0 +1,1 @@
+"""From decoded tokens to words: spelling, word times, and speech that no word covers."""

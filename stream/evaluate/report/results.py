@@ -1,0 +1,271 @@
+"""The results of an evaluation added up: by condition, by suite, and as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream.evaluate.measures.calibration import calibration, expected_calibration_error
+from stream.evaluate.measures.hallucination import Repetitions, repetitions, words_per_hour
+from stream.evaluate.measures.latency import Latencies, latencies
+from stream.evaluate.measures.record import Finished
+from stream.evaluate.measures.scoring import (
+    WordErrors,
+    judged,
+    normalised,
+    percentiles,
+    word_errors,
+)
+from stream.evaluate.measures.stability import Stability, ages, erased_at, stability
+from stream.evaluate.playback import Played
+
+STREAMED = "streamed"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A recording, and what each system heard in it."""
+
+    played: Played
+    offline: dict[str, str] = field(default_factory=dict)
+    """Transcripts by the name of the offline system."""
+
+    @property
+    def transcripts(self) -> dict[str, str]:
+        """Of all systems, ours first."""
+        return {STREAMED: self.played.text, **self.offline}
+
+    def errors(self) -> dict[str, WordErrors]:
+        """Return each system's word errors; nothing where no text is known or nothing is said."""
+        text = self.played.recording.text
+        if not text:
+            return {}
+        return {name: word_errors(text, heard) for name, heard in self.transcripts.items()}
+
+    def invented(self) -> dict[str, int]:
+        """Return how many words each system heard where there are none."""
+        if self.played.recording.text != "":
+            return {}
+        return {name: len(normalised(t).split()) for name, t in self.transcripts.items()}
+
+    def went_well(self) -> bool:
+        """Whether every promise was kept, and silence stayed silent."""
+        invented = self.played.recording.kind == "silence" and self.played.text
+        return not (self.played.violations or self.played.failure or invented)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The accuracy of a group of recordings."""
+
+    recordings: int
+    seconds: float
+    silent_s: float
+    """Seconds of the recordings that hold no words."""
+    errors: dict[str, WordErrors]
+    """By system."""
+    invented: dict[str, int]
+    """Words heard where there are none, by system; they do not count as errors."""
+    repetitions: dict[str, Repetitions]
+
+    @classmethod
+    def of(cls, results: Sequence[Result]) -> "Score":
+        """Add up."""
+        errors: dict[str, WordErrors] = {}
+        invented: dict[str, int] = {}
+        repeated: dict[str, Repetitions] = {}
+        for result in results:
+            said = normalised(result.played.recording.text or "")
+            for name, found in result.errors().items():
+                errors[name] = errors.get(name, WordErrors()) + found
+                again = repetitions(said, normalised(result.transcripts[name]))
+                repeated[name] = repeated.get(name, Repetitions()) + again
+            for name, count in result.invented().items():
+                invented[name] = invented.get(name, 0) + count
+        silent = [r.played.seconds for r in results if r.played.recording.text == ""]
+        seconds = sum(r.played.seconds for r in results)
+        return cls(len(results), seconds, sum(silent), errors, invented, repeated)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures by name; the price of streaming is streamed minus offline."""
+        found: dict[str, Any] = {
+            "recordings": self.recordings,
+            "minutes": round(self.seconds / 60, 2),
+        }
+        if self.errors:
+            found["words"] = self.errors[STREAMED].words
+            for name, errors in self.errors.items():
+                found[name] = {
+                    "wer": round(errors.rate, 2),
+                    "substitutions": errors.substitutions,
+                    "deletions": errors.deletions,
+                    "insertions": errors.insertions,
+                    "insertion_rate": round(errors.insertion_rate, 2),
+                    "repeated_5_grams": self.repetitions[name].heard,
+                }
+            found["repeated_5_grams_said"] = self.repetitions[STREAMED].said
+            if "same-model" in self.errors:
+                price = self.errors[STREAMED].rate - self.errors["same-model"].rate
+                found["price_of_streaming"] = round(price, 2)
+        if self.invented:
+            found["words_invented"] = self.invented
+            found["words_per_hour"] = {
+                name: round(words_per_hour(count, self.silent_s), 1)
+                for name, count in self.invented.items()
+            }
+        return found
+
+
+def groups(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Sort results by what they are given for, in the order in which they were played."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(result.played.recording.group, []).append(result)
+    return found
+
+
+def kinds(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Sort results by kind, in the order in which they were played."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(result.played.recording.kind, []).append(result)
+    return found
+
+
+def by_suite(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Sort results by suite, in the order in which they were played."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(result.played.recording.suite, []).append(result)
+    return found
+
+
+def all_latencies(results: Sequence[Result]) -> Latencies:
+    """Return the latencies of the recordings that were played in real time."""
+    heard = (
+        latencies(r.played.events, r.played.recording.words) for r in results if r.played.real_time
+    )
+    return sum(heard, Latencies())
+
+
+def latency_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the percentiles of every latency, in milliseconds, and what they count from."""
+    found = all_latencies(results)
+    timed = {bool(r.played.recording.words) for r in results if r.played.real_time}
+    origin = {True: "manifest", False: "finals"}
+    by_server: dict[str, list[float]] = {}
+    for result in results:
+        for stamped in result.played.events:
+            if isinstance(stamped.event, Finished) and stamped.event.by_silence:
+                for name, ms in stamped.event.server_ms.items():
+                    by_server.setdefault(name, []).append(ms)
+    return {
+        "word_times_from": " and ".join(origin[t] for t in sorted(timed)) or None,
+        **{f.name: percentiles(getattr(found, f.name)) for f in fields(Latencies)},
+        "by_server": {name: percentiles(values) for name, values in by_server.items()},
+        "feeder_late_ms": round(max((r.played.late_ms for r in results), default=0.0), 1),
+    }
+
+
+def stability_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Return how much was taken back."""
+    total = sum((stability(r.played.events) for r in results), Stability())
+    return {
+        "normalised_erasure": round(total.normalised_erasure, 4),
+        "normalised_erasure_as_shown": round(total.normalised_erasure_as_shown, 4),
+        "unstable_partial_word_ratio": round(total.unstable_partial_word_ratio, 4),
+        "revisions": total.revisions,
+        "final_words": total.final_words,
+        "erased_by_age": flicker(results),
+    }
+
+
+def flicker(results: Sequence[Result], seconds: int = 30) -> list[list[float]]:
+    """Return the words erased a second, by the age of the utterance.
+
+    A row for each second of age: the age, words erased within it for each utterance that became so
+    old, and how many did.
+    """
+    erasures = [e for r in results for e in erased_at(r.played.events)]
+    lived = np.array([age for r in results for age in ages(r.played.events)])
+    rows = []
+    for age in range(seconds):
+        alive = int((lived > age).sum())
+        if alive:
+            count = sum(words for at_s, words in erasures if age <= at_s < age + 1)
+            rows.append([age, round(count / alive, 3), alive])
+    return rows
+
+
+def calibration_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Return of the words of each confidence how many were right, where a text is known."""
+    words = [
+        word
+        for r in results
+        if r.played.recording.text
+        for word in judged(r.played.recording.text, r.played.words)
+    ]
+    bins = calibration(words)
+    return {
+        "expected_calibration_error": round(expected_calibration_error(bins), 4),
+        "bins": [{k: round(v, 4) for k, v in asdict(b).items()} for b in bins],
+    }
+
+
+def suite_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Return all figures of a suite."""
+    found: dict[str, Any] = {
+        "total": Score.of(results).as_json(),
+        "kinds": {name: Score.of(kind).as_json() for name, kind in kinds(results).items()},
+        "groups": {name: Score.of(group).as_json() for name, group in groups(results).items()},
+    }
+    if any(r.played.recording.text for r in results):
+        found["latency_ms"] = latency_json(results)
+        found["stability"] = stability_json(results)
+        found["calibration"] = calibration_json(results)
+    return found
+
+
+def as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the figures of all suites as one JSON object."""
+    return {
+        "suites": {name: suite_json(found) for name, found in by_suite(results).items()},
+        "violations": sum(len(r.played.violations) for r in results),
+        "failures": sum(bool(r.played.failure) for r in results),
+    }
+
+
+def recording_json(result: Result) -> dict[str, Any]:
+    """Return one recording: its texts, its errors, every event, what went wrong."""
+    played = result.played
+    return {
+        "name": played.recording.name,
+        "suite": played.recording.suite,
+        "group": played.recording.group,
+        "seconds": round(played.seconds, 2),
+        "text": played.recording.text,
+        "transcripts": result.transcripts,
+        "errors": {
+            name: {**asdict(errors), "wer": round(errors.rate, 2)}
+            for name, errors in result.errors().items()
+        },
+        "events": [
+            {
+                "at_s": round(stamped.at_s, 3),
+                "event": type(stamped.event).__name__,
+                **asdict(stamped.event),
+            }
+            for stamped in played.events
+        ],
+        "violations": played.violations,
+        "failure": played.failure,
+    }
+
+
+def write_json(summary: dict[str, Any], results: Sequence[Result], path: Path) -> None:
+    """Write the summary with all its recordings."""
+    whole = {**summary, "recordings": [recording_json(result) for result in results]}
+    path.write_text(json.dumps(whole, ensure_ascii=False, indent=1))

@@ -1,0 +1,148 @@
+"""The figures of an evaluation on the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from stream.evaluate.measures.scoring import PERCENTILES
+from stream.evaluate.report.results import Result
+
+LATENCIES = {
+    "word_to_shown": "end of a word → shown",
+    "word_to_commit": "end of a word → committed",
+    "word_to_final": "end of a word → final",
+    "speech_end_to_final": "end of speech → final",
+    "speech_start_to_partial": "start of speech → first partial",
+    "word_start_error": "error of words' starts",
+    "word_end_error": "error of words' ends",
+}
+
+
+def table(title: str, *columns: str) -> Table:
+    """Return an empty table; its first column is of names, the others are of figures."""
+    made = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="right" if number else "left")
+    return made
+
+
+def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Console) -> None:
+    """Print every figure of a summary, and what went wrong."""
+    for name, suite in summary["suites"].items():
+        console.print(accuracy(name, suite))
+    for name, suite in summary["suites"].items():
+        if "stability" in suite:
+            for made in (latency(name, suite), stability(name, suite), calibration(name, suite)):
+                if made.row_count:
+                    console.print(made)
+    if summary.get("cost"):
+        console.print(cost(summary["cost"]))
+    if summary.get("targets"):
+        console.print(targets(summary["targets"]))
+    for result in results:
+        for wrong in (*result.played.violations, result.played.failure):
+            if wrong:
+                console.print(f"[red]{result.played.recording.name}[/red]: {wrong}", soft_wrap=True)
+
+
+def accuracy(name: str, suite: dict[str, Any]) -> Table:
+    """Word errors or invented words by condition, ours beside the others."""
+    total = suite["total"]
+    systems = [key for key, value in total.items() if isinstance(value, dict) and "wer" in value]
+    columns = [c for s in systems for c in (f"{s} %", "sub/del/ins", "5-dup")]
+    others = ["price"] if "price_of_streaming" in total else []
+    silent = list(total.get("words_per_hour", {}))
+    made = table(
+        f"{name}: word errors" if systems else f"{name}: words invented",
+        "", "files", "min", "words", *columns, *others, *(f"{s} words/hour" for s in silent),
+    )  # fmt: skip
+    rows, sums = rows_of(suite), len(suite["groups"])
+    for number, (group, score) in enumerate(rows.items()):
+        row = [str(score["recordings"]), f"{score['minutes']:.1f}", str(score.get("words", ""))]
+        for system in systems:
+            if errors := score.get(system):
+                kinds = [errors[kind] for kind in ("substitutions", "deletions", "insertions")]
+                row += [f"{errors['wer']:.2f}", "/".join(map(str, kinds))]
+                row.append(str(errors["repeated_5_grams"]))
+            else:
+                row += ["", "", ""]
+        row += [
+            f"{score[f'{c}_of_streaming']:+.2f}" if score.get(systems[0]) else "" for c in others
+        ]
+        row += [
+            f"{score['words_per_hour'][s]:g}" if "words_per_hour" in score else "" for s in silent
+        ]
+        if number == sums:
+            made.add_section()
+        made.add_row(group, *row, style="bold" if number >= sums else "")
+    return made
+
+
+def rows_of(suite: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the groups, of the kinds where there are several, and of all."""
+    kinds = suite["kinds"] if len(suite["kinds"]) > 1 else {}
+    sums = {f"all of {kind}": score for kind, score in kinds.items()}
+    return {**suite["groups"], **sums, "total": suite["total"]}
+
+
+def latency(name: str, suite: dict[str, Any]) -> Table:
+    """The percentiles of each latency; the server's own account of its finals below."""
+    found = suite["latency_ms"]
+    origin = f"; word times from the {found['word_times_from']}" if found["word_times_from"] else ""
+    made = table(f"{name}: milliseconds{origin}", "", *(f"p{p}" for p in PERCENTILES), "count")
+    rows = {label: found[key] for key, label in LATENCIES.items()}
+    rows |= {f"server: {key}": row for key, row in found["by_server"].items()}
+    for label, row in rows.items():
+        if row["count"]:
+            made.add_row(label, *(f"{row[f'p{p}']:.0f}" for p in PERCENTILES), str(row["count"]))
+    return made
+
+
+def stability(name: str, suite: dict[str, Any]) -> Table:
+    """What was taken back."""
+    found = suite["stability"]
+    made = table(f"{name}: stability", "", "for each final word")
+    made.add_row("normalised erasure", f"{found['normalised_erasure']:.3f}")
+    made.add_row("… minding case and commas", f"{found['normalised_erasure_as_shown']:.3f}")
+    made.add_row("unstable partial words", f"{found['unstable_partial_word_ratio']:.3f}")
+    return made
+
+
+def calibration(name: str, suite: dict[str, Any]) -> Table:
+    """Of the words of each confidence, how many were right."""
+    found = suite["calibration"]
+    error = found["expected_calibration_error"]
+    made = table(
+        f"{name}: confidences (off by {100 * error:.1f} points)",
+        "confidence", "words", "mean %", "right %",
+    )  # fmt: skip
+    for b in found["bins"]:
+        made.add_row(
+            f"{b['low']:.1f} to {b['high']:.1f}",
+            f"{b['words']:.0f}",
+            f"{100 * b['confidence']:.1f}",
+            f"{100 * b['right']:.1f}",
+        )
+    return made
+
+
+def targets(found: Sequence[dict[str, Any]]) -> Table:
+    """What is to be reached, and what was."""
+    made = table("targets", "", "at most", "measured", "met")
+    for row in found:
+        met = "[green]yes[/green]" if row["met"] else "[red]no[/red]"
+        made.add_row(row["target"], f"{row['at_most']:g}", f"{row['measured']:g}", met)
+    return made
+
+
+def cost(runs: Sequence[dict[str, Any]]) -> Table:
+    """What each system took."""
+    made = table("cost", "", "audio s", "CPU s / audio s", "peak MiB", "GPU %", "GPU peak MiB")
+    for run in runs:
+        keys = ("audio_s", "cpu_s_per_audio_s", "peak_mib", "gpu_percent", "gpu_peak_mib")
+        made.add_row(
+            f"{run['system']}: {run['suite']}", *(f"{run[k]:g}" if k in run else "" for k in keys)
+        )
+    return made

@@ -1,0 +1,114 @@
+"""What a client asks for at the start, from its `start` message and its query string."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import get_origin, get_type_hints
+
+import msgspec
+
+from stream.core.settings import CONTAINER, StreamSettings
+from stream.errors import PeerError, SettingsError
+from stream.protocols.messages import CloseCode, Start
+from stream.protocols.stream_protocol import Seat, Service
+
+NOT_OURS = frozenset({"token"})
+"""Fields of the query string that belong to the server: the key that lets the client in."""
+
+
+def from_query(query: Mapping[str, Sequence[str]]) -> Start:
+    """Read the fields of `start` out of a query string; a list repeats its field.
+
+    Raises `SettingsError` for an unknown field or a value of the wrong type.
+    """
+    fields: dict[str, object] = {}
+    for name, values in query.items():
+        if name in NOT_OURS:
+            continue
+        if is_list(name):
+            fields[name] = tuple(values)
+        elif name == "resume":
+            message = "`resume` is not for the query string; send it in the `start` message."
+            raise PeerError("resume_refused", message, CloseCode.RESUME_REFUSED)
+        else:
+            fields[name] = values[-1]
+    try:
+        return msgspec.convert({"type": "start", **fields}, Start, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError("query", f"The query string does not fit: {error}.") from None
+
+
+def is_list(field: str) -> bool:
+    """Whether a field of `start` takes a list."""
+    hint = get_type_hints(Start).get(field)
+    return any(get_origin(part) is tuple for part in getattr(hint, "__args__", ()))
+
+
+RESUME_SENTENCE = "This server does not resume streams; start a new one without `resume`."
+CONTAINER_SENTENCE = (
+    "This server does not unpack containers; send raw audio as pcm_s16le, pcm_f32le, mulaw or alaw."
+)
+
+
+def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings:
+    """Return the settings of the stream.
+
+    `asked` holds fields of `start` with values of the right types. Raises `PeerError` for what
+    this server cannot do.
+    """
+    fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
+    if fields.pop("resume", None) is not None:
+        raise PeerError("resume_refused", RESUME_SENTENCE, CloseCode.RESUME_REFUSED)
+    model = fields.pop("model", None)
+    if model not in (None, service.model):
+        raise SettingsError("model", f"model is {model!r}; this server runs {service.model!r}.")
+    if fields.get("encoding") == CONTAINER and service.container is None:
+        raise SettingsError("encoding", CONTAINER_SENTENCE)
+    settings = StreamSettings(**fields)  # type: ignore[arg-type]
+    settings.check()
+    check_language(settings.language, service)
+    if settings.task == "translate" and len(service.languages) == 1:
+        raise SettingsError(
+            "task", f"task is 'translate'; {service.model} only knows {service.languages[0]!r}."
+        )
+    return settings
+
+
+ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MAX_SPEAKER_LENGTH = 80
+"""Characters of a label."""
+
+
+def seat_of(
+    asked: Mapping[str, object], settings: StreamSettings, about: Mapping[str, str] | None = None
+) -> Seat | None:
+    """Return the seat that a client asks for with `room` and `speakers`, if it does.
+
+    Raises `SettingsError` for a name that is none.
+    """
+    room, speakers = asked.get("room"), asked.get("speakers", ())
+    assert isinstance(speakers, tuple)
+    if room is None:
+        if speakers:
+            raise SettingsError("speakers", "speakers are named, but no room; name one.")
+        return None
+    if not ROOM_NAME.fullmatch(str(room)):
+        raise SettingsError(
+            "room", f"room is {room!r}; use 1 to 80 letters, digits, dots, dashes and underscores."
+        )
+    if len(speakers) > settings.channels:
+        raise SettingsError(
+            "speakers", f"speakers names {len(speakers)}; there are {settings.channels} channels."
+        )
+    for speaker in speakers:
+        if not 0 < len(speaker.strip()) <= MAX_SPEAKER_LENGTH or not speaker.isprintable():
+            raise SettingsError(
+                "speakers", f"A speaker is {speaker[:99]!r}; use 1 to {MAX_SPEAKER_LENGTH} letters."
+            )
+    return Seat(str(room), settings.channels, settings.sample_rate, speakers, about or {})
+
+
+def check_language(language: str, service: Service) -> None:
+    """Raise `SettingsError` for a language that the model does not know."""
+    if language != "auto" and language not in service.languages:
+        known = ", ".join(sorted(service.languages))
+        raise SettingsError("language", f"language is {language!r}; use auto or one of {known}.")

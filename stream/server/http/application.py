@@ -1,0 +1,79 @@
+"""What the port answers to plain HTTP: the page, health, metrics, info, rooms, recordings."""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from stream.protocols import PROTOCOLS
+from stream.server import access
+from stream.server.http import page, room_routes
+from stream.server.http.openai import openai_routes
+from stream.server.metrics import CONTENT_TYPE
+from stream.server.state import ServerState
+
+
+def application(server: ServerState) -> Starlette:
+    """Return the ASGI application of a server."""
+    assets = page.load_assets(page.page_folder())
+
+    async def health(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readiness(request: Request) -> Response:
+        # Pages of other sites ask when a stream would not open: a browser does not say why.
+        headers = access.cross_origin(request.headers.items(), server.config)
+        if server.ready:
+            return PlainTextResponse("ready\n", headers=headers)
+        why = "draining\n" if server.draining else "loading the model\n"
+        return PlainTextResponse(why, 503, headers)
+
+    async def metrics(request: Request) -> Response:
+        return Response(server.metrics.exposition(), media_type=CONTENT_TYPE)
+
+    async def info(request: Request) -> Response:
+        service = server.service
+        headers = access.cross_origin(request.headers.items(), server.config)
+        if service is None:
+            return PlainTextResponse("loading the model\n", 503, headers)
+        return JSONResponse(
+            {
+                "protocol": 1,
+                "model": service.model,
+                "models": [service.model],
+                "languages": sorted(service.languages),
+            },
+            headers=headers,
+        )
+
+    async def asset(request: Request) -> Response:
+        content_type, content = assets[request.scope["path"]]
+        return Response(content, media_type=content_type)
+
+    application = Starlette(
+        routes=[
+            Route("/healthz", health),
+            Route("/readyz", readiness),
+            Route("/metrics", metrics),
+            Route("/v1/info", info),
+            *room_routes.routes(server, assets),
+            *(Route(path, asset) for path in assets),
+            *(Route(path, not_a_websocket) for path in PROTOCOLS),
+            *openai_routes(server),
+        ],
+        exception_handlers={404: nothing_here},
+    )
+    application.router.redirect_slashes = False
+    application.state.config = server.config
+    return application
+
+
+async def not_a_websocket(request: Request) -> Response:
+    """A stream needs a websocket."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    return PlainTextResponse("Open a websocket here.\n", 426, upgrade)
+
+
+async def nothing_here(request: Request, error: Exception) -> Response:
+    """There is no such page."""
+    return PlainTextResponse("There is nothing here.\n", 404)

@@ -1,0 +1,1 @@
+"""The rooms of a server: their readers, their storage on disk and their webhook."""

@@ -1,0 +1,125 @@
+from math import inf, log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.engine.decoding.guards import (
+    LONGEST_LOOP,
+    LOOP_REPEATS,
+    LOOP_TOKENS,
+    compression_ratio,
+    crowded,
+    diffuse,
+    diffuse_nats,
+    leaps_back,
+    loop_period,
+    spread_nats,
+    too_many_tokens,
+    without_loop,
+)
+
+tokens = st.lists(st.integers(0, 50_000), max_size=60)
+
+
+@given(before=tokens, phrase=st.lists(st.integers(), min_size=1, max_size=LONGEST_LOOP))
+def test_a_phrase_said_often_enough_is_a_loop_and_is_kept_once(before, phrase):
+    repeats = max(LOOP_REPEATS, -(-LOOP_TOKENS // len(phrase)))
+    said = before + phrase * (repeats + 1)
+    period = loop_period(said)
+    assert 0 < period <= len(phrase)
+    kept = without_loop(said)
+    assert said[: len(kept)] == list(kept)
+    assert not loop_period(kept)
+    assert len(kept) <= len(before) + len(phrase)
+
+
+@given(st.lists(st.integers(), unique=True, max_size=200))
+def test_words_that_differ_are_no_loop(said):
+    assert loop_period(said) == 0
+    assert list(without_loop(said)) == said
+
+
+def test_people_repeat_themselves():
+    assert loop_period([1, 2] * 4) == 0  # "no, no, no, no"
+    assert loop_period([5, 6, 7, 8, 9] * 3) == 0  # a refrain
+
+
+def test_text_that_repeats_compresses():
+    assert compression_ratio("It was the best of times, it was the worst of times.") < 2.4
+    assert compression_ratio("I'm going to go to the bathroom. " * 10) > 2.4
+    assert compression_ratio("") < 1
+
+
+def test_a_second_of_speech_has_room_for_a_few_words():
+    assert not too_many_tokens(5, speech_s=0.2)
+    assert not too_many_tokens(20, speech_s=1.0)
+    assert too_many_tokens(40, speech_s=1.0)
+
+
+def test_tokens_without_time_are_a_crowd():
+    speaking = [i * 0.15 for i in range(12)]
+    again = [speaking[-1] + 0.02 * i for i in range(1, 12)]
+    assert not any(crowded(speaking))
+    marks = crowded(speaking + again)
+    assert marks[-8:] == [True] * 8
+    assert not any(marks[:9])
+    assert crowded([0.0]) == []
+
+
+def test_attention_spreads_over_so_many_positions():
+    attention = np.zeros((3, 2, 500), np.float32)
+    attention[:, 0, 7] = 1.0
+    attention[:, 1, 100:200] = 1 / 100
+    assert spread_nats(attention[:, :1]) == pytest.approx(0, abs=1e-5)
+    assert spread_nats(attention[:, 1:]) == pytest.approx(log(100), rel=1e-4)
+    assert spread_nats(attention) == pytest.approx(log(100) / 2, rel=1e-4)
+    assert spread_nats(attention[:, :0]) == 0
+
+
+def test_tokens_that_are_found_behind_the_one_before_leap_back():
+    attention = np.zeros((2, 5, 300), np.float32)
+    for token, position in enumerate((10, 40, 37, 80, 20)):
+        attention[:, token, position] = 1.0
+    assert leaps_back(attention) == 1 / 4
+    assert leaps_back(attention[:, :1]) == 0
+    assert leaps_back(attention[:, :0]) == 0
+
+
+def listening(*at: int, width: int) -> np.ndarray:
+    """Attention of two heads that reads each token from so many positions."""
+    attention = np.zeros((2, len(at), 1000), np.float32)
+    for token, position in enumerate(at):
+        attention[:, token, position : position + width] = 1 / width
+    return attention
+
+
+ORDERLY, TO_AND_FRO = tuple(range(0, 400, 40)), (0, 200, 40, 240, 80, 280, 120, 320, 160, 360)
+
+
+@pytest.mark.parametrize(
+    ("at", "width", "log_p", "found"),
+    [
+        (ORDERLY, 50, -0.9, False),  # e^3.9
+        (ORDERLY, 70, -0.9, True),  # e^4.25
+        (ORDERLY, 70, -0.5, False),
+        (TO_AND_FRO, 50, -0.9, True),
+        (ORDERLY[:5], 70, -0.9, False),
+        (ORDERLY, 100, -0.5, True),
+        (ORDERLY, 100, -0.3, False),
+    ],
+)
+def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_p, found):
+    assert diffuse(listening(*at, width=width), log_p, limit_nats=4.4) == found
+    assert not diffuse(listening(*at, width=width), log_p, limit_nats=inf)
+
+
+def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
+    assert diffuse(listening(*ORDERLY, width=100), -0.1, limit_nats=4.4, repeats=True)
+    assert not diffuse(listening(*TO_AND_FRO, width=70), -0.1, limit_nats=4.4, repeats=True)
+
+
+def test_a_model_that_was_not_measured_has_no_limit():
+    assert 4 < diffuse_nats("base") < 5
+    assert diffuse_nats("another") == inf

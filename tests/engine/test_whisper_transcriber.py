@@ -1,0 +1,185 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import DecodingOptions, Window, WindowKind
+from stream.engine.decoding.rows import DecodeResult, Ending
+from stream.engine.whisper_transcriber import OFFLINE, WhisperTranscriber, own_speech, tries, urgent
+from stream.engine.words.coverage import Stretch
+from stream.engine.words.reading import Fault, Heard
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def transcriber(tiny_checkpoint) -> WhisperTranscriber:
+    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber.warm_up()
+    return transcriber
+
+
+def window(samples, start=0, speech=None, **changes) -> Window:
+    samples = np.ascontiguousarray(samples, np.float32)
+    spans = ((start, start + len(samples)),) if speech is None else speech
+    return Window("s", 1, 0, 0, WindowKind.FINAL, start, samples, spans, **changes)
+
+
+def seconds(speech, start, end):
+    return speech[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+
+
+def text(hypothesis) -> str:
+    return "".join(word.text for word in hypothesis.words)
+
+
+def bounds(hypothesis) -> list[int]:
+    return [sample for w in hypothesis.words for sample in (w.start_sample, w.end_sample)]
+
+
+def test_it_hears_the_words_and_where_they_are(transcriber, speech):
+    heard = transcriber.transcribe([window(seconds(speech, 0, 8), start=160_000)])[0]
+    assert heard.failure == ""
+    assert "it was the worst of times" in text(heard).lower()
+    samples = bounds(heard)
+    assert samples == sorted(samples)
+    assert samples[0] >= 160_000
+    assert samples[-1] <= heard.window.end_sample
+    assert all(0 < w.confidence <= 1 for w in heard.words)
+    assert heard.timing.encode_ms > 0
+    assert heard.timing.decoder_passes > len(heard.words)
+
+
+def test_the_words_do_not_depend_on_where_the_window_lies(transcriber, speech):
+    here, there = (
+        transcriber.transcribe([window(seconds(speech, 0, 5), start)])[0].words
+        for start in (0, 99_000)
+    )
+    moved = [
+        replace(w, start_sample=w.start_sample + 99_000, end_sample=w.end_sample + 99_000)
+        for w in here
+    ]
+    assert list(there) == moved
+
+
+def test_a_batch_says_what_each_window_says_alone(transcriber, speech):
+    windows = [window(seconds(speech, a, b)) for a, b in ((0, 4), (4, 12), (12, 17), (20, 22))]
+    together = [text(h) for h in transcriber.transcribe(windows)]
+    assert together == [text(transcriber.transcribe([w])[0]) for w in windows]
+
+
+def test_the_words_make_the_next_windows_draft(transcriber, speech):
+    plain = transcriber.transcribe([window(seconds(speech, 0, 6))])[0]
+    draft = tuple(token for w in plain.words for token in w.tokens)
+    drafted = transcriber.transcribe([replace(plain.window, draft=draft)])[0]
+    assert [w.tokens for w in drafted.words] == [w.tokens for w in plain.words]
+    assert bounds(drafted) == bounds(plain)
+    assert drafted.timing.accepted_tokens == drafted.timing.drafted_tokens == len(draft)
+    assert drafted.timing.decoder_passes < plain.timing.decoder_passes / 4
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 1_599, 32_000])
+def test_nothing_said_costs_nothing(transcriber, n_samples):
+    silence = window(np.zeros(n_samples), speech=())
+    short = window(np.zeros(min(n_samples, 1_599)))
+    for heard in transcriber.transcribe([silence, short]):
+        assert heard.words == ()
+        assert heard.failure == ""
+        assert heard.timing.decoder_passes == 0
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-3, 0.05])
+def test_noise_that_the_vad_took_for_speech_is_not_put_into_many_words(transcriber, level):
+    noise = np.random.default_rng(0).normal(0, 1, 5 * SAMPLE_RATE) * level
+    assert len(transcriber.transcribe([window(noise)])[0].words) <= 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "awaited", "cores_wanted"),
+    [
+        ("P", False, False),
+        ("PP", True, True),
+        ("PF", False, True),
+        ("R", False, True),
+        ("RR", False, False),
+    ],
+)
+def test_what_somebody_waits_for_takes_the_cores_that_are_free(kinds, awaited, cores_wanted):
+    kind = {"P": WindowKind.PARTIAL, "F": WindowKind.FINAL, "R": WindowKind.FILE}
+    windows = [replace(window(np.zeros(1600)), kind=kind[letter]) for letter in kinds]
+    windows[-1] = replace(windows[-1], awaited=awaited)
+    assert urgent(windows) is cores_wanted
+
+
+def test_a_window_that_fails_does_not_lose_its_neighbours(transcriber, speech):
+    good = window(seconds(speech, 0, 4))
+    strange = replace(good, samples=np.zeros((64_000, 2), np.float32), id=2)
+    strange = replace(strange, speech=((0, 64_000),))
+    heard = transcriber.transcribe([good, strange, good])
+    assert text(heard[0]) == text(heard[2]) != ""
+    assert heard[1].words == ()
+    assert heard[1].failure.startswith("The model failed")
+
+
+def test_a_language_that_the_model_has_not_is_a_failure(base_checkpoint, speech):
+    base = WhisperTranscriber("base", device="cpu", checkpoint=base_checkpoint)
+    asked = window(seconds(speech, 0, 3), options=DecodingOptions(language="xx"))
+    assert "no language 'xx'" in base.transcribe([asked])[0].failure
+    auto = window(seconds(speech, 0, 3), options=DecodingOptions(language="auto"))
+    assert base.transcribe([auto])[0].language == "en"
+    assert "en" in base.languages
+    assert "de" in base.languages
+
+
+def test_more_than_whisper_hears_at_once_is_heard_in_turn(transcriber, speech):
+    heard = text(transcriber.transcribe([window(speech)])[0]).lower()
+    assert "best of times" in heard
+    assert "comparison only" in heard  # its last words, 44 s on
+
+
+def test_the_reference_is_plain_decoding(transcriber, speech):
+    reference = transcriber.offline(seconds(speech, 0, 8))
+    again = transcriber.transcribe([window(seconds(speech, 0, 8))], OFFLINE)[0]
+    assert text(reference) == text(again)
+    assert "best of times" in text(reference)
+
+
+@pytest.mark.parametrize(
+    ("expected", "heard_in", "own_s", "alone"),
+    [
+        ("fr", "de", 4.0, True),
+        ("de", "de", 4.0, False),
+        ("", "de", 4.0, False),
+        ("fr", "de", 0.0, False),
+    ],
+)
+def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s, alone):
+    options = DecodingOptions(language="auto", expected_language=expected)
+    own = round(own_s * SAMPLE_RATE)
+    heard_window = window(np.zeros(8 * SAMPLE_RATE), options=options, own_sample=own)
+    result = DecodeResult((), (), heard_in, 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
+    stretch = Stretch(heard_window, 0, (5,))
+    found = own_speech(stretch, Heard((), result, frozenset()))
+    assert found == (Stretch(heard_window, own, ()) if alone else None)
+    if found is not None:
+        assert own_speech(found, Heard((), result, frozenset())) is None
+
+
+@pytest.mark.parametrize(
+    ("faults", "again"),
+    [
+        # For a partial, a final and a part of a recording: at full padding, and with sampling?
+        ({Fault.DOUBTFUL}, [(False, False), (True, False), (False, False)]),
+        ({Fault.DOUBTFUL, Fault.UNSURE}, [(False, False), (True, True), (True, True)]),
+        ({Fault.PAST_SPEECH}, [(True, False), (True, False), (True, False)]),
+        ({Fault.LOOP, Fault.CROWDED}, [(True, False), (True, True), (True, True)]),
+        ({Fault.LOOP, Fault.DIFFUSE}, [(False, False), (True, False), (True, False)]),
+    ],
+)
+def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, again):
+    result = DecodeResult((), (), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
+    heard = Heard((), result, frozenset(faults))
+    kinds = (WindowKind.PARTIAL, WindowKind.FINAL, WindowKind.FILE)
+    stretches = [Stretch(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
+    assert [(tries(heard, s, 0.0), tries(heard, s, 0.2)) for s in stretches] == again

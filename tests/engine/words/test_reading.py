@@ -1,0 +1,201 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import Window, WindowKind, Word
+from stream.engine.decoding.rows import DecodeResult, Ending
+from stream.engine.words.coverage import Stretch
+from stream.engine.words.reading import (
+    Fault,
+    Heard,
+    better,
+    read,
+    without_invention,
+)
+
+START = 5 * SAMPLE_RATE
+TEXT_END = 1000
+
+
+def window(seconds=10.0, speech=((0.0, 10.0),)) -> Window:
+    spans = tuple(
+        (START + round(a * SAMPLE_RATE), START + round(b * SAMPLE_RATE)) for a, b in speech
+    )
+    samples = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    return Window("s", 0, 0, 0, WindowKind.FINAL, START, samples, spans)
+
+
+def stretch(draft=(), **changes) -> Stretch:
+    return Stretch(window(**changes), START, tuple(draft))
+
+
+def word(text: str, start_s: float, end_s: float, *tokens: int) -> Word:
+    first, last = (START + round(s * SAMPLE_RATE) for s in (start_s, end_s))
+    return Word(text, first, last, 0.9, tokens or (1,))
+
+
+def result(*spans_s, tokens=None, log_p=-0.1, no_speech=0.0, ending=Ending.END_OF_TEXT, to_s=12):
+    """A row whose heads listened to the given seconds, token by token, the last for its end."""
+    attention = np.full((2, len(spans_s), round(to_s * 50)), 1e-6, np.float32)
+    for row, (start, end) in enumerate(spans_s):
+        attention[:, row, round(start * 50) : round(end * 50)] = 1 / max(1, (end - start) * 50)
+    tokens = tuple(range(len(spans_s) - 1)) if tokens is None else tokens
+    scores = (log_p,) * len(spans_s)
+    return DecodeResult(tokens, scores, "en", no_speech, ending, 1, 0, 0, attention)
+
+
+def spell(tokens) -> str:
+    return "".join(f" w{token}" for token in tokens)
+
+
+def heard(*words: Word, faults=(), log_p=-0.1) -> Heard:
+    return Heard(words, result((0, 1), log_p=log_p), frozenset(faults))
+
+
+def test_words_lie_where_they_were_heard():
+    row = result((1, 2), (2, 2.5), (4, 5), (5, 5.5))
+    words = read(stretch(), row, spell, TEXT_END).words
+    assert [w.text for w in words] == [" w0", " w1", " w2"]
+    starts = [(w.start_sample - START) / SAMPLE_RATE for w in words]
+    assert starts[1:] == pytest.approx([2, 4], abs=0.1)
+    assert words[2].end_sample == pytest.approx(START + 5 * SAMPLE_RATE, abs=1600)
+    assert all(w.confidence == pytest.approx(np.exp(-0.1)) for w in words)
+
+
+@pytest.mark.parametrize(
+    ("width_s", "log_p", "diffuse"),
+    [(0.5, -0.6, False), (8.0, -0.6, True), (8.0, -0.1, False)],
+)
+def test_guesses_that_were_heard_nowhere_in_particular_are_no_words(width_s, log_p, diffuse):
+    row = result(*[(1 + 0.5 * i, 1 + 0.5 * i + width_s) for i in range(4)], log_p=log_p)
+    found = read(stretch(), row, spell, TEXT_END, diffuse_nats=4.3)
+    assert (Fault.DIFFUSE in found.faults) == diffuse
+    assert bool(without_invention(found).words) != diffuse
+    assert Fault.DIFFUSE not in read(stretch(), row, spell, TEXT_END).faults  # not measured
+
+
+def test_half_a_character_is_no_word():
+    def spell_bytes(tokens):
+        return bytes(tokens).decode(errors="replace")
+
+    halves = tuple(" dé".encode())
+    row = result(*[(i, i + 1) for i in range(3)], tokens=halves[:3])
+    assert read(stretch(), row, spell_bytes, TEXT_END).words == ()
+    row = result(*[(i, i + 1) for i in range(4)], tokens=halves)
+    assert [w.text for w in read(stretch(), row, spell_bytes, TEXT_END).words] == [" dé"]
+
+
+def test_words_keep_to_the_speech_at_both_ends():
+    row = result((1, 2), (2, 4), (8, 9))
+    words = read(stretch(speech=((0.8, 3.5),)), row, spell, TEXT_END).words
+    assert words[0].start_sample == START + round(0.8 * SAMPLE_RATE)
+    assert words[-1].end_sample == START + round(3.5 * SAMPLE_RATE)
+
+
+@given(st.lists(st.floats(0, 11.9), min_size=1, max_size=20), st.floats(0.5, 12))
+def test_words_are_in_order_within_the_window_never_in_the_silence_after_it(at, seconds):
+    row = result(*[(s, s + 0.1) for s in at])
+    place = stretch(seconds=seconds, speech=((0.1, seconds),))
+    samples = [START]
+    for w in read(place, row, spell, TEXT_END).words:
+        samples += [w.start_sample, w.end_sample]
+    assert samples == sorted(samples)
+    assert samples[-1] <= place.end_sample
+
+
+def test_timestamps_are_no_words():
+    row = result((0, 0.1), (1, 2), (2, 3), (3, 3.1), (3.1, 4), tokens=(1001, 7, 8, 1100))
+    assert [w.text for w in read(stretch(), row, spell, TEXT_END).words] == [" w7", " w8"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words", "end_s"),
+    [
+        ((1000, 7, 8, 1100, 1100, 9), 2, 2.0),  # another segment begins
+        ((1000, 7, 1050, 1060, 8, 9, 1100, 1110, 7), 3, 2.0),
+        ((1000, 7, 8, 1100, 1100), 2, 2.0),
+        ((1000, 7, 8, 1600, 1600), 2, 10.0),  # in the silence that the window was given
+        ((1000, 7, 8, 1100), None, None),  # nothing is said after it
+        ((1000, 7, 1050, 1050, 8, 1100), None, None),
+        ((1000, 7, 8, 9), None, None),  # all is one segment
+        ((7, 8), None, None),
+    ],
+)
+def test_the_cut_is_after_the_last_complete_segment(tokens, words, end_s):
+    spans = [(i / 2, i / 2 + 0.5) for i in range(len(tokens) + 1)]
+    cut = read(stretch(), result(*spans, tokens=tokens), spell, TEXT_END).cut
+    if words is None:
+        assert cut is None
+    else:
+        assert (cut.words, cut.sample) == (words, START + end_s * SAMPLE_RATE)
+
+
+def test_what_was_not_spoken_is_not_counted_before_the_cut():
+    row = result(*[(i / 2, i / 2 + 0.5) for i in range(7)], tokens=(1000, 7, 8, 1100, 1100, 9))
+    found = read(stretch(), row, spell, TEXT_END)
+    unsure = replace(found, faults=frozenset({Fault.UNSURE}))
+    assert without_invention(unsure).cut.words == 0
+    assert without_invention(found).cut == found.cut
+
+
+def test_unsure_words_where_no_speech_is_are_no_words():
+    row = result((0, 1), (1, 2), log_p=-1.5, no_speech=0.9)
+    assert read(stretch(), row, spell, TEXT_END).words == ()
+    sure = result((0, 1), (1, 2), log_p=-0.5, no_speech=0.9)
+    assert len(read(stretch(), sure, spell, TEXT_END).words) == 1
+
+
+def spread(n: int):
+    return [(i * 0.3, i * 0.3 + 0.3) for i in range(n + 1)]
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (result(*spread(9), ending=Ending.LOOP), Fault.LOOP),
+        (result(*spread(9), ending=Ending.PAST_SPEECH), Fault.PAST_SPEECH),
+        (result(*spread(9), ending=Ending.BUDGET), Fault.TOO_MANY),
+        (result(*spread(9), log_p=-1.2), Fault.UNSURE),
+        (result(*spread(30), tokens=(7, 8, 9) * 10), Fault.COMPRESSION),
+        (result(*spread(9), *[(2.7, 2.72)] * 10), Fault.CROWDED),
+    ],
+)
+def test_each_fault_has_its_sign(row, fault):
+    assert fault in read(stretch(), row, spell, TEXT_END).faults
+
+
+def test_words_that_the_speech_has_no_time_for_are_a_fault():
+    row = result(*spread(20))
+    assert read(stretch(), row, spell, TEXT_END).faults == frozenset()
+    short = read(stretch(speech=((0.0, 0.5),)), row, spell, TEXT_END)
+    assert Fault.TOO_MANY in short.faults
+
+
+def test_fewer_faults_win_then_surer_tokens():
+    sure, unsure = heard(log_p=-0.1), heard(log_p=-0.4)
+    looping = heard(faults=[Fault.LOOP], log_p=-0.01)
+    assert better(sure, unsure) is better(unsure, sure) is sure
+    assert better(looping, unsure) is better(unsure, looping) is unsure
+
+
+def test_a_loop_is_cut_after_its_first_time():
+    words = [word(f" w{i % 4}", i, i + 1, i % 4, 9 + i % 4) for i in range(20)]
+    left = without_invention(heard(word(" a", 0, 0, 77), *words, faults=[Fault.LOOP])).words
+    assert [w.text for w in left] == [" a", " w0", " w1", " w2", " w3"]
+
+
+def test_of_words_said_twice_those_without_time_go():
+    words = [word(" a", 0, 1), word(" b", 1, 2), word(" a", 2, 2), word(" b", 2, 2.01)]
+    left = without_invention(heard(*words, faults=[Fault.CROWDED])).words
+    assert left == tuple(words[:2])
+
+
+def test_more_words_than_time_and_guesses_are_no_words():
+    words = [word(" a", 0, 1)]
+    assert without_invention(heard(*words, faults=[Fault.TOO_MANY])).words == ()
+    assert without_invention(heard(*words, faults=[Fault.UNSURE])).words == ()
+    assert without_invention(heard(*words)).words == tuple(words)

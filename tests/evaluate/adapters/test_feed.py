@@ -1,0 +1,47 @@
+"""The feeder cuts the audio and loses none, and its clock is that of a person who speaks."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from stream.evaluate.adapters.feed import Feed
+from stream.evaluate.material.recordings import Audio
+
+
+def feed(n_samples, rate=8000, **options):
+    return Feed(Audio(np.arange(n_samples, dtype=np.int16), rate), **options)
+
+
+async def test_chunks_are_of_40_ms_and_hold_every_sample():
+    fed = feed(1000, fast=True)
+    chunks = [chunk async for chunk in fed.chunks()]
+    assert b"".join(chunks) == np.arange(1000, dtype="<i2").tobytes()
+    assert {len(chunk) for chunk in chunks[:-1]} == {640}
+
+
+async def test_silence_follows():
+    fed = feed(100, fast=True, trailing_silence_s=0.1)
+    assert fed.n_samples == 900
+    data = b"".join([chunk async for chunk in fed.chunks()])
+    assert len(data) == 1800
+    assert not any(data[200:])
+
+
+async def test_fast_the_clock_is_what_was_handed_out():
+    fed = feed(640, fast=True)
+    assert fed.now_s() == 0
+    assert [fed.now_s() async for _ in fed.chunks()] == pytest.approx([0.04, 0.08])
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+async def test_nothing_is_handed_out_before_it_was_spoken(speed):
+    fed = feed(1600, rate=16_000, fast=False, speed=speed)
+    loop = asyncio.get_running_loop()
+    began_s, due_s = loop.time(), [0.04, 0.08, 0.1]
+    async for _ in fed.chunks():
+        # Its clock began after ours, and is read before ours.
+        spoken_s = speed * (loop.time() - began_s)
+        assert due_s.pop(0) - 0.001 <= fed.now_s() <= spoken_s + 0.001
+    assert due_s == []
+    assert fed.late_ms >= 0

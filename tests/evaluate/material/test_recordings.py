@@ -1,0 +1,111 @@
+"""Manifests are read with care."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from stream.errors import UsageError
+from stream.evaluate.material.recordings import noise_category, read_excerpts, read_manifest
+
+
+def write_manifest(folder, *entries):
+    path = folder / "set.jsonl"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def test_a_recording_is_read_as_one_channel(tmp_path):
+    (tmp_path / "audio" / "corpus").mkdir(parents=True)
+    stereo = np.array([[0.5, 0.0], [-0.5, 0.0], [0.25, 0.25]])
+    soundfile.write(tmp_path / "audio/corpus/a.wav", stereo, 8000, subtype="FLOAT")
+    entry = {"audio": "audio/corpus/a.wav", "text": "hello", "kind": "phone"}
+    (recording,) = read_manifest(write_manifest(tmp_path, entry))
+    assert (recording.kind, recording.source, recording.text) == ("phone", "corpus", "hello")
+    audio = recording.read()
+    assert audio.rate == 8000
+    assert audio.samples.tolist() == [8192, -8192, 8192]
+    assert audio.seconds == 3 / 8000
+
+
+def test_cuts_are_joined_with_a_pause(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, np.full(1000, 0.5), 10_000)
+    cuts = [{"audio": "a.wav", "text": "one"}, {"audio": "b.wav", "text": "two"}]
+    (recording,) = read_manifest(write_manifest(tmp_path, {"chapter": "1", "cuts": cuts}))
+    assert recording.text == "one two"
+    samples = recording.read().samples
+    assert len(samples) == 1000 + 8000 + 1000
+    assert not samples[1000:9000].any()
+
+
+def test_excerpts_are_whole_cuts_of_different_recordings_first(tmp_path):
+    def cuts(*names):
+        return [{"audio": f"{n}.wav", "text": n, "seconds": 4} for n in names]
+
+    manifest = write_manifest(tmp_path, {"cuts": cuts(*"abcdefg")}, {"cuts": cuts(*"xyz")})
+    texts = [one.text for one in read_excerpts(manifest, 3, 9, gap_s=1)]
+    assert texts == ["a b", "x y", "c d"]
+    assert [one.text for one in read_excerpts(manifest, 2, 9, gap_s=0)] == ["a b c", "x y z"]
+    with pytest.raises(UsageError, match="only 4 stretches of 9 s, not 5"):
+        read_excerpts(manifest, 5, 9, gap_s=1)
+
+
+def test_a_manifest_without_cuts_has_no_excerpts(tmp_path):
+    manifest = write_manifest(tmp_path, {"audio": "a.wav", "text": "a"})
+    with pytest.raises(UsageError, match="not a manifest of joined recordings"):
+        read_excerpts(manifest, 1, 5, gap_s=0)
+
+
+def test_noise_holds_no_words_and_an_unknown_text_stays_unknown(tmp_path):
+    noise, call = read_manifest(
+        write_manifest(
+            tmp_path,
+            {"audio": "a.wav", "text": None, "kind": "noise"},
+            {"audio": "b.wav", "text": None, "kind": "phone"},
+        )
+    )
+    assert noise.text == ""
+    assert call.text is None
+
+
+@pytest.mark.parametrize("content", ["{", '{"text": "no audio"}', "[1]"])
+def test_what_is_no_manifest_is_refused(tmp_path, content):
+    path = tmp_path / "set.jsonl"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"set\.jsonl"):
+        read_manifest(path)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(UsageError, match=r"absent\.jsonl"):
+        read_manifest(tmp_path / "absent.jsonl")
+    (recording,) = read_manifest(write_manifest(tmp_path, {"audio": "gone.wav", "text": "x"}))
+    with pytest.raises(UsageError, match=r"gone\.wav"):
+        recording.read()
+
+
+def test_cuts_may_follow_each_other_at_once_and_keep_their_words_times(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, np.full(1000, 0.5), 10_000)
+    word = {"word": "one", "start": 0.01, "end": 0.05}
+    cuts = [{"audio": name, "reference": "one", "words": [word]} for name in ("a.wav", "b.wav")]
+    path = write_manifest(tmp_path, {"cuts": cuts, "gap_s": 0}, {"cuts": cuts})
+    joined, apart = read_manifest(path, gap_s=0.5)
+    assert joined.read().seconds == pytest.approx(0.2)
+    assert apart.read().seconds == pytest.approx(0.7)
+    assert [w.start_s for w in joined.words] == pytest.approx([0.01, 0.11])
+    assert [w.end_s for w in apart.words] == pytest.approx([0.05, 0.65])
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("audio/noise/esc10/baby_cry/1-187207-A.ogg", "baby cry"),
+        ("audio/noise/mssnsd_Babble_4.flac", "mssnsd Babble"),
+        ("rain.wav", "rain"),
+    ],
+)
+def test_noise_is_told_by_its_path(name, category):
+    assert noise_category(name) == category

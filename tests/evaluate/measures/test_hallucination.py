@@ -1,0 +1,38 @@
+"""Repetitions are counted as the Distil-Whisper paper counts them, recording by recording."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.evaluate.measures.hallucination import (
+    Repetitions,
+    repeated_ngrams,
+    repetitions,
+    words_per_hour,
+)
+
+FIVE = ["a", "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [([], 0), (FIVE, 0), (FIVE * 2, 1), (FIVE * 3, 6), (["no"] * 10, 5), (FIVE[:4] * 1, 0)],
+)
+def test_ngrams_that_come_again(words, count):
+    assert repeated_ngrams(words) == count
+
+
+@given(st.lists(st.integers(0, 3)))
+def test_never_more_than_there_are_ngrams(words):
+    assert 0 <= repeated_ngrams([str(word) for word in words]) <= max(0, len(words) - 5)
+
+
+def test_what_people_repeat_is_counted_beside():
+    loop, said = "thank you " * 10, "row row row row row row your boat"
+    assert repetitions(said, loop) == Repetitions(heard=14, said=1)
+    assert Repetitions(1, 2) + Repetitions(3, 4) == Repetitions(4, 6)
+
+
+def test_words_per_hour():
+    assert words_per_hour(2, 1800) == 4
+    assert words_per_hour(0, 0) == 0

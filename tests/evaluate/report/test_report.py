@@ -1,0 +1,130 @@
+"""The tables, the page and the JSON line say the same."""
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from stream.evaluate.material.recordings import Recording
+from stream.evaluate.measures.record import Finished, Stamped, TimedWord
+from stream.evaluate.playback import Played
+from stream.evaluate.report.html import page
+from stream.evaluate.report.results import Result, Score, as_json, write_json
+from stream.evaluate.report.tables import print_tables
+from tests.evaluate.shown import began, over, shown
+
+
+def result(text, streamed, offline=None, *, suite="speech", condition="", kind="read", **fields):
+    recording = Recording(
+        "a.wav", kind, "corpus", text, lambda: None, suite=suite, condition=condition
+    )
+    words = streamed.split()
+    timed = [TimedWord(w, 1 + i / 10, 1.1 + i / 10, 0.9) for i, w in enumerate(words)]
+    final = Finished((0, 0), streamed, tuple(timed), True, {"decode": 20.0})
+    events = [began(1.2, 1.0), shown(1.5, words[0] if words else "", "boo"), over(2.4, 2.0)]
+    played = Played(recording, 60.0, True, [*events, Stamped(2.5, final)], **fields)
+    return Result(played, {} if offline is None else {"same-model": offline})
+
+
+RESULTS = [
+    result("ape bee cat dog emu", "Ape, bee; cat dock emu bat.", "ape bee cat"),
+    result("fox gnu hen ibis jay", "fox gnu hen ibis jay kid", "fox gnu hen ibis jay"),
+    result(None, "what is this"),
+    result("", "boo", kind="silence", suite="silence", condition="busy"),
+    result("ape bee cat dog emu", "ape bee", "ape bee", suite="noise-levels", condition="20 dB"),
+    result("ape bee cat dog emu", "ape", "ape", suite="noise-levels", condition="0 dB"),
+]
+SUMMARY = {"command": "evaluate", "manifest": "set", "model": "base", **as_json(RESULTS)}
+SUMMARY["cost"] = [{"system": "streamed", "suite": "speech", "audio_s": 60.0, "peak_mib": 300}]
+
+
+def test_totals():
+    total = SUMMARY["suites"]["speech"]["total"]
+    assert total["recordings"] == 3
+    assert total["words"] == 10
+    streamed, offline = total["streamed"], total["same-model"]
+    assert (streamed["wer"], streamed["substitutions"], streamed["insertions"]) == (30.0, 1, 2)
+    assert (offline["wer"], offline["deletions"]) == (20.0, 2)
+    assert total["price_of_streaming"] == 10.0
+    assert streamed["insertion_rate"] == 20.0
+    json.dumps(SUMMARY)
+
+
+def test_words_invented_do_not_count_against_speech():
+    silence = SUMMARY["suites"]["silence"]
+    assert silence["total"]["words_invented"] == {"streamed": 1}
+    assert silence["groups"]["busy"]["words_per_hour"] == {"streamed": 60.0}
+    assert "latency_ms" not in silence
+    assert Score.of(RESULTS[:2]).errors == Score.of(RESULTS[:4]).errors
+
+
+def test_latency_and_stability_are_those_of_the_suite():
+    suite = SUMMARY["suites"]["noise-levels"]
+    assert suite["latency_ms"]["speech_end_to_final"]["p50"] == 500
+    assert suite["latency_ms"]["word_times_from"] == "finals"
+    assert suite["latency_ms"]["by_server"]["decode"]["p50"] == 20
+    assert suite["stability"]["final_words"] == 3
+    assert suite["stability"]["normalised_erasure"] == pytest.approx(2 / 3, abs=1e-4)
+    assert suite["stability"]["erased_by_age"] == [[0, 0.0, 2]]  # replaced by the final, at 1 s
+    (found,) = suite["calibration"]["bins"]
+    assert (found["words"], found["right"]) == (3, 1.0)
+
+
+def test_played_fast_there_are_no_latencies():
+    fast = result("a", "a")
+    fast.played.real_time = False
+    found = as_json([fast])["suites"]["speech"]["latency_ms"]
+    assert found["word_to_final"] == {"count": 0}
+    assert found["word_times_from"] is None
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_tables_show_the_groups_and_what_went_wrong(width):
+    output = io.StringIO()
+    odd = result("a", "b", failure="It broke.")
+    results = [*RESULTS, odd]
+    print_tables(
+        {**as_json(results), "cost": SUMMARY["cost"]}, results, Console(file=output, width=width)
+    )
+    text = output.getvalue()
+    assert "It broke." in text
+    assert "20 dB" in text or width == 80
+    assert "p95" in text
+
+
+def test_the_page_is_whole_and_comes_from_nowhere_else():
+    odd = [result("a", "<b>", failure="It <broke>.")]
+    text = page(SUMMARY, RESULTS) + page(as_json(odd), odd)
+    assert text.count("<svg") >= 6
+    assert "It &lt;broke&gt;." in text
+    assert "<b>&lt;b&gt;</b>" in text
+    assert not re.search(r"https?:|src=|url\(|<script|<link|@import", text)
+
+
+def test_the_page_of_silence_only():
+    silent = [RESULTS[3]]
+    assert "busy" in page({"manifest": None, **as_json(silent)}, silent)
+
+
+def test_the_json_holds_every_event(tmp_path):
+    write_json(SUMMARY, RESULTS, tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["suites"] == SUMMARY["suites"]
+    assert [r["text"] for r in report["recordings"]] == [r.played.recording.text for r in RESULTS]
+    first = report["recordings"][0]
+    assert first["errors"]["streamed"]["substitutions"] == 1
+    assert [e["event"] for e in first["events"]] == [
+        "SpeechBegan", "Shown", "SpeechOver", "Finished"
+    ]  # fmt: skip
+
+
+def test_a_run_went_well_when_promises_were_kept_and_silence_stayed_silent():
+    assert result("a", "b").went_well()
+    assert not result("a", "b", failure="It broke.").went_well()
+    assert not result("", "boo", kind="silence").went_well()
+    assert result("", "", kind="silence").went_well()
+    broken = result("a", "a")
+    broken.played.events.insert(0, shown(1, "not a"))
+    assert not broken.went_well()

@@ -1,0 +1,178 @@
+"""The rooms of a server: their readers, and how long they are kept."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.errors import UsageError
+from stream.protocols.stream_protocol import Seat
+from stream.server.rooms.rooms import READER_LIMIT, Reader, Rooms
+from stream.server.rooms.store import RoomStore
+from tests.rooms.test_room import final, partial
+
+SEAT = Seat("standup", 1, 8_000, ("Ada",), {"call": "CA123"})
+
+
+class Clock:
+    """Seconds since 1970, as told."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def rooms_of(path: Path | None = None, clock: Clock | None = None) -> Rooms:
+    return Rooms(RoomStore(path), keep_s=3600, max_readers=10, clock=clock or Clock())
+
+
+async def everything(reader: Reader) -> list[dict[str, Any]]:
+    return [json.loads(message) async for message in reader]
+
+
+async def test_who_comes_late_reads_what_was_said() -> None:
+    rooms = rooms_of()
+    room, ada = rooms.take_seat(SEAT)
+    rooms.receive(room, ada, final(0, "before", 1))
+    rooms.receive(room, ada, partial(2, "in the", "middle", 2))
+    reader = rooms.read("standup")
+    rooms.receive(room, ada, final(2, "in the middle", 2))
+    rooms.leave(room, ada)
+    rooms.close()
+    snapshot, line, live = await everything(reader)
+    assert snapshot["type"] == "room"
+    assert [line["text"] for line in snapshot["finals"]] == ["before"]
+    assert [line["committed"] for line in snapshot["partials"]] == ["in the"]
+    assert (line["type"], line["text"]) == ("final", "in the middle")
+    assert (live["type"], live["live"]) == ("live", False)
+
+
+async def test_all_readers_are_sent_the_same_bytes() -> None:
+    rooms = rooms_of()
+    room, ada = rooms.take_seat(SEAT)
+    readers = [rooms.read("standup") for _ in range(3)]
+    assert rooms.n_readers == 3
+    rooms.receive(room, ada, final(0, "once"))
+    bodies = set()
+    for reader in readers:
+        await anext(reader)
+        bodies.add(id(await anext(reader)))
+    assert len(bodies) == 1
+
+
+async def test_a_slow_reader_gets_the_newest_partial_and_every_final() -> None:
+    rooms = rooms_of()
+    room, ada = rooms.take_seat(SEAT)
+    reader = rooms.read("standup")
+    for n in range(1000):
+        rooms.receive(room, ada, partial(0, "", f"guess {n}", 1))
+    rooms.receive(room, ada, final(0, "said", 1))
+    for n in range(1000):
+        rooms.receive(room, ada, partial(5, "", f"guess {n}", 2))
+    rooms.close()
+    _, said, guess = await everything(reader)
+    assert said["text"] == "said"
+    assert guess["tentative"] == "guess 999"
+
+
+async def test_a_reader_that_reads_nothing_is_let_go() -> None:
+    rooms = rooms_of()
+    room, ada = rooms.take_seat(SEAT)
+    reader = rooms.read("standup")
+    for n in range(READER_LIMIT + 1):
+        rooms.receive(room, ada, final(n, "said", n))
+    with pytest.raises(StopAsyncIteration):
+        await anext(reader)
+    rooms.stop_reading("standup", reader)
+    assert rooms.n_readers == 0
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+async def test_rooms_are_kept_for_their_time(tmp_path: Path, in_a_file: bool) -> None:
+    clock = Clock()
+    rooms = rooms_of(tmp_path / "rooms.db" if in_a_file else None, clock)
+    room, ada = rooms.take_seat(SEAT)
+    rooms.receive(room, ada, final(0, "kept"))
+    (listed,) = rooms.listing()
+    assert (listed.room, listed.ended_at, listed.lines) == ("standup", None, 1)
+    assert listed.about == {"call": "CA123"}
+    clock.now += 60
+    rooms.leave(room, ada)
+    assert rooms.live == {}
+    assert rooms.listing()[0].ended_at == clock.now
+    clock.now += 3600
+    reader = rooms.read("standup")
+    rooms.forget_old()
+    kept = rooms.find("standup")
+    assert kept
+    assert [line.text for line in kept.finals] == ["kept"]
+    clock.now += 1
+    rooms.forget_old()
+    assert rooms.find("standup") is None
+    assert rooms.listing() == []
+    assert [m["type"] for m in await everything(reader)] == ["room"], "it ends with the room"
+
+
+async def test_a_room_goes_on_while_it_is_kept() -> None:
+    clock = Clock()
+    rooms = rooms_of(clock=clock)
+    room, ada = rooms.take_seat(SEAT)
+    rooms.receive(room, ada, final(0, "before"))
+    rooms.leave(room, ada)
+    clock.now += 100
+    room, ada = rooms.take_seat(SEAT)
+    rooms.receive(room, ada, final(0, "after"))
+    assert [(line.text, line.start) for line in room.finals] == [("before", 0), ("after", 100)]
+    assert rooms.listing()[0].ended_at is None
+
+
+def test_what_a_killed_server_had_heard_is_there_when_it_comes_back(tmp_path: Path) -> None:
+    before = rooms_of(tmp_path / "rooms.db")
+    room, ada = before.take_seat(SEAT)
+    before.receive(room, ada, final(0, "kept"))
+    clock = Clock()
+    clock.now += 10
+    rooms = rooms_of(tmp_path / "rooms.db", clock)
+    assert rooms.listing()[0].ended_at == clock.now
+    kept = rooms.find("standup")
+    assert kept
+    assert [line.text for line in kept.finals] == ["kept"]
+
+
+def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
+    rooms = rooms_of(tmp_path / "rooms.db")
+    room, ada = rooms.take_seat(SEAT)
+    rooms.receive(room, ada, final(0, "before"))
+    with closing(sqlite3.connect(tmp_path / "rooms.db", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        rooms.receive(room, ada, final(1, "meanwhile", 1))
+        rooms.forget_old()
+        assert "database is locked" in caplog.text
+        assert rooms.listing()[0].lines == 1
+        other.execute("rollback")
+    rooms.receive(room, ada, final(2, "after", 2))
+    rooms.leave(room, ada)
+    kept = rooms.find("standup")
+    assert kept
+    assert [line.text for line in kept.finals] == ["before", "meanwhile", "after"]
+
+
+def test_a_line_that_can_never_be_written_does_not_hold_up_the_others() -> None:
+    rooms = rooms_of()
+    room, ada = rooms.take_seat(SEAT)
+    (line,) = room.receive(ada, final(0, "kept"), 0.0)
+    with pytest.raises(sqlite3.IntegrityError):
+        rooms.store.add_line("no such room", line)
+    rooms.store.add_line("standup", line)
+    assert rooms.listing()[0].lines == 1
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("These are notes." * 100)
+    for path in (tmp_path / "notes.txt", tmp_path / "no" / "such" / "folder.db"):
+        with pytest.raises(UsageError, match="cannot be used to keep rooms in"):
+            RoomStore(path)
