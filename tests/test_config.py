@@ -36,6 +36,7 @@ VALUES = {
     "assistant": "small-student",
     "partials": "assistant",
     "device": "cpu",
+    "ways": "portable",
     "precision": "float32",
     "max_batch": 3,
     "vad": "webrtc",
