@@ -1,4 +1,4 @@
-"""The commands that README and docs tell a reader to type: each is one that there is."""
+"""The documents: each command, link and make target in them exists."""
 
 import re
 import shlex
@@ -9,12 +9,12 @@ import pytest
 from stream.cli.main import app
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 COMMAND = re.compile(r"(?:\.venv/bin/)?distil-stream (?=[a-z])[^`\n]*")
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
 INLINE = re.compile(r"`((?:\.venv/bin/)?distil-stream [a-z][^`]*)`")
-MAKE = re.compile(r"\bmake ([a-z]+)")
+MAKE = re.compile(r"\bmake ([a-z-]+)")
 LINK = re.compile(r"\]\(([^)#\s]+?)(#[^)\s]+)?\)")
 
 
@@ -49,22 +49,22 @@ def test_there_are_commands() -> None:
     assert len(CASES) > 15
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_in_sentences_have_names_that_there_are(document: Path) -> None:
     names = {name for name in app if not name.startswith("-")}
     for command in INLINE.findall(document.read_text()):
         assert command.split()[1] in names, command
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_make_is_told_to_do_it_can(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     text = document.read_text()
-    told = {*MAKE.findall("\n".join(SHELL.findall(text))), *re.findall(r"`make ([a-z]+)", text)}
+    told = {*MAKE.findall("\n".join(SHELL.findall(text))), *re.findall(r"`make ([a-z-]+)", text)}
     assert told <= targets
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for target, place in LINK.findall(document.read_text()):
         if "://" in target:
@@ -79,3 +79,25 @@ def headings(file: Path) -> set[str]:
     """The anchors that a page of Markdown has."""
     titles = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
     return {re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_glossary_has_one_meaning_for_a_word() -> None:
+    glossary = (ROOT / "CONTRIBUTING.md").read_text().partition("## Glossary")[2]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", glossary, re.M)
+    terms = [term for row, _ in rows for term in row.split(", ") if row not in ("term", "---")]
+    assert len(terms) > 40
+    assert len(terms) == len(set(terms))
+
+
+def test_each_decision_is_in_the_list() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^\| \[(\d{3})\]\((.+?)\) \| (.+) \|$", (folder / "README.md").read_text(), re.M
+    )
+    pages = {file.name: file.read_text() for file in folder.glob("[0-9]*.md")}
+    titles = {name: f"# {number}: {title}" for number, name, title in listed}
+    assert titles == {name: text.partition("\n")[0] for name, text in pages.items()}
+    for name, text in pages.items():
+        assert "## Measured" in text, name
+        assert "\n## Chosen\n" in text, name
+        assert "\n## What would change it\n" in text, name
