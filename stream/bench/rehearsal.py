@@ -18,7 +18,7 @@ from stream.core.vad import MakeDetector
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.adapters.offline import OfflineTranscriber, offline_text
+from stream.evaluate.adapters.offline_text import OfflineTranscriber, offline_text
 from stream.evaluate.material.recordings import Recording, read_manifest
 from stream.evaluate.measures.latency import Latencies, latencies
 from stream.evaluate.measures.record import transcript
