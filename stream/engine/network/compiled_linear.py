@@ -8,6 +8,10 @@ anyway, and a weight may use all its 8 bits: the error is less than half of that
 and in a draft.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +24,9 @@ WEIGHT_LEVELS = 127
 """Steps on each side of zero."""
 MOST_LEVELS = 8191
 """Steps of an activation on each side of zero, if its layer has few inputs."""
+
+ROWS_A_THREAD = 64
+"""Fewer are not worth a thread: they are the tokens of the decoder."""
 
 one_row, two_rows, four_rows = multiply(1), multiply(2), multiply(4)
 
@@ -44,12 +51,28 @@ class CompiledLinear(nn.Module):
         """(..., in_features) -> (..., out_features)."""
         rows = x.reshape(-1, self.in_features)
         y = torch.empty(len(rows), self.out_features)
-        project(rows.numpy(), self.levels, self._codes, self._scales, self._bias, y.numpy())
+        threads = min(torch.get_num_threads(), len(rows) // ROWS_A_THREAD)
+        if threads > 1:
+            parts = zip(rows.chunk(threads), y.chunk(threads), strict=True)
+            list(pool().map(lambda part: self._project(*part), parts))
+        else:
+            self._project(rows, y)
         return y.view(*x.shape[:-1], self.out_features)
+
+    def _project(self, rows: Tensor, y: Tensor) -> None:
+        """Write the projection of `rows`, (n, in_features), to `y`, (n, out_features)."""
+        weights = self.levels, self._codes, self._scales, self._bias
+        project(rows.numpy(), *weights, y.numpy())
 
     def extra_repr(self) -> str:
         """Show the sizes as `nn.Linear` does."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+@cache
+def pool() -> ThreadPoolExecutor:
+    """Return the threads that share the rows of an urgent window; a kernel holds no lock."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="linear")
 
 
 def activation_levels(in_features: int) -> np.float32:

@@ -100,3 +100,16 @@ def test_sums_are_those_of_whole_numbers():
 def test_few_inputs_get_more_steps_than_many():
     assert activation_levels(64) == activation_levels(512) == 8191
     assert activation_levels(5120) == 3302
+
+
+def test_rows_that_threads_share_have_the_same_bits():
+    linear = layer(64, 48)
+    compiled, x = CompiledLinear(linear.weight, linear.bias), torch.randn(1, 200, 64)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = compiled(x)
+        torch.set_num_threads(3)
+        assert torch.equal(compiled(x), alone)
+    finally:
+        torch.set_num_threads(threads)
