@@ -7,6 +7,7 @@ text had.
 from collections.abc import Iterator
 from typing import Any
 
+from stream.bench.repeats import Estimate
 from stream.evaluate.report.tables import LATENCIES, rows_of
 
 Row = list[str]
@@ -90,8 +91,8 @@ def engine(summary: dict[str, Any]) -> Iterator[Row]:
             figure(row["window_s"]),
             str(row["batch"]),
             row["draft"],
-            figure(row["wall_ms"], "{:.0f}"),
-            figure(row["cpu_ms"], "{:.0f}"),
+            figure(row.get("wall_ms"), "{:.0f}"),
+            figure(row.get("cpu_ms"), "{:.0f}"),
             figure(row.get("cpu_ratio"), "{:.2f}"),
             figure(row.get("decode_ms"), "{:.0f}"),
             figure(row.get("passes"), "{:.1f}"),
@@ -119,7 +120,7 @@ def load(summary: dict[str, Any]) -> Iterator[Row]:
             row["system"],
             str(row["streams"]),
             figure(row["cpu_s_per_audio_s"], "{:.2f}"),
-            figure(row["partials_per_s"], "{:.2f}"),
+            figure(row.get("partials_per_s"), "{:.2f}"),
             figure(row["final_ms"].get("p50"), "{:.0f}"),
             figure(row["late_ms"], "{:.0f}"),
             figure(row["word_error_rate"], "{:.2f}"),
@@ -138,17 +139,30 @@ def continuous(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def rehearsal(summary: dict[str, Any]) -> Iterator[Row]:
-    """Settings of a session."""
-    yield ["offline", figure(summary["offline"], "{:.2f}"), *[""] * 6]
-    for row in summary["rehearsal"]:
-        yield [
-            row["variant"],
-            *errors(row),
-            figure(row["erasure"], "{:.3f}"),
-            *(figure(row[f"{name}_ms"], "{:.0f}") for name in ("shown", "committed")),
-            figure(row["first_partial_ms"], "{:.0f}"),
-            figure(row["cpu_s_per_audio_s"], "{:.2f}"),
-        ]
+    """Settings of a session, for each set of ways to compute."""
+    for number, played in enumerate(summary["sets"], 1):
+        ways = f", ways {number}" if len(summary["sets"]) > 1 else ""
+        yield [f"offline{ways}", estimate(played["offline"]), *[""] * 7]
+        for row in played["rehearsal"]:
+            mean = row["mean"]
+            counts = (mean[kind] for kind in ("substitutions", "deletions", "insertions"))
+            yield [
+                row["variant"] + ways,
+                estimate(row["word_error_rate"]),
+                estimate(row["price"]),
+                "/".join(f"{count:g}" for count in counts),
+                figure(mean["erasure"], "{:.3f}"),
+                *(figure(mean[f"{name}_ms"], "{:.0f}") for name in TIMES),
+                figure(mean["cpu_s_per_audio_s"], "{:.2f}"),
+            ]
+
+
+TIMES = ("shown", "committed", "first_partial")
+
+
+def estimate(value: dict[str, Any]) -> str:
+    """Return a mean with its standard error, if it has one."""
+    return f"{Estimate(**value)}"
 
 
 def student(summary: dict[str, Any]) -> Iterator[Row]:

@@ -105,7 +105,7 @@ SECTIONS: Sequence[Section] = (
         "first appearance and to its commit, and from the start of speech to the first partial.",
         ("bench rehearsal",),
         (
-            *("variant", "WER %", "sub/del/ins", "erasure", "shown", "committed", "first"),
+            *("variant", "WER %", "price", "sub/del/ins", "erasure", "shown", "committed", "first"),
             "CPU s/s",
         ),
         rows.rehearsal,
