@@ -2,11 +2,13 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from stream.cli.main import app
+from stream.engine.network.ways import NAMED_SETS, OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,3 +103,29 @@ def test_each_decision_is_in_the_list() -> None:
         assert "## Measured" in text, name
         assert "\n## Chosen\n" in text, name
         assert "\n## What would change it\n" in text, name
+
+
+def test_every_way_to_compute_is_described() -> None:
+    text = (ROOT / "docs" / "serving.md").read_text().partition("## How the CPU computes")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text.partition("## Health")[0], re.M))
+    assert set(rows) == {"auto", *NAMED_SETS, *OPERATIONS}
+    for name, operation in OPERATIONS.items():
+        assert re.findall(r"`(\w+)`", rows[name]) == list(operation.ways), name
+
+
+def test_the_pure_modules_are_listed() -> None:
+    """The list below the figure of the architecture is the contract that `make check` enforces."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    pure = next(c for c in contracts["contracts"] if "forbidden_modules" in c)["source_modules"]
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    shown = text.partition("pure (no I/O, no clock, no model):")[2].partition("```")[0]
+    recordings = {f"stream.recordings.{f.stem}" for f in (ROOT / "stream/recordings").glob("*.py")}
+    apart = {
+        "stream.recordings.__init__",
+        "stream.recordings.api",
+        "stream.recordings.transcribing",
+    }
+    assert recordings - impure == {name for name in pure if name.startswith("stream.recordings")}
+    for name in pure:
+        if not name.startswith("stream.recordings"):
+            assert name.removeprefix("stream.").split(".")[-1] in re.split(r"[\s,/]+", shown), name
