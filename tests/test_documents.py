@@ -120,11 +120,7 @@ def test_the_pure_modules_are_listed() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     shown = text.partition("pure (no I/O, no clock, no model):")[2].partition("```")[0]
     recordings = {f"stream.recordings.{f.stem}" for f in (ROOT / "stream/recordings").glob("*.py")}
-    apart = {
-        "stream.recordings.__init__",
-        "stream.recordings.api",
-        "stream.recordings.transcribing",
-    }
+    impure = {f"stream.recordings.{name}" for name in ("__init__", "api", "transcribing")}
     assert recordings - impure == {name for name in pure if name.startswith("stream.recordings")}
     for name in pure:
         if not name.startswith("stream.recordings"):
