@@ -4,7 +4,7 @@ For the encoder, as `int8_attention` is. x86 before AVX-512 VNNI multiplies byte
 16-bit integers (`int16_tiles`), so here queries and keys take all the bits that a sum of 32 bits
 leaves them, 13 for heads of 64, and values take 11. Keys and values are taken less their means,
 which changes neither the weights nor, once the means are added again, the result (SageAttention:
-Zhang et al., 2024, arXiv:2410.02367). The error is a tenth of that of `int8_attention`.
+Zhang et al., 2024, arXiv:2410.02367). The error is about a tenth of that of `int8_attention`.
 """
 
 from concurrent.futures import ThreadPoolExecutor

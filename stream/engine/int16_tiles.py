@@ -80,7 +80,11 @@ def _open(context: Any, builder: ir.IRBuilder, signature: Any, args: Sequence[An
 def _sums(builder: ir.IRBuilder, left: Any, right: Any) -> list[ir.Value]:
     """Emit the loop over the pairs; returns the tile's sums, a vector for each row."""
     rows = _rows(builder, left, I32)
-    totals = [cgutils.alloca_once_value(builder, ir.Constant(SUMS, None)) for _ in range(ROWS)]  # type: ignore[no-untyped-call]
+    nought = ir.Constant(SUMS, None)
+    totals = [
+        cgutils.alloca_once_value(builder, nought)  # type: ignore[no-untyped-call]
+        for _ in range(ROWS)
+    ]
     pairs = builder.extract_value(right.shape, 0)
     start = builder.bitcast(right.data, PAIRS.as_pointer())
     with cgutils.for_range(builder, pairs) as loop:
