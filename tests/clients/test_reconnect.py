@@ -124,6 +124,7 @@ async def test_one_that_breaks_after_the_end(wire: Wire) -> None:
     assert [event.id for event in events if isinstance(event, Mark)] == [5]
 
 
+@pytest.mark.slow
 async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
     events: list = []
     async with connect(wire.address, words=True) as stream:
@@ -139,6 +140,7 @@ async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
     check(events)
 
 
+@pytest.mark.slow
 async def test_one_that_has_nothing_to_say(wire: Wire) -> None:
     """A pause: all is answered, and the last samples may stay unsettled for as long as it lasts."""
     events: list = []

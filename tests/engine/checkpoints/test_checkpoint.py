@@ -180,6 +180,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
         load_checkpoint("tiny.en")
 
 
+@pytest.mark.slow
 def test_the_parts_of_base_are_the_published_file():
     joined = hashlib.sha256()
     for part in EMBEDDED_MODELS["base"].weights:

@@ -94,6 +94,7 @@ async def test_only_twilio_may_call_where_a_token_is_set(token: str) -> None:
         assert ("--public-url" in (websocket.close_reason or "")) == (token == "another")
 
 
+@pytest.mark.slow
 async def test_a_setting_that_does_not_fit_is_the_reason_of_the_closing() -> None:
     async with serving() as server:
         async with client(server, path="v1/twilio") as websocket:

@@ -113,6 +113,7 @@ async def test_text_that_is_not_utf_8() -> None:
         assert websocket.close_code == 1007
 
 
+@pytest.mark.slow
 async def test_a_container_as_it_comes(tmp_path: Path, speech: NDArray[np.float32]) -> None:
     samples = np.repeat(speech[: 10 * 16_000], 3)  # at 48 kHz
     data = write_media(tmp_path / "a.webm", samples, "libopus").read_bytes()

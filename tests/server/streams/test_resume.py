@@ -227,6 +227,7 @@ async def test_who_comes_back_twice_at_once_is_served_once() -> None:
             assert sorted(answers) == ["error", "ready"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["nobody comes back", "the server drains"])
 @pytest.mark.parametrize("partials", [True, False])
 async def test_the_room_of_a_stream_that_is_given_up_has_its_last_words(
