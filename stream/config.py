@@ -79,7 +79,7 @@ class ServerConfig:
 
     ways: Annotated[str, Parameter(group=MODEL)] = "auto"
     """How the CPU computes each operation: auto measures at the first start and takes the fastest
-    of the right ways; `default`, `portable` or OPERATION=WAY,… pin them (docs/serving.md)."""
+    of the right ways; `default` or OPERATION=WAY,… pin them (docs/serving.md)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once."""
