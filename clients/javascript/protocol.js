@@ -402,6 +402,7 @@ export class StreamProtocol {
 
   /** @param {Message} ended */
   #receiveEnded(ended) {
+    if (this.state === "STARTING") return; // the server is being stopped, and closes next
     this.#move("END");
     this.#deadlineS = this.#nowS + this.#openTimeoutS;
     this.#token = "";

@@ -350,6 +350,8 @@ class StreamProtocol:
         self._backoff.note_live(self._now_s)
 
     def _receive_ended(self, ended: Ended) -> None:
+        if self.state is State.STARTING:
+            return  # The server is being stopped; its close frame leads to the next attempt.
         self._move(Cause.END)
         self._deadline_s = self._now_s + self._open_timeout_s
         self._token = ""
@@ -365,11 +367,9 @@ class StreamProtocol:
         if early is None:
             self._move(Cause.FINISH)
             return
-        more = self.continuity.possible and code in policy.RETRIED_CLOSES
-        if code == policy.IDLE and not self._keep_alive:
-            # If no audio is on its way, the application may want no other stream.
-            more &= self.continuity.has_more(early)
-        if more:
+        # After an idle end without audio on its way, the application may want no other stream.
+        wanted = code != policy.IDLE or self._keep_alive or self.continuity.has_more(early)
+        if self.continuity.possible and code in policy.RETRIED_CLOSES and wanted:
             self._lose(ended_by_server(code), at_once=True)
         elif self.continuity.end_asked and code != policy.GOING_AWAY:
             self._events += self.continuity.receive(early)

@@ -91,7 +91,6 @@ TRANSITIONS: dict[State, dict[Cause, State]] = {
     },
     State.STARTING: {
         Cause.READY: State.LIVE,
-        Cause.END: State.ENDED,
         Cause.LOSE: State.WAITING,
         Cause.FAIL: State.CLOSED,
         Cause.CLOSE: State.CLOSED,
@@ -117,7 +116,6 @@ TRANSITIONS: dict[State, dict[Cause, State]] = {
     },
     State.WAITING: {
         Cause.RETRY: State.CONNECTING,
-        Cause.FAIL: State.CLOSED,
         Cause.CLOSE: State.CLOSED,
     },
     State.CLOSED: {},

@@ -15,7 +15,7 @@ from stream.server.state import ServerState
 
 def application(server: ServerState) -> Starlette:
     """Return the ASGI application of a server."""
-    assets = page.load_assets(page.page_folder())
+    assets = page.page_assets()
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
