@@ -39,7 +39,10 @@ export { ConnectionLost, ServerError };
  * @typedef {"CONNECT" | "CLOSE" | "ABORT"} Action
  */
 
-/** By close code, why a server ends a stream before the client does. */
+/**
+ * By close code, why a server ends a stream before the client does.
+ * @type {Record<number, string>}
+ */
 const WHY_ENDED = {
   [GOING_AWAY]: "The server was stopped; the finals so far were sent.",
   [IDLE]: "The server ended the stream because it received nothing for too long.",
@@ -264,7 +267,7 @@ export class StreamProtocol {
 
   /** Returns the first frame of a connection, to be sent as soon as it is open. */
   startMessage() {
-    if (this.state === "RESUMING") {
+    if (this.state === "RESUMING" && this.ready) {
       const seq = this.continuity.timeline.lastSeq;
       const resume = { session: this.ready.session, token: this.#token, seq };
       return JSON.stringify({ type: "start", resume });
@@ -277,7 +280,7 @@ export class StreamProtocol {
    * @returns {string | Uint8Array | null}
    */
   nextFrame() {
-    if (this.state !== "LIVE") return null;
+    if (this.state !== "LIVE" || !this.ready) return null;
     const most = this.ready.limits?.max_frame_bytes || LONGEST_FRAME_BYTES;
     const item = this.continuity.take(Math.min(most, LONGEST_FRAME_BYTES));
     if (item === null) return null;
@@ -456,5 +459,5 @@ function parse(text) {
  * @param {number | null} code
  */
 function endedByServer(code) {
-  return new ConnectionLost(WHY_ENDED[code] ?? `The server ended the stream (${code}).`, code);
+  return new ConnectionLost(WHY_ENDED[code ?? 0] ?? `The server ended the stream (${code}).`, code);
 }

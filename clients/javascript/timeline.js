@@ -97,10 +97,10 @@ export class Timeline {
     if (cutOff >= 0) {
       const after = this.#held.slice(cutOff);
       const received = after.filter(({ type }) => type === "progress").map((m) => m.received);
-      const askedFor = after.at(-1).type === "mark"; // it follows the finals of a `finalize`
+      const askedFor = after.at(-1)?.type === "mark"; // it follows the finals of a `finalize`
       return received.length > 0 && (received.at(-1) > received[0] || askedFor);
     }
-    return !this.#held.some(({ type }) => type === "final") || this.#held.at(-1).type === "progress";
+    return !this.#held.some(({ type }) => type === "final") || this.#held.at(-1)?.type === "progress";
   }
 
   /** @param {Message} message */
@@ -144,7 +144,7 @@ export class Timeline {
       case "partial":
       case "final": {
         const whole = moved(message, { start: seconds, end: seconds, utterance });
-        const later = (word) => moved(word, { start: seconds, end: seconds });
+        const later = (/** @type {object} */ word) => moved(word, { start: seconds, end: seconds });
         return message.words ? { ...whole, words: message.words.map(later) } : whole;
       }
       case "progress":
@@ -163,7 +163,7 @@ export class Timeline {
 
 /**
  * Returns an object with some fields increased; the sums are rounded to three decimals.
- * @template {object} T
+ * @template {Record<string, any>} T
  * @param {T} item
  * @param {Record<string, number>} by
  * @returns {T}

@@ -6,10 +6,16 @@
 //
 // Nothing here knows of sockets. Samples count from the first of the stream, per channel.
 
-/** The encodings whose samples can be counted, and how many bytes one has. */
+/**
+ * The encodings whose samples can be counted, and how many bytes one has.
+ * @type {Record<string, number>}
+ */
 export const SAMPLE_BYTES = { pcm_s16le: 2, pcm_f32le: 4, mulaw: 1, alaw: 1 };
 
-/** The byte that encodes silence, if it is not 0. */
+/**
+ * The byte that encodes silence, if it is not 0.
+ * @type {Record<string, number>}
+ */
 const SILENCE = { mulaw: 0xff, alaw: 0xd5 };
 
 /** Messages that are sent again to a server that may not have received them; others are not. */
