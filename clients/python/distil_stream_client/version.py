@@ -3,4 +3,4 @@
 Both distributions read it from this file when they are built.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
