@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from stream.engine.network.choosing import (
     choose_ways,
     fastest,
     measure_ways,
+    processor,
 )
 from stream.engine.network.layers import Decoder, Encoder
 from stream.engine.network.ways import DEFAULT_WAYS, OPERATIONS, Way
@@ -201,6 +203,37 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(network, monkeypa
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
     assert choose_ways(*network).ways == DEFAULT_WAYS
+
+
+def test_without_a_home_the_ways_are_measured_at_each_start(network, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DISTIL_STREAM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
+    assert choose_ways(*network).ways == DEFAULT_WAYS
+
+
+def test_a_choice_for_siblings_is_not_taken_on_whole_cores(network, monkeypatch):
+    key = cache_key(*network)
+    monkeypatch.setattr(choosing, "whole_cores", lambda cpus: 64)
+    assert cache_key(*network) != key
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        ({"architecture": "arm64", "cpu_name": "Unknown", "dot": True}, "arm64, DOT"),
+        ({"architecture": "arm64", "cpu_name": "Neoverse N1"}, "Neoverse N1"),
+        ({"architecture": "x86_64", "avx512_vnni": True, "avx2": True}, "x86_64, AVX512-VNNI AVX2"),
+        ({}, "an unknown processor"),
+    ],
+)
+def test_the_name_of_a_processor_is_what_pytorch_knows_of_it(monkeypatch, facts, name):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: facts)
+    assert processor() == name
 
 
 def test_a_choice_says_what_the_others_would_have_taken():
