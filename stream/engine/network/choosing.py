@@ -114,6 +114,8 @@ def measure_ways(
                 ways[name] = fastest(operation, ms[name])
             else:  # if no way is right, nothing is better than what PyTorch computes
                 ways[name] = next(iter(trials), operation.reference)
+            if not trials:
+                log.warning("no way to compute %s is right here: %s", name, refused[name])
         finally:
             torch.set_num_threads(threads)
     return Choice(ways, ms, refused)
