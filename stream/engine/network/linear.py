@@ -73,21 +73,3 @@ def plain_linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     if bias is not None:
         layer.bias = nn.Parameter(bias.detach(), requires_grad=False)
     return layer
-
-
-class RowByRowLinear(nn.Module):
-    """PyTorch's own layer, applied to each row by itself, so that no row depends on another.
-
-    It reads the weights anew for each row, and a draft saves no time. It is for the decoder of a
-    processor on which all faster layers are refused.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Keep `weight` (out_features, in_features) and `bias` (out_features,) as they are."""
-        super().__init__()
-        self.linear = plain_linear(weight, bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
-        rows = x.reshape(-1, x.shape[-1]).split(1)
-        return torch.cat([self.linear(row) for row in rows]).view(*x.shape[:-1], -1)

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.engine.cores import usable_cpus, whole_cores
+from stream.engine.network.compiled_linear import CompiledLinear
 from stream.engine.network.cross_attention import PackedAudio, PlainAudio
 from stream.engine.network.int8_attention import Int8Attention
 from stream.engine.network.layers import FullAttention
-from stream.engine.network.linear import (
-    Bfloat16Linear,
-    OnednnInt8Linear,
-    RowByRowLinear,
-    plain_linear,
-)
+from stream.engine.network.linear import Bfloat16Linear, OnednnInt8Linear, plain_linear
 from stream.engine.network.quantization import Int8Linear
 from stream.engine.network.self_attention import CompiledTokens, PlainTokens
 from stream.errors import UsageError
@@ -56,6 +52,7 @@ class Operation:
 
 LINEAR = {
     "int8": Way(Int8Linear, 0.03),
+    "compiled": Way(CompiledLinear, 0.02),
     "onednn_int8": Way(OnednnInt8Linear, 0.03),
     "bfloat16": Way(Bfloat16Linear, 0.02),
     "float32": Way(plain_linear, 0.0),
@@ -66,10 +63,7 @@ OPERATIONS: Mapping[str, Operation] = {
         {"int8": Way(Int8Attention, 0.03), "float32": Way(FullAttention, 0.0)}
     ),
     "encoder_linear": Operation(LINEAR),
-    # The last one is slow, but right on any processor: float32 itself has other bits in a draft.
-    "decoder_linear": Operation(
-        {**LINEAR, "float32_by_rows": Way(RowByRowLinear, 0.0001)}, rows_alike=True
-    ),
+    "decoder_linear": Operation(LINEAR, rows_alike=True),
     "cross_attention": Operation(
         {"int16": Way(PackedAudio, 0.002), "float32": Way(PlainAudio.project, 0.0)},
         rows_alike=True,

@@ -20,7 +20,6 @@ from stream.engine.network.choosing import (
     processor,
 )
 from stream.engine.network.layers import Decoder, Encoder
-from stream.engine.network.linear import plain_linear
 from stream.engine.network.ways import DEFAULT_WAYS, OPERATIONS, Way
 
 DIMS = WhisperDims(
@@ -134,26 +133,6 @@ def test_an_operator_that_is_missing_is_passed_over(network):
     choice = measure_ways(*network, {"decoder_linear": replace(operation, ways=ways)}, budget_s=0)
     assert choice.ways["decoder_linear"] != "int8"
     assert choice.refused["decoder_linear"]["int8"] == "it failed: no such engine"
-
-
-def test_without_int8_and_bfloat16_the_decoder_multiplies_row_by_row(network):
-    """As float32 gives a row other bits in a draft, drafts would change words."""
-
-    def missing(*args):
-        raise RuntimeError("unknown architecture")
-
-    def depends(linear):
-        return lambda x: linear(x) * (1 + 1e-6 * (len(x) > 1))
-
-    operation = OPERATIONS["decoder_linear"]
-    lacking = {name: Way(missing, 0.03) for name in ("int8", "onednn_int8", "bfloat16")}
-    plain = Way(lambda weight, bias: depends(plain_linear(weight, bias)), 0.0)
-    table = {
-        "decoder_linear": replace(operation, ways={**operation.ways, **lacking, "float32": plain})
-    }
-    choice = measure_ways(*network, table, budget_s=0)
-    assert choice.ways["decoder_linear"] == "float32_by_rows"
-    assert set(choice.refused["decoder_linear"]) == {*lacking, "float32"}
 
 
 def test_if_no_way_is_right_the_reference_is_taken_and_said(network, caplog):
