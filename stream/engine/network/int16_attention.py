@@ -1,14 +1,13 @@
 """Attention of all positions to all others in 16-bit integers, on a CPU without int8 dot products.
 
 For the encoder, as `int8_attention` is. x86 before AVX-512 VNNI multiplies bytes no faster than
-16-bit integers (`int16_tiles`), so here queries and keys take all the bits that a sum of 32 bits
+16-bit integers (`integer_tiles`), so here queries and keys take all the bits that a sum of 32 bits
 leaves them, 13 for heads of 64, and values take 11. Keys and values are taken less their means,
 which changes neither the weights nor, once the means are added again, the result (SageAttention:
 Zhang et al., 2024, arXiv:2410.02367). The error is about a tenth of that of `int8_attention`.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,9 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stream.engine.compiling import compiled, f32, nearest, power_of_two
-from stream.engine.int16_tiles import COLUMNS, ROWS, multiply, multiply_add
-from stream.engine.threads import usable_cores
+from stream.engine.network.compiling import compiled, f32, nearest, power_of_two
+from stream.engine.network.integer_tiles import COLUMNS, MOST_ROWS, multiply, multiply_add
+from stream.engine.network.kernel_threads import pool
+
+ROWS = MOST_ROWS
+score_tile, mix_tile = multiply(ROWS), multiply_add(ROWS)
 
 QUERIES_TOGETHER = 4 * ROWS
 """Their scores and weights stay in a core's cache beside the keys, and each block of keys is read
@@ -62,12 +64,6 @@ def attend_int16(qkv: Tensor, heads: int, attended: Tensor) -> None:
     attend(0, bounds[1])
     for other in others:
         other.result()
-
-
-@cache
-def pool() -> ThreadPoolExecutor:
-    """Threads for the heads beyond those that the calling thread attends itself."""
-    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="attention")
 
 
 @compiled
@@ -176,7 +172,7 @@ def write_codes(
     keys: NDArray[np.int32],
     values: NDArray[np.int16],
 ) -> None:
-    """Write queries, keys and values in 16 bits, as `int16_tiles` wants them.
+    """Write queries, keys and values in 16 bits, as `integer_tiles` wants them.
 
     Args:
         qkv: (n, 3 * width).
@@ -222,7 +218,7 @@ def score(queries: NDArray[np.int32], keys: NDArray[np.int32], scores: NDArray[n
     """
     for block in range(len(keys)):
         for i in range(0, len(queries), ROWS):
-            multiply(queries[i:], keys[block], scores[i:, block * COLUMNS :])
+            score_tile(queries[i:], keys[block], scores[i:, block * COLUMNS :])
 
 
 @compiled
@@ -275,4 +271,4 @@ def mix(
         for block in range(len(values)):
             some = values[block, j // 2 : (j + KEYS_TOGETHER) // 2]
             for i in range(0, m, ROWS):
-                multiply_add(weights[i:, j:], some, sums[i:, block * COLUMNS :])
+                mix_tile(weights[i:, j:], some, sums[i:, block * COLUMNS :])

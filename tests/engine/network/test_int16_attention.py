@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from stream.engine.layers import FullAttention
 
-from stream.engine.int16_attention import (
+from stream.engine.network.int16_attention import (
     KEYS_TOGETHER,
     QUERIES_TOGETHER,
+    ROWS,
     VALUE_LEVELS,
     WEIGHT_LEVELS,
     Int16Attention,
@@ -13,7 +13,8 @@ from stream.engine.int16_attention import (
     mix,
     score,
 )
-from stream.engine.int16_tiles import COLUMNS, ROWS
+from stream.engine.network.integer_tiles import COLUMNS
+from stream.engine.network.layers import FullAttention
 
 
 def random_qkv(n: int, heads: int, size: int) -> torch.Tensor:
