@@ -20,7 +20,8 @@ from stream.engine.network.choosing import (
     processor,
 )
 from stream.engine.network.layers import Decoder, Encoder
-from stream.engine.network.ways import DEFAULT_WAYS, OPERATIONS, Way
+from stream.engine.network.ways import DEFAULT_WAYS, FLOAT32_WAYS, OPERATIONS, Way
+from stream.engine.network.whisper import Whisper
 
 DIMS = WhisperDims(
     n_mels=8,
@@ -102,6 +103,29 @@ def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
                 operation = altered(operation, other, before=clock.pass_a_minute)
         choice = measure_ways(*network, {name: operation}, budget_s=0, clock=clock)
         assert choice.ways[name] == way
+
+
+@pytest.mark.parametrize("name", NETWORK_OPERATIONS)
+def test_a_way_that_is_right_in_its_probe_works_in_the_network(network, name):
+    """The probe is in inference mode; the network is built of parameters, and is not."""
+    mel, n_frames = torch.randn(1, DIMS.n_mels, 200), torch.tensor([200])
+    tokens = torch.arange(6)[None]
+
+    def logits(ways):
+        torch.manual_seed(0)
+        model = Whisper(DIMS)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.1)
+        model.use(ways)
+        with torch.inference_mode():
+            audio = model.encode(mel, n_frames)
+            cache = model.prefill_cache(audio, torch.tensor([audio.shape[1]]), 6)
+            return model.decode(tokens, torch.tensor([6]), cache)
+
+    expected = logits(FLOAT32_WAYS)
+    for way in right_ways(network, name):
+        off = (logits({**FLOAT32_WAYS, name: way}) - expected).norm() / expected.norm()
+        assert off < 0.05, way
 
 
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
