@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stream.engine.cores import usable_cpus, whole_cores
 from stream.engine.network.compiled_linear import CompiledLinear
 from stream.engine.network.cross_attention import PackedAudio, PlainAudio
 from stream.engine.network.int8_attention import Int8Attention
@@ -78,7 +79,12 @@ OPERATIONS: Mapping[str, Operation] = {
         rows_alike=True,
     ),
     "threads": Operation(
-        {"all": Way(lambda cores: cores, 0.0001), "one": Way(lambda cores: 1, 0.0)},
+        {
+            "all": Way(lambda cores: cores, 0.0001),
+            # SMT siblings share the units that multiply: one thread a core can be faster.
+            "siblings_once": Way(lambda cores: min(cores, whole_cores(usable_cpus())), 0.0001),
+            "one": Way(lambda cores: 1, 0.0),
+        },
         reference="one",
     ),
 }
@@ -95,7 +101,6 @@ FLOAT32_WAYS: Ways = {
     "decoder_linear": "float32",
 }
 """The ways of a network whose weights are not quantised."""
-
 
 
 def make(operation: str, ways: Ways) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ def test_what_is_written_is_read_back():
     [
         ("fast", "ways names 'fast'; use auto, default, or OPERATION=WAY"),
         ("encoder=int8", "ways names 'encoder'"),
-        ("threads=three", "no way 'three' for threads; use one of all, one"),
+        ("threads=three", "no way 'three' for threads; use one of all, siblings_once, one"),
         ("threads=one,", "ways names ''"),
         ("encoder_attention=", "no way '' for encoder_attention; use one of int8"),
     ],
