@@ -12,10 +12,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
+from stream.engine.checkpoints.calibration import calibration_of
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.decoding import loop
 from stream.engine.decoding.assistant import Assistant
-from stream.engine.decoding.guards import diffuse_nats
 from stream.engine.decoding.keyterms import BoostKeyterms
 from stream.engine.decoding.rows import DecodeRequest
 from stream.engine.network.features import log_mel
@@ -91,7 +91,7 @@ class Recognizer:
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
         self.alignment_heads = checkpoint.alignment_heads
-        self.diffuse_nats = diffuse_nats(checkpoint.name)
+        self.calibration = calibration_of(checkpoint)
         self.assistant: Whisper | None = None
         if assistant is not None:
             check_same_tokens(checkpoint, assistant)
@@ -181,7 +181,7 @@ class Recognizer:
         )
         timestamp_begin = self.vocabulary.timestamp_begin
         heard = [
-            read(s, r, self._text, timestamp_begin, self.diffuse_nats)
+            read(s, r, self._text, timestamp_begin, self.calibration.diffuse_nats)
             for s, r in zip(stretches, results, strict=True)
         ]
         watch.decode_ms += 1000 * (time.perf_counter() - began)

@@ -9,6 +9,7 @@ window of its own.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 
 import numpy as np
 import torch
@@ -38,10 +39,6 @@ from stream.engine.words.reading import Fault, Heard, better, without_invention
 
 logger = logging.getLogger(__name__)
 
-MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
-"""Seconds of silence after the speech, by model: measured (`margins.py`)."""
-DEFAULT_MARGIN_S = 2.0
-"""For a model that was not measured."""
 LEAST_S = 8.0
 """Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s repeated
 itself; filled up to 8 s, five of 180 did (docs/measurements.md)."""
@@ -117,7 +114,14 @@ class WhisperTranscriber:
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
         del checkpoint, assistant  # the weights as they were read, larger than those in use
         give_back_memory()
-        self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
+        calibration = self.recognizer.calibration
+        if isinf(calibration.diffuse_nats):
+            logger.info(
+                "%s: words that are read into a noise of many voices are not removed, "
+                "because the guard against them was not calibrated for these weights",
+                name,
+            )
+        self.options = options or TranscribeOptions(calibration.margin_s)
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
         """Return a transcriber of the assistant of that name; a shared encoder stays shared."""

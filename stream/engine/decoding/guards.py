@@ -6,7 +6,6 @@ unsure of every token, it hears words in noise. Each guard knows one of them.
 
 import zlib
 from collections.abc import Sequence
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +32,6 @@ CROWD_S = 0.4
 find no audio left, and the path through the attention crowds them together. In 270 transcripts of
 90 sentences all with more than three inserted words did (docs/measurements.md)."""
 
-DIFFUSE_NATS = {"base": 4.65}
-"""By model: unsure words that were read from further around than this were read into a noise of
-voices. Each model has its own alignment heads, so each is measured (docs/measurements.md)."""
 SURE_LOG_PROBABILITY = -0.4
 """Per token: what the model is so sure of stays, however widely it looked. Words of less are heard
 once more before they are final."""
@@ -47,11 +43,6 @@ LEAP_POSITIONS = 5
 """So far behind, in encoder positions: 0.1 s."""
 PHRASE_TOKENS = 8
 """Of fewer tokens those two say too little."""
-
-
-def diffuse_nats(model: str) -> float:
-    """The limit of `diffuse` for a model; none where it was not measured."""
-    return DIFFUSE_NATS.get(model, inf)
 
 
 def spread_nats(
