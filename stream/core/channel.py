@@ -227,6 +227,7 @@ class Channel:
             ),
             own_sample=utterance.start_sample,
             awaited=not utterance.readable,
+            full=span.full,
         )
 
     def _partial(self, utterance: Utterance) -> Partial:

@@ -39,7 +39,7 @@ class Session:
         self,
         session_id: str,
         settings: StreamSettings,
-        tuning: SessionTuning = SessionTuning(),
+        tuning: SessionTuning | None = None,
         detector: MakeDetector = webrtc_vad,
         container: Callable[[int], AudioDecoder] | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Session:
                 session_id,
                 i,
                 settings,
-                tuning,
+                tuning or SessionTuning(),
                 detector(settings.sample_rate),
                 window_ids,
                 self._windows,

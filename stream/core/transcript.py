@@ -39,11 +39,11 @@ class Transcript:
         self,
         context: Sequence[Word] = (),
         start_sample: int = 0,
-        tuning: SessionTuning = SessionTuning(),
+        tuning: SessionTuning | None = None,
     ) -> None:
         self._context = tuple(context)
         self._start_sample = start_sample
-        self._tuning = tuning
+        self._tuning = tuning or SessionTuning()
         self._agreed = 0  # leading tentative words that two hypotheses share,
         self._end_alike = False  # and whether both end there
         self._heard_to = 0

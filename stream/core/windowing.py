@@ -22,6 +22,8 @@ class Span:
     start_sample: int
     end_sample: int
     kind: WindowKind
+    full: bool
+    """Whether it has grown to the limit."""
 
 
 class Windowing:
@@ -104,7 +106,7 @@ class Windowing:
         start = self._start(end_sample, kind, known)
         end = min(end_sample, start + self._limit)
         self._asked_sample = end
-        self._in_flight = Span(start, end, kind)
+        self._in_flight = Span(start, end, kind, end - start >= self._limit)
         return self._in_flight
 
     def _is_full(self, now: int, known: Sequence[Word]) -> bool:

@@ -62,6 +62,8 @@ class Window:
     """Where what is new begins: before it is what was said before, whose words are known."""
     awaited: bool = False
     """Whether nothing of its utterance can be read yet: somebody waits for a sign."""
+    full: bool = False
+    """Whether it has grown to the session's limit, so that the session commits its first words."""
 
     @property
     def end_sample(self) -> int:

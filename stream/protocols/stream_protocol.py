@@ -31,7 +31,7 @@ class Service:
     max_frame_bytes: int = 1 << 20
     max_ahead_s: float = 60.0
     idle_s: float = 60.0
-    tuning: SessionTuning = SessionTuning()
+    tuning: SessionTuning = field(default_factory=SessionTuning)
     detector: MakeDetector = webrtc_vad
     container: Callable[[int], AudioDecoder] | None = None
     """Decodes containers into so many channels, where the server can."""

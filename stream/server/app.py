@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
 from stream.engine.engine import Transcriber
 from stream.errors import UsageError
 from stream.protocols import load_protocol
@@ -39,9 +40,9 @@ NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is n
 class Server:
     """Listens for browsers, programs and telephone calls."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, tuning: SessionTuning | None = None) -> None:
         self.config = config
-        self.state = ServerState(config)
+        self.state = ServerState(config, tuning)
         self.new_call = protocol_of_calls(config.audiosocket_settings)
         self.call_listener: asyncio.Server | None = None
         self.door = FrontDoor(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
 from stream.engine.engine import Transcriber
 from stream.protocols.messages import CloseCode
 from stream.protocols.stream_protocol import Closing
@@ -23,9 +24,17 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def running(config: ServerConfig, load: Callable[[], Transcriber]) -> AsyncIterator[Server]:
-    """Run a server within this process; it is ready when the block begins."""
-    server = Server(config)
+async def running(
+    config: ServerConfig, load: Callable[[], Transcriber], tuning: SessionTuning | None = None
+) -> AsyncIterator[Server]:
+    """Run a server within this process; it is ready when the block begins.
+
+    Args:
+        config: its settings.
+        load: returns the model, warm; it is called on a thread.
+        tuning: of all streams and uploads; the default one if None.
+    """
+    server = Server(config, tuning)
     try:
         await server.listen()
         await server.start_engine(load)

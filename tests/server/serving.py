@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
 from stream.core.windows import Hypothesis, Window
+from stream.engine.engine import Transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.server.app import Server
 from stream.server.running import running
@@ -36,11 +38,13 @@ class GatedTranscriber(ScriptedTranscriber):
 
 @asynccontextmanager
 async def serving(
-    transcriber: ScriptedTranscriber | None = None, **settings: Any
+    transcriber: Transcriber | None = None,
+    tuning: SessionTuning | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Server]:
     """Run a server; in the end everybody must be gone, and nothing left behind."""
     engine = transcriber or ScriptedTranscriber(counting())
-    async with running(ServerConfig(port=0, **settings), lambda: engine) as server:
+    async with running(ServerConfig(port=0, **settings), lambda: engine, tuning) as server:
         yield server
         await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert server.state.engine
