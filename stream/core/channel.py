@@ -32,10 +32,7 @@ def heard_enough(window: Window) -> bool:
 
 
 class Channel:
-    """Samples and hypotheses in; windows and events out, into the session's own lists.
-
-    `window_ids` counts the windows of the session.
-    """
+    """Samples and hypotheses in; windows and events out, drained after each call."""
 
     def __init__(
         self,
@@ -45,9 +42,17 @@ class Channel:
         tuning: SessionTuning,
         detector: VoiceDetector,
         window_ids: Iterator[int],
-        windows: list[Window],
-        events: list[Event],
     ) -> None:
+        """Begin a channel.
+
+        Args:
+            session: its id.
+            index: of the channel in the session.
+            settings: the client's, as the session has checked them.
+            tuning: the server's.
+            detector: of this channel alone.
+            window_ids: counts the windows of the session.
+        """
         self.settings = settings
         self.load = Load.NORMAL
         self.finals = 0
@@ -59,8 +64,8 @@ class Channel:
         self._context = round(tuning.context_s * SAMPLE_RATE)
         self._detector = detector
         self._window_ids = window_ids
-        self._windows = windows
-        self._events = events
+        self._windows: list[Window] = []
+        self._events: list[Event] = []
         self._resampler = Resampler(settings.sample_rate)
         self._audio = RollingBuffer()
         self._now = 0  # samples that the VAD has judged
@@ -112,6 +117,16 @@ class Channel:
                     self._events.append(self._partial(utterance))
                 break
         self._plan()
+
+    def windows_to_transcribe(self) -> list[Window]:
+        """Return the windows that became due, each once."""
+        windows, self._windows = self._windows, []
+        return windows
+
+    def events_to_send(self) -> list[Event]:
+        """Return the events since the last call."""
+        events, self._events = self._events, []
+        return events
 
     def configure(self, settings: StreamSettings) -> None:
         """Let new settings hold from here on."""

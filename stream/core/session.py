@@ -68,18 +68,9 @@ class Session:
         # order of events must not depend on those.
         self._step = settings.sample_rate // 50
         self._waiting = np.zeros((settings.channels, 0), np.float32)
-        window_ids = count()
+        tuning, window_ids = tuning or SessionTuning(), count()
         self._channels = [
-            Channel(
-                session_id,
-                i,
-                settings,
-                tuning or SessionTuning(),
-                detector(settings.sample_rate),
-                window_ids,
-                self._windows,
-                self._events,
-            )
+            Channel(session_id, i, settings, tuning, detector(settings.sample_rate), window_ids)
             for i in range(settings.channels)
         ]
 
@@ -103,7 +94,9 @@ class Session:
         if hypothesis.failure:
             message = f"A window could not be transcribed: {hypothesis.failure}"
             self._events.append(Failure("transcription_failed", message))
-        self._channels[hypothesis.window.channel].receive_hypothesis(hypothesis)
+        channel = self._channels[hypothesis.window.channel]
+        channel.receive_hypothesis(hypothesis)
+        self._collect(channel)
         self._settle()
 
     def receive_finalize(self, mark: int | None = None) -> None:
@@ -111,6 +104,7 @@ class Session:
         self._hear(self._waiting.shape[1])
         for channel in self._channels:
             channel.force_endpoint()
+            self._collect(channel)
         if mark is not None:
             self.receive_mark(mark)
         self._settle()
@@ -170,19 +164,18 @@ class Session:
         self._hear(self._waiting.shape[1])
         for channel in self._channels:
             channel.receive_end()
+            self._collect(channel)
         self._no_more_audio = True
         self._settle()
 
     def windows_to_transcribe(self) -> list[Window]:
         """Return the windows that became due, each once."""
-        windows = self._windows.copy()
-        self._windows.clear()
+        windows, self._windows = self._windows, []
         return windows
 
     def events_to_send(self) -> list[Event]:
         """Return the events since the last call."""
-        events = self._events.copy()
-        self._events.clear()
+        events, self._events = self._events, []
         return events
 
     @property
@@ -214,11 +207,17 @@ class Session:
         samples, self._waiting = self._waiting[:, :n_samples], self._waiting[:, n_samples:]
         for channel, lane in zip(self._channels, samples, strict=True):
             channel.receive_samples(lane)
+            self._collect(channel)
         seconds = self.received // self.settings.sample_rate
         self.received += n_samples
         if self.received // self.settings.sample_rate > seconds:
             self._report()
         self._settle()
+
+    def _collect(self, channel: Channel) -> None:
+        """Take over what a call has made due in a channel."""
+        self._windows += channel.windows_to_transcribe()
+        self._events += channel.events_to_send()
 
     def _settle(self) -> None:
         """Follow up on what new finals have made true: progress, marks, the end."""
