@@ -74,52 +74,50 @@ class WhisperTranscriber:
 
     def __init__(
         self,
-        name: str,
+        model: str | Checkpoint,
         precision: Precision | None = None,
         device: str | None = None,
         options: TranscribeOptions | None = None,
         *,
         assistant: str | Checkpoint | None = None,
-        checkpoint: Checkpoint | None = None,
         ways: str | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            name: as `load_checkpoint` takes it.
+            model: its name, as `load_checkpoint` takes it, or its checkpoint.
             precision: int8 on the CPU and float16 on CUDA unless told.
             device: CUDA where there is one unless told.
             options: the model's measured margin and all guards unless told.
             assistant: a smaller model that drafts what this one verifies.
-            checkpoint: already loaded, else it is by its name.
             ways: how the CPU computes, as `Whisper.from_checkpoint` takes it.
 
         Raises:
             CheckpointError: the model or its assistant is not to be had.
             UsageError: the assistant does not speak the model's tokens.
         """
-        self.name = name
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         on_cpu = torch.device(self.device).type == "cpu"
         self.precision: Precision = precision or ("int8" if on_cpu else "float16")
         tune_malloc()
         calm_blas()
         self.at_once = usable_cores() if on_cpu else 1
-        checkpoint = checkpoint or load_checkpoint(name)
+        checkpoint = load_checkpoint(model) if isinstance(model, str) else model
+        self.name = checkpoint.name
         if isinstance(assistant, str):
             assistant = load_checkpoint(assistant)
         self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant, ways)
         urgent_cores = make("threads", self.recognizer.model.ways)(usable_cores())
         self._cores = SharedCores(usable_cores(), urgent_cores)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
-        del checkpoint, assistant  # the weights as they were read, larger than those in use
+        del model, checkpoint, assistant  # the weights as they were read, larger than those in use
         give_back_memory()
         calibration = self.recognizer.calibration
         if isinf(calibration.diffuse_nats):
             logger.info(
                 "%s: words that are read into a noise of many voices are not removed, "
                 "because the guard against them was not calibrated for these weights",
-                name,
+                self.name,
             )
         self.options = options or TranscribeOptions(calibration.margin_s)
 

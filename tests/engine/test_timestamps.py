@@ -112,7 +112,7 @@ def test_rows_with_and_without_timestamps_share_a_batch(recognizer, windows, pla
 
 
 def test_what_is_not_said_is_left_to_the_next_window(tiny_checkpoint, speech):
-    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     start = 5 * SAMPLE_RATE
     hypothesis = transcriber.transcribe([stamped(speech[: 30 * SAMPLE_RATE], start)])[0]
     assert hypothesis.cut is not None

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def transcriber(tiny_checkpoint) -> WhisperTranscriber:
-    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.warm_up()
     return transcriber
 
@@ -123,7 +123,7 @@ def test_a_window_that_fails_does_not_lose_its_neighbours(transcriber, speech):
 
 
 def test_a_language_that_the_model_has_not_is_a_failure(base_checkpoint, speech):
-    base = WhisperTranscriber("base", device="cpu", checkpoint=base_checkpoint)
+    base = WhisperTranscriber(base_checkpoint, device="cpu")
     asked = window(seconds(speech, 0, 3), options=DecodingOptions(language="xx"))
     assert "no language 'xx'" in base.transcribe([asked])[0].failure
     auto = window(seconds(speech, 0, 3), options=DecodingOptions(language="auto"))

@@ -53,6 +53,6 @@ def test_a_guard_that_is_off_is_logged_once_when_the_model_is_loaded(
 ):
     caplog.set_level("INFO")
     for name, checkpoint in (("base", tiny_checkpoint), ("mine", base_checkpoint)):
-        WhisperTranscriber(name, "float32", "cpu", checkpoint=checkpoint)
+        WhisperTranscriber(replace(checkpoint, name=name), "float32", "cpu")
     told = [r.getMessage() for r in caplog.records if "not calibrated" in r.getMessage()]
     assert [message.partition(":")[0] for message in told] == ["base"]

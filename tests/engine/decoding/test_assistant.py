@@ -155,9 +155,9 @@ def test_a_student_does_not_change_what_its_teacher_hears(tiny_checkpoint, speec
         Window("s", i, 0, i, WindowKind.FINAL, at, speech[at : at + 80_000], ((at, at + 80_000),))
         for i, at in enumerate(range(16_000, 400_000, 80_000))
     ]
-    alone = WhisperTranscriber("tiny.en", checkpoint=tiny_checkpoint)
+    alone = WhisperTranscriber(tiny_checkpoint)
     student = first_and_last(tiny_checkpoint)
-    assisted = WhisperTranscriber("tiny.en", checkpoint=tiny_checkpoint, assistant=student)
+    assisted = WhisperTranscriber(tiny_checkpoint, assistant=student)
     assert assisted.recognizer.assistant.encoder is assisted.recognizer.model.encoder
     expected = alone.transcribe(windows)
     heard = assisted.transcribe(windows)
@@ -168,4 +168,4 @@ def test_a_student_does_not_change_what_its_teacher_hears(tiny_checkpoint, speec
 @pytest.mark.model
 def test_an_assistant_of_other_tokens_is_refused(tiny_checkpoint, base_checkpoint):
     with pytest.raises(UsageError, match=r"tiny\.en cannot assist base: their vocabularies differ"):
-        WhisperTranscriber("base", checkpoint=base_checkpoint, assistant=tiny_checkpoint)
+        WhisperTranscriber(base_checkpoint, assistant=tiny_checkpoint)
