@@ -25,7 +25,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 f32 = np.float32
 LOWEST = f32(-1e30)
-"""Below any score. Not infinity: kernels that may take sums in any order know of none."""
+"""Below any score. It is not infinity, because kernels under fast-math may not use infinity."""
 UNUSED_DAYS = 30
 """After so many days without a start that used them, the kernels of other sources are deleted."""
 
@@ -83,7 +83,7 @@ def numba_cache(folder: Path | None) -> Iterator[None]:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile a kernel, to run beside Python; sums may be taken in the order that is fastest."""
+    """Compile a kernel that releases the GIL, and that may reorder its sums to be faster."""
     with numba_cache(FOLDER):
         kernel: Kernel = njit(
             function, cache=FOLDER is not None, nogil=True, fastmath=True, error_model="numpy"
@@ -99,10 +99,11 @@ def nearest(x: np.float32) -> np.int32:
 
 @compiled
 def power_of_two(x: np.float32) -> np.float32:
-    """2 to the power of x, for x up to 0; wrong by three millionths at most.
+    """Return 2 to the power of x, for x up to 0, with an error of three millionths at most.
 
-    The whole part of x makes the exponent of a float, the rest goes through the series to the fifth
-    power. A library's would be the longest part of attention, for it takes one number at a time.
+    The whole part of x becomes the exponent of a float, and the rest goes through the series to the
+    fifth power. A library's function takes one number at a time, which would cost more than the
+    rest of the attention.
     """
     y = max(x, f32(-126))
     whole = np.floor(y + f32(0.5))
