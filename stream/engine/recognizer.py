@@ -33,7 +33,7 @@ PAST_SPEECH_SLACK = 25
 """Encoder positions (half a second) past the speech that a word's end may listen to."""
 TOKENS_PER_S = 16
 """Budget: twice what a fast speaker of English needs, and enough for dense scripts."""
-TOKENS_BESIDE = 16
+EXTRA_TOKENS = 16
 OPENING_TOKENS = 4
 """Start, language, task and no timestamps: half the context is for the prompt before them."""
 
@@ -195,7 +195,7 @@ class Recognizer:
         prompt = options.prompt.strip()
         return DecodeRequest(
             max_new_tokens=min(
-                TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE,
+                EXTRA_TOKENS + TOKENS_PER_S * n // SAMPLE_RATE,
                 self.model.dims.max_tokens // 2 - OPENING_TOKENS,
             ),
             language=options.language,

@@ -5,7 +5,7 @@ import torch
 
 from stream.core.windows import Hypothesis, Window, WindowKind
 from stream.engine.checkpoints.checkpoint import Checkpoint
-from stream.engine.decoding.assistant import Assistant, Worth, draft_cost
+from stream.engine.decoding.assistant import Assistant, ProposalGain, draft_cost
 from stream.engine.decoding.loop import decode
 from stream.engine.network.whisper import Whisper
 from stream.engine.whisper_transcriber import WhisperTranscriber
@@ -99,7 +99,7 @@ def test_a_batch_for_which_drafts_do_not_pay_has_none(teacher, audio, monkeypatc
 
 
 def proposal(acceptance, draft_cost):
-    worth, n, right = Worth(3, draft_cost), 0, 3 * acceptance
+    worth, n, right = ProposalGain(3, draft_cost), 0, 3 * acceptance
     while worth.another(right) and n < 100:
         worth.add(right)
         n, right = n + 1, right * acceptance
