@@ -4,15 +4,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
 from stream.engine.engine import Transcriber
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing
+from stream.protocols import PROTOCOLS
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing
 from stream.server.app import GOING_AWAY, Server
 from stream.server.open_files import allow_streams
 
@@ -25,16 +26,20 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def running(
-    config: ServerConfig, load: Callable[[], Transcriber], tuning: SessionTuning | None = None
+    config: ServerConfig,
+    load: Callable[[], Transcriber],
+    protocols: Mapping[str, str] = PROTOCOLS,
+    tuning: SessionTuning | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server within this process; it is ready when the block begins.
 
     Args:
-        config: its settings.
-        load: returns the model, warm; it is called on a thread.
+        config: settings.
+        load: loads the model; called on a thread.
+        protocols: the registry: name of a protocol -> module:class.
         tuning: of all streams and uploads; the default one if None.
     """
-    server = Server(config, tuning)
+    server = Server(config, protocols, tuning)
     try:
         await server.listen()
         await server.start_engine(load)

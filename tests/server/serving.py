@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from stream.core.settings import SessionTuning
 from stream.core.windows import Hypothesis, Window
 from stream.engine.engine import Transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.protocols import PROTOCOLS
 from stream.server.app import Server
 from stream.server.running import running
 
@@ -39,12 +40,14 @@ class GatedTranscriber(ScriptedTranscriber):
 @asynccontextmanager
 async def serving(
     transcriber: Transcriber | None = None,
+    protocols: Mapping[str, str] = PROTOCOLS,
     tuning: SessionTuning | None = None,
     **settings: Any,
 ) -> AsyncIterator[Server]:
     """Run a server; in the end everybody must be gone, and nothing left behind."""
     engine = transcriber or ScriptedTranscriber(counting())
-    async with running(ServerConfig(port=0, **settings), lambda: engine, tuning) as server:
+    config = ServerConfig(port=0, **settings)
+    async with running(config, lambda: engine, protocols, tuning) as server:
         yield server
         await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert server.state.engine

@@ -35,7 +35,7 @@ async def test_the_engine_knows_a_full_window_by_the_tuning_of_its_server(
     tuning = SessionTuning(max_window_s=limit_s, max_partial_s=limit_s, overlap_s=1.0)
     engine = PartialsByAssistant(model, assistant)
     samples = speech[: 20 * SAMPLE_RATE]
-    async with serving(engine, tuning, partials="assistant", vad="webrtc") as server:
+    async with serving(engine, tuning=tuning, partials="assistant", vad="webrtc") as server:
         async with client(server, "endpointing_ms=5000") as websocket:
             await send_audio(websocket, pcm(samples))
             await websocket.send('{"type": "end"}')
@@ -59,7 +59,7 @@ async def test_speech_begins_alike_in_streams_and_in_uploads(
     speech: NDArray[np.float32], onset_ms: int, found: bool
 ) -> None:
     samples = speech[: 10 * SAMPLE_RATE]
-    async with serving(None, SessionTuning(onset_ms=onset_ms), vad="webrtc") as server:
+    async with serving(tuning=SessionTuning(onset_ms=onset_ms), vad="webrtc") as server:
         async with client(server) as websocket:
             await send_audio(websocket, pcm(samples))
             await websocket.send('{"type": "end"}')

@@ -15,7 +15,7 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
-from stream.protocols.stream_protocol import Service
+from stream.protocols.interface import Service
 from stream.recordings.algorithm import Form, Place
 from stream.recordings.algorithms import new_form
 from stream.recordings.options import FileOptions

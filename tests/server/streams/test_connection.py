@@ -80,9 +80,9 @@ async def test_a_client_with_a_backlog_is_live_again_once_it_has_caught_up(monke
         for backlog_s, live in [(1, True), (4, False), (0, True), (4, False)]:
             if live:
                 await asyncio.sleep(2 * connection.PACE_S)
-            audio_s = stream.protocol.tally.audio_s + backlog_s + 0.1
+            audio_s = stream.protocol.counts.audio_s + backlog_s + 0.1
             await websocket.send(bytes(round((backlog_s + 0.1) * SECOND)))
-            await until(lambda audio_s=audio_s: stream.protocol.tally.audio_s >= audio_s - 0.01)
+            await until(lambda audio_s=audio_s: stream.protocol.counts.audio_s >= audio_s - 0.01)
             assert stream._live() is live
 
 
