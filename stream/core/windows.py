@@ -15,11 +15,11 @@ class WindowKind(Enum):
     """The kind of a window, by which `engine.scheduler` orders windows."""
 
     PARTIAL = "partial"
-    """Of an utterance that goes on: a newer window replaces it."""
+    """The utterance goes on: a newer window replaces this one."""
     FINAL = "final"
-    """Of an utterance that is over, or may be."""
+    """The utterance is over, or may be."""
     FILE = "file"
-    """Of a recording: it waits for the windows of live streams."""
+    """The window of a recording, which waits for those of live streams."""
 
 
 @dataclass(frozen=True, slots=True)

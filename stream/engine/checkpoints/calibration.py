@@ -40,7 +40,7 @@ CALIBRATIONS = {
     # Whisper base
     "459ea039ab5f2c72893c69ed635df4a4": Calibration(margin_s=2.0, diffuse_nats=4.65),
 }
-"""By fingerprint."""
+"""What was measured, by the fingerprint of the weights."""
 
 
 def calibration_of(checkpoint: Checkpoint) -> Calibration:

@@ -156,7 +156,7 @@ class ProposalGain:
         self.expected_tokens = float(n_rows)
         """Tokens that the next pass is expected to yield, over all rows."""
         self.cost = 1.0
-        """Of the proposal and the pass, in passes of the teacher."""
+        """The cost of the proposal and the pass, in passes of the teacher."""
 
     def another(self, expected: float) -> bool:
         """Return whether another token a row pays, if `expected` of them are right on average."""
