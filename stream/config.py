@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 ENV_PREFIX = "DISTIL_STREAM_"
 
 OTHER_VARIABLES = frozenset({"CONFIG", "CACHE", "DATA"})
-"""Variables with our prefix that are no setting of the server: the configuration file, where
-converted models are kept, where recordings to measure with are."""
+"""Variables with our prefix that are no setting of the server: the configuration file, the folder
+for converted models and compiled kernels, the folder of recordings to measure with."""
 
 ADDRESS = Group("Address and access", sort_key=1)
 MODEL = Group("Model", sort_key=2)
