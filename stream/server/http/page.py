@@ -1,4 +1,4 @@
-"""The captions page: its files, held in memory, and the headers that every answer carries."""
+"""The files of the captions page, read into memory, and the headers of every HTTP response."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""The page needs its own files and the websocket beside them, nothing else."""
+"""Allows the page to use its own files and websocket, and nothing else."""
 
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -28,7 +28,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-"""Of every answer."""
+"""Headers sent with every HTTP response."""
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -41,18 +41,18 @@ CONTENT_TYPES = {
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
 }
-"""The kinds of file that are served; README files and the like are not."""
+"""Content types by suffix; files with other suffixes, such as README.md, are not served."""
 
 
 def page_folder() -> Path:
-    """Where the captions page lies: in the package, or beside it in a checkout."""
+    """Return the folder of the captions page: in the package, or in `clients` of a checkout."""
     package = Path(__file__).parents[2]
     installed = package / "browser"
     return installed if installed.is_dir() else package.parent / "clients" / "browser"
 
 
 def load_assets(folder: Path) -> dict[str, Asset]:
-    """Read the page's files into memory, by URL path: only what is listed here can be asked for."""
+    """Read the files of the page into memory, by URL path; no other file is ever served."""
     assets = {}
     for file in sorted(folder.rglob("*")):
         content_type = CONTENT_TYPES.get(file.suffix)
