@@ -79,7 +79,7 @@ class ServerConfig:
 
     ways: Annotated[str, Parameter(group=MODEL)] = "auto"
     """How the CPU computes each operation: auto measures at the first start and selects the fastest
-    accurate way; `default`, `portable` or OPERATION=WAY,… fix the ways (docs/serving.md)."""
+    accurate way; `default` or OPERATION=WAY,… fix the ways (docs/serving.md)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once, at most."""

@@ -19,8 +19,7 @@ class Dialogue:
         """Take an event; return the finals that no later final can precede."""
         match event:
             case SpeechStarted(channel=channel, utterance=utterance, time=time):
-                if type(event) is SpeechStarted:  # not a subclass, which reports the end
-                    self._open[channel, utterance] = time
+                self._open[channel, utterance] = time
                 return []
             case Final(channel=channel, utterance=utterance):
                 self._open.pop((channel, utterance), None)
