@@ -1,4 +1,4 @@
-"""The audio of one channel of a recording as it is read, and where in it there is speech."""
+"""Buffers the audio of one channel of a recording, and finds the spans of speech in it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,12 @@ Span = tuple[int, int]
 
 
 class SpeechTrack:
-    """Stores the audio that is still needed; memory does not grow with the recording."""
+    """The audio that is still needed, and its speech; memory does not grow with the recording."""
 
     def __init__(self, detector: VoiceDetector, tuning: SessionTuning) -> None:
         """Detect speech as the live streams of the same tuning do."""
-        self.judged_sample = 0
-        """The detector has judged everything before it."""
+        self.analysed_sample = 0
+        """The VAD has analysed all samples before this index."""
         self.ended = False
         self._audio = RollingBuffer()
         self._detector = detector
@@ -33,32 +33,33 @@ class SpeechTrack:
 
     @property
     def end_sample(self) -> int:
-        """How much audio there is."""
+        """Number of samples that were received."""
         return self._audio.end_sample
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take (n_samples,) more."""
+        """Add samples, (n_samples,), and run the VAD on the frames that they complete."""
         self._audio.append(samples)
         n = self._detector.frame_samples
-        whole_to = self._audio.end_sample - (self._audio.end_sample - self.judged_sample) % n
-        frames = self._audio.read(self.judged_sample, whole_to).reshape(-1, n)
+        whole_to = self._audio.end_sample - (self._audio.end_sample - self.analysed_sample) % n
+        frames = self._audio.read(self.analysed_sample, whole_to).reshape(-1, n)
         for is_speech in self._detector.are_speech(frames):
             self._endpointer.feed(is_speech)
-        self.judged_sample = whole_to
+        self.analysed_sample = whole_to
 
     def receive_end(self) -> None:
-        """Take note that no more comes: silence fills the detector's last frame."""
-        rest = self._audio.read(self.judged_sample, self._audio.end_sample)
+        """End the audio: run the VAD on the last frame, padded with silence."""
+        rest = self._audio.read(self.analysed_sample, self._audio.end_sample)
         if len(rest):
             frame = np.zeros(self._detector.frame_samples, np.float32)
             frame[: len(rest)] = rest
             self._endpointer.feed(self._detector.is_speech(frame))
-        self.judged_sample = self._audio.end_sample
+        self.analysed_sample = self._audio.end_sample
         self.ended = True
 
     def speech(self, start: int, end: int) -> list[Span]:
-        """Return the spans of speech within [start, end), in order."""
-        spans = self._endpointer.speech_spans(start, min(end, self.judged_sample))
+        """Return the spans of speech within [start, end), in order of time."""
+        spans = self._endpointer.speech_spans(start, min(end, self.analysed_sample))
+        # Shorter speech would not begin an utterance of a live stream either.
         return [span for span in spans if span[1] - span[0] >= self._least_speech]
 
     def read(self, start: int, end: int) -> NDArray[np.float32]:
@@ -66,6 +67,6 @@ class SpeechTrack:
         return self._audio.read(start, end)
 
     def forget_before(self, sample: int) -> None:
-        """Discard audio that is not needed any more."""
+        """Discard the audio and the spans of speech before a sample."""
         self._audio.discard_before(min(sample, self._audio.end_sample))
         self._endpointer.forget_before(sample)

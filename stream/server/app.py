@@ -61,7 +61,7 @@ class Server:
     async def listen(self) -> None:
         """Open the ports. Raises `UsageError` if that is impossible."""
         host, port = self.config.host, self.config.port
-        self.state.audience.open()
+        self.state.room_service.open()
         with errors_of_listening(host, port, "--port"):
             await self.door.open(host, port)
         for own in self.endpoints.ports:

@@ -17,7 +17,7 @@ from stream.protocols.interface import Closing, Service
 from stream.server import access
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
-from stream.server.rooms.audience import Audience
+from stream.server.rooms.service import RoomService
 from stream.server.streams.registry import Streams
 from stream.server.streams.stream import Surroundings
 from stream.server.threads import in_thread
@@ -45,8 +45,8 @@ class ServerState:
             commit_partials=config.partials == "model",
         )
         self.metrics = Metrics()
-        self.audience = Audience(config, self.metrics)
-        self.rooms = self.audience.rooms
+        self.room_service = RoomService(config, self.metrics)
+        self.rooms = self.room_service.rooms
         self.streams = Streams(config, self.metrics)
         self.draining = False
         self.engine: Engine | None = None
@@ -108,7 +108,7 @@ class ServerState:
             stream.finish(closing)
         await self.streams.closed()
         await self.streams.kept.drain()
-        self.rooms.let_readers_go()
+        self.rooms.end_readers()
 
     async def close(self, closing: Closing) -> None:
         """Close the streams that are left at once, and the readers of rooms."""
@@ -117,7 +117,7 @@ class ServerState:
             stream.cut(closing)
         await self.streams.closed()
         await self.streams.kept.close()
-        await self.audience.close()
+        await self.room_service.close()
 
     async def stop_engine(self) -> None:
         """End the engine's thread, whatever it still has to do."""

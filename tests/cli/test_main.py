@@ -33,7 +33,7 @@ def test_help_of_serve_explains_every_setting() -> None:
     for field in fields(ServerConfig):
         flag = f"--{field.name.replace('_', '-')}"
         assert re.search(rf"{flag}\S*( [A-Z.]+)? +[A-Z]", done.stdout), flag
-    for group in ("Address and access", "Model", "Hearing", "Limits", "Log"):
+    for group in ("Address and access", "Model", "Speech", "Limits", "Log"):
         assert f"─ {group} ─" in done.stdout
 
 

@@ -13,7 +13,13 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stream.cli.transcribe_local import INTERRUPTED, Wanted, recordings, target, transcribe_offline
+from stream.cli.transcribe_local import (
+    INTERRUPTED,
+    OutputOptions,
+    recordings,
+    target,
+    transcribe_offline,
+)
 from stream.core.windows import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.errors import UsageError
@@ -136,7 +142,7 @@ def test_who_interrupts_keeps_what_is_done(tmp_path: Path, speech: NDArray[np.fl
     soundfile.write(path, np.tile(speech, 4), 16_000)
     model = Model("scripted", batch_size=2)
     model.transcriber = Interrupted()
-    wanted = Wanted(format="srt", output=tmp_path)
+    wanted = OutputOptions(format="srt", output=tmp_path)
     assert transcribe_offline(model, [path, path], wanted) == INTERRUPTED
     kept = (tmp_path / "long.srt").read_text()
     assert kept.count(" --> ") > 2
@@ -179,7 +185,7 @@ def test_recordings_of_one_name_do_not_share_a_file(
 )
 def test_names_are_as_long_as_they_need_be(paths: list[str], names: list[str]) -> None:
     found = [Path(path) for path in paths]
-    wanted = Wanted(output=Path("out"))
+    wanted = OutputOptions(output=Path("out"))
     assert [target(path, found, wanted) for path in found] == [
         Path("out") / f"{name}.txt" for name in names
     ]
