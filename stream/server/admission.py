@@ -42,7 +42,7 @@ def refusal(
     if state.streams.full:
         return Refusal(unavailable, "Full; try again later.")
     # While a lost client is waited for, the door is open: he may be the one who knocks.
-    if state.too_busy and not state.streams.kept:
+    if state.too_busy and not state.streams.parked:
         return Refusal(unavailable, f"Too busy; try again in {retry_after_s} s.")
     return None
 

@@ -33,7 +33,6 @@ from stream.server.streams.connection import Connection
 
 SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
-NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
 
 
 class Server:
@@ -95,23 +94,13 @@ class Server:
             await serve_reader(websocket, self.state.rooms, room, self.config.idle_s)
             return
         assert self.state.service
-        streams, session_id = self.state.streams, secrets.token_hex(8)
+        session_id = secrets.token_hex(8)
         protocol = load_protocol(path)(self.state.service, session_id, access.query_fields(query))
         if refused := access.why_no_stream(websocket.request, self.config):
             protocol.fail("not_authorised", refused)
         protocol.receive_load(self.state.load)
-        connection = Connection(protocol, session_id, self.state.surroundings)
-        await streams.serve(connection, websocket)
-        if protocol.resumption is None:
-            return
-        if found := await streams.find(protocol.resumption):
-            self.state.metrics.resumed.inc()
-            stream, missed = found
-            stream.receive_load(self.state.load)
-            await streams.serve(stream, websocket, missed)
-        else:
-            protocol.fail("resume_refused", NO_SUCH_STREAM)
-            await streams.serve(connection, websocket)
+        connection = Connection(protocol, session_id, self.state.stream_context)
+        await self.state.streams.serve(connection, websocket)
 
     async def _serve_call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a call from Asterisk."""
@@ -123,7 +112,7 @@ class Server:
         session_id = secrets.token_hex(8)
         protocol = self.new_call(state.service, session_id)
         protocol.receive_load(state.load)
-        call = PhoneCall(reader, writer, protocol, session_id, state.surroundings)
+        call = PhoneCall(reader, writer, protocol, session_id, state.stream_context)
         await state.streams.serve_call(call)
 
     def _refuse(self, websocket: ServerConnection, request: Request) -> Response | None:

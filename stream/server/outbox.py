@@ -1,9 +1,9 @@
-"""What waits to be sent to one client, in order.
+"""The messages that wait to be sent to one client, in order.
 
-A client that reads slowly is owed every final, and only the newest partial of each utterance: a
-newer one takes the older one's place (at the end of the line), and a final makes the partial of its
-utterance superfluous. What cannot be dropped is counted; when too much of it waits, the reader is
-too slow to be served. Pure: whoever sends takes from here when the socket has room.
+A client that reads slowly gets every final, but only the newest partial of each utterance: a newer
+partial replaces the older one and moves to the end of the queue, and a final drops the partial of
+its utterance. If too many messages wait that may not be dropped, the reader is too slow to be
+served. Pure.
 """
 
 from collections import OrderedDict
@@ -12,18 +12,19 @@ from collections.abc import Hashable
 from stream.protocols.stream_protocol import Draft
 
 LIMIT = 256
-"""Messages that wait for a reader: minutes of finals, and a bound on memory (a final of the longest
-utterance, with all its words, is some 60 kB)."""
+"""How many messages may wait for a reader: minutes of finals, and a bound on memory (a final of the
+longest utterance, with all its words, has about 60 kB)."""
 
 
 class Outbox:
-    """Drafts by subject; those without one, and those that stay, are keyed by their number."""
+    """A queue in which a message may replace an older one on the same subject."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.coalesced = 0
-        """Drafts that a newer one made superfluous."""
+        """How many messages were dropped for a newer one."""
         self._drafts: OrderedDict[Hashable, Draft] = OrderedDict()
+        """By subject if they are replaceable, otherwise by a number of their own."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -31,11 +32,11 @@ class Outbox:
 
     @property
     def overflowing(self) -> bool:
-        """Whether the reader is too slow: more waits than `limit`."""
+        """Whether more than `limit` messages wait: the reader is too slow."""
         return len(self._drafts) > self.limit
 
     def put(self, draft: Draft) -> None:
-        """Queue a draft, and drop the one it makes superfluous."""
+        """Append a message, and drop the replaceable one on the same subject."""
         about = ("about", draft.subject)
         if about in self._drafts:
             del self._drafts[about]
@@ -45,5 +46,5 @@ class Outbox:
         self._drafts[key] = draft
 
     def take(self) -> Draft | None:
-        """Take out the oldest draft; None when nothing waits."""
+        """Remove and return the oldest message; None if none waits."""
         return self._drafts.popitem(last=False)[1] if self._drafts else None

@@ -1,4 +1,4 @@
-"""What a server is behind its ports: its model, its streams, its rooms, and whether it is ready."""
+"""The parts of a server behind its ports: engine, streams and rooms, and whether it is ready."""
 
 import asyncio
 import logging
@@ -13,21 +13,21 @@ from stream.engine.engine import Engine, Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
 from stream.protocols.stream_protocol import Closing, Service
+from stream.server.blocking import run_blocking
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.audience import Audience
 from stream.server.streams.registry import Streams
-from stream.server.streams.stream import Surroundings
-from stream.server.threads import in_thread
+from stream.server.streams.stream import StreamContext
 
 log = logging.getLogger(__name__)
 
 
 class ServerState:
-    """Everything that clients are served with; opens no port."""
+    """Holds the engine, the streams and the rooms of a server; opens no port."""
 
     def __init__(self, config: ServerConfig) -> None:
-        """Raise `UsageError` where the file of rooms cannot be used."""
+        """Raise `UsageError` if the file of rooms cannot be used."""
         self.config = config
         self.metrics = Metrics()
         self.audience = Audience(config, self.metrics)
@@ -40,10 +40,10 @@ class ServerState:
         self._watching: asyncio.Task[None] | None = None
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
-        """Get the model, warm, from `load` (called on a thread); then let clients in."""
+        """Load the model and admit clients; `load` is called on a thread and returns it warm."""
         config = self.config
         detector = choose_detector(config.vad, config.vad_aggressiveness)
-        transcriber = await in_thread(load)
+        transcriber = await run_blocking(load)
         self.service = Service(
             model=transcriber.name,
             languages=transcriber.languages,
@@ -54,10 +54,10 @@ class ServerState:
                 partial_hop_ms=config.partial_hop_ms, commit_partials=config.partials == "model"
             ),
             detector=detector,
-            resume_token=self.streams.kept.token,
+            resume_token=self.streams.parked.token,
             container=ContainerDecoder,
         )
-        self.load_watch = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
+        self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load_watch.receive_batch)
         self.metrics.watch(self.engine)
         self.engine.start()
@@ -66,56 +66,56 @@ class ServerState:
 
     @property
     def ready(self) -> bool:
-        """Whether clients are let in."""
+        """Whether clients are admitted."""
         return self.engine is not None and not self.draining
 
     @property
     def too_busy(self) -> bool:
-        """Whether the engine is so far behind that another stream would be one too many."""
+        """Whether the engine is so far behind that new streams are refused."""
         return self.load_watch is not None and not self.load_watch.rung.admits
 
     @property
     def load(self) -> Load:
-        """What streams are told that is left out."""
+        """What streams leave out now because the server is busy."""
         return self.load_watch.rung.load if self.load_watch else Load.NORMAL
 
     @property
-    def surroundings(self) -> Surroundings:
+    def stream_context(self) -> StreamContext:
         """What every stream is given; the server must be ready."""
         assert self.engine
-        return Surroundings(self.engine, self.config, self.metrics, self.rooms)
+        return StreamContext(self.engine, self.config, self.metrics, self.rooms, lambda: self.load)
 
     async def drain(self, closing: Closing) -> None:
-        """Let nobody in, and close every stream so when its finals are sent."""
+        """Admit no more clients; close every stream in this way once its finals are sent."""
         self.draining = True
         self.metrics.ready.set(0)
         log.info("draining %d streams", len(self.streams))
         for stream in self.streams:
             stream.finish(closing)
         await self.streams.closed()
-        await self.streams.kept.drain()
+        await self.streams.parked.drain()
         self.rooms.let_readers_go()
 
     async def close(self, closing: Closing) -> None:
-        """Close what is left of the streams at once, and let the rooms' readers go."""
+        """Close the remaining streams at once, then the rooms and their readers."""
         self.draining = True
         for stream in self.streams:
             stream.cut(closing)
         await self.streams.closed()
-        await self.streams.kept.close()
+        await self.streams.parked.close(closing)
         await self.audience.close()
 
     async def stop_engine(self) -> None:
-        """End the engine's thread, whatever it still has to do."""
+        """Stop the engine; the windows that still wait are dropped."""
         if self._watching:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watching
         if self.engine:
-            await in_thread(partial(self.engine.stop, drain=False))
+            await run_blocking(partial(self.engine.stop, drain=False))
 
-    def _tell_load(self, load: Load) -> None:
-        """Tell every stream what is left out from now on."""
+    def _announce_load(self, load: Load) -> None:
+        """Tell every open stream what it leaves out from now on."""
         log.info("load: %s", load.value)
         for stream in self.streams:
             stream.receive_load(load)

@@ -1,7 +1,7 @@
-"""Calls from Asterisk: a TCP port of its own, on which each connection is a call.
+"""Telephone calls from Asterisk: a TCP port of its own, on which each connection is a call.
 
-The words of a call go to its room; Asterisk is sent nothing. Audio that the engine is too far
-behind with is left in the socket, as with any stream.
+The captions of a call go to its room; Asterisk is sent nothing. If the engine falls behind, audio
+is left in the socket, as with any stream.
 """
 
 import asyncio
@@ -16,21 +16,25 @@ from stream.protocols.audiosocket import AudioSocketProtocol
 from stream.protocols.messages import CloseCode
 from stream.protocols.start_settings import from_query
 from stream.protocols.stream_protocol import Closing, Service, StreamProtocol
-from stream.server.streams.stream import Stream, Surroundings
+from stream.server.streams.stream import Stream, StreamContext
 
 log = logging.getLogger(__name__)
 
 READ_BYTES = 16 * 1024
-"""A second of 8 kHz audio at a time: a call that was held up does not hold up the others."""
+"""A second of 8 kHz audio at a time, so that a call with a backlog does not delay the others."""
 
 HUNG_UP = Closing(CloseCode.ENDED, "")
 """Asterisk 22 hangs up by closing the connection, without a frame that says so."""
 
 
 def protocol_of_calls(settings: str) -> Callable[[Service, str], StreamProtocol]:
-    """Return what makes the protocol of a call, with settings that are written as a query string.
+    """Return a function that makes the protocol of each call.
 
-    Raises `UsageError` where they make no sense.
+    Args:
+        settings: settings of all calls, written as a query string.
+
+    Raises:
+        UsageError: if a setting is unknown or has a value that is not allowed.
     """
     query = parse_qs(settings, keep_blank_values=True)
     try:
@@ -49,41 +53,42 @@ class PhoneCall(Stream):
         writer: asyncio.StreamWriter,
         protocol: StreamProtocol,
         session_id: str,
-        surroundings: Surroundings,
+        context: StreamContext,
     ) -> None:
-        super().__init__(protocol, session_id, surroundings)
+        super().__init__(protocol, session_id, context)
         self.reader = reader
         self.writer = writer
-        self._passed_on = asyncio.Event()
+        self._progress = asyncio.Event()
+        """Set whenever the protocol has received something."""
 
     async def run(self) -> None:
-        """Listen to the call, and wait for its last words."""
+        """Receive the call's audio, then wait for its last finals."""
         peer = (self.writer.get_extra_info("peername") or ("somebody gone",))[0]
-        log.info("call from %s", peer, extra=self._fields(peer=peer))
-        listening = asyncio.create_task(self._listen())
+        log.info("call from %s", peer, extra=self._log_fields(peer=peer))
+        receiving = asyncio.create_task(self._receive())
         refused = asyncio.create_task(self._until(lambda: self.protocol.no_more_audio))
         try:
-            await asyncio.wait([listening, refused], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([receiving, refused], return_when=asyncio.FIRST_COMPLETED)
             self.finish(HUNG_UP)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.config.drain_s):
                     await self._until(lambda: self.protocol.closing is not None)
         finally:
-            listening.cancel()
+            receiving.cancel()
             refused.cancel()
-            self._forget()
+            self._release()
             self.writer.close()
             self._report("call over", (self.protocol.closing or HUNG_UP).code)
 
     def cut(self, closing: Closing) -> None:
-        """End the call at once: what is still to be transcribed is not said any more."""
+        """End the call at once; windows that are still to be transcribed are dropped."""
         self._feed(self.protocol.fail, "internal", closing.reason)
 
-    async def _listen(self) -> None:
-        """Receive audio until the call is over or the line is silent for too long."""
+    async def _receive(self) -> None:
+        """Receive audio until the call is over or no audio has come for too long."""
         with suppress(ConnectionError, TimeoutError):
             while not self.protocol.no_more_audio:
-                await self._until(self._has_room)
+                await self._until(self._may_read)
                 async with asyncio.timeout(self.config.idle_s):
                     data = await self.reader.read(READ_BYTES)
                 if not data:
@@ -92,10 +97,10 @@ class PhoneCall(Stream):
                 await asyncio.sleep(0)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so, which only what the protocol receives can change."""
+        """Wait for a condition that can only change when the protocol receives something."""
         while not condition():
-            self._passed_on.clear()
-            await self._passed_on.wait()
+            self._progress.clear()
+            await self._progress.wait()
 
-    def _pass_on(self) -> None:
-        self._passed_on.set()
+    def _handle_output(self) -> None:
+        self._progress.set()
