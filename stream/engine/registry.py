@@ -1,11 +1,14 @@
 """From a model's name to a transcriber that is ready to serve."""
 
 import logging
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stream.engine.engine import Transcriber
 from stream.engine.partials import PartialsByAssistant
 from stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream.engine.capacity import Capacity
 
 SCRIPTED = "scripted"
 """Hears numbers in any speech: to try everything but a model."""
@@ -32,7 +35,9 @@ def load_transcriber(
     if partials == "assistant" and assistant is None:
         raise UsageError("partials is 'assistant'; name the assistant with --assistant.")
     log.info("loading %s", f"{name}, assisted by {assistant}" if assistant else name)
-    from stream.engine.whisper_transcriber import WhisperTranscriber  # it imports torch
+    # These import torch.
+    from stream.engine.capacity import measure_capacity
+    from stream.engine.whisper_transcriber import WhisperTranscriber
 
     transcriber = WhisperTranscriber(
         name,
@@ -43,8 +48,23 @@ def load_transcriber(
     )
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()
+    if transcriber.device == "cpu":
+        warn_if_too_slow(name, measure_capacity(transcriber.recognizer.model))
     if partials == "model" or assistant is None:
         return transcriber
     alone = transcriber.assistant_alone(assistant)
     alone.warm_up()
     return PartialsByAssistant(transcriber, alone)
+
+
+def warn_if_too_slow(model: str, capacity: "Capacity") -> None:
+    """Say at start if the captions of a single speaker will lag, and what helps."""
+    if capacity.streams() < 1:
+        log.warning(
+            "this machine is too slow for one live stream with %s: a second of speech takes about "
+            "%.1f s of its %g cores. %s`distil-stream doctor` shows why.",
+            model,
+            capacity.load(),
+            capacity.cores,
+            "Try `make run MODEL=tiny.en` (English only). " if model != "tiny.en" else "",
+        )

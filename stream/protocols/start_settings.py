@@ -1,4 +1,4 @@
-"""What a client asks for at the start, from its `start` message and its query string."""
+"""Settings that a client asks for: read from a query string, and checked against the server."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,22 @@ import msgspec
 
 from stream.core.settings import CONTAINER, StreamSettings
 from stream.errors import PeerError, SettingsError
-from stream.protocols.messages import CloseCode, Start
-from stream.protocols.stream_protocol import Seat, Service
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import RoomMembership, Service
+from stream.protocols.messages import Start
 
-NOT_OURS = frozenset({"token"})
-"""Fields of the query string that belong to the server: the key that lets the client in."""
+SERVER_FIELDS = frozenset({"token"})
+"""Fields of the query string that the server reads itself: the key."""
 
 
 def from_query(query: Mapping[str, Sequence[str]]) -> Start:
     """Read the fields of `start` out of a query string; a list repeats its field.
 
-    Raises `SettingsError` for an unknown field or a value of the wrong type.
+    Raises `PeerError` for an unknown field, a value of the wrong type, or `resume`.
     """
     fields: dict[str, object] = {}
     for name, values in query.items():
-        if name in NOT_OURS:
+        if name in SERVER_FIELDS:
             continue
         if is_list(name):
             fields[name] = tuple(values)
@@ -50,10 +51,14 @@ CONTAINER_SENTENCE = (
 
 
 def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings:
-    """Return the settings of the stream.
+    """Return the settings of a session.
 
-    `asked` holds fields of `start` with values of the right types. Raises `PeerError` for what
-    this server cannot do.
+    Args:
+        asked: fields of `start`, with values of the right types.
+        service: what the server offers.
+
+    Raises:
+        PeerError: the server cannot do this.
     """
     fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
     if fields.pop("resume", None) is not None:
@@ -75,15 +80,15 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
 
 ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 MAX_SPEAKER_LENGTH = 80
-"""Characters of a label."""
+"""Characters of the label of a speaker."""
 
 
-def seat_of(
+def membership_of(
     asked: Mapping[str, object], settings: StreamSettings, about: Mapping[str, str] | None = None
-) -> Seat | None:
-    """Return the seat that a client asks for with `room` and `speakers`, if it does.
+) -> RoomMembership | None:
+    """Return the room and the labels that `room` and `speakers` ask for; None without a room.
 
-    Raises `SettingsError` for a name that is none.
+    Raises `SettingsError` for an invalid name or label.
     """
     room, speakers = asked.get("room"), asked.get("speakers", ())
     assert isinstance(speakers, tuple)
@@ -104,7 +109,7 @@ def seat_of(
             raise SettingsError(
                 "speakers", f"A speaker is {speaker[:99]!r}; use 1 to {MAX_SPEAKER_LENGTH} letters."
             )
-    return Seat(str(room), settings.channels, settings.sample_rate, speakers, about or {})
+    return RoomMembership(str(room), settings.channels, settings.sample_rate, speakers, about or {})
 
 
 def check_language(language: str, service: Service) -> None:

@@ -12,7 +12,8 @@ from stream.core.settings import SessionTuning
 from stream.engine.engine import Engine, Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
-from stream.protocols.stream_protocol import Closing, Service
+from stream.protocols.interface import Closing, Service
+from stream.server import access
 from stream.server.blocking import run_blocking
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
@@ -56,6 +57,7 @@ class ServerState:
             detector=detector,
             resume_token=self.streams.parked.token,
             container=ContainerDecoder,
+            key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load_watch.receive_batch)

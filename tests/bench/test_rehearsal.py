@@ -1,6 +1,13 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
 from stream.bench.audio_clock import Memory
-from stream.bench.rehearsal import AS_IT_IS, rehearse_all
+from stream.bench.rehearsal import AS_IT_IS, as_line, rehearse_all, sum_up
+from stream.bench.repeats import Estimate, Louder
 from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import Window, WindowKind
 from stream.engine.scripted import ScriptedTranscriber
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
 from tests.core.rehearsal import LoudIsSpeech, Script
@@ -44,3 +51,36 @@ def test_a_window_that_was_heard_before_costs_nothing():
     assert asked[0] > 0
     assert asked[:3] == [asked[0]] * 3
     assert asked[3] > asked[0]
+
+
+def test_repeats_are_summed_up_as_means_with_their_standard_error():
+    found = rows(Script([(6.0, 1.5)]), [AS_IT_IS])
+    first = replace(found[AS_IT_IS][0], word_error_rate=8.0, deletions=2)
+    second = replace(first, word_error_rate=9.0, deletions=3)
+    summed = sum_up([first, second], offline=[7.0, 9.5])
+    assert (summed.word_error_rate.mean, summed.word_error_rate.error) == (8.5, 0.5)
+    assert (summed.price.mean, summed.price.error) == pytest.approx((0.25, 0.75))
+    assert summed.mean["deletions"] == 2.5
+    assert f"| {AS_IT_IS} | 8.50 ± 0.50 | 0.25 ± 0.75 | 0/2.5/0 |" in as_line(summed)
+
+
+def test_a_single_repeat_says_nothing_of_its_error():
+    assert str(Estimate.of([8.0])) == "8.00"
+
+
+class Quiet(ScriptedTranscriber):
+    """Keeps the audio that it is given."""
+
+    def transcribe(self, windows):
+        self.samples = windows[0].samples
+        return super().transcribe(windows)
+
+
+def test_each_repeat_is_a_millionth_louder_and_its_windows_stay_what_they_were():
+    quiet = Quiet([])
+    window = Window("s", 0, 0, 0, WindowKind.FINAL, 0, np.full(1600, 0.5, np.float32), ((0, 1600),))
+    (found,) = Louder(quiet, 3).transcribe([window])
+    np.testing.assert_allclose(quiet.samples, 0.5 * (1 + 3e-6), rtol=1e-7)
+    assert found.window is window
+    Louder(quiet, 0).transcribe([window])
+    np.testing.assert_array_equal(quiet.samples, window.samples)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from stream.core.windows import Hypothesis
 from stream.media.container import ContainerDecoder
-from stream.protocols import PROTOCOLS, load_protocol
+from stream.protocols import PROTOCOLS, load_protocols
+from stream.protocols.interface import Closing, Service
 from stream.protocols.messages import ERROR_CODES
 from stream.protocols.native import NativeProtocol
-from stream.protocols.stream_protocol import Closing, Service
 from tests.core.rehearsal import LoudIsSpeech, Script
 from tests.protocols.malformed import MALFORMED, Case
 
@@ -122,9 +122,9 @@ def test_a_stream_from_start_to_end(size: int) -> None:
     n_samples = len(SCRIPT.pcm) // 2
     assert ended["type"] == "ended"
     assert (ended["received"], ended["settled"]) == (n_samples, n_samples)
-    assert ended["finals"] == len(finals) == stream.protocol.tally.finals == 2
+    assert ended["finals"] == len(finals) == stream.protocol.counts.finals == 2
     assert stream.protocol.closing == Closing(1000, "")
-    assert stream.protocol.tally.audio_s == n_samples / 16_000
+    assert stream.protocol.counts.audio_s == n_samples / 16_000
 
 
 def test_start_may_be_left_out() -> None:
@@ -242,7 +242,7 @@ def test_the_memory_of_arrivals_stays_small() -> None:
     stream = Stream()
     for _ in range(20):
         stream.receive(*frames(SCRIPT.pcm, 320))
-    assert len(stream.protocol._arrivals) < 1000
+    assert len(stream.protocol.sessions.get("id").arrivals) < 1000
 
 
 def test_a_window_that_fails_is_told_and_the_stream_goes_on() -> None:
@@ -279,8 +279,7 @@ def test_a_container_that_is_refused_is_no_compressed_stream() -> None:
     assert not stream.protocol.compressed
 
 
-def test_every_path_leads_to_a_protocol() -> None:
-    for path in PROTOCOLS:
-        assert load_protocol(path)
-    with pytest.raises(KeyError):
-        load_protocol("/v0/nothing")
+def test_every_row_is_a_protocol_that_clients_can_reach() -> None:
+    protocols = load_protocols(PROTOCOLS.values())
+    assert len(protocols) == len(PROTOCOLS)
+    assert all(protocol.paths or protocol.own_port for protocol in protocols)

@@ -78,7 +78,7 @@ async def test_draining_gives_everybody_their_finals(speech: NDArray[np.float32]
     async with serving(gated) as server, client(server) as websocket:
         await send_audio(websocket, audio)
         (connection,) = server.state.streams
-        await until(lambda: connection.protocol.tally.audio_s == 5)
+        await until(lambda: connection.protocol.counts.audio_s == 5)
         draining = asyncio.create_task(server.drain())
         await until(lambda: server.state.draining)
         assert (await get(server, "/readyz"))[0] == 503

@@ -62,16 +62,20 @@ class Choice:
         return f" ({', '.join(others)})" if others else ""
 
 
-def choose_ways(encoder: Encoder, decoder: Decoder) -> Choice:
-    """Return this machine's ways for a network that is still in float32, cached or measured."""
+def choose_ways(encoder: Encoder, decoder: Decoder, *, again: bool = False) -> Choice:
+    """Return this machine's ways for a network that is still in float32.
+
+    Args:
+        encoder: in float32.
+        decoder: in float32.
+        again: measure, even if a choice was kept.
+    """
     key = cache_key(encoder, decoder)
-    kept = read_choice(key)
-    if kept is not None:
-        return kept
-    began = time.perf_counter()
-    choice = measure_ways(encoder, decoder)
-    log.info("timed the ways to compute in %.1f s", time.perf_counter() - began)
-    keep_choice(key, choice)
+    choice = None if again else read_choice(key)
+    if choice is None:
+        choice = measure_ways(encoder, decoder)
+        keep_choice(key, choice)
+    log.info("ways to compute on %s: %s", processor(), choice)
     return choice
 
 
@@ -158,6 +162,13 @@ def time_trials(
     return best
 
 
+def thread_seconds(run: Callable[[], object]) -> float:
+    """Return the CPU seconds that a call takes of this thread, whatever else the machine does."""
+    began = time.thread_time()
+    run()
+    return time.thread_time() - began
+
+
 def fastest(operation: Operation, ms: Mapping[str, float]) -> str:
     """Return the way to take, of those that were timed."""
     default = next(iter(operation.ways))
@@ -173,6 +184,18 @@ def processor() -> str:
     name = str(capabilities.get("cpu_name") or capabilities.get("architecture"))
     found = [one.upper().replace("_", "-") for one in INSTRUCTIONS if capabilities.get(one)]
     return f"{name}, {' '.join(found)}" if found else name
+
+
+def machine() -> dict[str, str | float | None]:
+    """Return what decides how fast this machine is: its processor, cores and quota."""
+    capabilities = torch.cpu.get_capabilities()
+    return {
+        "processor": processor(),
+        "cores": usable_cores(),
+        "physical": capabilities.get("num_physical_cores"),
+        "quota": cpu_quota(CGROUP),
+        "torch": torch.__version__,
+    }
 
 
 def cache_key(encoder: Encoder, decoder: Decoder) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stream.engine.network.compiled_linear import CompiledLinear
 from stream.engine.network.cross_attention import PackedAudio, PlainAudio
 from stream.engine.network.int8_attention import Int8Attention
 from stream.engine.network.layers import FullAttention
@@ -50,6 +51,7 @@ class Operation:
 
 LINEAR = {
     "int8": Way(Int8Linear, 0.03),
+    "compiled": Way(CompiledLinear, 0.02),
     "onednn_int8": Way(OnednnInt8Linear, 0.03),
     "bfloat16": Way(Bfloat16Linear, 0.02),
     "float32": Way(plain_linear, 0.0),

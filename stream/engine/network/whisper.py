@@ -4,6 +4,7 @@ Plain torch modules (`layers`) that give the logits of transformers'
 `WhisperForConditionalGeneration`. Knows no tokens' meaning and no files.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Literal, Self, cast
 
@@ -19,12 +20,14 @@ from stream.engine.network.layers import Decoder, DecoderLayer, Encoder, Encoder
 from stream.engine.network.quantization import quantise
 from stream.engine.network.self_attention import PlainTokens
 from stream.engine.network.transfers import send
-from stream.engine.network.ways import FLOAT32_WAYS, Ways, make, requested_ways
+from stream.engine.network.ways import FLOAT32_WAYS, Ways, as_setting, make, requested_ways
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
 """How weights are held and multiplied. int8 is for the CPU, for the linear layers and the encoder's
 attention; docs/measurements.md says what it costs."""
+
+log = logging.getLogger(__name__)
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "int8": torch.float32,
@@ -81,7 +84,11 @@ class Whisper(nn.Module):
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{checkpoint.name} ({checkpoint.source}): {error}") from error
         if precision == "int8":
-            model.use(pinned or choose_ways(model.encoder, model.decoder).ways)
+            if pinned is None:
+                model.use(choose_ways(model.encoder, model.decoder).ways)
+            else:
+                log.info("ways to compute, pinned: %s", as_setting(pinned))
+                model.use(pinned)
             halve_exactly(model.decoder.embed_tokens)
         return model.requires_grad_(False).eval()
 

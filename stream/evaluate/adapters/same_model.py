@@ -1,7 +1,7 @@
 """The same model offline, plainly decoded at full padding: what streaming is measured against."""
 
 from stream.evaluate.adapters import Transcribe
-from stream.evaluate.adapters.offline import offline_text
+from stream.evaluate.adapters.offline_text import offline_text
 
 
 def load(model: str) -> Transcribe:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from stream.config import ServerConfig
 from stream.errors import UsageError
-from stream.protocols.stream_protocol import Service
+from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.server.http import openai_answers as answers
 

@@ -7,7 +7,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from stream.protocols.stream_protocol import Closing
+from stream.protocols.interface import Closing
 
 SEND_BUFFER_BYTES = 64 * 1024
 """Size of the kernel's send buffer: a partial that waits there cannot be replaced by a newer one
@@ -48,7 +48,7 @@ class ClientSocket:
         async with asyncio.timeout(timeout_s):
             return await self._websocket.recv()
 
-    async def send(self, frame: str, timeout_s: float) -> None:
+    async def send(self, frame: str | bytes, timeout_s: float) -> None:
         """Send a message; `TimeoutError` if the socket takes nothing for so long."""
         self.writing = True
         try:

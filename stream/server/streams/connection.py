@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing, StreamProtocol
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.streams.client_socket import BROKEN, ClientSocket
 from stream.server.streams.receiver import Receiver
 from stream.server.streams.sender import Sender
@@ -40,7 +41,7 @@ class Connection(Stream):
     in one of three states: ENDED, PARKED, or ASKING, in which the socket is still open.
     """
 
-    def __init__(self, protocol: StreamProtocol, session_id: str, context: StreamContext) -> None:
+    def __init__(self, protocol: SessionProtocol, session_id: str, context: StreamContext) -> None:
         super().__init__(protocol, session_id, context)
         self.state = State.NEW
         idle_s = self.config.idle_s
@@ -74,7 +75,7 @@ class Connection(Stream):
         self._receive_event(Event.GRANT)
 
     async def resume(
-        self, socket: ClientSocket, on_begin: Callable[[], None], missed: Sequence[str]
+        self, socket: ClientSocket, on_begin: Callable[[], None], missed: Sequence[str | bytes]
     ) -> None:
         """Serve a client that has come back; `missed` are the messages that it did not get."""
         self._feed(self.protocol.receive_load, self.context.load())
@@ -148,7 +149,7 @@ class Connection(Stream):
 
     # A conversation through one socket
 
-    async def _serve(self, missed: Sequence[str] = ()) -> None:
+    async def _serve(self, missed: Sequence[str | bytes] = ()) -> None:
         self._socketless.clear()
         self._stopped = self._loop.create_future()
         self._feed(lambda: None)  # the protocol may have refused the query string
@@ -161,7 +162,7 @@ class Connection(Stream):
                 self._end(Event.CLOSED, FAULT.code)
             raise
 
-    async def _converse(self, missed: Sequence[str]) -> None:
+    async def _converse(self, missed: Sequence[str | bytes]) -> None:
         """Exchange messages until an event or one of the tasks ends the conversation."""
         receiving = asyncio.create_task(self.receiver.receive_until(self._stopped, self._socket))
         tasks: list[asyncio.Task[None]] = [
@@ -189,7 +190,8 @@ class Connection(Stream):
         if self.state in CONVERSING_STATES or (self.state is State.ASKING and self._closing):
             self._receive_event(self._event_of_stopping())
         if self.state in (State.CLOSING, State.ENDING):
-            code = await self._socket.close(self._closing or FAULT)
+            closing = self.protocol.close_frame(self._closing or FAULT)
+            code = await self._socket.close(closing)
             if self.state is State.CLOSING and self._socket.broken:
                 self._receive_event(Event.LOSE)
             else:
@@ -216,7 +218,7 @@ class Connection(Stream):
     @property
     def _owes_finals(self) -> bool:
         """Whether readers of a room wait for the finals of what was said."""
-        return self.protocol.seat is not None and self.protocol.closing is None
+        return self.protocol.sessions.in_room and self.protocol.closing is None
 
     async def _finish_for_room(self, receiving: asyncio.Future[Any] | None = None) -> None:
         """Wait for the finals of what was said by a client that does not come back.
@@ -253,7 +255,7 @@ class Connection(Stream):
         self._progress.set()
         self.receiver.allow(self._may_read())
 
-    async def _send(self, missed: Sequence[str]) -> None:
+    async def _send(self, missed: Sequence[str | bytes]) -> None:
         """Send all there is, or cut off a client whose socket has taken nothing for too long."""
         try:
             await self.sender.send_until_closing(self._socket, missed)

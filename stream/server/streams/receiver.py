@@ -10,8 +10,9 @@ from contextlib import suppress
 
 from websockets.exceptions import ConnectionClosed
 
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing, StreamProtocol
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.streams.client_socket import ClientSocket
 from stream.server.streams.pace import Pace
 
@@ -30,7 +31,7 @@ class Receiver:
 
     def __init__(
         self,
-        protocol: StreamProtocol,
+        protocol: SessionProtocol,
         feed: Callable[..., None],
         note_intent: Callable[[], None],
         idle_s: float,
@@ -54,7 +55,7 @@ class Receiver:
     @property
     def live(self) -> bool:
         """Whether the audio arrives at the pace of speech."""
-        return self._pace.is_live(time.monotonic(), self._protocol.tally.audio_s)
+        return self._pace.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
 
     def allow(self, may_read: bool) -> None:
         """Go on reading, or pause before the next slice."""
@@ -87,7 +88,7 @@ class Receiver:
             self._feed(self._protocol.finish, closing)
             return
         now = time.monotonic()
-        self._pace.note_message(now, now - asked, self._protocol.tally.audio_s)
+        self._pace.note_message(now, now - asked, self._protocol.sessions.audio_clock_s)
         was_closing = self._protocol.closing is not None
         if isinstance(message, str):
             self._feed(self._protocol.receive_text, message, now)
@@ -98,6 +99,8 @@ class Receiver:
 
     async def _receive_audio(self, data: bytes, now: float) -> None:
         size = CONTAINER_SLICE_BYTES if self._protocol.compressed else SLICE_BYTES
+        if not self._protocol.cuts_binary_frames:
+            size = max(len(data), 1)
         for start in range(0, max(len(data), 1), size):
             await self._may_read.wait()
             self._feed(self._protocol.receive_binary, data[start : start + size], now)

@@ -7,15 +7,15 @@ from functools import partial
 from websockets.asyncio.server import ServerConnection
 
 from stream.config import ServerConfig
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing, Resumption
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing, Resumption
 from stream.server.metrics import Metrics
-from stream.server.streams.audiosocket import PhoneCall
 from stream.server.streams.client_socket import ClientSocket
 from stream.server.streams.connection import Connection
 from stream.server.streams.parked import ParkedStreams
 from stream.server.streams.states import State
 from stream.server.streams.stream import Stream
+from stream.server.streams.tcp_connection import TcpConnection
 
 RESUMED = Closing(CloseCode.ENDED, "the stream goes on through another connection")
 NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
@@ -51,14 +51,14 @@ class Streams:
         """Wait until no stream is open."""
         await self._none_open.wait()
 
-    async def serve_call(self, call: PhoneCall) -> None:
-        """Serve a telephone call until it is over."""
-        self._enter(call)
-        self._begin(call)
+    async def serve_tcp(self, connection: TcpConnection) -> None:
+        """Serve a stream through a TCP connection until it is over."""
+        self._enter(connection)
+        self._begin(connection)
         try:
-            await call.run()
+            await connection.run()
         finally:
-            self._leave(call)
+            self._leave(connection)
 
     async def serve(self, connection: Connection, websocket: ServerConnection) -> None:
         """Serve a client through a websocket, with its own stream or with one that it resumes."""
@@ -67,7 +67,7 @@ class Streams:
         if connection.state is State.ASKING:
             await self._resume(connection, socket)
         # A socket is still open if its client has resumed the stream through another one.
-        await socket.close(RESUMED)
+        await socket.close(connection.protocol.close_frame(RESUMED))
 
     async def _resume(self, asking: Connection, socket: ClientSocket) -> None:
         """Serve a client through its new socket with the stream that it asks for."""
@@ -81,7 +81,7 @@ class Streams:
         stream, missed = found
         await self._run(stream, stream.resume(socket, partial(self._begin, stream), missed))
 
-    async def _find(self, asked: Resumption) -> tuple[Connection, list[str]] | None:
+    async def _find(self, asked: Resumption) -> tuple[Connection, list[str | bytes]] | None:
         """Take out a parked stream; return it and the messages that its client did not get."""
         if not self.parked.admits(asked):
             return None

@@ -19,10 +19,10 @@ class ReplayBuffer:
         self.count = 0
         """How many frames were sent in all."""
         self._limit_bytes = limit_bytes
-        self._frames: deque[str] = deque()
+        self._frames: deque[str | bytes] = deque()
         self._bytes = 0
 
-    def append(self, frame: str) -> None:
+    def append(self, frame: str | bytes) -> None:
         """Remember a frame, and forget the oldest beyond the limit, but never the last."""
         self.count += 1
         self._frames.append(frame)
@@ -30,7 +30,7 @@ class ReplayBuffer:
         while self._bytes > self._limit_bytes and len(self._frames) > 1:
             self._bytes -= len(self._frames.popleft())
 
-    def after(self, number: int) -> list[str] | None:
+    def after(self, number: int) -> list[str | bytes] | None:
         """Return all frames after that one; None if they are forgotten or were never sent."""
         missing = self.count - number
         if not 0 <= missing <= len(self._frames):

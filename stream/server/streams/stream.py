@@ -1,12 +1,12 @@
-"""One client's stream between its protocol, the engine and its room.
+"""One client's stream between its protocol, the engine and its rooms.
 
 One synchronous chain of calls leads from a received message to `engine.submit`. The engine's thread
-hands each hypothesis to the event loop, where the same chain leads to the outbox and to the room.
-There is no queue between, so a backlog shows in one place only: the session's pending audio. While
-that is too long, the stream's socket is not read, and TCP slows the client down.
+hands each hypothesis to the event loop, where the same chain leads to the outbox and to the rooms.
+There is no queue between, so a backlog shows in one place only: the pending audio of its sessions.
+While that is too long, the stream's socket is not read, and TCP slows the client down.
 
-How audio arrives and where messages go is left to `connection` (a websocket) and `audiosocket` (a
-telephone call).
+How audio arrives and where messages go is left to `connection` (websockets) and `tcp_connection`
+(TCP alone).
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
-from stream.protocols.stream_protocol import Closing, StreamProtocol
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Participant, Rooms
 
@@ -41,7 +42,7 @@ class StreamContext:
 class Stream(ABC):
     """Feeds a protocol, and passes on the windows, captions and messages that result."""
 
-    def __init__(self, protocol: StreamProtocol, session_id: str, context: StreamContext) -> None:
+    def __init__(self, protocol: SessionProtocol, session_id: str, context: StreamContext) -> None:
         self.protocol = protocol
         self.session_id = session_id
         self.context = context
@@ -87,6 +88,9 @@ class Stream(ABC):
         for window in windows:
             self.engine.submit(window, self._deliver, self._is_live())
         self._participant.share(self.protocol)
+        for session_id in self.protocol.forget_ended():
+            self._participant.leave(session_id)
+            self.engine.forget(session_id)
         self._handle_output()
 
     def _deliver(self, hypothesis: Hypothesis) -> None:
@@ -103,14 +107,16 @@ class Stream(ABC):
         It may not if the client is too far ahead of an engine that owes this stream a hypothesis.
         Without the second condition an utterance that waits for more audio would wait for ever.
         """
-        ahead = self.protocol.pending_s > self.config.max_ahead_s
-        return not ahead or not self.engine.owes(self.session_id) or self.protocol.no_more_audio
+        if self.protocol.pending_s <= self.config.max_ahead_s or self.protocol.no_more_audio:
+            return True
+        return not any(self.engine.owes(opened.session.id) for opened in self.protocol.sessions)
 
     def _release(self) -> None:
-        """Leave the room and drop the stream's windows: nothing will come of it any more."""
+        """Leave all rooms and drop the stream's windows: nothing will come of it any more."""
         self._over = True
-        self._participant.leave()
-        self.engine.forget(self.session_id)
+        self._participant.leave_all()
+        for opened in self.protocol.sessions:
+            self.engine.forget(opened.session.id)
 
     def _report(self, event: str, code: int, coalesced: int = 0) -> None:
         """Count the stream and log its end.
@@ -120,21 +126,21 @@ class Stream(ABC):
             code: the close code.
             coalesced: how many messages were replaced by newer ones before they were sent.
         """
-        tally, closing = self.protocol.tally, self.protocol.closing
-        self.metrics.count_session(tally, coalesced, code)
+        counts, closing = self.protocol.counts, self.protocol.closing
+        self.metrics.count_session(counts, coalesced, code)
         fields = self._log_fields(
             close_code=int(code),
-            audio_s=round(tally.audio_s, 1),
-            filled_s=round(tally.filled_s, 2),
-            late_s=round(tally.late_s, 2),
-            finals=tally.finals,
-            partials=tally.partials,
-            errors=tally.errors,
+            audio_s=round(counts.audio_s, 1),
+            filled_s=round(counts.filled_s, 2),
+            late_s=round(counts.late_s, 2),
+            finals=counts.finals,
+            partials=counts.partials,
+            errors=counts.errors,
         )
         why = f"; {closing.reason}" if closing and closing.reason else ""
         log.info(
-            "%s (%d): %.1f s of audio, %d finals%s", event, code, tally.audio_s, tally.finals, why,
-            extra=fields,
+            "%s (%d): %.1f s of audio, %d finals%s",
+            event, code, counts.audio_s, counts.finals, why, extra=fields,
         )  # fmt: skip
 
     def _log_fields(self, **fields: object) -> dict[str, object]:

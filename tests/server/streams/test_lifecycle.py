@@ -7,6 +7,8 @@ simple fakes, so that each life takes milliseconds.
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 from hypothesis import given, settings
@@ -17,8 +19,14 @@ from websockets.protocol import State as WebsocketState
 
 from stream.config import ServerConfig
 from stream.core.load import Load
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing, Draft, Resumption, Seat, Tally
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import (
+    Closing,
+    QueuedMessage,
+    Resumption,
+    RoomMembership,
+    StreamCounts,
+)
 from stream.server.metrics import Metrics
 from stream.server.outbox import LIMIT
 from stream.server.rooms.rooms import Rooms
@@ -91,22 +99,45 @@ class FakeWebsocket:
         self.end(1006 if self.stalled else code)
 
 
+class FakeSessions:
+    """One session at most, in a room or not."""
+
+    audio_clock_s = 0.0
+
+    def __init__(self) -> None:
+        self._opened: list[SimpleNamespace] = []
+
+    def __iter__(self) -> Iterator[SimpleNamespace]:
+        return iter(self._opened)
+
+    def open(self, session_id: str, room: str | None = None) -> None:
+        membership = RoomMembership(room, 1, 16_000) if room else None
+        session = SimpleNamespace(id=session_id)
+        self._opened = [SimpleNamespace(session=session, membership=membership)]
+
+    @property
+    def in_room(self) -> bool:
+        return any(opened.membership for opened in self._opened)
+
+
 class FakeProtocol:
     """Streams that answer each message, and get their finals when the test says so."""
 
     pending_s = 0.0
     compressed = False
+    cuts_binary_frames = True
 
-    def __init__(self) -> None:
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.sessions = FakeSessions()
         self.closing: Closing | None = None
         self.resumption: Resumption | None = None
-        self.tally = Tally()
-        self.seat: Seat | None = None
+        self.counts = StreamCounts()
         self.no_more_audio = False
         self.started = False
         """Whether the client knows the token."""
         self._closing_after_finals = ENDED
-        self._drafts: list[Draft] = []
+        self._messages: list[QueuedMessage] = []
 
     @property
     def resumable(self) -> bool:
@@ -118,12 +149,12 @@ class FakeProtocol:
                 pass
             case ["start", *room]:
                 self.started = True
-                self.seat = Seat(room[0], 1, 16_000) if room else None
-                self._drafts.append(Draft("ready"))
+                self.sessions.open(self.session_id, *room)
+                self._messages.append(QueuedMessage("ready"))
             case ["resume", session, token, seq] if not self.started:
                 self.resumption = Resumption(session, token, int(seq))
             case ["say", count]:
-                self._drafts += [Draft("words")] * int(count)
+                self._messages += [QueuedMessage("words")] * int(count)
             case ["fault"]:
                 raise ValueError("a mistake of ours")
 
@@ -139,14 +170,20 @@ class FakeProtocol:
             self.closing = self.closing or self._closing_after_finals
 
     def fail(self, code: str, message: str) -> None:
-        self._drafts.append(Draft("error"))
+        self._messages.append(QueuedMessage("error"))
         self.closing = self.closing or Closing(CloseCode.INTERNAL, code)
 
     def receive_return(self) -> None:
-        self._drafts.append(Draft("ready"))
+        self._messages.append(QueuedMessage("ready"))
 
     def receive_load(self, load: Load) -> None:
         pass
+
+    def forget_ended(self) -> list[str]:
+        return []
+
+    def close_frame(self, closing: Closing) -> Closing:
+        return closing
 
     def windows_to_transcribe(self) -> list[Any]:
         return []
@@ -154,12 +191,12 @@ class FakeProtocol:
     def captions_to_share(self) -> list[Any]:
         return []
 
-    def messages_to_send(self) -> list[Draft]:
-        drafts, self._drafts = self._drafts, []
-        return drafts
+    def messages_to_send(self) -> list[QueuedMessage]:
+        messages, self._messages = self._messages, []
+        return messages
 
-    def encode(self, draft: Draft, now: float) -> str:
-        return str(draft.body)
+    def encode(self, message: QueuedMessage, now: float) -> str:
+        return str(message.body)
 
 
 class FakeEngine:
@@ -192,8 +229,8 @@ class World:
 
     def connect(self, *messages: str) -> None:
         """Let a client come and send messages."""
-        protocol = cast(Any, FakeProtocol())
-        connection = Connection(protocol, f"s{len(self.connections)}", self.context)
+        session_id = f"s{len(self.connections)}"
+        connection = Connection(cast(Any, FakeProtocol(session_id)), session_id, self.context)
         websocket = FakeWebsocket()
         serving = self.streams.serve(connection, cast(ServerConnection, websocket))
         self.connections.append(connection)
@@ -304,7 +341,8 @@ def test_every_stream_ends_and_is_released_once(steps: list[tuple[str, int, int]
     logger.removeHandler(mistakes)
     assert not mistakes.records
     assert {connection.state for connection in world.connections} == {State.ENDED}
-    assert world.engine.released == {c.session_id: 1 for c in world.connections}
+    started = [c for c in world.connections if cast(FakeProtocol, c.protocol).started]
+    assert world.engine.released == {connection.session_id: 1 for connection in started}
     assert not world.rooms.live
     assert not len(world.streams.parked)
     value = world.metrics.registry.get_sample_value

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stream.core.windows import Hypothesis, Window, WindowKind, Word
-from stream.evaluate.adapters.offline import MOMENT, offline_text, pieces
+from stream.evaluate.adapters.offline_text import MOMENT, offline_text, pieces
 from stream.evaluate.material.recordings import Audio
 
 
