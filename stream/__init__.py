@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stream.recordings.api import Model, Segment, TimedWord, Transcription, transcribe
 
+__version__ = "0.2.0"
+"""The version of the package; `pyproject.toml` reads it from here."""
+
 __all__ = ["Model", "Segment", "TimedWord", "Transcription", "transcribe"]
 
 

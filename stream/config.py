@@ -92,8 +92,8 @@ class ServerConfig:
     """How readily webrtcvad alone calls sound noise: 0 (least) to 3."""
 
     partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 1000
-    """New audio that makes the next partial due, in milliseconds; the first of an utterance come
-    after half a second. Less shows words sooner and costs as much more."""
+    """New audio that makes the next partial due, in milliseconds; until an utterance has words to
+    show, 400 ms do. Half of it shows words sooner and costs twice as much."""
 
     rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
     """SQLite file to keep rooms in; without one they are kept in memory."""

@@ -39,12 +39,12 @@ from stream.engine.words.reading import Fault, Heard, better, without_invention
 logger = logging.getLogger(__name__)
 
 MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
-"""Seconds of silence after the speech, by model: measured (`margins.py`)."""
+"""Seconds of silence after the speech, by model: measured, docs/decisions/001."""
 DEFAULT_MARGIN_S = 2.0
 """For a model that was not measured."""
 LEAST_S = 8.0
 """Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s repeated
-itself; filled up to 8 s, five of 180 did (docs/measurements.md)."""
+itself; filled up to 8 s, five of 180 did (docs/decisions/002)."""
 FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
 SHORTEST_S = 0.1

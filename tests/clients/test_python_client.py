@@ -171,6 +171,7 @@ async def test_an_address_that_is_none(url):
             pass
 
 
+@pytest.mark.slow
 async def test_a_server_that_goes_away_sends_its_finals_first():
     async with (
         running(ServerConfig(port=0), recording.transcriber) as server,

@@ -275,6 +275,7 @@ async def test_a_server_that_refuses_who_comes_back(known: bool) -> None:
     assert connections == (2 if known else 3)
 
 
+@pytest.mark.slow
 async def test_a_link_that_dies_in_a_pause(wire: Wire) -> None:
     """It is found out as soon as the server has owed an answer for `silent_s`."""
     events: list = []

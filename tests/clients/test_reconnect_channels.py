@@ -58,6 +58,7 @@ def both_channels() -> bytes:
     return (samples * 32767).astype("<i2").tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "restarting", "going away"])
 @pytest.mark.parametrize("words", [True, False])
 @pytest.mark.parametrize("cut_s", [5.4, 9.6, 11.6])

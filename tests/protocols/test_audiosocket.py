@@ -53,6 +53,7 @@ def test_a_call_from_uuid_to_hang_up() -> None:
     assert ended.received == ended.settled == len(phone_samples())
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 80_000), max_size=20))
 @settings(max_examples=20, deadline=None)
 def test_frames_are_whole_however_they_are_cut(cuts: list[int]) -> None:

@@ -76,6 +76,7 @@ def test_malformed_messages(case: Case) -> None:
         assert ERROR_CODES[closing.reason] == closing.code
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
@@ -238,6 +239,7 @@ def test_latency_counts_from_the_arrival_of_the_last_speech() -> None:
     assert first["latency"]["total_ms"] == pytest.approx(530, abs=60)
 
 
+@pytest.mark.slow
 def test_the_memory_of_arrivals_stays_small() -> None:
     stream = Stream()
     for _ in range(20):

@@ -110,6 +110,7 @@ def test_settings_that_do_not_fit(parameters: dict[str, str]) -> None:
     assert len(protocol.closing.reason.encode()) <= 123
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=10, deadline=None)
 def test_messages_out_of_order_are_put_in_order(chance: random.Random) -> None:

@@ -138,6 +138,7 @@ async def address_of(process: subprocess.Popen[str]) -> str:
     return address.replace("http", "ws") + "v1/stream"
 
 
+@pytest.mark.slow
 async def test_a_signal_drains(process: subprocess.Popen[str], speech: NDArray[np.float32]) -> None:
     async with connect(await address_of(process), compression=None) as websocket:
         await send_audio(websocket, pcm(speech[: 5 * 16_000]))
@@ -153,6 +154,7 @@ async def test_a_signal_drains(process: subprocess.Popen[str], speech: NDArray[n
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 async def test_a_signal_to_restart_sends_clients_to_the_next_server(
     process: subprocess.Popen[str],
 ) -> None:
@@ -166,6 +168,7 @@ async def test_a_signal_to_restart_sends_clients_to_the_next_server(
     assert await asyncio.to_thread(process.wait, WAIT_S) == 0
 
 
+@pytest.mark.slow
 async def test_a_second_signal_ends_at_once(process: subprocess.Popen[str]) -> None:
     url = await address_of(process)
     websocket = await connect(url, compression=None, ping_interval=None)

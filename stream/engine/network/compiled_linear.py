@@ -8,10 +8,6 @@ anyway, and a weight may use all its 8 bits: the error is less than half of that
 and in a draft.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +15,7 @@ from torch import Tensor, nn
 
 from stream.engine.network.compiling import compiled, f32, nearest
 from stream.engine.network.integer_tiles import COLUMNS, multiply
+from stream.engine.network.kernel_threads import pool
 
 WEIGHT_LEVELS = 127
 """Steps on each side of zero."""
@@ -45,7 +42,9 @@ class CompiledLinear(nn.Module):
         self.levels = activation_levels(self.in_features)
         self._codes = in_tiles(codes).numpy()
         self._scales = (scales / float(self.levels)).numpy()
-        self._bias = np.zeros(self.out_features, f32) if bias is None else bias.float().numpy()
+        self._bias = (
+            np.zeros(self.out_features, f32) if bias is None else bias.detach().float().numpy()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
@@ -67,12 +66,6 @@ class CompiledLinear(nn.Module):
     def extra_repr(self) -> str:
         """Show the sizes as `nn.Linear` does."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
-
-
-@cache
-def pool() -> ThreadPoolExecutor:
-    """Return the threads that share the rows of an urgent window; a kernel holds no lock."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="linear")
 
 
 def activation_levels(in_features: int) -> np.float32:

@@ -36,7 +36,8 @@ def multiply(rows: int) -> Product:
 
     In a kernel it is called with (left, right, products); the sums must fit into 32 bits.
         left: (rows or more, 2 * pairs) int16, each row contiguous. The first rows count.
-        right: (pairs, 16, 2) int16 or int8, contiguous: a column's two numbers are neighbours.
+        right: (pairs, 16, 2) int16 or int8, contiguous: a column's two numbers are neighbours; or
+            (pairs, 16) int32, both 16-bit numbers in one.
         products: (rows or more, 16 or more) int32, each row contiguous; its first tile is written.
     """
 
@@ -44,8 +45,7 @@ def multiply(rows: int) -> Product:
     def product(_context: Any, left: Any, right: Any, products: Any) -> tuple[Any, Codegen]:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
             a, b, c = _open(context, builder, signature, args)
-            bits = right.dtype.bitwidth
-            totals = _sums(builder, a, b, rows, bits)
+            totals = _sums(builder, a, b, rows, _bits(right))
             for place, total in zip(_rows(builder, c, SUMS, rows), totals, strict=True):
                 builder.store(total, place, align=4)
             return context.get_dummy_value()
@@ -62,8 +62,7 @@ def multiply_add(rows: int) -> Product:
     def product(_context: Any, left: Any, right: Any, products: Any) -> tuple[Any, Codegen]:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
             a, b, c = _open(context, builder, signature, args)
-            bits = right.dtype.bitwidth
-            totals = _sums(builder, a, b, rows, bits)
+            totals = _sums(builder, a, b, rows, _bits(right))
             for place, total in zip(_rows(builder, c, FLOATS, rows), totals, strict=True):
                 before = builder.load(place, align=4)
                 builder.store(builder.fadd(before, builder.sitofp(total, FLOATS)), place, align=4)
@@ -72,6 +71,12 @@ def multiply_add(rows: int) -> Product:
         return types.void(left, right, products), emit
 
     return product
+
+
+def _bits(right: Any) -> int:
+    """Return the width of a number of the right matrix, of numba's type for the array."""
+    width: int = right.dtype.bitwidth
+    return width if right.ndim == 3 else width // 2
 
 
 def _open(context: Any, builder: ir.IRBuilder, signature: Any, args: Sequence[Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from stream.engine.network.compiled_linear import CompiledLinear
 from stream.engine.network.cross_attention import PackedAudio, PlainAudio
 from stream.engine.network.int8_attention import Int8Attention
+from stream.engine.network.int16_attention import Int16Attention
 from stream.engine.network.layers import FullAttention
 from stream.engine.network.linear import Bfloat16Linear, OnednnInt8Linear, plain_linear
 from stream.engine.network.quantization import Int8Linear
@@ -59,7 +60,11 @@ LINEAR = {
 
 OPERATIONS: Mapping[str, Operation] = {
     "encoder_attention": Operation(
-        {"int8": Way(Int8Attention, 0.03), "float32": Way(FullAttention, 0.0)}
+        {
+            "int8": Way(Int8Attention, 0.03),
+            "int16": Way(Int16Attention, 0.005),
+            "float32": Way(FullAttention, 0.0),
+        }
     ),
     "encoder_linear": Operation(LINEAR),
     "decoder_linear": Operation(LINEAR, rows_alike=True),

@@ -225,6 +225,7 @@ def load_offline(name: str, hub_cache: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_model_in_the_hubs_cache_needs_no_network(saved, tmp_path):
     repository = tmp_path / "models--someone--whisper-micro"
     shutil.copytree(saved, repository / "snapshots" / "1234")
@@ -234,6 +235,7 @@ def test_a_model_in_the_hubs_cache_needs_no_network(saved, tmp_path):
     assert done.stdout == "hub someone/whisper-micro\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path):
     done = load_offline("distil-small.en", tmp_path)
     assert "CheckpointError: cannot reach the hub for distil-whisper/distil-small.en" in done.stderr

@@ -95,6 +95,7 @@ async def test_readers_come_and_go_and_are_counted() -> None:
         await until(lambda: server.state.rooms.n_readers == 0)
 
 
+@pytest.mark.slow
 async def test_draining_lets_readers_go() -> None:
     async with serving(drain_s=WAIT_S) as server, reading(server) as messages:
         await anext(messages)

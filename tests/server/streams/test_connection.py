@@ -72,6 +72,7 @@ async def receive_all(websocket):
     return messages
 
 
+@pytest.mark.slow
 async def test_a_frame_of_100_megabytes(speech: NDArray[np.float32]) -> None:
     async with serving() as server:
         websocket = await client(server)
@@ -162,6 +163,7 @@ async def test_audio_and_keepalive_reset_the_idle_timer(alive: str | bytes) -> N
         assert (await receive(websocket))[-1]["type"] == "ended"
 
 
+@pytest.mark.slow
 async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> None:
     """It neither sends nor answers, not even a close frame."""
     async with (
@@ -174,6 +176,7 @@ async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> Non
         await assert_served(server, pcm(speech[: 6 * 16_000]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "idle_s", [60.0, 0.5], ids=["too many messages wait", "its socket takes nothing"]
 )
@@ -214,6 +217,7 @@ async def test_a_client_that_reads_gets_any_number_of_messages_at_once(
     assert websocket.close_code == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame_bytes", [SECOND, 1 << 20])
 async def test_a_client_that_is_ahead_is_not_read(
     speech: NDArray[np.float32], frame_bytes: int
@@ -234,6 +238,7 @@ async def test_a_client_that_is_ahead_is_not_read(
     assert messages[-1]["settled"] == messages[-1]["received"] == len(audio) // 2
 
 
+@pytest.mark.slow
 async def test_one_that_has_to_be_ahead_is_read(speech: NDArray[np.float32]) -> None:
     """Without partials an utterance of 9 s has no hypothesis; waiting would be for ever."""
     async with serving(max_ahead_s=1.0) as server, client(server, "partials=false") as websocket:
@@ -243,6 +248,7 @@ async def test_one_that_has_to_be_ahead_is_read(speech: NDArray[np.float32]) -> 
     assert messages[-1]["settled"] == len(speech)
 
 
+@pytest.mark.slow
 async def test_many_clients_at_once(speech: NDArray[np.float32]) -> None:
     async with serving() as server:
         audio = pcm(speech[: 10 * 16_000])
