@@ -41,9 +41,11 @@ bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder
 clean:                  ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."
 	$(PYTHON) -m venv $(VENV)
+	@# The client comes from this folder, before the server, so that no package index is asked for it.
+	$(PIP) install -c constraints.txt -e clients/python
 	$(PIP) install -c constraints.txt -e '.[base]'
 	@touch $@
 

@@ -5,13 +5,11 @@ from stream import transcribe
 print(transcribe("talk.mp3").text)
 """
 
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stream.recordings.api import Model, Segment, TimedWord, Transcription, transcribe
-
-__version__ = "0.2.0"
-"""The version of the package; `pyproject.toml` reads it from here."""
 
 __all__ = ["Model", "Segment", "TimedWord", "Transcription", "transcribe"]
 
@@ -22,4 +20,6 @@ def __getattr__(name: str) -> Any:
         from stream.recordings import api
 
         return getattr(api, name)
+    if name == "__version__":
+        return metadata.version("distil-stream")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 ENV_PREFIX = "DISTIL_STREAM_"
 
 OTHER_VARIABLES = frozenset({"CONFIG", "CACHE", "DATA"})
-"""Variables with our prefix that are no setting of the server: the configuration file, where
-converted models are kept, where recordings to measure with are."""
+"""Variables with our prefix that are no setting of the server: the configuration file, the folder
+for converted models and compiled kernels, the folder of recordings to measure with."""
 
 ADDRESS = Group("Address and access", sort_key=1)
 MODEL = Group("Model", sort_key=2)
@@ -79,7 +79,7 @@ class ServerConfig:
 
     ways: Annotated[str, Parameter(group=MODEL)] = "auto"
     """How the CPU computes each operation: auto measures at the first start and takes the fastest
-    of the right ways; `default`, `portable` or OPERATION=WAY,… pin them (docs/serving.md)."""
+    of the right ways; `default` or OPERATION=WAY,… pin them (docs/serving.md)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once."""

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import VoiceDetector
 from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 from stream.recordings.cutting import PAD
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 from stream.recordings.segmenting import Segmenter
-from stream.recordings.speech_track import Listener, Span
+from stream.recordings.speech_track import Span, SpeechTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,12 @@ class Place:
 class Form(ABC):
     """One channel of a recording."""
 
-    def __init__(self, options: FileOptions, place: Place, detector: VoiceDetector) -> None:
+    def __init__(self, options: FileOptions, place: Place, track: SpeechTrack) -> None:
         self.problems: list[str] = []
         """Windows that could not be transcribed, a sentence each."""
         self._options = options
         self._place = place
-        self._listener = Listener(detector)
+        self._track = track
         self._start = 0
         """Where the next window begins: all before it is in one, or holds no speech."""
         self._language = ""
@@ -51,12 +50,12 @@ class Form(ABC):
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take (n_samples,) more at 16 kHz."""
-        self._listener.receive_samples(samples)
+        self._track.receive_samples(samples)
         self._ask()
 
     def receive_end(self) -> None:
         """Take note that no more comes."""
-        self._listener.receive_end()
+        self._track.receive_end()
         self._ask()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
@@ -87,12 +86,12 @@ class Form(ABC):
 
     def _speech(self) -> list[Span]:
         """What was heard from the start on."""
-        return self._listener.speech(self._start, self._listener.heard_sample)
+        return self._track.speech(self._start, self._track.judged_sample)
 
     def _skip_silence(self) -> None:
         """Begin shortly before the next speech; what was judged last may yet be its beginning."""
         speech = self._speech()
-        quiet_to = speech[0][0] if speech else self._listener.heard_sample
+        quiet_to = speech[0][0] if speech else self._track.judged_sample
         self._start = max(self._start, quiet_to - PAD)
 
     def _window(
@@ -107,8 +106,8 @@ class Form(ABC):
             utterance=window_id,
             kind=WindowKind.FILE,
             start_sample=start,
-            samples=self._listener.read(start, end),
-            speech=tuple(self._listener.speech(start, end)),
+            samples=self._track.read(start, end),
+            speech=tuple(self._track.speech(start, end)),
             draft=draft,
             options=options,
         )

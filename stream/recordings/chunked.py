@@ -6,20 +6,19 @@ which has heard them as well.
 """
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import VoiceDetector
 from stream.core.windows import Hypothesis, Word
 from stream.recordings.algorithm import Form, Place
 from stream.recordings.cutting import Chunk, Cutter
 from stream.recordings.joining import join
 from stream.recordings.options import FileOptions
-from stream.recordings.speech_track import Span
+from stream.recordings.speech_track import Span, SpeechTrack
 
 
 class Chunked(Form):
     """One channel of a recording, chunk by chunk."""
 
-    def __init__(self, options: FileOptions, place: Place, detector: VoiceDetector) -> None:
-        super().__init__(options, place, detector)
+    def __init__(self, options: FileOptions, place: Place, track: SpeechTrack) -> None:
+        super().__init__(options, place, track)
         self._cutter = Cutter(
             length=round(options.chunk * SAMPLE_RATE),
             stride=round(options.stride * SAMPLE_RATE),
@@ -47,24 +46,24 @@ class Chunked(Form):
         following = next(iter(self._chunks.values())).overlap if self._chunks else self._overlap
         if following is None:  # nothing can change the last words any more
             self._say_words()
-        if self._listener.ended and not self._chunks:
+        if self._track.ended and not self._chunks:
             self._say_last()
 
     def _next_chunk(self) -> Chunk | None:
         """Cut one chunk from the beginning of what is left, if enough of it was heard."""
-        listener = self._listener
+        track = self._track
         if self._overlap is None:
             self._skip_silence()
-        listener.forget_before(self._start)
+        track.forget_before(self._start)
         speech = self._speech()
-        enough = listener.heard_sample - self._start >= self._cutter.longest_wait
-        if not speech or not (enough or listener.ended):
+        enough = track.judged_sample - self._start >= self._cutter.longest_wait
+        if not speech or not (enough or track.ended):
             return None
         chunk = self._cutter.cut(
-            self._start, self._overlap, speech, listener.heard_sample, listener.ended
+            self._start, self._overlap, speech, track.judged_sample, track.ended
         )
-        end = min(chunk.end_sample, listener.end_sample)
-        if listener.ended and not listener.speech(end, listener.heard_sample):
+        end = min(chunk.end_sample, track.end_sample)
+        if track.ended and not track.speech(end, track.judged_sample):
             self._start, self._overlap = end, None
         else:
             self._start, self._overlap = self._cutter.next_start(chunk, speech)

@@ -7,12 +7,12 @@ complete one ended. What was heard beyond it is heard again, and is the draft of
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.transcript import monotone, text_of
-from stream.core.vad import VoiceDetector
 from stream.core.windows import Hypothesis
 from stream.engine.words.coverage import UNCOVERED_S, length_s
 from stream.recordings.algorithm import Form, Place
 from stream.recordings.cutting import PAD, natural_end
 from stream.recordings.options import FileOptions
+from stream.recordings.speech_track import SpeechTrack
 
 PROMPT_CHARACTERS = 200
 """Of what was said before: a sentence or two. Whisper reads up to 220 tokens, but what one window
@@ -24,8 +24,8 @@ LEAST_PROGRESS = SAMPLE_RATE
 class Sequential(Form):
     """One channel of a recording, window by window."""
 
-    def __init__(self, options: FileOptions, place: Place, detector: VoiceDetector) -> None:
-        super().__init__(options, place, detector)
+    def __init__(self, options: FileOptions, place: Place, track: SpeechTrack) -> None:
+        super().__init__(options, place, track)
         self._length = round(options.chunk * SAMPLE_RATE)
         self._out = False
         """Whether a window waits for its hypothesis."""
@@ -56,7 +56,7 @@ class Sequential(Form):
         window, words, cut = hypothesis.window, hypothesis.words, hypothesis.cut
         end, least = window.end_sample, window.start_sample + LEAST_PROGRESS
         heard_to = words[-1].end_sample if words else end
-        spans = self._listener.speech(heard_to, end)
+        spans = self._track.speech(heard_to, end)
         left_out = length_s(spans) > UNCOVERED_S
         goes_on = any(a < end < b for a, b in self._speech())
         if cut is not None and cut.sample >= least and (left_out or goes_on):
@@ -71,21 +71,21 @@ class Sequential(Form):
         """Ask for the next window, once there is enough to hear and none is out."""
         if self._out:
             return
-        listener = self._listener
+        track = self._track
         self._skip_silence()
-        listener.forget_before(self._start)
+        track.forget_before(self._start)
         speech = self._speech()
         if not speech:
-            if listener.ended:
+            if track.ended:
                 self._say_last()
             return
         limit = self._start + self._length
-        end = natural_end(limit, speech, listener.heard_sample, listener.ended) or limit
-        if end + PAD > listener.heard_sample and not listener.ended:
+        end = natural_end(limit, speech, track.judged_sample, track.ended) or limit
+        if end + PAD > track.judged_sample and not track.ended:
             return  # whether somebody speaks on there is not known yet
         prompt = f"{self._options.prompt} {self._said}".strip()
         options = self._options.decoding(self._language, prompt, timestamps=True)
-        self._window(self._start, min(end, listener.end_sample), options, self._draft)
+        self._window(self._start, min(end, track.end_sample), options, self._draft)
         self._out = True
 
 

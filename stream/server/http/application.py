@@ -18,7 +18,7 @@ from stream.server.state import ServerState
 
 def application(server: ServerState, protocols: Iterable[type[SessionProtocol]]) -> Starlette:
     """Return the ASGI application of a server, with the routes of its protocols."""
-    assets = page.load_assets(page.page_folder())
+    assets = page.page_assets()
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")

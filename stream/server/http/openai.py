@@ -222,7 +222,7 @@ class Desk:
         assert engine
         name = asked.file.filename or "The upload"
         session = f"file-{secrets.token_hex(8)}"
-        return Upload(asked.file.file, name, session, engine, self.service.detector, asked.options)
+        return Upload(asked.file.file, name, session, engine, self.service, asked.options)
 
     def _admit(self, request: Request) -> None:
         """Refuse whoever may not, and everybody while there is no model."""

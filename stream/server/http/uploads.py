@@ -12,10 +12,10 @@ from itertools import count
 from typing import BinaryIO
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
+from stream.protocols.interface import Service
 from stream.recordings.algorithm import Form, Place
 from stream.recordings.algorithms import new_form
 from stream.recordings.options import FileOptions
@@ -36,9 +36,10 @@ class Upload:
         name: str,
         session: str,
         engine: Engine,
-        detector: MakeDetector,
+        service: Service,
         options: FileOptions,
     ) -> None:
+        """Take a recording; the service says how speech is detected in it, as in every stream."""
         self.duration_s = 0.0
         """Seconds of audio heard so far."""
         self.problems: list[str] = []
@@ -47,7 +48,8 @@ class Upload:
         self._name = name
         self._session = session
         self._engine = engine
-        self._form: Form = new_form(options, Place(session, 0, count()), detector)
+        place = Place(session, 0, count())
+        self._form: Form = new_form(options, place, service.detector, service.tuning)
         self._answers: asyncio.Queue[Hypothesis] = asyncio.Queue()
         self._owed = 0
 
