@@ -208,7 +208,7 @@ async def test_who_lost_the_connection_goes_on_in_the_room() -> None:
             (ready,) = await receive(websocket, "ready")
             await receive(websocket, "final")
             websocket.transport.abort()
-        await until(lambda: len(server.state.streams.kept) == 1)
+        await until(lambda: len(server.state.streams.parked) == 1)
         assert server.state.rooms.live["standup"].speakers == ("Ada",)
         async with client(server) as websocket:
             resume = {"session": ready["session"], "token": ready["resume_token"], "seq": 1}
