@@ -18,6 +18,7 @@ import msgspec
 
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
+from stream.core.languages import language_code
 from stream.core.load import Load
 from stream.core.session import Session
 from stream.core.settings import CONTAINER
@@ -52,7 +53,8 @@ class State(Enum):
     CLOSED = auto()
 
 
-decode = msgspec.json.Decoder(messages.Incoming).decode
+decode = msgspec.json.Decoder(messages.Incoming, strict=False).decode
+"""Lax: there are languages in which every number is a float, and 44100 is written as 44100.0."""
 encode = msgspec.json.Encoder().encode
 
 
@@ -231,7 +233,10 @@ class NativeProtocol:
             case Configure():
                 self._configure(self.session, message.given())
 
-    def _configure(self, session: Session, changes: Mapping[str, object]) -> None:
+    def _configure(self, session: Session, changes: dict[str, object]) -> None:
+        if "language" in changes:
+            known = self.service.languages
+            changes["language"] = language_code(str(changes["language"]), known)
         try:
             check_language(str(changes.get("language", "auto")), self.service)
         except SettingsError as error:

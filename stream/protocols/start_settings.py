@@ -6,8 +6,10 @@ from typing import get_origin, get_type_hints
 
 import msgspec
 
+from stream.core.languages import language_code
 from stream.core.settings import CONTAINER, StreamSettings
 from stream.errors import PeerError, SettingsError
+from stream.protocols.labels import label_of
 from stream.protocols.messages import CloseCode, Start
 from stream.protocols.stream_protocol import Seat, Service
 
@@ -18,19 +20,22 @@ NOT_OURS = frozenset({"token"})
 def from_query(query: Mapping[str, Sequence[str]]) -> Start:
     """Read the fields of `start` out of a query string; a list repeats its field.
 
+    A field without a value counts as left out, as forms and telephones send it.
+
     Raises `SettingsError` for an unknown field or a value of the wrong type.
     """
     fields: dict[str, object] = {}
     for name, values in query.items():
-        if name in NOT_OURS:
+        given = [value for value in values if value.strip()]
+        if name in NOT_OURS or (not given and name in Start.__struct_fields__):
             continue
-        if is_list(name):
-            fields[name] = tuple(values)
+        if is_list(name):  # a speaker belongs to a channel by its place in the list
+            fields[name] = tuple(values if name == "speakers" else given)
         elif name == "resume":
             message = "`resume` is not for the query string; send it in the `start` message."
             raise PeerError("resume_refused", message, CloseCode.RESUME_REFUSED)
         else:
-            fields[name] = values[-1]
+            fields[name] = given[-1].strip() if given else ""
     try:
         return msgspec.convert({"type": "start", **fields}, Start, strict=False)
     except msgspec.ValidationError as error:
@@ -56,6 +61,8 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
     this server cannot do.
     """
     fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
+    if "language" in fields:
+        fields["language"] = language_code(str(fields["language"]), service.languages)
     if fields.pop("resume", None) is not None:
         raise PeerError("resume_refused", RESUME_SENTENCE, CloseCode.RESUME_REFUSED)
     model = fields.pop("model", None)
@@ -74,8 +81,6 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
 
 
 ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-MAX_SPEAKER_LENGTH = 80
-"""Characters of a label."""
 
 
 def seat_of(
@@ -99,12 +104,11 @@ def seat_of(
         raise SettingsError(
             "speakers", f"speakers names {len(speakers)}; there are {settings.channels} channels."
         )
-    for speaker in speakers:
-        if not 0 < len(speaker.strip()) <= MAX_SPEAKER_LENGTH or not speaker.isprintable():
-            raise SettingsError(
-                "speakers", f"A speaker is {speaker[:99]!r}; use 1 to {MAX_SPEAKER_LENGTH} letters."
-            )
-    return Seat(str(room), settings.channels, settings.sample_rate, speakers, about or {})
+    try:
+        labels = tuple(label_of(speaker) for speaker in speakers)
+    except ValueError as error:
+        raise SettingsError("speakers", str(error)) from None
+    return Seat(str(room), settings.channels, settings.sample_rate, labels, about or {})
 
 
 def check_language(language: str, service: Service) -> None:

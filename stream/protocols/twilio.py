@@ -13,6 +13,7 @@ with the captions. The room is that of the parameter `room`, or else of the `cal
 
 import base64
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Annotated
 
 import msgspec
@@ -194,7 +195,10 @@ class TwilioProtocol(Call):
             self.refuse(str(error), CloseCode.BAD_SETTINGS)
             return
         fixed = {"encoding": "mulaw", "sample_rate": 8000, "channels": len(tracks)}
-        named = {"room": start.call_sid, "speakers": tuple(CHANNELS[track] for track in tracks)}
+        usual = tuple(CHANNELS[track] for track in tracks)
+        named = {"room": start.call_sid, "speakers": usual}
+        if speakers := asked.get("speakers"):
+            asked["speakers"] = named_speakers(speakers, usual)
         self.lanes = Lanes(tracks)
         self.begin({**named, **asked, **fixed}, about)
 
@@ -221,6 +225,13 @@ class TwilioProtocol(Call):
             self.tally.late_s = self.lanes.late / self.lanes.sample_rate
         if audio:
             self.hear(audio)
+
+
+def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of the tracks: a track without one in the list keeps its usual one."""
+    assert isinstance(speakers, tuple)
+    pairs = zip_longest(speakers, usual, fillvalue="")
+    return tuple(speaker.strip() or label for speaker, label in pairs)
 
 
 def sort_parameters(

@@ -6,11 +6,13 @@ both kinds of request can be asked about, a websocket's and plain HTTP's.
 
 import hmac
 from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from websockets.http11 import Request
 
 from stream.config import ServerConfig
+from stream.origins import origin_of, same_origin
 from stream.server import twilio_signature
 
 Fields = Iterable[tuple[str, str]]
@@ -24,9 +26,12 @@ def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
     """Whether the page that asks may use this server. Programs send no origin, and may."""
     fields = list(fields)
     origin = header(fields, "origin")
-    if origin is None or {"*", origin} & set(config.allow_origin):
+    if origin is None or "*" in config.allow_origin:
         return True
-    return same_host(origin, header(fields, "host") or "")
+    with suppress(ValueError):
+        if origin_of(origin) in map(origin_of, set(config.allow_origin)):
+            return True
+    return same_origin(origin, header(fields, "host") or "")
 
 
 def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
@@ -35,11 +40,6 @@ def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
     origin = header(fields, "origin")
     allowed = {"Access-Control-Allow-Origin": origin} if origin else {}
     return {"Vary": "Origin", **(allowed if origin_allowed(fields, config) else {})}
-
-
-def same_host(origin: str, host: str) -> bool:
-    """Whether an `Origin` header names the host that was asked."""
-    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
 def authorised(fields: Fields, query: str, config: ServerConfig) -> bool:

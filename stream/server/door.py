@@ -19,6 +19,7 @@ import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+from websockets import http11
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -36,6 +37,11 @@ WRITE_TIMEOUT_S = 60.0
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request: its line and its headers."""
+
+# websockets reads the same head once more. Its own limits are lower: of a header, which a cookie of
+# the site or a query with a long prompt exceeds, and of the number of headers, which proxies add to.
+http11.MAX_LINE_LENGTH = MAX_HEAD_BYTES
+http11.MAX_NUM_HEADERS = MAX_HEAD_BYTES // len("a:b\r\n")
 
 
 class HttpConnection(H11Protocol):

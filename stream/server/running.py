@@ -47,7 +47,8 @@ async def serve(
     """Serve until a signal; `announce` gets the address once clients are let in.
 
     SIGINT and SIGTERM drain: streams get their finals. SIGHUP says that another server will take
-    over at once: clients are told to come back. A second signal ends the process.
+    over at once: clients are told to come back. A second signal ends the process. A signal that
+    the process was started to ignore, as by `nohup` or in the background of a shell, stays ignored.
     """
     allow_streams(config.max_sessions + config.max_readers)
     server = Server(config)
@@ -55,7 +56,9 @@ async def serve(
     stopped: asyncio.Future[Closing] = loop.create_future()
     for name, closing in SIGNALS.items():
         with suppress(NotImplementedError, AttributeError):  # on Windows, Ctrl-C interrupts instead
-            loop.add_signal_handler(getattr(signal, name), stop_or_exit, stopped, closing)
+            number = getattr(signal, name)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, stop_or_exit, stopped, closing)
     closing = GOING_AWAY
     try:
         await server.listen()

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
-DEFAULT_PORTS = {"wss": 443, "ws": 80, "https": 443, "http": 80}
+from stream.origins import DEFAULT_PORTS
 
 
 def sign(token: str, url: str) -> str:
@@ -24,6 +24,8 @@ def signed(token: str, shown: str, host: str, target: str, public_url: str | Non
     `host` is the `Host` header, `target` the path with its query.
     """
     base = (public_url or f"wss://{host}").rstrip("/")
+    if base.lower().startswith("http"):  # as people write an address; Twilio calls websockets alone
+        base = f"ws{base[len('http') :]}"
     return any(
         hmac.compare_digest(sign(token, url).encode(), shown.encode())
         for url in spellings(base + target)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
+from stream.core.languages import ENGLISH_NAMES
 from stream.core.subtitles import cues, srt, vtt
 from stream.engine.decoding.guards import compression_ratio
 from stream.recordings.results import Segment, TimedWord, Transcription
-from stream.server.http.languages import ENGLISH_NAMES
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")

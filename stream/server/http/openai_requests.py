@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stream.config import ServerConfig
+from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.stream_protocol import Service
 from stream.recordings.options import FileOptions
@@ -97,7 +98,7 @@ def asked_of(form: FormData, task: str, service: Service) -> Asked:
     if not isinstance(file, UploadFile):
         message = "Send the recording as the file `file`."
         raise RequestError(400, "missing_file", message, "file")
-    check_model(str(form.get("model", OPENAI_NAME)), service)
+    check_model(str(form.get("model") or OPENAI_NAME), service)
     return Asked(
         file,
         options_of(form, task, service.languages),
@@ -109,7 +110,7 @@ def asked_of(form: FormData, task: str, service: Service) -> Asked:
 
 def response_format_of(form: FormData) -> str:
     """Return how the transcript is to be written; as JSON unless told."""
-    response_format = str(form.get("response_format", "json"))
+    response_format = str(form.get("response_format") or "json")
     if response_format not in answers.FORMATS:
         formats = ", ".join(answers.FORMATS)
         message = f"response_format is {response_format!r}; use one of {formats}."
@@ -119,7 +120,7 @@ def response_format_of(form: FormData) -> str:
 
 def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
     """Return how the recording is to be transcribed by a model that knows these languages."""
-    language = str(form.get("language") or "auto").lower()
+    language = language_code(str(form.get("language") or "auto"), known)
     if language not in ("auto", *known):
         message = f"The model does not know the language {language!r}: {', '.join(known)}."
         raise RequestError(400, "bad_parameter", message, "language")
@@ -134,7 +135,7 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
     """Return what times are wanted; segments unless told."""
-    chosen = tuple(map(str, form.getlist(MANY))) or ("segment",)
+    chosen = tuple(str(one) for one in form.getlist(MANY) if one) or ("segment",)
     for granularity in chosen:
         if granularity not in answers.GRANULARITIES:
             message = f"{MANY} is {granularity!r}; use word or segment, or both."
