@@ -7,10 +7,12 @@ MODEL ?= base
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench clean
+.PHONY: help install run test test-fast check bench clean
 
 help:                   ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: MODEL=tiny.en and ARGS="--port 9000" for run, ARGS="tests/core -x" for tests.'
 
 install: $(VENV)/installed    ## create .venv with everything the server needs
 
@@ -22,6 +24,9 @@ run: install $(MODEL_INSTALLED)            ## start the server on http://127.0.0
 
 test: $(VENV)/installed-test  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/installed-test ## run the tests that need no model and no browser, a minute
+	$(BIN)/python -m pytest -n auto -m 'not model and not browser and not slow and not large' $(ARGS)
 
 check: $(VENV)/installed-test ## style, types, layers, Dockerfiles
 	$(BIN)/ruff format --check .
@@ -36,9 +41,11 @@ bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder
 clean:                  ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."
 	$(PYTHON) -m venv $(VENV)
+	@# The client comes from this folder, before the server, so that no package index is asked for it.
+	$(PIP) install -c constraints.txt -e clients/python
 	$(PIP) install -c constraints.txt -e '.[base]'
 	@touch $@
 

@@ -5,6 +5,7 @@ from stream import transcribe
 print(transcribe("talk.mp3").text)
 """
 
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,4 +20,6 @@ def __getattr__(name: str) -> Any:
         from stream.recordings import api
 
         return getattr(api, name)
+    if name == "__version__":
+        return metadata.version("distil-stream")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -83,7 +83,7 @@ class ServerConfig:
 
     ways: Annotated[str, Parameter(group=MODEL)] = "auto"
     """How the CPU computes each operation: auto measures at the first start and takes the fastest
-    of the right ways; `default`, `portable` or OPERATION=WAY,… pin them (docs/serving.md)."""
+    of the right ways; `default` or OPERATION=WAY,… pin them (docs/serving.md)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once."""
@@ -96,8 +96,8 @@ class ServerConfig:
     """How readily webrtcvad alone calls sound noise: 0 (least) to 3."""
 
     partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 1000
-    """New audio that makes the next partial due, in milliseconds; the first of an utterance come
-    after half a second. Less shows words sooner and costs as much more."""
+    """New audio that makes the next partial due, in milliseconds; until an utterance has words to
+    show, 400 ms do. Half of it shows words sooner and costs twice as much."""
 
     rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
     """SQLite file to keep rooms in; without one they are kept in memory."""

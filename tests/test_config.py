@@ -37,7 +37,7 @@ VALUES = {
     "partials": "assistant",
     "device": "cpu",
     "precision": "float32",
-    "ways": "portable",
+    "ways": "default",
     "max_batch": 3,
     "vad": "webrtc",
     "vad_aggressiveness": 3,

@@ -19,8 +19,7 @@ class Dialogue:
         """Take an event, and return the finals that nothing can come before any more."""
         match event:
             case SpeechStarted(channel=channel, utterance=utterance, time=time):
-                if type(event) is SpeechStarted:  # and not that it ended
-                    self._open[channel, utterance] = time
+                self._open[channel, utterance] = time
                 return []
             case Final(channel=channel, utterance=utterance):
                 self._open.pop((channel, utterance), None)

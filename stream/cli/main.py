@@ -83,6 +83,10 @@ bench.command(
     name="rehearsal",
     help="What the settings of a session are worth, on the audio clock alone.",
 )
+bench.command("stream.bench.save:run", name="save", help="Run a measurement and store its result.")
+bench.command(
+    "stream.bench.results:run", name="results", help="Write docs/benchmarks.md from stored results."
+)
 bench.command(
     "stream.bench.voice:run",
     name="voice",

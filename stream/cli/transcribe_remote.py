@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
+from distil_stream_client import (
+    ConnectionLost,
+    Error,
+    Final,
+    Options,
+    Partial,
+    ServerError,
+    ServerEvent,
+)
 from distil_stream_client import transcribe as stream_audio
 from rich.console import Console, Group
 from rich.live import Live
@@ -57,7 +65,7 @@ async def transcribe_recording(
     """Transcribe one file; True when the server had nothing to complain of."""
     captions = Captions(console, label, recording.channels)
     rate = min(max(recording.sample_rate, SAMPLE_RATES[0]), SAMPLE_RATES[1])
-    format_of_file = {"sample_rate": rate, "channels": recording.channels}
+    format_of_file: Options = {"sample_rate": rate, "channels": recording.channels}
     well = True
     audio = stream_audio(url, frames(recording, rate, fast), **settings, **format_of_file)
     with captions.live:

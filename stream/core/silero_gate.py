@@ -8,7 +8,7 @@ what it remembers: woken without a memory, it took half as much noise again for 
 The network was trained on speech of ordinary loudness and misses words that are 30 dB below it. So
 what it hears is amplified until the loudest of the last seconds is as loud as speech usually is.
 
-`distil-stream bench voice` measures what the constants here are worth; see docs/measurements.md.
+`distil-stream bench voice` measures what the constants here are worth; see docs/decisions/008.
 """
 
 from collections import deque

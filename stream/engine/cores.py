@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -14,6 +14,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+CPUS = Path("/sys/devices/system/cpu")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Names of glibc's settings, from its malloc.h."""
@@ -27,22 +29,75 @@ and new pages cost as much as the work on them."""
 HEAPS = 2
 
 
-def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Cores that the process may run on, at least 1; a container's quota is rounded up."""
+def usable_cpus() -> set[int]:
+    """Return the numbers of the CPUs, as the system counts them, that the process may run on."""
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return affinity(0) if affinity else set(range(os.cpu_count() or 1))
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Threads that the process may run at once, at least 1; a quota is rounded up.
+
+    SMT siblings count each: `whole_cores` counts them once.
+    """
+    cores = len(usable_cpus())
     quota = cpu_quota(cgroup)
     return cores if quota is None else max(1, min(cores, ceil(quota)))
 
 
-def cpu_quota(cgroup: Path) -> float | None:
-    """Cores that the cgroup's quota amounts to (version 2, then 1); None without a quota."""
+def whole_cores(cpus: Iterable[int], folder: Path = CPUS) -> int:
+    """Return how many cores these CPUs are: SMT siblings, which share a core, count once.
+
+    Args:
+        cpus: their numbers. One whose siblings are not known counts as a core.
+        folder: the system's description of its CPUs.
+    """
+    cores = set()
+    for cpu in cpus:
+        try:
+            siblings = (folder / f"cpu{cpu}/topology/thread_siblings_list").read_text().strip()
+        except OSError:
+            siblings = str(cpu)
+        cores.add(siblings)
+    return len(cores)
+
+
+def core_equivalents() -> float:
+    """Return how many cores' work the process gets done: whole cores, or the part of a quota."""
+    cores, quota = whole_cores(usable_cpus()), cpu_quota(CGROUP)
+    return cores if quota is None else min(cores, quota)
+
+
+def cpu_quota(cgroup: Path, own: Path = OWN_CGROUP) -> float | None:
+    """Return the cores that the tightest quota on the process amounts to; None without a quota.
+
+    Args:
+        cgroup: where the cgroups are mounted; in a container this is its own cgroup.
+        own: names the cgroups of the process. A service has a quota there and not at the mount.
+    """
+    folders = {cgroup, cgroup / "cpu"}  # of version 2, and of version 1
     try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
+        lines = own.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounted = cgroup / "cpu" if controllers else cgroup
+        inner = mounted / path.lstrip("/")
+        folders |= {inner, *(up for up in inner.parents if up.is_relative_to(mounted))}
+    return min((quota for folder in folders if (quota := quota_of(folder))), default=None)
+
+
+def quota_of(folder: Path) -> float | None:
+    """Return the cores that a single cgroup (version 2, then 1) allows; None without a quota."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
         except OSError:
             return None
     if quota in ("max", "-1"):

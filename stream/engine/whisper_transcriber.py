@@ -35,16 +35,17 @@ from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.words.coverage import Stretch, unheard
 from stream.engine.words.reading import Fault, Heard, better, without_invention
+from stream.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
 MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
-"""Seconds of silence after the speech, by model: measured (`margins.py`)."""
+"""Seconds of silence after the speech, by model: measured, docs/decisions/001."""
 DEFAULT_MARGIN_S = 2.0
 """For a model that was not measured."""
 LEAST_S = 8.0
 """Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s repeated
-itself; filled up to 8 s, five of 180 did (docs/measurements.md)."""
+itself; filled up to 8 s, five of 180 did (docs/decisions/002)."""
 FULL_S = 30.0
 """What Whisper was trained on, and the most it can hear at once."""
 SHORTEST_S = 0.1
@@ -129,9 +130,16 @@ class WhisperTranscriber:
         return alone
 
     def warm_up(self) -> None:
-        """Run one window through, so that the first real one does not wait for allocations."""
+        """Run one window through, so that the first real one does not wait for allocations.
+
+        Raises:
+            UsageError: this machine cannot compute the model, or not in the ways that are pinned.
+        """
         samples = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)
-        self.offline(samples)
+        if failure := self.offline(samples).failure:
+            pinned = as_setting(self.recognizer.model.ways)
+            hint = f". The ways to compute are {pinned}; `auto` takes those that work here."
+            raise UsageError(failure + (hint if self.precision == "int8" else ""))
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
         """Transcribe up to 30 s, (n_samples,), plainly: greedy, fully padded, without guards."""

@@ -1,20 +1,29 @@
-"""Wire protocols: a message in, the session moves, messages out. A new one is a file and a row."""
+"""Wire protocols: messages in, sessions driven, messages out. A new one is a file and a row."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stream.protocols.stream_protocol import StreamProtocol
+    from stream.protocols.session_protocol import SessionProtocol
 
 PROTOCOLS: dict[str, str] = {
-    "/v1/stream": "stream.protocols.native:NativeProtocol",
-    "/v1/twilio": "stream.protocols.twilio:TwilioProtocol",
+    "native": "stream.protocols.native:NativeProtocol",
+    "twilio": "stream.protocols.twilio:TwilioProtocol",
+    "audiosocket": "stream.protocols.audiosocket:AudioSocketProtocol",
 }
-"""Path of the websocket -> module:class, imported when the first client asks for it."""
+"""Name of a protocol -> module:class. A server imports them when it is made."""
 
 
-def load_protocol(path: str) -> "type[StreamProtocol]":
-    """Return the protocol spoken at a path. Raises `KeyError` where none is."""
-    module, name = PROTOCOLS[path].split(":")
-    protocol: type[StreamProtocol] = getattr(import_module(module), name)
+def load_protocol(location: str) -> "type[SessionProtocol]":
+    """Import a protocol from `module:class`."""
+    module, name = location.split(":")
+    protocol: type[SessionProtocol] = getattr(import_module(module), name)
     return protocol
+
+
+def load_protocols(
+    locations: Iterable[str] = PROTOCOLS.values(),
+) -> "tuple[type[SessionProtocol], ...]":
+    """Import protocols."""
+    return tuple(map(load_protocol, locations))

@@ -1,13 +1,13 @@
-"""When each stretch of audio arrived, so that a final can say how late it is."""
+"""When each part of the audio was received, so that the latency of a final can be computed."""
 
 from bisect import bisect_left
 
 GRAIN_S = 0.02
-"""Seconds of audio that share an entry, so that a client of tiny frames costs no more memory."""
+"""Seconds of audio that share an entry, so that tiny frames need no more memory."""
 
 
-class Arrivals:
-    """A short memory of (audio received, time of arrival), both in seconds and never decreasing."""
+class ArrivalTimes:
+    """Pairs of (audio received, time of arrival), both in seconds and never decreasing."""
 
     def __init__(self) -> None:
         self._ends: list[float] = []
@@ -16,8 +16,8 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def note(self, end_s: float, now: float) -> None:
-        """All audio before `end_s` has arrived by `now`."""
+    def add(self, end_s: float, now: float) -> None:
+        """Record that all audio before `end_s` has been received by `now`."""
         if len(self._ends) > 1 and end_s - self._ends[-2] < GRAIN_S:
             self._ends[-1], self._times[-1] = end_s, now
         else:
@@ -25,12 +25,12 @@ class Arrivals:
             self._times.append(now)
 
     def time_of(self, audio_s: float) -> float | None:
-        """When the audio before `audio_s` had arrived; None where nothing is known of it."""
+        """Return when the audio before `audio_s` had been received; None if no time is recorded."""
         index = min(bisect_left(self._ends, audio_s), len(self._ends) - 1)
         return self._times[index] if index >= 0 else None
 
     def forget_before(self, audio_s: float) -> None:
-        """Drop what is older than `audio_s`."""
+        """Drop the times of audio before `audio_s`."""
         old = bisect_left(self._ends, audio_s)
-        if old > 256:  # now and then: deleting from the front moves the rest
+        if old > 256:  # rarely: deleting from the front moves the rest
             del self._ends[:old], self._times[:old]

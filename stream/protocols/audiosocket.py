@@ -1,29 +1,30 @@
-"""Asterisk's AudioSocket: a TCP connection for each call, as a pure object around a `Session`.
+"""Asterisk's AudioSocket: a TCP connection for each call.
 
-Theory of operation. A frame is its kind (a byte), its length (two bytes, big-endian) and that much
-payload. Asterisk sends the call's UUID, then its audio, 20 ms at a time; then it hangs up, with a
-frame or by closing. It may send the keys that are pressed, and say that something went wrong. What
-it would play to the caller is for us to send, and we have nothing to say. Frames come in whatever
-pieces TCP makes of them. The room of the call is named by its UUID.
+Theory of operation. A frame is its kind (a byte), the length of its payload (two bytes, big-endian)
+and the payload. Asterisk sends the UUID of the call, then its audio, 20 ms in a frame; then it
+hangs up, with a frame or by closing the connection. It may also send the keys that are pressed, and
+errors. It would play audio that the server sends; this server sends none. TCP may cut the frames
+anywhere. The room of the call is named by its UUID.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from uuid import UUID
 
 from stream.core.audio import SAMPLE_RATE
-from stream.protocols.messages import CloseCode
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.declarations import HttpResponse, OwnPort, Query, Transport
+from stream.protocols.interface import Closing, Service
+from stream.protocols.session_protocol import ENDED
 from stream.protocols.start_settings import from_query
-from stream.protocols.stream_protocol import Closing, Service
-from stream.protocols.telephony import Call
+from stream.protocols.telephony import CallProtocol
 
 HEADER = struct.Struct(">BH")
 """Kind, and length of the payload in bytes."""
 
 
 class Kind(IntEnum):
-    """What a frame holds. Asterisk 16 to 20 know signed linear audio at 8 kHz alone."""
+    """What a frame holds. Asterisk 16 to 20 send no other audio than `SLIN`."""
 
     HANG_UP = 0x00
     UUID = 0x01
@@ -47,30 +48,32 @@ RATES = {
     Kind.SLIN44: 44_100,
     Kind.SLIN48: 48_000,
 }
-"""Hertz, of 16-bit little-endian samples."""
+"""Sample rates in hertz; samples are 16-bit little-endian."""
 
 ERRORS = {0x01: "the call was hung up", 0x02: "a frame could not be forwarded", 0x04: "no memory"}
-"""What Asterisk says went wrong, by the payload of its error frame."""
+"""What went wrong, by the payload of an error frame."""
 
 
-class AudioSocketProtocol(Call):
-    """One call; see `port.StreamProtocol` for what each method is for."""
+class AudioSocketProtocol(CallProtocol):
+    """One call. The query holds settings of all calls, as fields of the native `start`."""
 
-    def __init__(
-        self, service: Service, session_id: str, query: Mapping[str, Sequence[str]]
-    ) -> None:
-        """`query` holds settings of every call, as fields of the native `start`."""
-        super().__init__(service, session_id)
+    transport = Transport.TCP
+    own_port = OwnPort("audiosocket_port", query_setting="audiosocket_settings")
+    key = None
+
+    @classmethod
+    def refusal(cls, status: int, code: str, sentence: str) -> HttpResponse:
+        """Return an empty refusal: the connection is closed, since Asterisk reads only audio."""
+        return HttpResponse(status, "")
+
+    def __init__(self, service: Service, session_id: str, query: Query) -> None:
+        super().__init__(service, session_id, query)
         self._asked = from_query(query).given()
         self._uuid: UUID | None = None
         self._received = b""
 
-    def receive_text(self, text: str, now: float) -> None:
-        """There is no text in AudioSocket."""
-        self.refuse("AudioSocket has no text.", CloseCode.WRONG_KIND)
-
-    def receive_binary(self, data: bytes, now: float) -> None:
-        """Take bytes, cut anywhere."""
+    def handle_binary(self, data: bytes) -> None:
+        """Act on the frames that are complete, and keep the rest."""
         data = self._received + data
         at = 0
         while not self.no_more_audio and len(data) - at >= HEADER.size:
@@ -78,48 +81,46 @@ class AudioSocketProtocol(Call):
             end = at + HEADER.size + length
             if end > len(data):
                 break
-            self._receive_frame(kind, data[at + HEADER.size : end])
+            self._handle_frame(kind, data[at + HEADER.size : end])
             at = end
         self._received = data[at:]
 
-    def _receive_frame(self, kind: int, payload: bytes) -> None:
+    def _handle_frame(self, kind: int, payload: bytes) -> None:
         if kind == Kind.HANG_UP:
-            self.hang_up()
+            self.finish(ENDED)
         elif kind == Kind.UUID:
             self._identify(payload)
         elif kind in RATES:
-            self._take(RATES[Kind(kind)], payload)
+            self._add_audio(RATES[Kind(kind)], payload)
         elif kind == Kind.ERROR:
             what = ERRORS.get(payload[0] if payload else 0, "something went wrong")
-            self.tally.errors += 1
-            self.hang_up(Closing(CloseCode.ENDED, what))
+            self.counts.errors += 1
+            self.finish(Closing(CloseCode.ENDED, what))
         elif kind == Kind.DTMF:
-            self._press(payload)
+            self._press_key(payload)
         else:
-            self.refuse(
-                f"There are no frames of kind 0x{kind:02x} in AudioSocket.", CloseCode.MALFORMED
-            )
+            self.fail("malformed", f"There are no frames of kind 0x{kind:02x} in AudioSocket.")
 
     def _identify(self, payload: bytes) -> None:
         if self._uuid is not None or len(payload) != 16:
-            self.refuse("A call has one UUID, of 16 bytes.", CloseCode.MALFORMED)
+            self.fail("malformed", "A call has one UUID, of 16 bytes.")
             return
         self._uuid = UUID(bytes=payload)
 
-    def _press(self, payload: bytes) -> None:
-        """Take a key that was pressed; before the first audio it was at the beginning."""
-        heard_s = self.session.received / self.session.settings.sample_rate if self.session else 0
-        self.press(payload.decode("ascii", "replace"), 0, round(heard_s * SAMPLE_RATE))
+    def _press_key(self, payload: bytes) -> None:
+        """Take a key that was pressed; one before the first audio counts as at its beginning."""
+        sample = round(self.sessions.audio_clock_s * SAMPLE_RATE)
+        self.press_key(payload.decode("ascii", "replace"), 0, sample)
 
-    def _take(self, rate: int, audio: bytes) -> None:
+    def _add_audio(self, rate: int, audio: bytes) -> None:
         if self._uuid is None:
-            self.refuse("Audio came before the UUID of the call.", CloseCode.MALFORMED)
+            self.fail("malformed", "Audio came before the UUID of the call.")
             return
         if self.session is None:
             name = str(self._uuid)
             asked = {"room": name, "speakers": ("Caller",), **self._asked}
             medium = {"encoding": "pcm_s16le", "sample_rate": rate, "channels": 1}
-            self.begin({**asked, **medium}, {"call": name})
+            self.open_session({**asked, **medium}, {"call": name})
         elif self.session.settings.sample_rate != rate:
-            self.refuse("The sample rate of a call cannot change.", CloseCode.MALFORMED)
-        self.hear(audio)
+            self.fail("malformed", "The sample rate of a call cannot change.")
+        self.add_call_audio(audio)

@@ -1,4 +1,4 @@
-"""Events of a session, as messages of the native protocol: samples become seconds."""
+"""Turns events of a session into messages of the native protocol, and samples into seconds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,17 +12,17 @@ from stream.protocols import messages
 
 
 def seconds(sample: int) -> float:
-    """The time of a 16 kHz sample, in whole milliseconds."""
+    """Return the time of a 16 kHz sample in seconds, rounded to milliseconds."""
     return round(sample / SAMPLE_RATE, 3)
 
 
 def text_of(words: Sequence[Word]) -> str:
-    """The words as the model spaced them."""
+    """Return the words joined, with the spaces of the model."""
     return "".join(word.text for word in words)
 
 
 def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
-    """Return the message that says what the event says; `Failure` is fatal if it closes."""
+    """Return the message for an event; a `Failure` with a close code is fatal."""
     match event:
         case events.SpeechStarted(channel, utterance, sample):
             return messages.SpeechStarted(
@@ -51,7 +51,7 @@ def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
 
 
 def partial(event: events.Partial, with_words: bool) -> messages.Partial:
-    """Keep the space before the first tentative word: the two parts join into the text."""
+    """Return a partial, in which `committed + tentative` is the text with its spaces."""
     committed = text_of(event.committed).lstrip()
     tentative = text_of(event.tentative)
     return messages.Partial(
@@ -67,7 +67,7 @@ def partial(event: events.Partial, with_words: bool) -> messages.Partial:
 
 
 def final(event: events.Final, with_words: bool) -> messages.Final:
-    """`latency.total_ms` is known when the message leaves, and 0 until then."""
+    """Return a final; `latency.total_ms` stays 0 until the message is sent."""
     return messages.Final(
         channel=event.channel,
         utterance=event.utterance,
@@ -87,7 +87,7 @@ def final(event: events.Final, with_words: bool) -> messages.Final:
 
 
 def timed(words: Sequence[Word]) -> tuple[messages.Word, ...] | UnsetType:
-    """Words with their times and confidences."""
+    """Return words with their times and confidences."""
     return tuple(
         messages.Word(
             word=word.text.strip(),

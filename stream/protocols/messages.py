@@ -1,49 +1,33 @@
-"""The messages of the native protocol, its error codes and its close codes, each declared once.
+"""The messages of the native protocol and its error codes, each declared once.
 
-`docs/protocol.md` explains them; a test holds the two together. Structs only: what a message
-does is `native.py`'s business.
+`docs/protocol.md` explains them, and a test keeps the two equal. This module holds structs only;
+`native.py` acts on them.
 """
 
-from enum import IntEnum
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stream.protocols.close_codes import FATAL_ERRORS, CloseCode
+
 Integer = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-"""As far as every JSON reader counts exactly."""
-
-
-class CloseCode(IntEnum):
-    """Why a connection was closed (RFC 6455, section 7.4; 4000 and up are ours)."""
-
-    ENDED = 1000
-    GOING_AWAY = 1001
-    WRONG_KIND = 1003
-    MALFORMED = 1007
-    NOT_AUTHORISED = 1008
-    TOO_LARGE = 1009
-    INTERNAL = 1011
-    RESTARTING = 1012
-    OVERLOADED = 1013
-    IDLE = 4000
-    BAD_SETTINGS = 4001
-    RESUME_REFUSED = 4002
+"""Integers that every JSON reader represents exactly."""
 
 
 ERROR_CODES: dict[str, CloseCode | None] = {
     "bad_message": None,
-    "malformed": CloseCode.MALFORMED,
-    "bad_settings": CloseCode.BAD_SETTINGS,
-    "resume_refused": CloseCode.RESUME_REFUSED,
-    "not_authorised": CloseCode.NOT_AUTHORISED,
+    "malformed": FATAL_ERRORS["malformed"],
+    "bad_settings": FATAL_ERRORS["bad_settings"],
+    "resume_refused": FATAL_ERRORS["resume_refused"],
+    "not_authorised": FATAL_ERRORS["not_authorised"],
     "too_many_marks": None,
     "audio_after_end": None,
     "truncated_audio": None,
     "bad_audio": None,
     "transcription_failed": None,
-    "internal": CloseCode.INTERNAL,
+    "internal": FATAL_ERRORS["internal"],
 }
-"""Each `error.code`, and the close code that follows where it is fatal.
+"""Each `error.code`, and the close code that follows if the error is fatal.
 
 `bad_settings` is fatal in `start` and in the query string, and not in `configure`.
 """
@@ -52,7 +36,7 @@ ERROR_CODES: dict[str, CloseCode | None] = {
 class ClientMessage(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"
 ):
-    """A text frame from the client. A field left out is UNSET, so that sources can be merged."""
+    """A text frame from the client. A missing field is UNSET, so that sources can be merged."""
 
     def given(self) -> dict[str, object]:
         """The fields that the client named, with their values; null and "" count as left out.
@@ -67,12 +51,12 @@ class ClientMessage(
 
 
 class Resume(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which session to go on with, and how much of it the client has."""
+    """The session to resume, and the last message of it that the client received."""
 
     session: str
     token: str
     seq: Integer = 0
-    """Of the last message that came."""
+    """Number of the last message that the client received."""
 
 
 class Start(ClientMessage, frozen=True, kw_only=True, tag="start"):
@@ -106,13 +90,13 @@ class Configure(ClientMessage, frozen=True, kw_only=True, tag="configure"):
 
 
 class Finalize(ClientMessage, frozen=True, kw_only=True, tag="finalize"):
-    """Send the finals of all audio so far, then the mark."""
+    """Asks for the finals of all audio so far, and then for the mark."""
 
     mark: Integer | None = None
 
 
 class Mark(ClientMessage, frozen=True, kw_only=True, tag="mark"):
-    """Comes back when every sample before it is settled."""
+    """Is returned when every sample before it is settled."""
 
     id: Integer
 
@@ -132,11 +116,11 @@ class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A text frame to the client. Times are seconds from the first sample."""
 
     seq: int = 0
-    """1, 2, 3, …: given when the message leaves, since a stale partial never does."""
+    """1, 2, 3, …, set when the message is sent, because a replaced partial never is."""
 
 
 class Limits(Struct, frozen=True):
-    """What the server takes from one client."""
+    """Limits of what the server accepts from one client."""
 
     max_frame_bytes: int
     max_ahead_s: float
@@ -144,20 +128,20 @@ class Limits(Struct, frozen=True):
 
 
 class Ready(ServerMessage, frozen=True, kw_only=True, tag="ready"):
-    """The stream has begun."""
+    """The stream is open."""
 
     protocol: int = 1
     session: str
     resume_token: str | None = None
-    """None: this server does not resume streams."""
+    """None if this stream cannot be resumed."""
     model: str
     received: int = 0
-    """Samples already held: 0, or where a client that came back goes on."""
+    """Samples already received: 0, or the sample at which a resumed stream continues."""
     limits: Limits
 
 
 class SpeechStarted(ServerMessage, frozen=True, kw_only=True, tag="speech_started"):
-    """The first sound of an utterance."""
+    """The beginning of the speech of an utterance."""
 
     channel: int
     utterance: int
@@ -165,7 +149,7 @@ class SpeechStarted(ServerMessage, frozen=True, kw_only=True, tag="speech_starte
 
 
 class SpeechEnded(ServerMessage, frozen=True, kw_only=True, tag="speech_ended"):
-    """The last sound of an utterance."""
+    """The end of the speech of an utterance."""
 
     channel: int
     utterance: int
@@ -182,7 +166,7 @@ class Word(Struct, frozen=True):
 
 
 class Partial(ServerMessage, frozen=True, kw_only=True, tag="partial"):
-    """An utterance as heard so far: `committed + tentative` is its text."""
+    """The hypothesis of an utterance so far: `committed + tentative` is its text."""
 
     channel: int
     utterance: int
@@ -195,18 +179,18 @@ class Partial(ServerMessage, frozen=True, kw_only=True, tag="partial"):
 
 
 class Latency(Struct, frozen=True):
-    """Where the time went between the last sample of speech and its final, in milliseconds."""
+    """Parts of the time between the last sample of speech and its final, in milliseconds."""
 
     endpoint_ms: float
     queue_ms: float
     encode_ms: float
     decode_ms: float
     total_ms: float = 0.0
-    """Filled in when the message leaves."""
+    """Set when the message is sent."""
 
 
 class Final(ServerMessage, frozen=True, kw_only=True, tag="final"):
-    """An utterance as it stays."""
+    """The final hypothesis of an utterance."""
 
     channel: int
     utterance: int
@@ -226,7 +210,7 @@ class Progress(ServerMessage, frozen=True, kw_only=True, tag="progress"):
     settled: int
     lag_ms: float
     load: str = "normal"
-    """What is left out because the server is busy: a value of `core.load.Load`."""
+    """What the server leaves out because it is busy: a value of `core.load.Load`."""
 
 
 class MarkReached(ServerMessage, frozen=True, kw_only=True, tag="mark"):
@@ -252,7 +236,7 @@ class Configured(ServerMessage, frozen=True, kw_only=True, tag="configured"):
 
 
 class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
-    """Something went wrong; the message says what to do."""
+    """An error; the message says what is wrong and what to do."""
 
     code: str
     message: str

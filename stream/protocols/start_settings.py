@@ -1,4 +1,4 @@
-"""What a client asks for at the start, from its `start` message and its query string."""
+"""Settings that a client asks for: read from a query string, and checked against the server."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,13 @@ import msgspec
 from stream.core.languages import language_code
 from stream.core.settings import CONTAINER, StreamSettings
 from stream.errors import PeerError, SettingsError
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import RoomMembership, Service
 from stream.protocols.labels import label_of
-from stream.protocols.messages import CloseCode, Start
-from stream.protocols.stream_protocol import Seat, Service
+from stream.protocols.messages import Start
 
-NOT_OURS = frozenset({"token"})
-"""Fields of the query string that belong to the server: the key that lets the client in."""
+SERVER_FIELDS = frozenset({"token"})
+"""Fields of the query string that the server reads itself: the key."""
 
 
 def from_query(query: Mapping[str, Sequence[str]]) -> Start:
@@ -22,12 +23,12 @@ def from_query(query: Mapping[str, Sequence[str]]) -> Start:
 
     A field without a value counts as left out, as forms and telephones send it.
 
-    Raises `SettingsError` for an unknown field or a value of the wrong type.
+    Raises `PeerError` for an unknown field, a value of the wrong type, or `resume`.
     """
     fields: dict[str, object] = {}
     for name, values in query.items():
         given = [value for value in values if value.strip()]
-        if name in NOT_OURS or (not given and name in Start.__struct_fields__):
+        if name in SERVER_FIELDS or (not given and name in Start.__struct_fields__):
             continue
         if is_list(name):  # a speaker belongs to a channel by its place in the list
             fields[name] = tuple(values if name == "speakers" else given)
@@ -55,10 +56,14 @@ CONTAINER_SENTENCE = (
 
 
 def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings:
-    """Return the settings of the stream.
+    """Return the settings of a session.
 
-    `asked` holds fields of `start` with values of the right types. Raises `PeerError` for what
-    this server cannot do.
+    Args:
+        asked: fields of `start`, with values of the right types.
+        service: what the server offers.
+
+    Raises:
+        PeerError: the server cannot do this.
     """
     fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
     if "language" in fields:
@@ -83,12 +88,12 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
 ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
-def seat_of(
+def membership_of(
     asked: Mapping[str, object], settings: StreamSettings, about: Mapping[str, str] | None = None
-) -> Seat | None:
-    """Return the seat that a client asks for with `room` and `speakers`, if it does.
+) -> RoomMembership | None:
+    """Return the room and the labels that `room` and `speakers` ask for; None without a room.
 
-    Raises `SettingsError` for a name that is none.
+    Raises `SettingsError` for an invalid name or label.
     """
     room, speakers = asked.get("room"), asked.get("speakers", ())
     assert isinstance(speakers, tuple)
@@ -108,7 +113,7 @@ def seat_of(
         labels = tuple(label_of(speaker) for speaker in speakers)
     except ValueError as error:
         raise SettingsError("speakers", str(error)) from None
-    return Seat(str(room), settings.channels, settings.sample_rate, labels, about or {})
+    return RoomMembership(str(room), settings.channels, settings.sample_rate, labels, about or {})
 
 
 def check_language(language: str, service: Service) -> None:

@@ -1,14 +1,14 @@
-"""Twilio Media Streams: `<Stream url="wss://…/v1/twilio">`, as a pure object around a `Session`.
+"""Twilio Media Streams: `<Stream url="wss://…/v1/twilio">`.
 
-Theory of operation. Twilio says `connected`, then `start` with what the call is; then it sends
-`media` of each track, 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` is the
-end. Every message but the first carries a `sequenceNumber`, 1, 2, 3, …: they are taken in that
-order. Where a number is missing, the messages after it wait until it comes or `HELD` of them do;
-then it is taken for lost, and the silence in its place comes of the timestamps (`track_mixer`).
+Theory of operation. Twilio sends `connected`, then `start`, which describes the call; then `media`
+of each track, 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` ends the call.
+Every message but the first carries a `sequenceNumber`, 1, 2, 3, …, and they are handled in that
+order. If a number is missing, the messages after it wait until it arrives or `MAX_HELD` of them
+wait; then it counts as lost, and `track_mixer` fills silence in, as the timestamps say.
 
-`inbound`, what the caller says, is the first channel; `outbound`, what they hear, the second.
-`customParameters` that name fields of the native `start` are settings; the others are passed on
-with the captions. The room is that of the parameter `room`, or else of the `callSid`.
+`inbound`, the caller's voice, is the first channel; `outbound`, what the caller is played, the
+second. `customParameters` that name fields of the native `start` are settings; the others are
+passed on with the captions. The room is named by the parameter `room`, or else by the `callSid`.
 """
 
 import base64
@@ -21,30 +21,34 @@ from msgspec import Meta, Struct, field
 
 from stream.core.audio import SAMPLE_RATE
 from stream.errors import PeerError
-from stream.protocols.messages import CloseCode
+from stream.protocols import twilio_signature
+from stream.protocols.declarations import Query, Signature
+from stream.protocols.interface import Closing, Service
 from stream.protocols.messages import Start as NativeStart
+from stream.protocols.session_protocol import ENDED
 from stream.protocols.start_settings import from_query
-from stream.protocols.stream_protocol import Closing, Service
-from stream.protocols.telephony import ENDED, Call
-from stream.protocols.track_mixer import Lanes
+from stream.protocols.telephony import CallProtocol
+from stream.protocols.track_mixer import TrackMixer
 
-HELD = 25
-"""Messages that wait for one before them: a quarter of a second of two tracks."""
+MAX_HELD = 25
+"""Messages that wait for a missing one: a quarter of a second of two tracks."""
 
 CHANNELS = {"inbound": "Caller", "outbound": "Agent"}
-"""Tracks in the order of channels, and who speaks on them unless `speakers` says otherwise."""
+"""Tracks in the order of channels, with the labels that `speakers` replaces."""
 
 FIXED = frozenset({"encoding", "sample_rate", "channels", "resume"})
-"""Fields of `start` that are not the call's to choose: its medium is what Twilio says."""
+"""Fields of `start` that a parameter cannot set: Twilio determines the audio format."""
 
 LISTS = frozenset({"keyterms", "speakers"})
 """Fields that hold several values; a parameter separates them by commas."""
+
+NO_SIGNATURE = "Twilio's signature is missing or wrong; see --twilio-auth-token and --public-url."
 
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="event", rename="camel"):
-    """Any message of Twilio's; numbers come as strings."""
+    """Any message of Twilio; numbers are strings in it."""
 
     sequence_number: Number | None = None
 
@@ -54,7 +58,7 @@ class Connected(Event, frozen=True, kw_only=True, tag="connected"):
 
 
 class MediaFormat(Struct, frozen=True, rename="camel"):
-    """How the audio is coded: always mu-law at 8 kHz, as yet."""
+    """The audio format; Twilio only knows mu-law at 8 kHz so far."""
 
     encoding: str = "audio/x-mulaw"
     sample_rate: int = 8000
@@ -62,7 +66,7 @@ class MediaFormat(Struct, frozen=True, rename="camel"):
 
 
 class CallStart(Struct, frozen=True, rename="camel"):
-    """What the call is."""
+    """The description of a call."""
 
     stream_sid: str
     call_sid: str
@@ -108,7 +112,7 @@ class Dtmf(Event, frozen=True, kw_only=True, tag="dtmf"):
 
 
 class Mark(Event, frozen=True, kw_only=True, tag="mark"):
-    """Audio that was sent to the caller has been played; none is from here."""
+    """Audio that a server sent to the caller has been played; this server sends none."""
 
 
 class Stop(Event, frozen=True, kw_only=True, tag="stop"):
@@ -120,111 +124,118 @@ Incoming = Connected | Start | Media | Dtmf | Mark | Stop
 decoder = msgspec.json.Decoder(Incoming, strict=False)
 
 
-class TwilioProtocol(Call):
-    """One call; see `port.StreamProtocol` for what each method is for."""
+class TwilioProtocol(CallProtocol):
+    """One call. The query holds settings, as fields of the native `start`."""
 
-    def __init__(
-        self, service: Service, session_id: str, query: Mapping[str, Sequence[str]]
-    ) -> None:
-        super().__init__(service, session_id)
-        self.lanes: Lanes | None = None
+    paths = ("/v1/twilio",)
+    signature = Signature(
+        secret_setting="twilio_auth_token",
+        verify=twilio_signature.verify,
+        sentence=NO_SIGNATURE,
+    )
+
+    def __init__(self, service: Service, session_id: str, query: Query) -> None:
+        super().__init__(service, session_id, query)
+        self.mixer: TrackMixer | None = None
         self.lost = 0
-        """Messages that never came."""
-        self._query = query
+        """Messages that never arrived."""
         self._next = 1
         self._held: dict[int, Incoming] = {}
 
-    def receive_text(self, text: str, now: float) -> None:
-        """Take a JSON message."""
+    def handle_text(self, text: str) -> None:
+        """Act on a JSON message."""
         if self.no_more_audio:
             return
         try:
             message = decoder.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            self.refuse(f"This is no message of Twilio's: {error}", CloseCode.MALFORMED)
+            self.fail("malformed", f"This is no message of Twilio's: {error}")
             return
         if message.sequence_number is None:
-            self._act(message)
+            self._handle(message)
         elif message.sequence_number >= self._next:
             self._held.setdefault(message.sequence_number, message)
-            self._act_in_order(at_once=isinstance(message, Stop))
+            self._handle_in_order(at_once=isinstance(message, Stop))
 
-    def receive_binary(self, data: bytes, now: float) -> None:
-        """Twilio sends none."""
-        self.refuse("Twilio sends text; send audio to /v1/stream.", CloseCode.WRONG_KIND)
+    def handle_binary(self, data: bytes) -> None:
+        """Refuse the frame: Twilio sends none."""
+        self.fail("wrong_kind", "Twilio sends text; send audio to /v1/stream.")
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio; what waits for what is missing is heard without it."""
+        """Take no more audio, and handle the messages that wait for a missing one without it."""
         if not self.no_more_audio:
-            self._act_in_order(at_once=True)
-            self._listen(self.lanes.flush() if self.lanes else b"")
+            self._handle_in_order(at_once=True)
+            self._add_mixed(self.mixer.flush() if self.mixer else b"")
         super().finish(closing)
 
-    def _act_in_order(self, at_once: bool) -> None:
-        """Act on what is next; what is missing is given up when too much waits for it."""
-        while self._held and (self._next in self._held or at_once or len(self._held) > HELD):
+    def _handle_in_order(self, at_once: bool) -> None:
+        """Handle the next messages; a missing one is given up if `at_once`, or if too many wait."""
+        while self._held and (self._next in self._held or at_once or len(self._held) > MAX_HELD):
             number = min(self._held)
             self.lost += number - self._next
             self._next = number + 1
-            self._act(self._held.pop(number))
+            self._handle(self._held.pop(number))
 
-    def _act(self, message: Incoming) -> None:
+    def _handle(self, message: Incoming) -> None:
         match message:
             case Start(start=start):
                 self._start(start)
             case Media(media=chunk):
-                self._take(chunk)
+                self._add_chunk(chunk)
             case Dtmf(dtmf=tone):
-                self._press(tone)
+                self._press_tone(tone)
             case Stop():
                 self.finish(ENDED)
 
     def _start(self, start: CallStart) -> None:
         if self.session is not None:
-            self.refuse("The call has begun already; open a new stream.", CloseCode.MALFORMED)
+            self.fail("malformed", "The call has begun already; open a new stream.")
             return
         tracks = tuple(track for track in CHANNELS if track in start.tracks)
         if not tracks or start.media_format != MediaFormat():
-            self.refuse("Send mu-law at 8 kHz of inbound, outbound or both.", CloseCode.WRONG_KIND)
+            self.fail("wrong_kind", "Send mu-law at 8 kHz of inbound, outbound or both.")
             return
         settings, others = sort_parameters(start.custom_parameters)
         about = {"call": start.call_sid, "stream": start.stream_sid, **others}
         try:
-            asked = from_query({**self._query, **settings}).given()
+            asked = from_query({**self.query, **settings}).given()
         except PeerError as error:
-            self.refuse(str(error), CloseCode.BAD_SETTINGS)
+            self.fail("bad_settings", str(error))
             return
         fixed = {"encoding": "mulaw", "sample_rate": 8000, "channels": len(tracks)}
         usual = tuple(CHANNELS[track] for track in tracks)
         named = {"room": start.call_sid, "speakers": usual}
         if speakers := asked.get("speakers"):
             asked["speakers"] = named_speakers(speakers, usual)
-        self.lanes = Lanes(tracks)
-        self.begin({**named, **asked, **fixed}, about)
+        self.mixer = TrackMixer(tracks)
+        try:
+            self.open_session({**named, **asked, **fixed}, about)
+        except PeerError as error:  # here, because `finish` handles messages, too
+            self.fail(error.code, str(error))
 
-    def _take(self, chunk: Chunk) -> None:
-        if self.lanes is None:
-            self.refuse("Audio came before `start`.", CloseCode.MALFORMED)
-        elif chunk.track in self.lanes.tracks:
+    def _add_chunk(self, chunk: Chunk) -> None:
+        if self.mixer is None:
+            self.fail("malformed", "Audio came before `start`.")
+        elif chunk.track in self.mixer.tracks:
             try:
                 audio = base64.b64decode(chunk.payload, validate=True)
-            except ValueError:  # binascii's, or of what is not ASCII
-                self.refuse("A payload is not base64.", CloseCode.MALFORMED)
+            except ValueError:  # from binascii, or because it is not ASCII
+                self.fail("malformed", "A payload is not base64.")
                 return
-            self._listen(self.lanes.put(chunk.track, chunk.timestamp, audio))
+            self._add_mixed(self.mixer.add(chunk.track, chunk.timestamp, audio))
 
-    def _press(self, tone: Tone) -> None:
+    def _press_tone(self, tone: Tone) -> None:
         track = tone.track.removesuffix("_track")
-        if self.lanes and track in self.lanes.tracks:
-            sample = self.lanes.end(track) * SAMPLE_RATE // self.lanes.sample_rate
-            self.press(tone.digit, self.lanes.tracks.index(track), sample)
+        if self.mixer and track in self.mixer.tracks:
+            sample = self.mixer.end(track) * SAMPLE_RATE // self.mixer.sample_rate
+            self.press_key(tone.digit, self.mixer.tracks.index(track), sample)
 
-    def _listen(self, audio: bytes) -> None:
-        if self.lanes is not None:
-            self.tally.filled_s = self.lanes.filled / self.lanes.sample_rate
-            self.tally.late_s = self.lanes.late / self.lanes.sample_rate
+    def _add_mixed(self, audio: bytes) -> None:
+        if self.mixer is not None:
+            self.counts.filled_s = self.mixer.filled / self.mixer.sample_rate
+            self.counts.late_s = self.mixer.late / self.mixer.sample_rate
         if audio:
-            self.hear(audio)
+            self.add_call_audio(audio)
 
 
 def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
@@ -237,7 +248,7 @@ def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
 def sort_parameters(
     parameters: Mapping[str, str],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Tell the settings among a call's parameters, as a query's fields, from the others."""
+    """Return the parameters of a call that are settings, as fields of a query, and the others."""
     fields = frozenset(NativeStart.__struct_fields__) - FIXED
     settings = {
         name: [part.strip() for part in value.split(",")] if name in LISTS else [value]

@@ -44,7 +44,7 @@ Channels = Literal["mix", "split"]
 
 BATCH_SIZE = 6
 """Windows that the model hears at once, on each core of a CPU. Eight take more memory and 3 %
-less CPU time than six, and no less by the clock (docs/measurements.md)."""
+less CPU time than six, and no less by the clock (docs/decisions/014)."""
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 """Hertz that samples in memory may have; a file may have any."""

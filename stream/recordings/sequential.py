@@ -16,7 +16,7 @@ from stream.recordings.options import FileOptions
 
 PROMPT_CHARACTERS = 200
 """Of what was said before: a sentence or two. Whisper reads up to 220 tokens, but what one window
-got wrong is taken up by those that read it (docs/measurements.md)."""
+got wrong is taken up by those that read it (docs/decisions/014)."""
 LEAST_PROGRESS = SAMPLE_RATE
 """A window moves on by so much at least."""
 

@@ -1,29 +1,31 @@
-"""Who may use the server: which pages, and whoever shows the key.
+"""Decides which requests may use the server: allowed origins, the API key, signatures.
 
-A request is its header fields, as pairs of name and value in their order, and its query string: so
-both kinds of request can be asked about, a websocket's and plain HTTP's.
+A request is given as its header fields (pairs of name and value, in their order) and its target or
+query string, so that websocket handshakes and plain HTTP requests are checked by the same code.
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from urllib.parse import parse_qs
-
-from websockets.http11 import Request
 
 from stream.config import ServerConfig
 from stream.origins import origin_of, same_origin
-from stream.server import twilio_signature
+from stream.protocols.declarations import NO_KEY, KeyPlaces, ProtocolDeclarations, SignedRequest
 
 Fields = Iterable[tuple[str, str]]
 
-NO_KEY = "The key is missing or wrong; see --api-key."
+USUAL_PLACES = KeyPlaces()
 
-NO_SIGNATURE = "Twilio's signature is missing or wrong; see --twilio-auth-token and --public-url."
+BAD_ORIGIN = "Pages of this origin may not; see --allow-origin."
 
 
 def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
-    """Whether the page that asks may use this server. Programs send no origin, and may."""
+    """Return whether the page that sends the request may use this server.
+
+    Programs send no origin and are allowed.
+    """
     fields = list(fields)
     origin = header(fields, "origin")
     if origin is None or "*" in config.allow_origin:
@@ -35,46 +37,95 @@ def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
 
 
 def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
-    """Headers of an answer that let a page of another origin see it, if that is allowed."""
+    """Return response headers that let a page of another origin read the response, if allowed."""
     fields = list(fields)
     origin = header(fields, "origin")
     allowed = {"Access-Control-Allow-Origin": origin} if origin else {}
     return {"Vary": "Origin", **(allowed if origin_allowed(fields, config) else {})}
 
 
-def authorised(fields: Fields, query: str, config: ServerConfig) -> bool:
-    """Whether the request shows the key, in a header or, as browsers must, in the query string."""
-    if config.api_key is None:
-        return True
-    scheme, _, shown = (header(fields, "authorization") or "").partition(" ")
-    if scheme.lower() != "bearer":
-        shown = query_fields(query).get("token", [""])[-1]
-    return hmac.compare_digest(shown.encode(), config.api_key.encode())
+def authorised(
+    fields: Fields, query: str, config: ServerConfig, places: KeyPlaces = USUAL_PLACES
+) -> bool:
+    """Return whether the request shows the key in the first of the places that holds one."""
+    return key_fits(shown_key(list(fields), query, places) or "", config)
 
 
-def why_no_stream(request: Request, config: ServerConfig) -> str | None:
-    """Why a websocket may not stream: it lacks the key, or Twilio's signature; None if it may."""
-    fields = list(request.headers.raw_items())
-    path, _, query = request.path.partition("?")
-    token = config.twilio_auth_token
-    if token is None or path != "/v1/twilio":
-        return None if authorised(fields, query, config) else NO_KEY
-    shown, host = header(fields, "x-twilio-signature") or "", header(fields, "host") or ""
-    signed = twilio_signature.signed(token, shown, host, request.path, config.public_url)
-    return None if signed else NO_SIGNATURE
+def key_fits(shown: str, config: ServerConfig) -> bool:
+    """Return whether a key is the right one, or none is configured."""
+    return config.api_key is None or hmac.compare_digest(shown.encode(), config.api_key.encode())
+
+
+def shown_key(fields: Sequence[tuple[str, str]], query: str, places: KeyPlaces) -> str | None:
+    """Return the key that a request shows: in headers, subprotocols or the query, in this order."""
+    for name, scheme in places.headers:
+        value = header(fields, name.lower())
+        first, _, rest = (value or "").partition(" ")
+        if value is not None and first.lower() == scheme.lower():
+            return rest
+        if value is not None and not scheme:
+            return value
+    offered = offered_subprotocols(fields)
+    for name, following in pairwise(offered):
+        if name in places.subprotocol_labels:
+            return following
+    for name in offered:
+        for prefix in places.subprotocol_prefixes:
+            if name.startswith(prefix):
+                return name.removeprefix(prefix)
+    found = query_fields(query)
+    return next((found[name][-1] for name in places.query_fields if name in found), None)
+
+
+def why_refused(
+    protocol: type[ProtocolDeclarations],
+    fields: Sequence[tuple[str, str]],
+    target: str,
+    config: ServerConfig,
+) -> str | None:
+    """Return why a request may not use a protocol: it lacks the key, or the signature.
+
+    Args:
+        protocol: declares where the key is shown, and what is signed.
+        fields: header fields of the request.
+        target: path and query.
+        config: holds the key, and the secrets of signatures.
+
+    Returns:
+        A sentence for the client; None if the request may use the protocol.
+    """
+    signature = protocol.signature
+    secret: str | None = getattr(config, signature.secret_setting) if signature else None
+    if signature is not None and secret is not None:
+        base_url = config.public_url or f"wss://{header(fields, 'host') or ''}"
+        signed = signature.verify(secret, SignedRequest(fields, target, base_url))
+        return None if signed else signature.sentence
+    if protocol.key is None:
+        return None
+    query = target.partition("?")[2]
+    return None if authorised(fields, query, config, protocol.key) else NO_KEY
 
 
 def may_read(fields: Fields, target: str, config: ServerConfig) -> bool:
-    """Whether a request may read rooms; `target` is its path with the query."""
+    """Return whether a request may read rooms; `target` is its path with the query."""
     return config.room_access == "public" or authorised(fields, target.partition("?")[2], config)
 
 
 def header(fields: Fields, name: str) -> str | None:
-    """The value of a header, the last where it is repeated; None where it is not there."""
+    """Return the value of a header, the last one if it is repeated; None if it is missing.
+
+    `name` is in lower case.
+    """
     values = [value for field, value in fields if field.lower() == name]
     return values[-1] if values else None
 
 
+def offered_subprotocols(fields: Fields) -> list[str]:
+    """Return the websocket subprotocols that a client offers, in their order."""
+    values = [value for field, value in fields if field.lower() == "sec-websocket-protocol"]
+    return [name.strip() for value in values for name in value.split(",")]
+
+
 def query_fields(query: str) -> dict[str, list[str]]:
-    """The fields of a query string, each with all its values."""
+    """Return the fields of a query string, each with all its values."""
     return parse_qs(query, keep_blank_values=True)

@@ -1,63 +1,69 @@
-"""Who is let in at the door, as a stream or as a reader of a room, and what the others are told."""
+"""Accepts or refuses a connection before it is open, as a stream or as a reader of a room."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import NamedTuple
 
-from stream.protocols import PROTOCOLS
+from stream.protocols.declarations import NO_KEY, HttpResponse, ProtocolDeclarations
 from stream.server import access
+from stream.server.endpoints import FindEndpoint
+from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.rooms.reader import room_of
 from stream.server.state import ServerState
 
-
-class Refusal(NamedTuple):
-    """The answer to a handshake that is not accepted."""
-
-    status: HTTPStatus
-    sentence: str
+NOWHERE = ProtocolDeclarations.refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here.")
 
 
 def refusal(
-    state: ServerState, target: str, fields: Sequence[tuple[str, str]], retry_after_s: int
-) -> Refusal | None:
-    """Say why a request for a websocket is refused; None where it is not.
+    state: ServerState, find: FindEndpoint, target: str, fields: Sequence[tuple[str, str]]
+) -> HttpResponse | None:
+    """Return how a request for a websocket is refused; None if it is accepted.
 
     Args:
         state: the server's.
+        find: returns the protocol at a path of the port.
         target: path and query of the request.
         fields: its header fields, names and values.
-        retry_after_s: when a client that came at a bad time may come again.
     """
     path = target.partition("?")[0]
-    room = room_of(path)
-    if path not in PROTOCOLS and not room:
-        return Refusal(HTTPStatus.NOT_FOUND, "There is nothing here.")
+    endpoint, room = find(path), room_of(path)
+    if endpoint is None and not room:
+        return NOWHERE
+    protocol = endpoint.protocol if endpoint else ProtocolDeclarations
     if not access.origin_allowed(fields, state.config):
-        return Refusal(HTTPStatus.FORBIDDEN, "Pages of this origin may not; see --allow-origin.")
-    if room:
-        return _refuse_reader(state, target, fields)
-    unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+        return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
+    if endpoint is None:
+        return refuse_reader(state, target, fields)
+    early = protocol.refuses_in_handshake and not (protocol.key and protocol.key.first_message)
+    if early and (sentence := access.why_refused(protocol, fields, target, state.config)):
+        return protocol.refusal(401, "not_authorised", sentence)
+    return refuse_for_now(state, protocol)
+
+
+def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> HttpResponse | None:
+    """Return how a new stream is refused while the server cannot serve one; None if it can."""
     if not state.ready:
-        return Refusal(unavailable, "Not ready; see /readyz.")
+        return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
     if state.streams.full:
-        return Refusal(unavailable, "Full; try again later.")
-    # While a lost client is waited for, the door is open: he may be the one who knocks.
-    if state.too_busy and not state.streams.kept:
-        return Refusal(unavailable, f"Too busy; try again in {retry_after_s} s.")
+        return protocol.refusal(503, "full", "Full; try again later.")
+    # A client that may resume is accepted while streams are parked: one of them may be its own.
+    if state.too_busy and not (protocol.can_resume and state.streams.kept):
+        return protocol.refusal(503, "too_busy", f"Too busy; try again in {RETRY_AFTER_S} s.")
     return None
 
 
-def _refuse_reader(
+def refuse_reader(
     state: ServerState, target: str, fields: Sequence[tuple[str, str]]
-) -> Refusal | None:
+) -> HttpResponse | None:
+    """Return how a reader of a room is refused; None if it is accepted."""
+    plain = ProtocolDeclarations.refusal
     if not access.may_read(fields, target, state.config):
-        return Refusal(HTTPStatus.UNAUTHORIZED, access.NO_KEY)
-    refused = why_no_reader(state)
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, refused) if refused else None
+        return plain(401, "not_authorised", NO_KEY)
+    sentence = why_no_reader(state)
+    return plain(503, "too_many_readers", sentence) if sentence else None
 
 
 def why_no_reader(state: ServerState) -> str:
-    """Say why nobody may begin to read a room now; empty where anybody may."""
+    """Return why no reader of a room is accepted now; empty if readers are accepted."""
     if state.draining:
         return "The server is going away; try again soon."
     if state.rooms.n_readers >= state.config.max_readers:

@@ -1,67 +1,65 @@
-"""The server's ports: who knocks is let in or told why not, and led to what serves him.
+"""The ports of a server, and its life: it listens, loads its model, drains and closes.
 
-It answers HTTP from the moment it listens, so that whoever watches it can tell that it is alive
-(`/healthz`) from that it is ready (`/readyz`): the model is loaded meanwhile, in a thread.
+The server answers HTTP from the moment it listens, while a thread loads the model. So a monitor can
+tell that the process lives (`/healthz`) from that it is ready (`/readyz`).
 """
 
 import asyncio
 import os
-import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-
-from websockets.asyncio.server import ServerConnection
-from websockets.http11 import Request, Response
+from functools import partial
+from typing import Any
 
 from stream.config import ServerConfig
 from stream.engine.engine import Transcriber
 from stream.errors import UsageError
-from stream.protocols import load_protocol
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing
-from stream.server import access
-from stream.server.admission import refusal
+from stream.protocols import PROTOCOLS
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.declarations import Transport
+from stream.protocols.interface import Closing
+from stream.server.accepting import Websockets, serve_tcp
 from stream.server.door import FrontDoor
+from stream.server.endpoints import Endpoints, FindEndpoint, OpenPort
 from stream.server.http import page
 from stream.server.http.application import application
-from stream.server.load_ladder import RETRY_AFTER_S
-from stream.server.rooms.reader import room_of, serve_reader
+from stream.server.http.protocol_routes import own_port_application
 from stream.server.state import ServerState
-from stream.server.streams.audiosocket import PhoneCall, protocol_of_calls
-from stream.server.streams.connection import Connection
 
-SUBPROTOCOL = "stream.v1"
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
-NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
 
 
 class Server:
-    """Listens for browsers, programs and telephone calls."""
+    """Listens on a shared port, and on a port for each protocol that has one of its own."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, protocols: Mapping[str, str] = PROTOCOLS) -> None:
+        """Prepare; `listen` opens the ports.
+
+        Args:
+            config: settings.
+            protocols: the registry: name of a protocol -> module:class.
+
+        Raises:
+            UsageError: the file of rooms cannot be used, or the settings of a protocol are wrong.
+        """
         self.config = config
+        self.endpoints = Endpoints(protocols, config)
         self.state = ServerState(config)
-        self.new_call = protocol_of_calls(config.audiosocket_settings)
-        self.call_listener: asyncio.Server | None = None
-        self.door = FrontDoor(
-            application(self.state),
-            headers=page.HEADERS,
-            refuse=self._refuse,
-            serve=self._serve_client,
-            subprotocol=SUBPROTOCOL,
-            max_frame_bytes=config.max_frame_bytes,
-        )
+        shared = application(self.state, self.endpoints.protocols)
+        self.door = self._front_door(shared, self.endpoints.find)
+        self.own_doors: dict[str, FrontDoor | asyncio.Server] = {}
+        """The listeners of protocols with a port of their own, by the flag that sets the port."""
 
     async def listen(self) -> None:
-        """Open the ports. Raises `UsageError` where that is impossible."""
-        host, port, call_port = self.config.host, self.config.port, self.config.audiosocket_port
+        """Open the ports. Raises `UsageError` if that is impossible."""
+        host, port = self.config.host, self.config.port
         self.state.audience.open()
         with errors_of_listening(host, port, "--port"):
             await self.door.open(host, port)
-        if call_port is not None:
-            with errors_of_listening(host, call_port, "--audiosocket-port"):
-                self.call_listener = await asyncio.start_server(self._serve_call, host, call_port)
+        for own in self.endpoints.ports:
+            with errors_of_listening(host, own.number, own.option):
+                self.own_doors[own.option] = await self._open(own)
 
     @property
     def address(self) -> str:
@@ -69,79 +67,57 @@ class Server:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.config.host, self.config.host)
         return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.door.port}/"
 
+    def own_port(self, option: str) -> int:
+        """Return the TCP port that a flag such as `--audiosocket-port` opened."""
+        door = self.own_doors[option]
+        number: int = door.port if isinstance(door, FrontDoor) else door.sockets[0].getsockname()[1]
+        return number
+
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
-        """Get the model, warm, from `load` (called on a thread); then let clients in."""
+        """Load the model with `load` (called on a thread), then accept clients."""
         await self.state.start_engine(load)
 
     async def drain(self) -> None:
-        """Let nobody in, and give everybody inside their finals, for `drain_s` at most."""
+        """Accept no more clients, and send all streams their finals, for at most `drain_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
                 await self.state.drain(GOING_AWAY)
                 await self.door.requests_answered()
 
     async def close(self, closing: Closing = GOING_AWAY) -> None:
-        """Close the ports and what is left of the connections, and end the engine's thread."""
+        """Close the ports and all connections, and end the engine's thread."""
         await self.state.close(closing)
-        if self.call_listener:
-            self.call_listener.close()
+        for door in self.own_doors.values():
+            if isinstance(door, FrontDoor):
+                await door.close()
+            else:
+                door.close()
         await self.door.close()
         await self.state.stop_engine()
 
-    async def _serve_client(self, websocket: ServerConnection) -> None:
-        assert websocket.request
-        path, _, query = websocket.request.path.partition("?")
-        if room := room_of(path):
-            await serve_reader(websocket, self.state.rooms, room, self.config.idle_s)
-            return
-        assert self.state.service
-        streams, session_id = self.state.streams, secrets.token_hex(8)
-        protocol = load_protocol(path)(self.state.service, session_id, access.query_fields(query))
-        if refused := access.why_no_stream(websocket.request, self.config):
-            protocol.fail("not_authorised", refused)
-        protocol.receive_load(self.state.load)
-        connection = Connection(protocol, session_id, self.state.surroundings)
-        await streams.serve(connection, websocket)
-        if protocol.resumption is None:
-            return
-        if found := await streams.find(protocol.resumption):
-            self.state.metrics.resumed.inc()
-            stream, missed = found
-            stream.receive_load(self.state.load)
-            await streams.serve(stream, websocket, missed)
-        else:
-            protocol.fail("resume_refused", NO_SUCH_STREAM)
-            await streams.serve(connection, websocket)
+    async def _open(self, own: OpenPort) -> FrontDoor | asyncio.Server:
+        if own.protocol.transport is Transport.TCP:
+            handler = partial(serve_tcp, self.state, own)
+            return await asyncio.start_server(handler, self.config.host, own.number)
+        door = self._front_door(own_port_application(self.state, own.protocol), own.find)
+        await door.open(self.config.host, own.number)
+        return door
 
-    async def _serve_call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take a call from Asterisk."""
-        state = self.state
-        if not state.ready or state.too_busy or state.streams.full:
-            writer.close()
-            return
-        assert state.service
-        session_id = secrets.token_hex(8)
-        protocol = self.new_call(state.service, session_id)
-        protocol.receive_load(state.load)
-        call = PhoneCall(reader, writer, protocol, session_id, state.surroundings)
-        await state.streams.serve_call(call)
-
-    def _refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Say why this request may not become a websocket, if it may not."""
-        fields = list(request.headers.raw_items())
-        refused = refusal(self.state, request.path, fields, RETRY_AFTER_S)
-        if refused is None:
-            return None
-        self.state.metrics.refused.labels(str(int(refused.status))).inc()
-        response = websocket.respond(refused.status, f"{refused.sentence}\n")
-        if refused.status == 503:
-            response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        return response
+    def _front_door(self, application: Callable[..., Any], find: FindEndpoint) -> FrontDoor:
+        websockets = Websockets(self.state, find)
+        return FrontDoor(
+            application,
+            headers=page.HEADERS,
+            refuse=websockets.refuse,
+            serve=websockets.serve,
+            subprotocols=websockets.subprotocols,
+            max_frame_bytes=self.config.max_frame_bytes,
+        )
 
 
 @contextmanager
 def errors_of_listening(host: str, port: int, option: str) -> Iterator[None]:
-    """Say in a sentence why a port cannot be opened."""
+    """Raise `UsageError` with a sentence that says why a port cannot be opened."""
     try:
         yield
     except socket.gaierror as error:

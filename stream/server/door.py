@@ -1,13 +1,13 @@
-"""The front door: websockets and plain HTTP on one port.
+"""Serves websockets and plain HTTP on one port.
 
 Theory of operation. uvicorn's `H11Protocol` reads the head of a request, under h11's limit of size.
-One that asks for a websocket leaves it, with its transport, for a `ServerConnection` of websockets:
-what a stream promises to slow readers and fast uploads rests on that one's reading and writing
-(`connection`), which uvicorn's own websockets do not let an application see. Everything else is a
-request to the ASGI application; bodies come in and responses go out in pieces.
+A request for a websocket is passed on, with its transport, to a `ServerConnection` of the library
+websockets: back-pressure towards slow readers and fast uploads (`streams/connection`) depends on
+how it reads and writes, which uvicorn's own websockets hide from an application. Everything else is
+a request to the ASGI application, with bodies and responses in pieces.
 
-Knows nothing of what is asked for. uvicorn's `Server` is not used: it would take the signals, and
-its shutdown knows nothing of streams.
+This module knows nothing of what is requested. uvicorn's `Server` is not used: it would handle the
+signals, and its shutdown knows nothing of streams.
 """
 
 import asyncio
@@ -30,22 +30,22 @@ from websockets.typing import Subprotocol
 log = logging.getLogger(__name__)
 
 HEAD_TIMEOUT_S = 10.0
-"""How long a client has to send the head of a request."""
+"""Seconds that a client has to send the head of a request."""
 
 WRITE_TIMEOUT_S = 60.0
-"""How long a client may take nothing of a response that waits for it."""
+"""Seconds for which a client may read nothing of a response."""
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request: its line and its headers."""
+"""Size of the request line and the header fields together."""
 
-# websockets reads the same head once more. Its own limits are lower: of a header, which a cookie of
-# the site or a query with a long prompt exceeds, and of the number of headers, which proxies add to.
+# websockets parses the same head once more, with lower limits by default: of a header, which a
+# cookie or a query with a long prompt exceeds, and of the number of headers, which proxies add to.
 http11.MAX_LINE_LENGTH = MAX_HEAD_BYTES
 http11.MAX_NUM_HEADERS = MAX_HEAD_BYTES // len("a:b\r\n")
 
 
 class HttpConnection(H11Protocol):
-    """uvicorn's HTTP/1.1, which also cuts off clients that stall in a head or in reading."""
+    """uvicorn's HTTP/1.1, with time limits for sending a head and for reading a response."""
 
     head_timeout_s = HEAD_TIMEOUT_S
     write_timeout_s = WRITE_TIMEOUT_S
@@ -53,33 +53,33 @@ class HttpConnection(H11Protocol):
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Start the time limit of the first head."""
         super().connection_made(transport)
         self._time_head()
 
     def handle_events(self) -> None:
-        """Take what has come; a websocket's head leads away from here."""
+        """Handle what was received; the head of a websocket passes the transport on."""
         super().handle_events()
         self._time_head()
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as the response is made."""
+        """Start the time limit of reading: the buffer is full."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.write_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It has read."""
+        """Stop the time limit of reading."""
         super().resume_writing()
         self._stop(self._write_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
+        """Stop all time limits."""
         super().connection_lost(exc)
         self._stop(self._head_timer)
         self._stop(self._write_timer)
 
     def _time_head(self) -> None:
-        """Let the time run exactly while a head is waited for."""
+        """Run the time limit while a head is awaited, and only then."""
         if self.conn.their_state is not h11.IDLE:
             self._stop(self._head_timer)
             self._head_timer = None
@@ -101,22 +101,22 @@ class FrontDoor:
         headers: Mapping[str, str],
         refuse: Callable[[ServerConnection, Request], Response | None],
         serve: Callable[[ServerConnection], Awaitable[None]],
-        subprotocol: str,
+        subprotocols: Callable[[str], Sequence[str]],
         max_frame_bytes: int,
     ) -> None:
         """Prepare; `open` begins to listen.
 
         Args:
             application: ASGI.
-            headers: carried by every answer of the application.
-            refuse: says how to answer a request for a websocket that is not to be opened.
-            serve: converses over one that is open.
-            subprotocol: confirmed where it is offered; a client may as well offer none.
-            max_frame_bytes: of a websocket.
+            headers: added to every response of the application.
+            refuse: returns the response to a websocket's handshake that is refused, else None.
+            serve: serves an open websocket.
+            subprotocols: returns those that are confirmed at a path; a client may offer none.
+            max_frame_bytes: largest message of a websocket.
         """
         self._refuse = refuse
         self._serve = serve
-        self._subprotocol = Subprotocol(subprotocol)
+        self._subprotocols = subprotocols
         self._max_frame_bytes = max_frame_bytes
         self.head_timeout_s = HEAD_TIMEOUT_S
         self.write_timeout_s = WRITE_TIMEOUT_S
@@ -136,7 +136,7 @@ class FrontDoor:
         ]
 
     async def open(self, host: str, port: int) -> None:
-        """Listen. Raises `OSError` where that is impossible."""
+        """Listen. Raises `OSError` if that is impossible."""
         loop = asyncio.get_running_loop()
         self._websockets = Server(
             lambda: loop.create_server(self._greet, host, port), self._open_websocket
@@ -156,8 +156,8 @@ class FrontDoor:
             await asyncio.wait(self._http.tasks)
 
     async def close(self) -> None:
-        """Close the port and cut what is open; whoever answers a request finds its client gone."""
-        if not self._listening:  # somebody else has the port
+        """Close the port and all connections; a handler of a request sees its client disconnect."""
+        if not self._listening:  # the port could not be opened
             return
         self._websockets.close()
         for connection in list(self._http.connections):
@@ -166,46 +166,55 @@ class FrontDoor:
         await self._websockets.wait_closed()
 
     def _greet(self) -> asyncio.Protocol:
-        """Return the protocol of a connection that has just been accepted."""
+        """Return the asyncio protocol of a new connection."""
         connection = HttpConnection(self._config, self._http, {})
         connection.head_timeout_s = self.head_timeout_s
         connection.write_timeout_s = self.write_timeout_s
         return connection
 
     def _websocket(self, **uvicorns: object) -> asyncio.Protocol:
-        """Return the protocol of a connection that has asked for a websocket."""
+        """Return the asyncio protocol of a connection that requests a websocket."""
         return ServerConnection(
             ServerProtocol(
-                subprotocols=[self._subprotocol],
                 select_subprotocol=choose_subprotocol,
                 max_size=self._max_frame_bytes,
             ),
             self._websockets,
-            max_queue=1,  # frame that waits to be received; more wait in the client's TCP
+            max_queue=1,  # frames that wait to be received; more wait in the client's TCP
             ping_timeout=None,  # see Connection._receive_one
         )
 
     async def _open_websocket(self, websocket: ServerConnection) -> None:
-        """Shake hands and let `serve` converse; called by the connection once it is made."""
+        """Do the handshake, then `serve`; called by a new connection."""
         try:
             async with asyncio.timeout(self.head_timeout_s):
-                await websocket.handshake(self._refuse)
+                await websocket.handshake(self._answer)
             if websocket.state is State.OPEN:
                 websocket.start_keepalive()
                 async with websocket:
                     await self._serve(websocket)
         except (TimeoutError, ConnectionClosed):
-            pass  # the client went in the middle of it
+            pass  # the client closed the connection meanwhile
         except Exception:
             log.exception("a websocket failed")
         finally:
             websocket.transport.abort()
             self._websockets.handler_tasks.discard(asyncio.current_task())
 
+    def _answer(self, websocket: ServerConnection, request: Request) -> Response | None:
+        """Return the response to a handshake that is refused; None to accept it."""
+        path = request.path.partition("?")[0]
+        available = [Subprotocol(name) for name in self._subprotocols(path)]
+        websocket.protocol.available_subprotocols = available
+        return self._refuse(websocket, request)
+
 
 def choose_subprotocol(
     protocol: ServerProtocol, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    """Confirm ours if it is offered; websockets' own choice refuses a client that offers others."""
-    ours = protocol.available_subprotocols or ()
-    return next((name for name in offered if name in ours), None)
+    """Return the first offered subprotocol that is available.
+
+    The default of websockets refuses a client that offers none of them.
+    """
+    available = protocol.available_subprotocols or ()
+    return next((name for name in offered if name in available), None)

@@ -17,7 +17,7 @@ from prometheus_client import (
 )
 
 from stream.engine.engine import BatchReport, Engine
-from stream.protocols.stream_protocol import Tally
+from stream.protocols.interface import StreamCounts
 
 NAMESPACE = "distil_stream"
 """Every name of ours begins with it."""
@@ -99,15 +99,15 @@ class Metrics:
             self.windows.labels(hypothesis.window.kind.value, outcome).inc()
             self.queue_s.observe(hypothesis.timing.queue_ms / 1000)
 
-    def count_session(self, tally: Tally, coalesced: int, close_code: int) -> None:
+    def count_session(self, counts: StreamCounts, coalesced: int, close_code: int) -> None:
         """Count a stream that has ended."""
         self.closed.labels(str(close_code)).inc()
-        self.audio_s.inc(tally.audio_s)
-        self.call_audio_s.labels("filled").inc(tally.filled_s)
-        self.call_audio_s.labels("late").inc(tally.late_s)
-        self.messages.labels("final").inc(tally.finals)
-        self.messages.labels("partial").inc(tally.partials)
-        self.messages.labels("error").inc(tally.errors)
+        self.audio_s.inc(counts.audio_s)
+        self.call_audio_s.labels("filled").inc(counts.filled_s)
+        self.call_audio_s.labels("late").inc(counts.late_s)
+        self.messages.labels("final").inc(counts.finals)
+        self.messages.labels("partial").inc(counts.partials)
+        self.messages.labels("error").inc(counts.errors)
         self.coalesced.inc(coalesced)
 
     def count_webhook(self, outcome: str) -> None:

@@ -1,49 +1,49 @@
-"""What waits to be sent to one client, in order.
+"""The messages that wait to be sent to one client, in order.
 
-A client that reads slowly is owed every final, and only the newest partial of each utterance: a
-newer one takes the older one's place (at the end of the line), and a final makes the partial of its
-utterance superfluous. What cannot be dropped is counted; when too much of it waits, the reader is
-too slow to be served. Pure: whoever sends takes from here when the socket has room.
+A client that reads slowly is sent every final, and only the newest partial of each utterance: a
+newer partial replaces the older one (at the end of the queue), and a final replaces the partial of
+its utterance. If too many messages wait, the client reads too slowly to be served. Pure: the sender
+takes messages from here when the socket has room.
 """
 
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from stream.protocols.stream_protocol import Draft
+from stream.protocols.interface import QueuedMessage
 
 LIMIT = 256
-"""Messages that wait for a reader: minutes of finals, and a bound on memory (a final of the longest
-utterance, with all its words, is some 60 kB)."""
+"""Messages that may wait for a client: minutes of finals, and a bound on memory (a final of the
+longest utterance, with all its words, takes about 60 kB)."""
 
 
 class Outbox:
-    """Drafts by subject; those without one, and those that stay, are keyed by their number."""
+    """Replaceable messages by their subject, and all others by their number."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.coalesced = 0
-        """Drafts that a newer one made superfluous."""
-        self._drafts: OrderedDict[Hashable, Draft] = OrderedDict()
+        """Messages that a newer one replaced."""
+        self._messages: OrderedDict[Hashable, QueuedMessage] = OrderedDict()
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._drafts)
+        return len(self._messages)
 
     @property
     def overflowing(self) -> bool:
-        """Whether the reader is too slow: more waits than `limit`."""
-        return len(self._drafts) > self.limit
+        """Whether more messages wait than `limit`: the client reads too slowly."""
+        return len(self._messages) > self.limit
 
-    def put(self, draft: Draft) -> None:
-        """Queue a draft, and drop the one it makes superfluous."""
-        about = ("about", draft.subject)
-        if about in self._drafts:
-            del self._drafts[about]
+    def put(self, message: QueuedMessage) -> None:
+        """Queue a message, and drop the one that it replaces."""
+        about = ("about", message.subject)
+        if about in self._messages:
+            del self._messages[about]
             self.coalesced += 1
         self._count += 1
-        key: Hashable = about if draft.replaceable else self._count
-        self._drafts[key] = draft
+        key: Hashable = about if message.replaceable else self._count
+        self._messages[key] = message
 
-    def take(self) -> Draft | None:
-        """Take out the oldest draft; None when nothing waits."""
-        return self._drafts.popitem(last=False)[1] if self._drafts else None
+    def take(self) -> QueuedMessage | None:
+        """Remove and return the oldest message; None if none waits."""
+        return self._messages.popitem(last=False)[1] if self._messages else None

@@ -4,14 +4,15 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from stream.config import ServerConfig
 from stream.engine.engine import Transcriber
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing
+from stream.protocols import PROTOCOLS
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing
 from stream.server.app import GOING_AWAY, Server
 from stream.server.open_files import allow_streams
 
@@ -23,9 +24,19 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def running(config: ServerConfig, load: Callable[[], Transcriber]) -> AsyncIterator[Server]:
-    """Run a server within this process; it is ready when the block begins."""
-    server = Server(config)
+async def running(
+    config: ServerConfig,
+    load: Callable[[], Transcriber],
+    protocols: Mapping[str, str] = PROTOCOLS,
+) -> AsyncIterator[Server]:
+    """Run a server within this process; it is ready when the block begins.
+
+    Args:
+        config: settings.
+        load: loads the model; called on a thread.
+        protocols: the registry: name of a protocol -> module:class.
+    """
+    server = Server(config, protocols)
     try:
         await server.listen()
         await server.start_engine(load)

@@ -1,4 +1,4 @@
-"""What a server is behind its ports: its model, its streams, its rooms, and whether it is ready."""
+"""The state of a server behind its ports: model, streams, rooms, and whether it is ready."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ from stream.core.settings import SessionTuning
 from stream.engine.engine import Engine, Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
-from stream.protocols.stream_protocol import Closing, Service
+from stream.protocols.interface import Closing, Service
+from stream.server import access
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.audience import Audience
@@ -24,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class ServerState:
-    """Everything that clients are served with; opens no port."""
+    """Everything that serves clients; it opens no port."""
 
     def __init__(self, config: ServerConfig) -> None:
-        """Raise `UsageError` where the file of rooms cannot be used."""
+        """Raise `UsageError` if the file of rooms cannot be used."""
         self.config = config
         self.metrics = Metrics()
         self.audience = Audience(config, self.metrics)
@@ -40,7 +41,7 @@ class ServerState:
         self._watching: asyncio.Task[None] | None = None
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
-        """Get the model, warm, from `load` (called on a thread); then let clients in."""
+        """Load the model with `load` (called on a thread), then accept clients."""
         config = self.config
         detector = choose_detector(config.vad, config.vad_aggressiveness)
         transcriber = await in_thread(load)
@@ -56,6 +57,7 @@ class ServerState:
             detector=detector,
             resume_token=self.streams.kept.token,
             container=ContainerDecoder,
+            key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load_watch.receive_batch)
@@ -66,27 +68,27 @@ class ServerState:
 
     @property
     def ready(self) -> bool:
-        """Whether clients are let in."""
+        """Whether clients are accepted."""
         return self.engine is not None and not self.draining
 
     @property
     def too_busy(self) -> bool:
-        """Whether the engine is so far behind that another stream would be one too many."""
+        """Whether the engine is too far behind to serve another stream."""
         return self.load_watch is not None and not self.load_watch.rung.admits
 
     @property
     def load(self) -> Load:
-        """What streams are told that is left out."""
+        """What the server leaves out because it is busy."""
         return self.load_watch.rung.load if self.load_watch else Load.NORMAL
 
     @property
     def surroundings(self) -> Surroundings:
-        """What every stream is given; the server must be ready."""
+        """What all streams share; the server must be ready."""
         assert self.engine
         return Surroundings(self.engine, self.config, self.metrics, self.rooms)
 
     async def drain(self, closing: Closing) -> None:
-        """Let nobody in, and close every stream so when its finals are sent."""
+        """Accept no more clients, and close every stream with `closing` after its finals."""
         self.draining = True
         self.metrics.ready.set(0)
         log.info("draining %d streams", len(self.streams))
@@ -97,7 +99,7 @@ class ServerState:
         self.rooms.let_readers_go()
 
     async def close(self, closing: Closing) -> None:
-        """Close what is left of the streams at once, and let the rooms' readers go."""
+        """Close the streams that are left at once, and the readers of rooms."""
         self.draining = True
         for stream in self.streams:
             stream.cut(closing)

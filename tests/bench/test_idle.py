@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from stream.bench.idle import run
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_a_line_of_json(capsys):
     run(streams=5, sending=2, seconds=1.0)
     *shown, last = capsys.readouterr().out.splitlines()

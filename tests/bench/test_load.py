@@ -22,6 +22,7 @@ def test_what_a_system_carries_is_within_the_bar():
     assert carried(rows, "usual", 1.0) == 0
 
 
+@pytest.mark.slow
 def test_the_command_ramps_and_draws(tmp_path, capsys):
     soundfile.write(tmp_path / "voice.wav", recording.samples(), 16_000)
     cut = {"audio": "voice.wav", "text": "one two", "seconds": recording.SECONDS}

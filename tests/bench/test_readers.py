@@ -3,12 +3,14 @@
 import asyncio
 import json
 
+import pytest
 import soundfile
 
 from stream.bench.readers import Reader, run
 from tests.clients import recording
 
 
+@pytest.mark.slow
 def test_every_reader_gets_every_final(tmp_path, capsys):
     path = tmp_path / "said.wav"
     soundfile.write(path, recording.samples(), 16_000)

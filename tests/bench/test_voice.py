@@ -61,6 +61,7 @@ def test_an_utterance_is_what_would_be_transcribed():
     assert open_ended == (75_200, 112_000)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(weights_file() is None, reason="silero-vad is not installed")
 def test_the_command_prints_a_table_and_a_line_of_json(tmp_path, capsys):
     def manifest(name, *audio):

@@ -52,6 +52,7 @@ async def test_a_dialogue_line_by_line(stereo, capsys):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["mulaw", "alaw"])
 async def test_two_files_and_json(tmp_path, capsys, encoding):
     for name, rate in (("agent.flac", 44_100), ("customer.ogg", 16_000)):

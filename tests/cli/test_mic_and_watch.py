@@ -13,14 +13,14 @@ from stream.cli.screen import Screen
 from stream.cli.watch import follow, watch
 from stream.config import ServerConfig
 from stream.errors import UsageError
-from stream.protocols.stream_protocol import Seat
+from stream.protocols.interface import RoomMembership
 from stream.server.running import running_server
 from tests.clients import recording
 from tests.rooms.test_room import final, partial
 from tests.server.serving import WAIT_S, serving, until
 
 SAID = list(recording.BURSTS)
-SEAT = Seat("standup", 1, 8_000, ("Ada",))
+MEMBER = RoomMembership("standup", 1, 8_000, ("Ada",))
 
 
 class Recorded:
@@ -89,7 +89,7 @@ async def test_others_read_along():
 async def test_a_room_is_followed_on_one_screen():
     screen = Screen("standup", terminal())
     async with serving() as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         server.state.rooms.receive(room, ada, final(0, "before", 1))
         following = asyncio.create_task(follow("standup", server.address, None, screen))
         await until(lambda: len(screen.captions) == 1)
@@ -107,7 +107,7 @@ async def test_a_room_is_followed_on_one_screen():
 async def test_into_a_pipe_lines_are_printed_once_they_are_final(capsys):
     screen = Screen("standup", Console(file=io.StringIO()))
     async with serving() as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         server.state.rooms.receive(room, ada, final(0, "before", 1))
         following = asyncio.create_task(follow("standup", server.address, None, screen))
         await until(lambda: server.state.rooms.n_readers == 1)

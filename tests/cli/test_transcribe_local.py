@@ -43,6 +43,7 @@ def test_words_stand_below_their_line(talk: Path, capsys: pytest.CaptureFixture[
     assert float(word.split()[0]) < float(word.split()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_as_a_file_and_printed(
     talk: Path, tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
@@ -101,6 +102,7 @@ def test_what_is_cut_off_is_told(talk: Path, capsys: pytest.CaptureFixture[str])
     assert "is incomplete" in captured.err
 
 
+@pytest.mark.slow
 def test_channels_apart(tmp_path: Path, speech: NDArray[np.float32]) -> None:
     call = np.stack([speech[: 20 * 16_000], np.roll(speech[: 20 * 16_000], 80_000)], axis=1)
     path = tmp_path / "call.wav"
@@ -127,6 +129,7 @@ class Interrupted(ScriptedTranscriber):
         return super().transcribe(windows)
 
 
+@pytest.mark.slow
 def test_who_interrupts_keeps_what_is_done(tmp_path: Path, speech: NDArray[np.float32]) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.tile(speech, 4), 16_000)
@@ -180,6 +183,7 @@ def test_names_are_as_long_as_they_need_be(paths: list[str], names: list[str]) -
     ]
 
 
+@pytest.mark.slow
 def test_standard_input(talk: Path) -> None:
     command = [sys.executable, "-c", "from stream.cli.main import main; main()"]
     done = subprocess.run(

@@ -56,6 +56,7 @@ def test_formats_and_rates(tmp_path, capsys, format, rate):
     assert capsys.readouterr().out.splitlines() == SAID
 
 
+@pytest.mark.slow
 def test_a_higher_rate_than_a_stream_takes(tmp_path, capsys):
     soundfile.write(tmp_path / "said.wav", recording.samples(96_000), 96_000)
     assert run([tmp_path / "said.wav"])
@@ -70,6 +71,7 @@ def test_sample_formats(tmp_path, capsys, subtype):
     assert capsys.readouterr().out.splitlines() == SAID
 
 
+@pytest.mark.slow
 def test_the_sound_of_a_video(tmp_path, capsys):
     path = tmp_path / "said.mp4"
     write_media(path, recording.samples(48_000)[:, 0], video=True)
@@ -88,6 +90,7 @@ def test_channels_are_named(tmp_path, capsys):
     assert sorted(lines) == sorted([f"[0] {SAID[0]}", f"[1] {SAID[0]}", f"[0] {SAID[1]}"])
 
 
+@pytest.mark.slow
 def test_files_are_named_where_there_are_many(wav, tmp_path, capsys):
     other = tmp_path / "other.wav"
     other.write_bytes(wav.read_bytes())

@@ -46,6 +46,7 @@ async def test_file(wav):
     assert [line.split(maxsplit=1)[1] for line in lines] == SAID
 
 
+@pytest.mark.slow
 async def test_call_and_room_viewer(wav):
     async with serving(recording.transcriber()) as server:
         viewer = await start("room_viewer.py", "desk-1", server.address)

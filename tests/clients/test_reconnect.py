@@ -45,7 +45,7 @@ async def wire() -> AsyncIterator[Wire]:
 
 def successor(stream: Stream) -> recording.Successor:
     """The engine of a server that the stream goes on with."""
-    return recording.Successor(lambda: stream._timeline.base)
+    return recording.Successor(lambda: stream.protocol.continuity.timeline.base)
 
 
 async def said(stream: Stream, into: list, until: type | UnionType) -> None:
@@ -275,6 +275,7 @@ async def test_a_server_that_refuses_who_comes_back(known: bool) -> None:
     assert connections == (2 if known else 3)
 
 
+@pytest.mark.slow
 async def test_a_link_that_dies_in_a_pause(wire: Wire) -> None:
     """It is found out as soon as the server has owed an answer for `silent_s`."""
     events: list = []
@@ -306,7 +307,7 @@ async def test_what_a_server_has_refused_to_change() -> None:
         await stream.configure(endpointing_ms=5)
         await stream.send_audio(recording.pcm()[:32_000])
         await said(stream, events, Progress)
-        assert stream._timeline.endpointing_ms == 700
+        assert stream.protocol.continuity.timeline.endpointing_ms == 700
         reading = asyncio.create_task(said(stream, events, Ended))
         async with replaced(first, wire, stream):
             await stream.send_audio(recording.pcm()[32_000:])
@@ -364,7 +365,7 @@ async def test_one_that_breaks_after_the_server_was_replaced() -> None:
             await stream.send_audio(audio[160_000:])
             await stream.end()
             await reading
-    assert stream._timeline.base > 0
+    assert stream.protocol.continuity.timeline.base > 0
     check(events)
 
 

@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from stream.config import ServerConfig
 from stream.core.events import KeyPressed
-from stream.protocols.stream_protocol import Seat
+from stream.protocols.interface import RoomMembership
 from stream.server.rooms.rooms import READER_LIMIT
 from stream.server.running import running
 from tests.clients import recording
@@ -27,12 +27,12 @@ from tests.clients.test_reconnect import proxy
 from tests.rooms.test_room import final, partial
 from tests.server.serving import WAIT_S, client, serving, until
 
-SEAT = Seat("standup", 1, 8_000, ("Ada",))
+MEMBER = RoomMembership("standup", 1, 8_000, ("Ada",))
 
 
 async def test_a_room_is_read_from_the_snapshot_on():
     async with serving() as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         server.state.rooms.receive(room, ada, final(0, "good morning", 1))
         async with aclosing(read_room(server.address, "standup")) as events:
             snapshot = await anext(events)
@@ -117,7 +117,7 @@ async def test_what_the_server_refuses():
 
 async def test_who_takes_nothing_is_let_go():
     async with serving(idle_s=0.2) as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         async with client(server, path="v1/rooms/standup/events", max_queue=1) as websocket:
             await until(lambda: server.state.rooms.n_readers == 1)
             for n in range(READER_LIMIT + 1):

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from stream.protocols.stream_protocol import Seat
+from stream.protocols.interface import RoomMembership
 from stream.server.app import Server
 from stream.server.http import room_routes
 from tests.clients import recording
@@ -45,8 +45,8 @@ class Conversation:
 
     def __init__(self, server: Server) -> None:
         self.rooms = server.state.rooms
-        self.room, self.number = self.rooms.take_seat(
-            Seat("repairs", 2, 8_000, ("Agent", "Customer"))
+        self.room, self.number = self.rooms.join(
+            RoomMembership("repairs", 2, 8_000, ("Agent", "Customer"))
         )
 
     def say_all(self) -> None:

@@ -68,6 +68,7 @@ def test_no_partials_where_none_are_wanted():
     assert final_text(events) == script.text
 
 
+@pytest.mark.slow
 @given(scripts, st.lists(st.integers(0, 10**6), max_size=20), st.integers(100, 70_000))
 @settings(max_examples=40, deadline=None)
 def test_the_pieces_in_which_bytes_arrive_make_no_difference(script, pieces, every):
@@ -76,6 +77,7 @@ def test_the_pieces_in_which_bytes_arrive_make_no_difference(script, pieces, eve
     assert rehearse(a_session(), script, script.pcm, pieces, every) == whole
 
 
+@pytest.mark.slow
 @given(scripts, st.integers(100, 700_000))
 @settings(max_examples=40, deadline=None)
 def test_every_word_is_in_the_finals_once(script, every):
@@ -87,6 +89,7 @@ def test_every_word_is_in_the_finals_once(script, every):
     assert ended.finals == len(of(Final, events))
 
 
+@pytest.mark.slow
 @given(
     scripts,
     st.lists(st.tuples(st.integers(2, 200_000), st.integers(0, 5)), max_size=30),
@@ -113,6 +116,7 @@ def test_an_engine_that_answers_late_and_in_any_order_loses_nothing(script, step
     assert session.ended
 
 
+@pytest.mark.slow
 @given(scripts, st.lists(st.sampled_from(Load), min_size=1, max_size=20))
 @settings(max_examples=40, deadline=None)
 def test_no_load_costs_a_word(script, loads):
@@ -165,6 +169,7 @@ def test_a_change_of_load_is_told_at_once_and_once():
     assert loads == [Load.SLOW_PARTIALS, Load.NORMAL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partials", [True, False])
 @pytest.mark.parametrize("every", [6_400, 10**9])
 def test_five_minutes_without_a_pause(partials, every):
@@ -177,6 +182,7 @@ def test_five_minutes_without_a_pause(partials, every):
     assert all(len(final.words) < 110 for final in finals)
 
 
+@pytest.mark.slow
 def test_windows_overlap_and_never_grow_past_the_limit():
     script = Script([(100.0, 1.0)])
     session = a_session(SessionTuning(max_window_s=10.0), max_utterance_s=60)
@@ -336,6 +342,7 @@ def test_a_mark_comes_back_at_once_in_silence_and_waits_for_speech():
     assert of(MarkReached, session.events_to_send()) == [MarkReached(2)]
 
 
+@pytest.mark.slow
 @given(scripts, st.integers(0, 14 * SAMPLE_RATE))
 @example(Script([(2.0, 1.0)]), 8_000 + 640)
 @settings(max_examples=60, deadline=None)
@@ -447,6 +454,7 @@ def test_after_a_break_the_client_goes_on_at_what_is_held(pieces):
     assert session.received == len(data) // 4
 
 
+@pytest.mark.slow
 @given(scripts)
 @settings(max_examples=25, deadline=None)
 def test_no_word_of_a_final_lies_behind_what_is_settled(script):

@@ -37,6 +37,7 @@ def noise(seconds, dbfs):
     return np.random.default_rng(0).standard_normal(round(seconds * 16_000)) * 10 ** (dbfs / 20)
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_of_the_shipped_network(weights, speech):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -88,6 +89,7 @@ def test_noise_that_the_first_gate_lets_pass_is_no_speech(weights):
     assert gate.windows_judged > len(windows(samples)) / 4
 
 
+@pytest.mark.slow
 def test_a_network_that_slept_answers_as_one_that_did_not(weights, speech):
     """Once awake, the gate's answers are those of a network that heard everything."""
     samples = np.concatenate([np.zeros(16_000 * 5, np.float32), speech])
@@ -98,6 +100,7 @@ def test_a_network_that_slept_answers_as_one_that_did_not(weights, speech):
     assert slept.windows_judged < awake.windows_judged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain_db", [0, -10, -20, -30])
 def test_quiet_speech_is_heard_like_loud(weights, speech, gain_db):
     loud = answers(SileroGate(weights), speech)
@@ -126,6 +129,7 @@ def test_a_short_word_after_long_silence_is_heard_whole(weights, speech):
     assert endpoint.speech_end_sample >= 16_000 * 10 + 0.8 * len(word)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 40_000), max_size=6))
 @settings(max_examples=10, deadline=None)
 def test_pieces_make_no_difference_to_a_session(weights, speech, pieces):

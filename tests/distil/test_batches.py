@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ def test_each_pass_is_in_another_order_and_rows_of_a_length_are_together():
     assert sorted(map(sorted, first)) != sorted(map(sorted, second))
 
 
+@pytest.mark.slow
 def test_what_is_learnt_lines_up(tmp_path):
     teacher = small_teacher()
     folder = write_examples(tmp_path, teacher, n=6)

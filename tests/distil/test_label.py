@@ -54,6 +54,7 @@ def said(folder):
     return [(e.passage, e.variant, e.n_positions, e.tokens, e.ending) for e in folder.examples]
 
 
+@pytest.mark.slow
 def test_labels_are_what_the_teacher_says_and_hears(manifest, teacher, tmp_path):
     folder = label(manifest, teacher, tmp_path, variants=2)
     assert [(e.variant, e.passage) for e in folder.examples] == [
@@ -88,12 +89,14 @@ def test_in_int8_the_teacher_hears_what_the_server_hears(manifest, teacher, tmp_
         assert np.array_equal(folder.audio(i), audio.half().numpy())
 
 
+@pytest.mark.slow
 def test_batches_change_no_label(manifest, teacher, tmp_path):
     one = label(manifest, teacher, tmp_path / "one", variants=2, batch=1)
     many = label(manifest, teacher, tmp_path / "many", variants=2, batch=8)
     assert said(one) == said(many)
 
 
+@pytest.mark.slow
 def test_more_variants_may_be_asked_for_later(manifest, teacher, tmp_path):
     label(manifest, teacher, tmp_path / "grown", variants=1)
     grown = label(manifest, teacher, tmp_path / "grown", variants=3)
@@ -102,6 +105,7 @@ def test_more_variants_may_be_asked_for_later(manifest, teacher, tmp_path):
     assert len(whole.examples) == 15 < CHUNK
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_leaves_whole_examples(manifest, teacher, tmp_path):
     label(manifest, teacher, tmp_path / "stopped", variants=1, until=2)
     assert (tmp_path / "stopped" / LINES).read_text() == ""

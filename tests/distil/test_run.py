@@ -36,6 +36,7 @@ def without_clock(rows):
     return [{key: value for key, value in row.items() if key != "cpu_s"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_student_that_is_better(teacher, examples, tmp_path):
     journal = run(teacher, examples, tmp_path)
     assert [row["step"] for row in journal.validations] == [0, 20, 40, 60]
@@ -48,6 +49,7 @@ def test_a_run_leaves_a_student_that_is_better(teacher, examples, tmp_path):
     assert "agrees with the teacher" in (tmp_path / CURVE).read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(teacher, examples, tmp_path):
     whole = run(teacher, examples, tmp_path / "whole")
     # Stopped between checkpoints: what was noted after the last one is done again.
@@ -60,6 +62,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(teacher, examples, tm
     assert without_clock(resumed.progress) == without_clock(whole.progress)
 
 
+@pytest.mark.slow
 def test_examples_that_came_later_are_not_of_the_run(teacher, tmp_path):
     write_examples(tmp_path / "examples", teacher, n=20)
     half = replace(SETTINGS, steps=20, decay_steps=0)

@@ -46,12 +46,14 @@ def weights(trainer):
     return {name: p.detach().clone() for name, p in trainer.layers.named_parameters()}
 
 
+@pytest.mark.slow
 def test_the_loss_falls(teacher, folder):
     found = [loss for _, loss, _ in losses(a_trainer(teacher, folder))]
     assert len(found) == SETTINGS.steps
     assert sum(found[-5:]) < 0.7 * sum(found[:5])
 
 
+@pytest.mark.slow
 def test_a_run_from_a_seed_repeats_exactly(teacher, folder):
     one, other = a_trainer(teacher, folder), a_trainer(teacher, folder)
     assert losses(one) == losses(other)
@@ -63,6 +65,7 @@ def test_another_seed_is_another_run(teacher, folder):
     assert losses(a_trainer(teacher, folder), 3) != losses(a_trainer(teacher, folder, other), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped_at", [1, 5, 33])
 def test_an_interrupted_run_goes_on_exactly(teacher, folder, tmp_path, stopped_at):
     whole = a_trainer(teacher, folder)
@@ -76,6 +79,7 @@ def test_an_interrupted_run_goes_on_exactly(teacher, folder, tmp_path, stopped_a
     assert all(torch.equal(w, weights(resumed)[name]) for name, w in weights(whole).items())
 
 
+@pytest.mark.slow
 def test_a_run_may_be_prolonged_until_its_rate_falls(teacher, folder, tmp_path):
     path, longer = tmp_path / "checkpoint.safetensors", replace(SETTINGS, steps=60)
     stopped = a_trainer(teacher, folder)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import DecodingOptions, Window, WindowKind
@@ -9,6 +10,7 @@ from stream.engine.decoding.rows import DecodeResult, Ending
 from stream.engine.whisper_transcriber import OFFLINE, WhisperTranscriber, own_speech, tries, urgent
 from stream.engine.words.coverage import Stretch
 from stream.engine.words.reading import Fault, Heard
+from stream.errors import UsageError
 
 pytestmark = pytest.mark.model
 
@@ -18,6 +20,21 @@ def transcriber(tiny_checkpoint) -> WhisperTranscriber:
     transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
     transcriber.warm_up()
     return transcriber
+
+
+class Lacking(torch.nn.Module):
+    """A layer whose operator this processor lacks."""
+
+    def forward(self, *args):
+        raise RuntimeError("no such operator here")
+
+
+def test_a_way_that_does_not_work_here_is_told_at_start(tiny_checkpoint):
+    """Not window by window, by a server that looks ready."""
+    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber.recognizer.model.encoder.layers[0].attend = Lacking()
+    with pytest.raises(UsageError, match=r"no such operator here.*encoder_attention=.*`auto`"):
+        transcriber.warm_up()
 
 
 def window(samples, start=0, speech=None, **changes) -> Window:

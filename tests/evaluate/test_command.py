@@ -45,6 +45,7 @@ def test_speech_is_scored_and_silence_stays_silent(speech, tmp_path, capsys):
     assert (tmp_path / "report/report.html").read_text().count("<svg") >= 3
 
 
+@pytest.mark.slow
 def test_in_real_time_words_have_latencies(speech, tmp_path, capsys):
     manifest = write_manifest(tmp_path, speech, 3)
     assert evaluate(manifest, model="scripted", offline=False) == 0

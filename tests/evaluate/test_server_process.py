@@ -8,6 +8,7 @@ from stream.evaluate.measures.cost import listening_pid, tree_cpu_s
 from stream.evaluate.server_process import server_process
 
 
+@pytest.mark.slow
 def test_it_serves_until_the_end_of_the_block():
     with server_process("scripted", streams=100) as (url, pid):
         assert listening_pid(url) == pid
@@ -15,6 +16,7 @@ def test_it_serves_until_the_end_of_the_block():
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_says_why():
     with pytest.raises(UsageError, match="no-such-model"), server_process("no-such-model", 1):
         pass

@@ -10,7 +10,8 @@ import numpy as np
 from stream.core import events
 from stream.core.audio import MULAW
 from stream.core.transcript import text_of
-from stream.protocols.stream_protocol import Service, StreamProtocol
+from stream.protocols.interface import Service
+from stream.protocols.session_protocol import SessionProtocol
 from tests.core.rehearsal import LoudIsSpeech, Script
 
 SERVICE = Service(model="scripted", detector=LoudIsSpeech)
@@ -86,7 +87,7 @@ class TwilioCall:
 Shared = list[events.Event | events.KeyPressed]
 
 
-def converse(protocol: StreamProtocol, *frames: str | bytes) -> Shared:
+def converse(protocol: SessionProtocol, *frames: str | bytes) -> Shared:
     """Let it receive frames, with every window answered; returns what it shares with the room."""
     shared: Shared = []
     for frame in frames:
@@ -97,7 +98,7 @@ def converse(protocol: StreamProtocol, *frames: str | bytes) -> Shared:
         while windows := protocol.windows_to_transcribe():
             for window in windows:
                 protocol.receive_hypothesis(SCRIPT.answer(window))
-        shared += protocol.captions_to_share()
+        shared += [event for _, event in protocol.captions_to_share()]
     return shared
 
 

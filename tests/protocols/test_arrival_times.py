@@ -3,19 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.protocols.arrival_times import GRAIN_S, Arrivals
+from stream.protocols.arrival_times import GRAIN_S, ArrivalTimes
 
 
 @given(st.lists(st.floats(0.0001, 0.5), min_size=1, max_size=200), st.floats(0, 1))
 def test_says_when_audio_had_arrived(steps: list[float], where: float) -> None:
     """Audio arrives in real time, so its own end is its time of arrival."""
-    arrivals = Arrivals()
+    arrivals = ArrivalTimes()
     end = 0.0
     ends = []
     for step in steps:
         end += step
         ends.append(end)
-        arrivals.note(end, now=end)
+        arrivals.add(end, now=end)
     asked = where * end
     told = arrivals.time_of(asked)
     true = min((e for e in ends if e >= asked), default=end)
@@ -25,13 +25,13 @@ def test_says_when_audio_had_arrived(steps: list[float], where: float) -> None:
 
 
 def test_knows_nothing_at_first() -> None:
-    assert Arrivals().time_of(1.0) is None
+    assert ArrivalTimes().time_of(1.0) is None
 
 
 def test_forgets() -> None:
-    arrivals = Arrivals()
+    arrivals = ArrivalTimes()
     for second in range(1000):
-        arrivals.note(float(second), now=float(second))
+        arrivals.add(float(second), now=float(second))
         arrivals.forget_before(second - 5.0)
     assert len(arrivals) < 300
     assert arrivals.time_of(998.5) == 999.0

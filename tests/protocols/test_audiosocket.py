@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stream.core import events
 from stream.protocols.audiosocket import AudioSocketProtocol
-from stream.protocols.stream_protocol import Closing
-from stream.protocols.telephony import ENDED
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import ENDED
 from tests.protocols.calls import SERVICE, UUID, converse, phone_samples, said
 from tests.protocols.test_twilio import TEXTS
 
@@ -46,13 +46,14 @@ def test_a_call_from_uuid_to_hang_up() -> None:
     shared = converse(protocol, HELLO, audio(), HANG_UP)
     assert said(shared) == TEXTS
     assert protocol.closing == Closing(1000, "")
-    assert protocol.seat
-    assert (protocol.seat.room, protocol.seat.speakers) == (UUID, ("Caller",))
+    assert protocol.membership
+    assert (protocol.membership.room, protocol.membership.speakers) == (UUID, ("Caller",))
     ended = shared[-1]
     assert isinstance(ended, events.Ended)
     assert ended.received == ended.settled == len(phone_samples())
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 80_000), max_size=20))
 @settings(max_examples=20, deadline=None)
 def test_frames_are_whole_however_they_are_cut(cuts: list[int]) -> None:
@@ -86,7 +87,7 @@ def test_an_error_ends_the_call_with_its_finals(payload: bytes, reason: str) -> 
     assert said(shared) == TEXTS
     assert protocol.closing
     assert reason in protocol.closing.reason
-    assert protocol.tally.errors == 1
+    assert protocol.counts.errors == 1
 
 
 def test_settings_hold_for_every_call() -> None:
@@ -94,8 +95,8 @@ def test_settings_hold_for_every_call() -> None:
     converse(protocol, HELLO, audio())
     assert protocol.session
     assert protocol.session.settings.endpointing_ms == 300
-    assert protocol.seat
-    assert protocol.seat.room == "lobby"
+    assert protocol.membership
+    assert protocol.membership.room == "lobby"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from stream.core.settings import StreamSettings
 from stream.protocols import messages
+from stream.protocols.close_codes import CloseCode
 from stream.protocols.native import State
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +22,8 @@ def test_error_codes_are_documented(code: str) -> None:
     assert row in PROTOCOL
 
 
-@pytest.mark.parametrize("code", messages.CloseCode)
-def test_close_codes_are_documented(code: messages.CloseCode) -> None:
+@pytest.mark.parametrize("code", CloseCode)
+def test_close_codes_are_documented(code: CloseCode) -> None:
     assert f"| {int(code)} |" in PROTOCOL
 
 

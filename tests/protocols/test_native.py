@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from stream.core.windows import Hypothesis
 from stream.media.container import ContainerDecoder
-from stream.protocols import PROTOCOLS, load_protocol
+from stream.protocols import PROTOCOLS, load_protocols
+from stream.protocols.interface import Closing, Service
 from stream.protocols.messages import ERROR_CODES
 from stream.protocols.native import NativeProtocol
-from stream.protocols.stream_protocol import Closing, Service
 from tests.core.rehearsal import LoudIsSpeech, Script
 from tests.protocols.malformed import MALFORMED, Case
 
@@ -76,6 +76,7 @@ def test_malformed_messages(case: Case) -> None:
         assert ERROR_CODES[closing.reason] == closing.code
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
@@ -122,9 +123,9 @@ def test_a_stream_from_start_to_end(size: int) -> None:
     n_samples = len(SCRIPT.pcm) // 2
     assert ended["type"] == "ended"
     assert (ended["received"], ended["settled"]) == (n_samples, n_samples)
-    assert ended["finals"] == len(finals) == stream.protocol.tally.finals == 2
+    assert ended["finals"] == len(finals) == stream.protocol.counts.finals == 2
     assert stream.protocol.closing == Closing(1000, "")
-    assert stream.protocol.tally.audio_s == n_samples / 16_000
+    assert stream.protocol.counts.audio_s == n_samples / 16_000
 
 
 def test_start_may_be_left_out() -> None:
@@ -238,11 +239,12 @@ def test_latency_counts_from_the_arrival_of_the_last_speech() -> None:
     assert first["latency"]["total_ms"] == pytest.approx(530, abs=60)
 
 
+@pytest.mark.slow
 def test_the_memory_of_arrivals_stays_small() -> None:
     stream = Stream()
     for _ in range(20):
         stream.receive(*frames(SCRIPT.pcm, 320))
-    assert len(stream.protocol._arrivals) < 1000
+    assert len(stream.protocol.sessions.get("id").arrivals) < 1000
 
 
 def test_a_window_that_fails_is_told_and_the_stream_goes_on() -> None:
@@ -279,11 +281,10 @@ def test_a_container_that_is_refused_is_no_compressed_stream() -> None:
     assert not stream.protocol.compressed
 
 
-def test_every_path_leads_to_a_protocol() -> None:
-    for path in PROTOCOLS:
-        assert load_protocol(path)
-    with pytest.raises(KeyError):
-        load_protocol("/v0/nothing")
+def test_every_row_is_a_protocol_that_clients_can_reach() -> None:
+    protocols = load_protocols(PROTOCOLS.values())
+    assert len(protocols) == len(PROTOCOLS)
+    assert all(protocol.paths or protocol.own_port for protocol in protocols)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +330,7 @@ def test_a_field_without_a_value_is_left_out_of_a_query(query: str) -> None:
     stream = Stream(query)
     stream.receive('{"type":"start"}')
     assert not stream.of_type("error")
-    assert stream.protocol.seat is None
+    assert stream.protocol.membership is None
 
 
 def test_a_blank_among_several_values_of_a_query() -> None:
@@ -349,8 +350,8 @@ def test_a_language_in_configure_is_read_as_in_start() -> None:
 def test_labels_are_names_in_any_script() -> None:
     stream = Stream("room=r&channels=2")
     stream.receive('{"type":"start","speakers":["佐藤\u3000花子","می\u200cنا"]}')
-    assert stream.protocol.seat is not None
-    assert stream.protocol.seat.speakers == ("佐藤 花子", "می\u200cنا")
+    assert stream.protocol.membership is not None
+    assert stream.protocol.membership.speakers == ("佐藤 花子", "می\u200cنا")
     refused = Stream("room=r")
     (error,) = refused.receive('{"type":"start","speakers":["Ada\u202e"]}')
     assert (error["code"], error["fatal"]) == ("bad_settings", True)

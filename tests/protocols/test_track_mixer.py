@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.protocols.track_mixer import PATIENCE_MS, SILENCE, Lanes
+from stream.protocols.track_mixer import PATIENCE_MS, SILENCE, TrackMixer
 
 PACKET = 160
 BOTH = ("inbound", "outbound")
@@ -23,66 +23,66 @@ def lane(interleaved: bytes, index: int, tracks: int = 2) -> list[int]:
 
 
 def test_one_track_is_passed_on_at_once() -> None:
-    lanes = Lanes(("inbound",))
-    assert [lanes.put("inbound", i * 20, packet(i)) for i in range(5)] == [
+    mixer = TrackMixer(("inbound",))
+    assert [mixer.add("inbound", i * 20, packet(i)) for i in range(5)] == [
         packet(i) for i in range(5)
     ]
-    assert (lanes.filled, lanes.late, lanes.flush()) == (0, 0, b"")
+    assert (mixer.filled, mixer.late, mixer.flush()) == (0, 0, b"")
 
 
 def test_two_tracks_are_interleaved_as_soon_as_both_are_there() -> None:
-    lanes = Lanes(BOTH)
-    assert lanes.put("inbound", 0, packet(1)) == b""
-    assert lanes.put("outbound", 0, packet(2)) == bytes([1, 2]) * PACKET
+    mixer = TrackMixer(BOTH)
+    assert mixer.add("inbound", 0, packet(1)) == b""
+    assert mixer.add("outbound", 0, packet(2)) == bytes([1, 2]) * PACKET
 
 
 def test_what_never_came_is_silence() -> None:
-    lanes = Lanes(("inbound",))
-    heard = lanes.put("inbound", 0, packet(1)) + lanes.put("inbound", 60, packet(2))
+    mixer = TrackMixer(("inbound",))
+    heard = mixer.add("inbound", 0, packet(1)) + mixer.add("inbound", 60, packet(2))
     assert lane(heard, 0, 1) == [1, SILENCE, SILENCE, 2]
-    assert lanes.filled == 2 * PACKET
+    assert mixer.filled == 2 * PACKET
 
 
 def test_a_track_that_says_nothing_does_not_hold_up_the_other() -> None:
-    lanes = Lanes(BOTH)
-    heard = b"".join(lanes.put("inbound", i * 20, packet(1)) for i in range(50))
+    mixer = TrackMixer(BOTH)
+    heard = b"".join(mixer.add("inbound", i * 20, packet(1)) for i in range(50))
     ahead = PATIENCE_MS // 20
     assert lane(heard, 0) == [1] * (50 - ahead)
     assert lane(heard, 1) == [SILENCE] * (50 - ahead)
-    heard += lanes.put("outbound", 900, packet(2)) + lanes.flush()
+    heard += mixer.add("outbound", 900, packet(2)) + mixer.flush()
     assert lane(heard, 0) == [1] * 50
     assert lane(heard, 1) == [SILENCE] * 45 + [2] + [SILENCE] * 4
 
 
 def test_what_comes_too_late_is_counted() -> None:
-    lanes = Lanes(BOTH)
+    mixer = TrackMixer(BOTH)
     for i in range(50):
-        lanes.put("inbound", i * 20, packet(1))
-    assert lanes.put("outbound", 0, packet(2)) == b""
-    assert lanes.late == PACKET
+        mixer.add("inbound", i * 20, packet(1))
+    assert mixer.add("outbound", 0, packet(2)) == b""
+    assert mixer.late == PACKET
 
 
 @pytest.mark.parametrize("off_ms", [-9, -1, 0, 1, 9])
 def test_clocks_that_round_leave_no_holes(off_ms: int) -> None:
-    lanes = Lanes(("inbound",))
-    lanes.put("inbound", 0, packet(1))
-    assert lanes.put("inbound", 20 + off_ms, packet(2)) == packet(2)
-    assert (lanes.filled, lanes.late) == (0, 0)
+    mixer = TrackMixer(("inbound",))
+    mixer.add("inbound", 0, packet(1))
+    assert mixer.add("inbound", 20 + off_ms, packet(2)) == packet(2)
+    assert (mixer.filled, mixer.late) == (0, 0)
 
 
 def test_a_mad_timestamp_costs_nothing() -> None:
-    lanes = Lanes(("inbound",))
-    assert lanes.put("inbound", 2**50, packet(1)) == packet(1)
+    mixer = TrackMixer(("inbound",))
+    assert mixer.add("inbound", 2**50, packet(1)) == packet(1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(BOTH), st.integers(0, 100)), max_size=60))
 def test_both_lanes_are_always_of_one_length(packets: list[tuple[str, int]]) -> None:
-    lanes = Lanes(BOTH)
-    heard = b"".join(lanes.put(track, at * 20, packet(1)) for track, at in packets)
-    heard += lanes.flush()
+    mixer = TrackMixer(BOTH)
+    heard = b"".join(mixer.add(track, at * 20, packet(1)) for track, at in packets)
+    heard += mixer.flush()
     said = sum(np.frombuffer(heard, np.uint8) == 1)
-    assert said + lanes.late == PACKET * len(packets)
-    assert len(heard) == said + lanes.filled
+    assert said + mixer.late == PACKET * len(packets)
+    assert len(heard) == said + mixer.filled
     assert len(heard) % (2 * PACKET) == 0
 
 
@@ -91,6 +91,6 @@ def test_the_order_of_tracks_does_not_matter() -> None:
     heard = set()
     for order in permutations(packets):
         if order.index(packets[0]) < order.index(packets[2]):
-            lanes = Lanes(BOTH)
-            heard.add(b"".join(lanes.put(*each) for each in order) + lanes.flush())
+            mixer = TrackMixer(BOTH)
+            heard.add(b"".join(mixer.add(*each) for each in order) + mixer.flush())
     assert len(heard) == 1

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from stream.core import events
 from stream.protocols.audiosocket import AudioSocketProtocol
-from stream.protocols.stream_protocol import Closing
-from stream.protocols.telephony import ENDED
-from stream.protocols.twilio import HELD, TwilioProtocol
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import ENDED
+from stream.protocols.twilio import MAX_HELD, TwilioProtocol
 from tests.protocols.calls import (
     PACKET_MS,
     SCRIPT,
@@ -54,10 +54,10 @@ def test_a_call_from_start_to_stop() -> None:
     protocol, shared = call(TwilioCall())
     assert said(shared) == TEXTS
     assert protocol.closing == Closing(1000, "")
-    assert protocol.seat
-    assert (protocol.seat.room, protocol.seat.speakers) == ("CA123", ("Caller",))
-    assert protocol.tally.finals == 2
-    assert (protocol.tally.filled_s, protocol.tally.late_s) == (0, 0)
+    assert protocol.membership
+    assert (protocol.membership.room, protocol.membership.speakers) == ("CA123", ("Caller",))
+    assert protocol.counts.finals == 2
+    assert (protocol.counts.filled_s, protocol.counts.late_s) == (0, 0)
     ended = shared[-1]
     assert isinstance(ended, events.Ended)
     assert ended.received == ended.settled == len(AUDIO)
@@ -67,8 +67,8 @@ def test_a_call_from_start_to_stop() -> None:
 def test_tracks_are_channels() -> None:
     protocol, shared = call(TwilioCall(("outbound", "inbound")))
     assert said(shared, 0) == said(shared, 1) == TEXTS
-    assert protocol.seat
-    assert protocol.seat.speakers == ("Caller", "Agent")
+    assert protocol.membership
+    assert protocol.membership.speakers == ("Caller", "Agent")
 
 
 def test_parameters_are_settings_or_go_along() -> None:
@@ -80,11 +80,11 @@ def test_parameters_are_settings_or_go_along() -> None:
         "FirstName": "Jane",
     }
     protocol, _ = call(TwilioCall(("inbound", "outbound"), **parameters))
-    assert protocol.seat
-    assert protocol.seat.room == "room-7"
-    assert protocol.seat.speakers == ("Ada", "Grace")
-    assert protocol.seat.about["FirstName"] == "Jane"
-    assert protocol.seat.about["call"] == "CA123"
+    assert protocol.membership
+    assert protocol.membership.room == "room-7"
+    assert protocol.membership.speakers == ("Ada", "Grace")
+    assert protocol.membership.about["FirstName"] == "Jane"
+    assert protocol.membership.about["call"] == "CA123"
     assert protocol.session
     assert protocol.session.settings.endpointing_ms == 300
     assert protocol.session.settings.keyterms == ("Twilio", "mu-law")
@@ -96,9 +96,12 @@ def test_parameters_without_a_value_are_left_out() -> None:
     )
     protocol, shared = call(TwilioCall(("inbound", "outbound"), **blank, Company=""))
     assert said(shared, 0) == TEXTS
-    assert protocol.seat
-    assert (protocol.seat.room, protocol.seat.speakers) == ("CA123", ("Caller", "Agent"))
-    assert protocol.seat.about["Company"] == ""
+    assert protocol.membership
+    assert (protocol.membership.room, protocol.membership.speakers) == (
+        "CA123",
+        ("Caller", "Agent"),
+    )
+    assert protocol.membership.about["Company"] == ""
 
 
 @pytest.mark.parametrize(
@@ -113,8 +116,8 @@ def test_a_track_without_a_label_keeps_its_usual_one(
     speakers: str, labels: tuple[str, ...]
 ) -> None:
     protocol, _ = call(TwilioCall(("inbound", "outbound"), speakers=speakers))
-    assert protocol.seat
-    assert protocol.seat.speakers == labels
+    assert protocol.membership
+    assert protocol.membership.speakers == labels
 
 
 def test_numbers_and_languages_as_telephone_systems_write_them() -> None:
@@ -144,19 +147,20 @@ def test_settings_that_do_not_fit(parameters: dict[str, str]) -> None:
     assert len(protocol.closing.reason.encode()) <= 123
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=10, deadline=None)
 def test_messages_out_of_order_are_put_in_order(chance: random.Random) -> None:
     twilio = TwilioCall(("inbound", "outbound"))
     connected, start, *media, stop = twilio.messages(AUDIO)
-    for at in range(0, len(media), HELD):
-        block = media[at : at + HELD]
+    for at in range(0, len(media), MAX_HELD):
+        block = media[at : at + MAX_HELD]
         chance.shuffle(block)
-        media[at : at + HELD] = block
+        media[at : at + MAX_HELD] = block
     protocol = a_protocol()
     shared = converse(protocol, connected, start, *media, *media[:5], stop)
     assert said(shared, 0) == said(shared, 1) == TEXTS
-    assert (protocol.lost, protocol.tally.filled_s, protocol.tally.late_s) == (0, 0, 0)
+    assert (protocol.lost, protocol.counts.filled_s, protocol.counts.late_s) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("tracks", [("inbound",), ("inbound", "outbound")])
@@ -167,7 +171,7 @@ def test_messages_that_are_lost_leave_silence_of_their_length(tracks: tuple[str,
     protocol = a_protocol()
     shared = converse(protocol, connected, start, *kept, stop)
     assert protocol.lost == 3 * len(tracks)
-    assert protocol.tally.filled_s == pytest.approx(3 * PACKET_MS / 1000 * len(tracks))
+    assert protocol.counts.filled_s == pytest.approx(3 * PACKET_MS / 1000 * len(tracks))
     ended = shared[-1]
     assert isinstance(ended, events.Ended)
     assert ended.received == len(AUDIO)

@@ -32,6 +32,7 @@ def test_importing_the_package_is_cheap() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_file(model: Model, tmp_path: Path, speech: NDArray[np.float32]) -> None:
     soundfile.write(tmp_path / "talk.flac", speech, 16_000)
     result = model.transcribe(tmp_path / "talk.flac")
@@ -45,6 +46,7 @@ def test_a_file(model: Model, tmp_path: Path, speech: NDArray[np.float32]) -> No
     assert transcribe(str(tmp_path / "talk.flac"), model) == result
 
 
+@pytest.mark.slow
 def test_segments_come_while_the_recording_is_read(
     model: Model, speech: NDArray[np.float32]
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_long_silence_ends_a_window() -> None:
     assert rehearsal.said == names(words)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     turns=st.lists(st.tuples(st.floats(0.3, 6.0), st.floats(0.5, 40.0)), min_size=1, max_size=6),
@@ -79,6 +80,7 @@ def test_every_word_comes_once_and_in_order(
         assert 0 < len(window.samples) <= chunk_s * SECOND
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(order=st.permutations(range(5)))
 def test_answers_come_in_any_order(order: list[int]) -> None:

@@ -90,6 +90,7 @@ def test_where_the_text_before_leaves_a_window_without_words_it_is_heard_without
     assert starts[1] == starts[2] > starts[0]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     turns=st.lists(st.tuples(st.floats(0.3, 6.0), st.floats(0.5, 40.0)), min_size=1, max_size=6),

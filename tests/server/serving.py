@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from stream.config import ServerConfig
 from stream.core.windows import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.protocols import PROTOCOLS
 from stream.server.app import Server
 from stream.server.running import running
 
@@ -36,11 +37,13 @@ class GatedTranscriber(ScriptedTranscriber):
 
 @asynccontextmanager
 async def serving(
-    transcriber: ScriptedTranscriber | None = None, **settings: Any
+    transcriber: ScriptedTranscriber | None = None,
+    protocols: Mapping[str, str] = PROTOCOLS,
+    **settings: Any,
 ) -> AsyncIterator[Server]:
     """Run a server; in the end everybody must be gone, and nothing left behind."""
     engine = transcriber or ScriptedTranscriber(counting())
-    async with running(ServerConfig(port=0, **settings), lambda: engine) as server:
+    async with running(ServerConfig(port=0, **settings), lambda: engine, protocols) as server:
         yield server
         await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert server.state.engine

@@ -3,6 +3,9 @@
 import pytest
 
 from stream.config import ServerConfig
+from stream.protocols.declarations import NO_KEY, KeyPlaces, ProtocolDeclarations
+from stream.protocols.twilio import NO_SIGNATURE, TwilioProtocol
+from stream.protocols.twilio_signature import sign
 from stream.server import access
 
 
@@ -69,3 +72,60 @@ def test_of_a_repeated_header_the_last_counts() -> None:
 def test_a_query_keeps_repeated_fields() -> None:
     fields = access.query_fields("keyterms=a&keyterms=b&prompt=")
     assert fields == {"keyterms": ["a", "b"], "prompt": [""]}
+
+
+PLACES = KeyPlaces(
+    headers=(("Authorization", "Token"), ("X-Key", "")),
+    query_fields=("key", "k"),
+    subprotocol_labels=("token",),
+    subprotocol_prefixes=("key.",),
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "query", "shown"),
+    [
+        ([], "", None),
+        ([("authorization", "token abc")], "", "abc"),
+        ([("Authorization", "Bearer abc")], "", None),
+        ([("Authorization", "Token ")], "key=x", ""),
+        ([("X-Key", "a b")], "", "a b"),
+        ([("Authorization", "Bearer abc"), ("X-Key", "x")], "key=y", "x"),
+        ([("Sec-WebSocket-Protocol", "token, abc")], "key=y", "abc"),
+        ([("Sec-WebSocket-Protocol", "other"), ("Sec-WebSocket-Protocol", "key.abc")], "", "abc"),
+        ([("Sec-WebSocket-Protocol", "token")], "", None),
+        ([], "k=1&k=2", "2"),
+        ([], "k=1&key=2", "2"),
+    ],
+)
+def test_the_key_is_found_where_a_protocol_declares_it(
+    fields: list[tuple[str, str]], query: str, shown: str | None
+) -> None:
+    assert access.shown_key(fields, query, PLACES) == shown
+
+
+class Keyless(ProtocolDeclarations):
+    key = None
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sentence"), [(ProtocolDeclarations, NO_KEY), (Keyless, None)]
+)
+def test_a_protocol_without_keys_is_open(
+    protocol: type[ProtocolDeclarations], sentence: str | None
+) -> None:
+    config = ServerConfig(api_key="secret")
+    assert access.why_refused(protocol, [], "/", config) == sentence
+    assert access.why_refused(protocol, [], "/?token=secret", config) is None
+
+
+def test_a_signature_replaces_the_key() -> None:
+    config = ServerConfig(api_key="k", twilio_auth_token="12345")
+    host = ("Host", "calls.example")
+    signed = ("X-Twilio-Signature", sign("12345", "wss://calls.example/v1/twilio"))
+    refused = access.why_refused(TwilioProtocol, [host], "/v1/twilio?token=k", config)
+    assert refused == NO_SIGNATURE
+    assert access.why_refused(TwilioProtocol, [host, signed], "/v1/twilio", config) is None
+    assert access.why_refused(TwilioProtocol, [host, signed], "/other", config) == NO_SIGNATURE
+    keyed = ServerConfig(api_key="k")
+    assert access.why_refused(TwilioProtocol, [host], "/v1/twilio?token=k", keyed) is None

@@ -78,7 +78,7 @@ async def test_draining_gives_everybody_their_finals(speech: NDArray[np.float32]
     async with serving(gated) as server, client(server) as websocket:
         await send_audio(websocket, audio)
         (connection,) = server.state.streams
-        await until(lambda: connection.protocol.tally.audio_s == 5)
+        await until(lambda: connection.protocol.counts.audio_s == 5)
         draining = asyncio.create_task(server.drain())
         await until(lambda: server.state.draining)
         assert (await get(server, "/readyz"))[0] == 503
@@ -155,6 +155,7 @@ async def address_of(process: subprocess.Popen[str]) -> str:
     return address.replace("http", "ws") + "v1/stream"
 
 
+@pytest.mark.slow
 async def test_a_signal_drains(process: subprocess.Popen[str], speech: NDArray[np.float32]) -> None:
     async with connect(await address_of(process), compression=None) as websocket:
         await send_audio(websocket, pcm(speech[: 5 * 16_000]))
@@ -170,6 +171,7 @@ async def test_a_signal_drains(process: subprocess.Popen[str], speech: NDArray[n
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 async def test_a_signal_to_restart_sends_clients_to_the_next_server(
     process: subprocess.Popen[str],
 ) -> None:
@@ -183,6 +185,7 @@ async def test_a_signal_to_restart_sends_clients_to_the_next_server(
     assert await asyncio.to_thread(process.wait, WAIT_S) == 0
 
 
+@pytest.mark.slow
 async def test_a_second_signal_ends_at_once(process: subprocess.Popen[str]) -> None:
     url = await address_of(process)
     websocket = await connect(url, compression=None, ping_interval=None)

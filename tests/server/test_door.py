@@ -40,7 +40,9 @@ async def echo(websocket: ServerConnection) -> None:
 
 @asynccontextmanager
 async def open_door(application: Application = answer, **limits: float) -> AsyncIterator[FrontDoor]:
-    door = FrontDoor(application, {"X-House": "ours"}, lambda *_: None, echo, "x", 1 << 20)
+    door = FrontDoor(
+        application, {"X-House": "ours"}, lambda *_: None, echo, lambda _: ("x",), 1 << 20
+    )
     for name, value in limits.items():
         setattr(door, name, value)
     await door.open("127.0.0.1", 0)
@@ -179,3 +181,16 @@ async def test_a_long_query_of_a_websocket() -> None:
         async with connect(url) as websocket:
             await websocket.send("hello")
             assert await websocket.recv() == "hello"
+
+
+@pytest.mark.parametrize(("path", "chosen"), [("one", "x"), ("two", "y"), ("three", None)])
+async def test_each_path_has_its_subprotocols(path: str, chosen: str | None) -> None:
+    available = {"/one": ("x",), "/two": ("y", "x")}
+    door = FrontDoor(
+        answer, {}, lambda *_: None, echo, lambda at: available.get(at, ()), max_frame_bytes=1 << 20
+    )
+    await door.open("127.0.0.1", 0)
+    address = f"ws://127.0.0.1:{door.port}/{path}?query"
+    async with connect(address, subprotocols=["y", "x"]) as websocket:  # type: ignore[list-item]
+        assert websocket.subprotocol == chosen
+    await door.close()

@@ -23,6 +23,7 @@ def pass_time(ladder: LoadLadder, now: float, seconds: float) -> float:
     return now
 
 
+@pytest.mark.slow
 @given(moments)
 def test_whatever_happens_it_comes_down_by_itself(history) -> None:
     ladder, now = LoadLadder(), 0.0

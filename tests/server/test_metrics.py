@@ -5,7 +5,7 @@ from pathlib import Path
 from stream.core.windows import Hypothesis
 from stream.engine.engine import BatchReport, Engine
 from stream.engine.scripted import ScriptedTranscriber
-from stream.protocols.stream_protocol import Tally
+from stream.protocols.interface import StreamCounts
 from stream.server.metrics import Metrics
 from tests.engine.windows import a_window
 
@@ -37,8 +37,8 @@ def test_they_count_batches() -> None:
 
 def test_they_count_streams() -> None:
     metrics = Metrics()
-    tally = Tally(audio_s=12.5, finals=3, partials=20, errors=1)
-    metrics.count_session(tally, coalesced=7, close_code=1000)
+    counts = StreamCounts(audio_s=12.5, finals=3, partials=20, errors=1)
+    metrics.count_session(counts, coalesced=7, close_code=1000)
     assert value(metrics, "sessions_closed_total", close_code="1000") == 1
     assert value(metrics, "audio_seconds_total") == 12.5
     assert value(metrics, "messages_total", kind="final") == 3

@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.protocols.stream_protocol import Draft
+from stream.protocols.interface import QueuedMessage
 from stream.server.outbox import Outbox
 
 
-def partial(utterance: int, body: int) -> Draft:
-    return Draft(body, subject=(0, utterance), replaceable=True)
+def partial(utterance: int, body: int) -> QueuedMessage:
+    return QueuedMessage(body, subject=(0, utterance), replaceable=True)
 
 
-def final(utterance: int, body: int) -> Draft:
-    return Draft(body, subject=(0, utterance))
+def final(utterance: int, body: int) -> QueuedMessage:
+    return QueuedMessage(body, subject=(0, utterance))
 
 
 def drain(outbox: Outbox) -> list[object]:
@@ -33,8 +33,8 @@ puts = st.one_of(
 @given(st.lists(st.one_of(puts, st.just("take"))))
 def test_drops_only_what_a_newer_one_says(steps: list[object]) -> None:
     outbox = Outbox()
-    put: list[Draft] = []
-    taken: list[Draft] = []
+    put: list[QueuedMessage] = []
+    taken: list[QueuedMessage] = []
     for number, step in enumerate(steps):
         match step:
             case ("partial", int(utterance)):
@@ -42,7 +42,7 @@ def test_drops_only_what_a_newer_one_says(steps: list[object]) -> None:
             case ("final", int(utterance)):
                 put.append(final(utterance, number))
             case ("mark", _):
-                put.append(Draft(number))
+                put.append(QueuedMessage(number))
             case _:
                 if (draft := outbox.take()) is not None:
                     taken.append(draft)

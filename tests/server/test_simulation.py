@@ -36,6 +36,7 @@ def finals(windows: Sequence[Window]) -> list[Window]:
     return [window for window in windows if window.kind is WindowKind.FINAL]
 
 
+@pytest.mark.slow
 @given(speakers, engines, st.integers(1, 8))
 @settings(max_examples=60, deadline=None)
 def test_every_batch_is_as_it_should_be(speakers, engine, max_batch):
@@ -53,6 +54,7 @@ def test_every_batch_is_as_it_should_be(speakers, engine, max_batch):
             assert not any(alike(window, batch[0]) for window in left), "no place stays empty"
 
 
+@pytest.mark.slow
 @given(speakers, engines, st.integers(1, 8))
 @settings(max_examples=60, deadline=None)
 def test_every_final_is_taken_and_nobody_stands_before_one_who_waits(speakers, engine, max_batch):
@@ -91,6 +93,7 @@ def test_partials_take_turns(speakers, max_batch):
             assert moment.batch[0] is first[moment.waiting[0].session]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**20), engines, st.integers(1, 8))
 @settings(max_examples=20, deadline=None)
 def test_the_lag_of_those_who_were_let_in_is_bounded(seed, engine, max_batch):

@@ -114,11 +114,22 @@ EMBEDDED_MODELS: dict[str, EmbeddedModel] = {
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: `$DISTIL_STREAM_CACHE`, else the user's cache folder."""
+    """Where converted models are kept: `$DISTIL_STREAM_CACHE`, else the user's cache folder.
+
+    Raises:
+        CheckpointError: the user has no home folder, as in a container under a bare user number.
+    """
     if chosen := os.environ.get("DISTIL_STREAM_CACHE"):
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "distil-stream"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "distil-stream"
+    try:
+        return Path.home() / ".cache" / "distil-stream"
+    except RuntimeError as error:
+        raise CheckpointError(
+            "this user has no home folder to keep the converted model in; "
+            "set DISTIL_STREAM_CACHE to a folder that can be written"
+        ) from error
 
 
 def is_installed(model: EmbeddedModel) -> bool:

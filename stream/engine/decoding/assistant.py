@@ -22,7 +22,7 @@ DRAFT_COST, ROW_COST = 0.30, 0.077
 """What it takes to draft a token for every row, in passes of the teacher for one token a row, and
 what each row adds to that because the teacher verifies one more: of two layers of six on the CPU,
 where a pass for one row reads weights and a pass for many multiplies. The passes alone cost a
-little less (docs/measurements.md); with these windows are decoded soonest. Two layers of 32 cost
+little less (docs/decisions/015); with these windows are decoded soonest. Two layers of 32 cost
 less, and could draft more."""
 MOST_ROWS = 4
 """On the CPU a batch of more gains nothing by drafts, for a pass that verifies them takes as much

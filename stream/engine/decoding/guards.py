@@ -31,11 +31,11 @@ CROWD = 8
 CROWD_S = 0.4
 """So many tokens in so little time were not spoken: said again without an end, or said twice, they
 find no audio left, and the path through the attention crowds them together. In 270 transcripts of
-90 sentences all with more than three inserted words did (docs/measurements.md)."""
+90 sentences all with more than three inserted words did (docs/decisions/007)."""
 
 DIFFUSE_NATS = {"base": 4.65}
 """By model: unsure words that were read from further around than this were read into a noise of
-voices. Each model has its own alignment heads, so each is measured (docs/measurements.md)."""
+voices. Each model has its own alignment heads, so each is measured (docs/decisions/007)."""
 SURE_LOG_PROBABILITY = -0.4
 """Per token: what the model is so sure of stays, however widely it looked. Words of less are heard
 once more before they are final."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 BEGIN_BONUS = 2.0
 """On the logit of a term's first token: enough to win between two spellings that sound alike.
-Measured with the other: `docs/measurements.md`, key terms."""
+Measured together with the other: docs/decisions/009."""
 GO_ON_BONUS = 5.0
 """On the logit of each token after it: the sound has been taken for the term's already."""
 

@@ -25,7 +25,7 @@ from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
 """How weights are held and multiplied. int8 is for the CPU, for the linear layers and the encoder's
-attention; docs/measurements.md says what it costs."""
+attention; docs/decisions/017 says what it costs."""
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ the time of `np.partition`."""
 SAMPLES_PER_POSITION = 320
 """16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
 EARLY_SAMPLES = 960
-"""The path turns to a token 60 ms before its sound: so much is added (docs/measurements.md)."""
+"""The path turns to a token 60 ms before its sound: so much is added (docs/decisions/004)."""
 
 
 def token_positions(
@@ -35,7 +35,7 @@ def token_positions(
         return np.zeros(0, np.int64)
     # Whisper's own z-score lifts columns where nobody listens to the height of those where all
     # do: a transcript of three tokens then ends anywhere. Roots, less their mean over the
-    # tokens, level the peaks as well and keep empty columns empty (docs/measurements.md).
+    # tokens, level the peaks as well and keep empty columns empty (docs/decisions/003).
     roots = np.sqrt(weights)
     score = median_filter(roots - roots.mean(1, keepdims=True)).mean(0)  # (n_rows, n_positions)
     rows, columns = warp(-score)

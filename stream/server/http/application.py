@@ -1,21 +1,24 @@
-"""What the port answers to plain HTTP: the page, health, metrics, info, rooms, recordings."""
+"""Plain HTTP on the shared port: the page, health, metrics, info, rooms, recordings."""
+
+from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from stream.protocols import PROTOCOLS
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.http import page, room_routes
 from stream.server.http.openai import openai_routes
+from stream.server.http.protocol_routes import protocol_routes
 from stream.server.metrics import CONTENT_TYPE
 from stream.server.state import ServerState
 
 
-def application(server: ServerState) -> Starlette:
-    """Return the ASGI application of a server."""
-    assets = page.load_assets(page.page_folder())
+def application(server: ServerState, protocols: Iterable[type[SessionProtocol]]) -> Starlette:
+    """Return the ASGI application of a server, with the routes of its protocols."""
+    assets = page.page_assets()
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -58,7 +61,7 @@ def application(server: ServerState) -> Starlette:
             Route("/v1/info", info),
             *room_routes.routes(server, assets),
             *(Route(path, asset) for path in assets),
-            *(Route(path, not_a_websocket) for path in PROTOCOLS),
+            *(route for protocol in protocols for route in protocol_routes(server, protocol)),
             *openai_routes(server),
         ],
         exception_handlers={404: nothing_here},
@@ -68,12 +71,6 @@ def application(server: ServerState) -> Starlette:
     return application
 
 
-async def not_a_websocket(request: Request) -> Response:
-    """A stream needs a websocket."""
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
-    return PlainTextResponse("Open a websocket here.\n", 426, upgrade)
-
-
 async def nothing_here(request: Request, error: Exception) -> Response:
-    """There is no such page."""
+    """Answer 404."""
     return PlainTextResponse("There is nothing here.\n", 404)

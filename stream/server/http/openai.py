@@ -18,7 +18,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from stream.media.recording import MediaError
-from stream.protocols.stream_protocol import Service
+from stream.protocols.declarations import NO_KEY
+from stream.protocols.interface import Service
 from stream.recordings.results import Segment, Transcription, main_language
 from stream.server import access
 from stream.server.http import openai_answers as answers
@@ -230,7 +231,7 @@ class Desk:
             message = "Pages of this origin may not; see --allow-origin."
             raise RequestError(403, "origin_not_allowed", message)
         if not access.authorised(fields, request.scope["query_string"].decode("latin-1"), config):
-            raise RequestError(401, "invalid_api_key", access.NO_KEY)
+            raise RequestError(401, "invalid_api_key", NO_KEY)
         if not self.server.ready:
             raise RequestError(503, "not_ready", "Not ready; see /readyz.")
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from stream.config import ServerConfig
 from stream.core.languages import language_code
 from stream.errors import UsageError
-from stream.protocols.stream_protocol import Service
+from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.server.http import openai_answers as answers
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from stream.protocols.declarations import NO_KEY
 from stream.protocols.start_settings import ROOM_NAME
 from stream.rooms import feed, formats
 from stream.server import access
@@ -161,7 +162,7 @@ def mpegts(request: Request) -> int | None:
 
 def refusal() -> Response:
     """The key is not there."""
-    return PlainTextResponse(f"{access.NO_KEY}\n", 401)
+    return PlainTextResponse(f"{NO_KEY}\n", 401)
 
 
 def no_such_room() -> Response:

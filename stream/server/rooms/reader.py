@@ -7,9 +7,12 @@ from contextlib import suppress
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from stream.protocols.messages import CloseCode
+from stream.protocols.close_codes import CloseCode
 from stream.protocols.start_settings import ROOM_NAME
 from stream.server.rooms.rooms import Reader, Rooms
+
+SUBPROTOCOLS = ("stream.v1",)
+"""Readers may offer the subprotocol of the native protocol."""
 
 PATH = re.compile(rf"/v1/rooms/({ROOM_NAME.pattern})/events")
 

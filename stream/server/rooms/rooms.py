@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import msgspec
 
 from stream.core.events import Event, KeyPressed
-from stream.protocols.stream_protocol import Draft, Seat, StreamProtocol
+from stream.protocols.interface import QueuedMessage, RoomMembership
+from stream.protocols.session_protocol import SessionProtocol
 from stream.rooms.messages import Final, Listing, Live, Message, Partial
 from stream.rooms.room import Room, nothing_yet
 from stream.server.outbox import Outbox
@@ -38,14 +39,14 @@ class Reader:
 
     def __init__(self, snapshot: bytes) -> None:
         self.outbox = Outbox(READER_LIMIT)
-        self.outbox.put(Draft(snapshot))
+        self.outbox.put(QueuedMessage(snapshot))
         self._woken = asyncio.Event()
         self._woken.set()
         self._over = False
 
-    def put(self, draft: Draft) -> None:
+    def put(self, message: QueuedMessage) -> None:
         """Queue a message."""
-        self.outbox.put(draft)
+        self.outbox.put(message)
         if self.outbox.overflowing:
             self.end()
         self._woken.set()
@@ -59,7 +60,7 @@ class Reader:
         """Take all that waits; nothing, where the reader was too slow."""
         if self.outbox.overflowing:
             return []
-        return [draft.body for draft in iter(self.outbox.take, None)]
+        return [message.body for message in iter(self.outbox.take, None)]
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -72,9 +73,9 @@ class Reader:
             await self._woken.wait()
         if self.outbox.overflowing:
             raise StopAsyncIteration
-        draft = self.outbox.take()
-        assert draft is not None
-        body: bytes = draft.body
+        message = self.outbox.take()
+        assert message is not None
+        body: bytes = message.body
         return body
 
 
@@ -105,19 +106,19 @@ class Rooms:
         """Readers of all rooms."""
         return sum(map(len, self._readers.values()))
 
-    def take_seat(self, seat: Seat) -> tuple[Room, int]:
-        """Let a stream into its room, which is opened where there is none.
+    def join(self, member: RoomMembership) -> tuple[Room, int]:
+        """Add a session to its room, which is opened if there is none.
 
-        Returns the room and the number of the seat.
+        Returns the room and the number of the session in it.
         """
-        room = self.live.get(seat.room) or self.store.find(seat.room)
+        room = self.live.get(member.room) or self.store.find(member.room)
         if room is None:
-            room = Room(seat.room, self._clock())
-        room.about.update(seat.about)
-        self.live[seat.room] = room
+            room = Room(member.room, self._clock())
+        room.about.update(member.about)
+        self.live[member.room] = room
         self.store.open_room(room)
         number, messages = room.take_seat(
-            seat.speakers, seat.channels, seat.sample_rate, self._clock()
+            member.speakers, member.channels, member.sample_rate, self._clock()
         )
         self._broadcast(room, messages)
         return room, number
@@ -194,40 +195,47 @@ class Rooms:
             if not isinstance(message, Partial):
                 for listen in self.listeners:
                     listen(room, message)
-            draft = draft_of(message)
+            queued = queued_message(message)
             for reader in self._readers.get(room.name, ()):
-                reader.put(draft)
+                reader.put(queued)
 
 
 class Participant:
-    """A stream's place in its room, if it has one: it may not be known yet."""
+    """The places of a stream's sessions in their rooms; a session may have none."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
-        self._place: tuple[Room, int] | None = None
+        self._places: dict[str, tuple[Room, int]] = {}
+        """By the id of the session."""
 
-    def share(self, protocol: StreamProtocol) -> None:
-        """Pass on what the protocol has for the room."""
-        if self._place is None and protocol.seat is not None:
-            self._place = self.rooms.take_seat(protocol.seat)
-        if self._place is not None:
-            for event in protocol.captions_to_share():
-                self.rooms.receive(*self._place, event)
+    def share(self, protocol: SessionProtocol) -> None:
+        """Give the rooms what the protocol has for them, once a session is open."""
+        for opened in protocol.sessions:
+            if opened.membership is not None and opened.session.id not in self._places:
+                self._places[opened.session.id] = self.rooms.join(opened.membership)
+        if self._places:
+            for session_id, event in protocol.captions_to_share():
+                if place := self._places.get(session_id):
+                    self.rooms.receive(*place, event)
 
-    def leave(self) -> None:
-        """The stream is over."""
-        if self._place is not None:
-            self.rooms.leave(*self._place)
-            self._place = None
+    def leave(self, session_id: str) -> None:
+        """Remove a session from its room, if it is in one."""
+        if place := self._places.pop(session_id, None):
+            self.rooms.leave(*place)
+
+    def leave_all(self) -> None:
+        """Remove all sessions: the stream is over."""
+        for session_id in list(self._places):
+            self.leave(session_id)
 
 
-def draft_of(message: Message) -> Draft:
-    """Encode a message, for all readers: a partial gives way to what is newer about its line."""
+def queued_message(message: Message) -> QueuedMessage:
+    """Encode a message for all readers; what is newer about a line replaces its partial."""
     match message:
         case Partial(line=line):
-            return Draft(encode(message), subject=f"line {line}", replaceable=True)
+            return QueuedMessage(encode(message), subject=f"line {line}", replaceable=True)
         case Final(line=line):
-            return Draft(encode(message), subject=f"line {line}")
+            return QueuedMessage(encode(message), subject=f"line {line}")
         case Live():
-            return Draft(encode(message), subject="live", replaceable=True)
-    return Draft(encode(message))
+            return QueuedMessage(encode(message), subject="live", replaceable=True)
+    return QueuedMessage(encode(message))

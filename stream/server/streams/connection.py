@@ -17,8 +17,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from stream.protocols.messages import CloseCode
-from stream.protocols.stream_protocol import Closing, Draft, StreamProtocol
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing, QueuedMessage
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.outbox import Outbox
 from stream.server.streams.replay import Sent
 from stream.server.streams.stream import Stream, Surroundings
@@ -61,7 +62,7 @@ class Connection(Stream):
     """The socket that is served now, or was last."""
 
     def __init__(
-        self, protocol: StreamProtocol, session_id: str, surroundings: Surroundings
+        self, protocol: SessionProtocol, session_id: str, surroundings: Surroundings
     ) -> None:
         super().__init__(protocol, session_id, surroundings)
         self.outbox = Outbox()
@@ -79,7 +80,9 @@ class Connection(Stream):
         self._cut: asyncio.Future[Closing] = self._loop.create_future()
         self._released = asyncio.Event()
 
-    async def run(self, websocket: ServerConnection, missed: Sequence[str] | None = None) -> None:
+    async def run(
+        self, websocket: ServerConnection, missed: Sequence[str | bytes] | None = None
+    ) -> None:
         """Serve the client through this socket until it or the stream is over.
 
         `missed` are the messages that a client that has come back did not get. Afterwards the
@@ -106,7 +109,7 @@ class Connection(Stream):
         try:
             await asyncio.wait([*tasks, self._cut], return_when=asyncio.FIRST_COMPLETED)
             gone = not (self._cut.done() or self._may_come_back)
-            if self.protocol.seat and self.protocol.closing is None and gone:
+            if self.protocol.sessions.in_room and self.protocol.closing is None and gone:
                 await self._finish_for_the_room(tasks[0])
         finally:
             for task in tasks:
@@ -143,7 +146,7 @@ class Connection(Stream):
     async def give_up(self) -> None:
         """End a stream that has no socket; a room is given the last of what was said."""
         try:
-            if self.protocol.seat and self.protocol.closing is None:
+            if self.protocol.sessions.in_room and self.protocol.closing is None:
                 await self._finish_for_the_room()
         finally:
             self._forget()
@@ -171,8 +174,8 @@ class Connection(Stream):
             self._cut.set_result(closing)
 
     def _pass_on(self) -> None:
-        for draft in self.protocol.messages_to_send():
-            self.outbox.put(draft)
+        for message in self.protocol.messages_to_send():
+            self.outbox.put(message)
         # What one message sets free at once may be more; slow is who does not take it.
         if self.outbox.overflowing and self._sending:
             self.cut(TOO_SLOW)
@@ -186,7 +189,7 @@ class Connection(Stream):
         """Whether the audio comes at the pace of speech: an upload is soon ahead of the clock."""
         since, audio_s = self._pace_from
         elapsed_s = time.monotonic() - since
-        return self.protocol.tally.audio_s - audio_s - elapsed_s < UPLOAD_AHEAD_S
+        return self.protocol.sessions.audio_clock_s - audio_s - elapsed_s < UPLOAD_AHEAD_S
 
     async def _receive(self) -> None:
         with suppress(ConnectionClosed):
@@ -211,7 +214,7 @@ class Connection(Stream):
             self.finish(Closing(CloseCode.IDLE, f"no message for {idle_s:g} s"))
             return
         now = time.monotonic()
-        audio_s = self.protocol.tally.audio_s
+        audio_s = self.protocol.sessions.audio_clock_s
         if not audio_s or (now - asked > WAITED_S and now - self._pace_from[0] > PACE_S):
             self._pace_from = (now, audio_s)
         if isinstance(message, str):
@@ -223,12 +226,14 @@ class Connection(Stream):
 
     async def _receive_audio(self, data: bytes, now: float) -> None:
         size = CONTAINER_SLICE_BYTES if self.protocol.compressed else SLICE_BYTES
+        if not self.protocol.cuts_binary_frames:
+            size = max(len(data), 1)
         for start in range(0, max(len(data), 1), size):
             await self._room.wait()
             self._feed(self.protocol.receive_binary, data[start : start + size], now)
             await asyncio.sleep(0)
 
-    async def _send(self, missed: Sequence[str]) -> None:
+    async def _send(self, missed: Sequence[str | bytes]) -> None:
         """Send what was missed and what waits, until all is said or the client is gone."""
         with suppress(ConnectionClosed):
             for frame in missed:
@@ -236,18 +241,18 @@ class Connection(Stream):
             while self.protocol.closing is None or self.outbox:
                 await self._something_to_send.wait()
                 self._something_to_send.clear()
-                while (draft := self.outbox.take()) is not None:
-                    await self._send_one(draft)
+                while (message := self.outbox.take()) is not None:
+                    await self._send_one(message)
 
-    async def _send_one(self, draft: Draft) -> None:
+    async def _send_one(self, message: QueuedMessage) -> None:
         now = time.monotonic()
-        frame = self.protocol.encode(draft, now)
+        frame = self.protocol.encode(message, now)
         self.sent.put(frame)
-        if draft.spoken_at is not None:
-            self.metrics.final_s.observe(now - draft.spoken_at)
+        if message.speech_received_at is not None:
+            self.metrics.final_s.observe(now - message.speech_received_at)
         await self._send_frame(frame)
 
-    async def _send_frame(self, frame: str) -> None:
+    async def _send_frame(self, frame: str | bytes) -> None:
         """Send a message, or cut off a client whose socket has taken nothing for too long."""
         self._sending = True
         try:
@@ -263,6 +268,7 @@ class Connection(Stream):
 
         Reads on meanwhile: the client's own close frame may be behind its audio.
         """
+        closing = self.protocol.close_frame(closing)
         ours = websocket.state is State.OPEN
         closer = asyncio.create_task(websocket.close(closing.code, closing.reason))
         try:

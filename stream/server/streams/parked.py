@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import secrets
 
-from stream.protocols.stream_protocol import Resumption
+from stream.protocols.interface import Resumption
 from stream.server.streams.connection import Connection
 
 

@@ -7,12 +7,12 @@ from functools import partial
 from websockets.asyncio.server import ServerConnection
 
 from stream.config import ServerConfig
-from stream.protocols.stream_protocol import Resumption
+from stream.protocols.interface import Resumption
 from stream.server.metrics import Metrics
-from stream.server.streams.audiosocket import PhoneCall
 from stream.server.streams.connection import Connection
 from stream.server.streams.parked import Kept
 from stream.server.streams.stream import Stream
+from stream.server.streams.tcp_connection import TcpConnection
 
 
 class Streams:
@@ -44,20 +44,20 @@ class Streams:
         """Wait until none is open."""
         await self._none_open.wait()
 
-    async def serve_call(self, call: PhoneCall) -> None:
-        """Serve a telephone call until it is over."""
-        self._enter(call)
-        self._begin(call)
+    async def serve_tcp(self, connection: TcpConnection) -> None:
+        """Serve a stream through a TCP connection until it is over."""
+        self._enter(connection)
+        self._begin(connection)
         try:
-            await call.run()
+            await connection.run()
         finally:
-            self._leave(call)
+            self._leave(connection)
 
     async def serve(
         self,
         connection: Connection,
         websocket: ServerConnection,
-        missed: Sequence[str] | None = None,
+        missed: Sequence[str | bytes] | None = None,
     ) -> None:
         """Serve a stream through a websocket; if that breaks, keep the stream for its client.
 
@@ -75,7 +75,7 @@ class Streams:
                     self.kept.keep(connection)
                 self._leave(connection)
 
-    async def find(self, asked: Resumption) -> tuple[Connection, list[str]] | None:
+    async def find(self, asked: Resumption) -> tuple[Connection, list[str | bytes]] | None:
         """Return a stream that a client comes back to, and the messages that it did not get."""
         if not self.kept.admits(asked):
             return None

@@ -18,10 +18,10 @@ class Sent:
         self.count = 0
         """Frames sent in all."""
         self._limit_bytes = limit_bytes
-        self._frames: deque[str] = deque()
+        self._frames: deque[str | bytes] = deque()
         self._bytes = 0
 
-    def put(self, frame: str) -> None:
+    def put(self, frame: str | bytes) -> None:
         """Remember a frame; the oldest are forgotten, but never the last."""
         self.count += 1
         self._frames.append(frame)
@@ -29,7 +29,7 @@ class Sent:
         while self._bytes > self._limit_bytes and len(self._frames) > 1:
             self._bytes -= len(self._frames.popleft())
 
-    def after(self, number: int) -> list[str] | None:
+    def after(self, number: int) -> list[str | bytes] | None:
         """Return all frames after that one; None where they are forgotten or never were."""
         missing = self.count - number
         if not 0 <= missing <= len(self._frames):

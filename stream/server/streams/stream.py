@@ -1,11 +1,11 @@
-"""One client's stream between its protocol, the engine and its room.
+"""The stream of one client, between its protocol, the engine and its rooms.
 
-One synchronous chain leads from what arrives to `engine.submit`; the engine's thread hands a
-hypothesis to the event loop, and the same chain leads it to whoever waits for it. There is no queue
-between, so being behind has one place to show: the session's pending audio. While that is too much,
-what carries the audio is not read, which the client's TCP feels.
+One synchronous chain leads from what arrives to `engine.submit`; the engine's thread gives a
+hypothesis to the event loop, and the same chain leads it to the client and the rooms. There is no
+queue between, so a backlog shows in one place: the pending audio of the sessions. While there is
+too much of it, the socket is not read, and TCP slows the client down.
 
-What carries it is the business of `connection` (a websocket) and `audiosocket` (a telephone).
+`connection` carries a stream through a websocket, `tcp_connection` through TCP alone.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
-from stream.protocols.stream_protocol import Closing, StreamProtocol
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Participant, Rooms
 
@@ -39,7 +40,7 @@ class Stream(ABC):
     """Feeds a protocol, and passes on all that comes of it."""
 
     def __init__(
-        self, protocol: StreamProtocol, session_id: str, surroundings: Surroundings
+        self, protocol: SessionProtocol, session_id: str, surroundings: Surroundings
     ) -> None:
         self.protocol = protocol
         self.session_id = session_id
@@ -85,6 +86,9 @@ class Stream(ABC):
         for window in windows:
             self.engine.submit(window, self._deliver, self._live())
         self._participant.share(self.protocol)
+        for session_id in self.protocol.forget_ended():
+            self._participant.leave(session_id)
+            self.engine.forget(session_id)
         self._pass_on()
 
     def _deliver(self, hypothesis: Hypothesis) -> None:
@@ -100,32 +104,34 @@ class Stream(ABC):
 
         Without that condition an utterance that waits for more audio would wait for ever.
         """
-        ahead = self.protocol.pending_s > self.config.max_ahead_s
-        return not ahead or not self.engine.owes(self.session_id) or self.protocol.no_more_audio
+        if self.protocol.pending_s <= self.config.max_ahead_s or self.protocol.no_more_audio:
+            return True
+        return not any(self.engine.owes(opened.session.id) for opened in self.protocol.sessions)
 
     def _forget(self) -> None:
         """Nothing will come of this stream any more: leave its room, and drop its windows."""
         self._over = True
-        self._participant.leave()
-        self.engine.forget(self.session_id)
+        self._participant.leave_all()
+        for opened in self.protocol.sessions:
+            self.engine.forget(opened.session.id)
 
     def _report(self, event: str, code: int, coalesced: int = 0) -> None:
         """Count the stream and log its end: the event, what it was, and why it is over."""
-        tally, closing = self.protocol.tally, self.protocol.closing
-        self.metrics.count_session(tally, coalesced, code)
+        counts, closing = self.protocol.counts, self.protocol.closing
+        self.metrics.count_session(counts, coalesced, code)
         fields = self._fields(
             close_code=int(code),
-            audio_s=round(tally.audio_s, 1),
-            filled_s=round(tally.filled_s, 2),
-            late_s=round(tally.late_s, 2),
-            finals=tally.finals,
-            partials=tally.partials,
-            errors=tally.errors,
+            audio_s=round(counts.audio_s, 1),
+            filled_s=round(counts.filled_s, 2),
+            late_s=round(counts.late_s, 2),
+            finals=counts.finals,
+            partials=counts.partials,
+            errors=counts.errors,
         )
         why = f"; {closing.reason}" if closing and closing.reason else ""
         log.info(
-            "%s (%d): %.1f s of audio, %d finals%s", event, code, tally.audio_s, tally.finals, why,
-            extra=fields,
+            "%s (%d): %.1f s of audio, %d finals%s",
+            event, code, counts.audio_s, counts.finals, why, extra=fields,
         )  # fmt: skip
 
     def _fields(self, **fields: object) -> dict[str, object]:

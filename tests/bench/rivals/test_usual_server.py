@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from stream.bench.rivals.usual_server import serving
 from stream.core.vad import webrtc_vad
@@ -53,6 +54,7 @@ async def test_every_utterance_is_finished_once():
     assert 2.3 < kinds[SpeechOver][0].time_s < 2.7
 
 
+@pytest.mark.slow
 async def test_a_long_utterance_gives_up_its_finished_segments():
     whisper = Whisper()
     found = await played(recording.voice(16_000, 60.0).astype(np.float32), whisper)

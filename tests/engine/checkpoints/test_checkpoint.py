@@ -180,6 +180,17 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
         load_checkpoint("tiny.en")
 
 
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DISTIL_STREAM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(CheckpointError, match=r"no home folder.*set DISTIL_STREAM_CACHE"):
+        load_checkpoint("tiny.en")
+
+
 def test_the_parts_of_base_are_the_published_file():
     joined = hashlib.sha256()
     for part in EMBEDDED_MODELS["base"].weights:
@@ -225,6 +236,7 @@ def load_offline(name: str, hub_cache: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_model_in_the_hubs_cache_needs_no_network(saved, tmp_path):
     repository = tmp_path / "models--someone--whisper-micro"
     shutil.copytree(saved, repository / "snapshots" / "1234")
@@ -234,6 +246,7 @@ def test_a_model_in_the_hubs_cache_needs_no_network(saved, tmp_path):
     assert done.stdout == "hub someone/whisper-micro\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path):
     done = load_offline("distil-small.en", tmp_path)
     assert "CheckpointError: cannot reach the hub for distil-whisper/distil-small.en" in done.stderr

@@ -67,6 +67,7 @@ def draft_of(kind: str, right: tuple[int, ...], where: int) -> tuple[int, ...]:
 KINDS = ("empty", "right", "short", "wrong", "shifted", "too long", "ended", "not a token")
 
 
+@pytest.mark.slow
 @given(
     rows=st.sampled_from([(0,), (4,), (2, 0, 6), tuple(range(ROWS))]),
     kinds=st.lists(st.sampled_from(KINDS), min_size=ROWS, max_size=ROWS),
@@ -93,6 +94,7 @@ def test_a_right_draft_takes_one_pass(model, encoded, greedy):
             assert greedy[i].passes == len(greedy[i].tokens) + 1
 
 
+@pytest.mark.slow
 @given(rows=st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=ROWS, unique=True))
 @settings(max_examples=25, deadline=None)
 def test_a_row_says_the_same_alone_and_in_any_batch(model, encoded, greedy, rows):

@@ -17,6 +17,7 @@ def error(qkv: torch.Tensor) -> float:
     return float((attended - right).norm() / right.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "n", [1, 2, 37, QUERIES_TOGETHER, QUERIES_TOGETHER + 1, 3 * QUERIES_TOGETHER - 1, 1500]
 )
@@ -35,6 +36,7 @@ def test_what_all_positions_have_in_common_costs_no_precision():
     assert error(qkv) < plain  # the mean of the values is exact
 
 
+@pytest.mark.slow
 def test_one_near_place_does_not_hide_what_is_far_and_wide():
     """Half of the attention is spread over 1499 places, each with a 3000th of the first's."""
     qkv = torch.zeros(1500, 3, 8, 64)
@@ -57,6 +59,7 @@ def test_extreme_numbers_do_not_overflow():
     assert error(qkv.flatten(1)) < 0.01
 
 
+@pytest.mark.slow
 def test_nor_where_a_cpu_adds_products_up_in_16_bits():
     test = f"{__file__}::{test_extreme_numbers_do_not_overflow.__name__}"
     old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}

@@ -195,6 +195,7 @@ def quantised() -> Whisper:
     return model
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     passes=st.lists(st.integers(1, 20), min_size=1, max_size=8),

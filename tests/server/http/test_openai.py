@@ -119,6 +119,7 @@ async def test_times(talk: io.BytesIO) -> None:
         assert plain.segments
 
 
+@pytest.mark.slow
 async def test_events(speech: NDArray[np.float32]) -> None:
     async with serving() as server, talking_to(server) as theirs:
         file = recording(np.tile(speech, 3))
@@ -248,6 +249,7 @@ async def test_an_upload_that_is_too_large() -> None:
         assert refused.value.status_code == 413
 
 
+@pytest.mark.slow
 async def test_one_more_than_there_is_room_for(talk: io.BytesIO) -> None:
     gated = GatedTranscriber()
     async with serving(gated, max_uploads=1) as server, talking_to(server) as theirs:
@@ -262,6 +264,7 @@ async def test_one_more_than_there_is_room_for(talk: io.BytesIO) -> None:
         assert (await first).text
 
 
+@pytest.mark.slow
 async def test_a_client_that_hangs_up_costs_nothing_more(
     speech: NDArray[np.float32], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -338,6 +341,7 @@ async def test_draining_finishes_uploads_and_takes_no_more(talk: io.BytesIO) -> 
         await asyncio.wait_for(draining, WAIT_S)
 
 
+@pytest.mark.slow
 async def test_who_speaks_goes_before_an_upload(speech: NDArray[np.float32]) -> None:
     """With a final and a recording's windows waiting, the final is first."""
     order: list[str] = []

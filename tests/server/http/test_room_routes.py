@@ -10,7 +10,7 @@ import av
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from stream.protocols.stream_protocol import Seat
+from stream.protocols.interface import RoomMembership
 from stream.server.app import Server
 from tests.clients import recording
 from tests.rooms.test_room import final, partial, progress
@@ -26,7 +26,7 @@ from tests.server.serving import (
     until,
 )
 
-SEAT = Seat("standup", 1, 8_000, ("Ada",))
+MEMBER = RoomMembership("standup", 1, 8_000, ("Ada",))
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def test_a_reader_follows_a_stream() -> None:
 
 async def test_a_late_reader_gets_the_text_so_far() -> None:
     async with serving() as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         server.state.rooms.receive(room, ada, final(0, "good morning", 1))
         server.state.rooms.receive(room, ada, partial(2, "shall", "we", 2))
         async with reading(server) as messages:
@@ -95,6 +95,7 @@ async def test_readers_come_and_go_and_are_counted() -> None:
         await until(lambda: server.state.rooms.n_readers == 0)
 
 
+@pytest.mark.slow
 async def test_draining_lets_readers_go() -> None:
     async with serving(drain_s=WAIT_S) as server, reading(server) as messages:
         await anext(messages)
@@ -121,7 +122,7 @@ async def test_while_draining_no_reader_begins() -> None:
 
 async def test_transcripts_and_the_feed() -> None:
     async with serving() as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         server.state.rooms.receive(room, ada, final(0, "good morning", 1))
         types = {
             "txt": "text/plain",
@@ -163,7 +164,7 @@ async def test_a_video_player_reads_the_feed() -> None:
 
     async with serving() as server:
         rooms = server.state.rooms
-        room, ada = rooms.take_seat(SEAT)
+        room, ada = rooms.join(MEMBER)
         for utterance, (start, text) in enumerate(said.items(), 1):
             rooms.receive(room, ada, final(start, text, utterance))
         rooms.receive(room, ada, progress(16.0, 16.0))
@@ -177,7 +178,7 @@ async def test_a_video_player_reads_the_feed() -> None:
 @pytest.mark.parametrize("path", ["transcript.vtt", "captions.m3u8"])
 async def test_a_page_of_another_site_may_show_captions_if_it_is_allowed(path: str) -> None:
     async with serving(allow_origin=("https://video.example",)) as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         for origin, allowed in (("https://video.example", True), ("https://other.example", False)):
             _, headers, _ = await get(server, f"/v1/rooms/standup/{path}", f"Origin: {origin}")
             assert headers.get("access-control-allow-origin") == (origin if allowed else None)
@@ -206,7 +207,7 @@ async def test_the_list_of_rooms_and_the_pages() -> None:
     async with serving() as server:
         _, _, body = await get(server, "/v1/rooms")
         assert json.loads(body) == {"rooms": []}
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         _, _, body = await get(server, "/v1/rooms")
         (listed,) = json.loads(body)["rooms"]
         assert (listed["room"], listed["ended_at"]) == ("standup", None)
@@ -220,7 +221,7 @@ async def test_the_list_of_rooms_and_the_pages() -> None:
 @pytest.mark.parametrize("room_access", ["key", "public"])
 async def test_who_may_read(room_access: str) -> None:
     async with serving(api_key="secret", room_access=room_access) as server:
-        room, ada = server.state.rooms.take_seat(SEAT)
+        room, ada = server.state.rooms.join(MEMBER)
         for path in (
             "/v1/rooms/standup/events",
             "/v1/rooms/standup/transcript.txt",

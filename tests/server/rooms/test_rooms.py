@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from stream.errors import UsageError
-from stream.protocols.stream_protocol import Seat
+from stream.protocols.interface import RoomMembership
 from stream.server.rooms.rooms import READER_LIMIT, Reader, Rooms
 from stream.server.rooms.store import RoomStore
 from tests.rooms.test_room import final, partial
 
-SEAT = Seat("standup", 1, 8_000, ("Ada",), {"call": "CA123"})
+MEMBER = RoomMembership("standup", 1, 8_000, ("Ada",), {"call": "CA123"})
 
 
 class Clock:
@@ -36,7 +36,7 @@ async def everything(reader: Reader) -> list[dict[str, Any]]:
 
 async def test_who_comes_late_reads_what_was_said() -> None:
     rooms = rooms_of()
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "before", 1))
     rooms.receive(room, ada, partial(2, "in the", "middle", 2))
     reader = rooms.read("standup")
@@ -53,7 +53,7 @@ async def test_who_comes_late_reads_what_was_said() -> None:
 
 async def test_all_readers_are_sent_the_same_bytes() -> None:
     rooms = rooms_of()
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     readers = [rooms.read("standup") for _ in range(3)]
     assert rooms.n_readers == 3
     rooms.receive(room, ada, final(0, "once"))
@@ -66,7 +66,7 @@ async def test_all_readers_are_sent_the_same_bytes() -> None:
 
 async def test_a_slow_reader_gets_the_newest_partial_and_every_final() -> None:
     rooms = rooms_of()
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     reader = rooms.read("standup")
     for n in range(1000):
         rooms.receive(room, ada, partial(0, "", f"guess {n}", 1))
@@ -81,7 +81,7 @@ async def test_a_slow_reader_gets_the_newest_partial_and_every_final() -> None:
 
 async def test_a_reader_that_reads_nothing_is_let_go() -> None:
     rooms = rooms_of()
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     reader = rooms.read("standup")
     for n in range(READER_LIMIT + 1):
         rooms.receive(room, ada, final(n, "said", n))
@@ -95,7 +95,7 @@ async def test_a_reader_that_reads_nothing_is_let_go() -> None:
 async def test_rooms_are_kept_for_their_time(tmp_path: Path, in_a_file: bool) -> None:
     clock = Clock()
     rooms = rooms_of(tmp_path / "rooms.db" if in_a_file else None, clock)
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "kept"))
     (listed,) = rooms.listing()
     assert (listed.room, listed.ended_at, listed.lines) == ("standup", None, 1)
@@ -120,11 +120,11 @@ async def test_rooms_are_kept_for_their_time(tmp_path: Path, in_a_file: bool) ->
 async def test_a_room_goes_on_while_it_is_kept() -> None:
     clock = Clock()
     rooms = rooms_of(clock=clock)
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "before"))
     rooms.leave(room, ada)
     clock.now += 100
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "after"))
     assert [(line.text, line.start) for line in room.finals] == [("before", 0), ("after", 100)]
     assert rooms.listing()[0].ended_at is None
@@ -132,7 +132,7 @@ async def test_a_room_goes_on_while_it_is_kept() -> None:
 
 def test_what_a_killed_server_had_heard_is_there_when_it_comes_back(tmp_path: Path) -> None:
     before = rooms_of(tmp_path / "rooms.db")
-    room, ada = before.take_seat(SEAT)
+    room, ada = before.join(MEMBER)
     before.receive(room, ada, final(0, "kept"))
     clock = Clock()
     clock.now += 10
@@ -145,7 +145,7 @@ def test_what_a_killed_server_had_heard_is_there_when_it_comes_back(tmp_path: Pa
 
 def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
     rooms = rooms_of(tmp_path / "rooms.db")
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "before"))
     with closing(sqlite3.connect(tmp_path / "rooms.db", isolation_level=None)) as other:
         other.execute("begin immediate")
@@ -163,7 +163,7 @@ def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
 
 def test_a_line_that_can_never_be_written_does_not_hold_up_the_others() -> None:
     rooms = rooms_of()
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     (line,) = room.receive(ada, final(0, "kept"), 0.0)
     with pytest.raises(sqlite3.IntegrityError):
         rooms.store.add_line("no such room", line)

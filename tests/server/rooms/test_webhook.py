@@ -10,12 +10,12 @@ from standardwebhooks.webhooks import Webhook as Oracle
 
 from stream.core.events import KeyPressed
 from stream.errors import UsageError
-from stream.protocols.stream_protocol import Seat
+from stream.protocols.interface import RoomMembership
 from stream.server.rooms.rooms import Rooms
 from stream.server.rooms.store import RoomStore
 from stream.server.rooms.webhook import LONGEST_WAIT_S, QUEUE_LIMIT, TRIES, Webhook, wait_s
 from tests.rooms.test_room import final, partial
-from tests.server.rooms.test_rooms import SEAT
+from tests.server.rooms.test_rooms import MEMBER
 from tests.server.serving import WAIT_S
 
 SECRET = "whsec_" + "A" * 32
@@ -49,7 +49,7 @@ class Receiver:
 
     async def call(self) -> None:
         """Somebody says two lines and leaves."""
-        room, ada = self.rooms.take_seat(SEAT)
+        room, ada = self.rooms.join(MEMBER)
         self.rooms.receive(room, ada, partial(0, "good"))
         self.rooms.receive(room, ada, final(0, "good morning", 1))
         self.rooms.receive(room, ada, final(2, "", 2))
@@ -105,7 +105,7 @@ async def test_what_fails_for_good_is_counted_and_the_next_is_sent() -> None:
 
 async def test_a_key_is_sent_on_and_is_in_no_transcript() -> None:
     receiver = Receiver(204)
-    room, ada = receiver.rooms.take_seat(SEAT)
+    room, ada = receiver.rooms.join(MEMBER)
     receiver.rooms.receive(room, ada, KeyPressed(0, "5", 16_000))
     receiver.rooms.leave(room, ada)
     await receiver.webhook.close(WAIT_S)
@@ -128,7 +128,7 @@ async def test_an_address_that_hangs_holds_up_nothing() -> None:
     webhook = Webhook("http://example.test/hook", SECRET, outcomes.append, client)
     rooms = Rooms(RoomStore(), keep_s=60, max_readers=1)
     rooms.listeners.append(webhook.listen)
-    room, ada = rooms.take_seat(SEAT)
+    room, ada = rooms.join(MEMBER)
     for n in range(QUEUE_LIMIT + 10):
         rooms.receive(room, ada, final(n, "said", n))
     assert outcomes == ["dropped"] * 11
@@ -140,10 +140,10 @@ async def test_an_address_that_hangs_holds_up_nothing() -> None:
 async def test_many_rooms_do_not_fill_the_memory() -> None:
     receiver = Receiver(200, total_limit=5)
     for n in range(7):
-        receiver.rooms.take_seat(Seat(f"room-{n}", 1, 8_000))
+        receiver.rooms.join(RoomMembership(f"room-{n}", 1, 8_000))
     assert receiver.outcomes == ["dropped"] * 2
     await asyncio.gather(*receiver.webhook._tasks)
-    receiver.rooms.take_seat(Seat("later", 1, 8_000))
+    receiver.rooms.join(RoomMembership("later", 1, 8_000))
     await receiver.webhook.close(WAIT_S)
     assert receiver.outcomes.count("delivered") == 6
 

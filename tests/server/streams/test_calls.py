@@ -28,7 +28,7 @@ def texts(server: Server, room: str, speaker: str = "Caller") -> list[str]:
 
 def heard_s(server: Server) -> float:
     """Seconds of audio that have come in all calls."""
-    return sum(call.protocol.tally.audio_s for call in server.state.streams)
+    return sum(call.protocol.counts.audio_s for call in server.state.streams)
 
 
 def phone_audio() -> bytes:
@@ -36,9 +36,7 @@ def phone_audio() -> bytes:
 
 
 async def dial(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    assert server.call_listener
-    port = server.call_listener.sockets[0].getsockname()[1]
-    return await asyncio.open_connection("127.0.0.1", port)
+    return await asyncio.open_connection("127.0.0.1", server.own_port("--audiosocket-port"))
 
 
 def slin_frames() -> list[bytes]:
@@ -171,8 +169,7 @@ async def test_settings_of_calls_are_checked_when_the_server_starts() -> None:
 
 async def test_a_port_for_calls_that_is_taken() -> None:
     async with serving(audiosocket_port=0) as server:
-        assert server.call_listener
-        port = server.call_listener.sockets[0].getsockname()[1]
+        port = server.own_port("--audiosocket-port")
         with pytest.raises(UsageError, match="--audiosocket-port"):
             async with serving(audiosocket_port=port):
                 pass

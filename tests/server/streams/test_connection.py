@@ -73,6 +73,7 @@ async def receive_all(websocket):
     return messages
 
 
+@pytest.mark.slow
 async def test_a_client_with_a_backlog_is_live_again_once_it_has_caught_up(monkeypatch) -> None:
     monkeypatch.setattr(connection, "PACE_S", 0.5)
     async with serving() as server, client(server) as websocket:
@@ -80,9 +81,9 @@ async def test_a_client_with_a_backlog_is_live_again_once_it_has_caught_up(monke
         for backlog_s, live in [(1, True), (4, False), (0, True), (4, False)]:
             if live:
                 await asyncio.sleep(2 * connection.PACE_S)
-            audio_s = stream.protocol.tally.audio_s + backlog_s + 0.1
+            audio_s = stream.protocol.counts.audio_s + backlog_s + 0.1
             await websocket.send(bytes(round((backlog_s + 0.1) * SECOND)))
-            await until(lambda audio_s=audio_s: stream.protocol.tally.audio_s >= audio_s - 0.01)
+            await until(lambda audio_s=audio_s: stream.protocol.counts.audio_s >= audio_s - 0.01)
             assert stream._live() is live
 
 
@@ -92,6 +93,7 @@ async def streams_of(server) -> list[connection.Connection]:
     return list(server.state.streams)
 
 
+@pytest.mark.slow
 async def test_a_frame_of_100_megabytes(speech: NDArray[np.float32]) -> None:
     async with serving() as server:
         websocket = await client(server)
@@ -182,6 +184,7 @@ async def test_audio_and_keepalive_reset_the_idle_timer(alive: str | bytes) -> N
         assert (await receive(websocket))[-1]["type"] == "ended"
 
 
+@pytest.mark.slow
 async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> None:
     """It neither sends nor answers, not even a close frame."""
     async with (
@@ -194,6 +197,7 @@ async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> Non
         await assert_served(server, pcm(speech[: 6 * 16_000]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "idle_s"), [(256, 60.0), (10**9, 0.5)])
 async def test_a_client_that_reads_nothing_is_closed_and_costs_the_others_nothing(
     speech: NDArray[np.float32], limit: int, idle_s: float
@@ -232,6 +236,7 @@ async def test_a_client_that_reads_gets_any_number_of_messages_at_once(
     assert websocket.close_code == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame_bytes", [SECOND, 1 << 20])
 async def test_a_client_that_is_ahead_is_not_read(
     speech: NDArray[np.float32], frame_bytes: int
@@ -252,6 +257,7 @@ async def test_a_client_that_is_ahead_is_not_read(
     assert messages[-1]["settled"] == messages[-1]["received"] == len(audio) // 2
 
 
+@pytest.mark.slow
 async def test_one_that_has_to_be_ahead_is_read(speech: NDArray[np.float32]) -> None:
     """Without partials an utterance of 9 s has no hypothesis; waiting would be for ever."""
     async with serving(max_ahead_s=1.0) as server, client(server, "partials=false") as websocket:
@@ -261,6 +267,7 @@ async def test_one_that_has_to_be_ahead_is_read(speech: NDArray[np.float32]) -> 
     assert messages[-1]["settled"] == len(speech)
 
 
+@pytest.mark.slow
 async def test_many_clients_at_once(speech: NDArray[np.float32]) -> None:
     async with serving() as server:
         audio = pcm(speech[: 10 * 16_000])

@@ -60,6 +60,7 @@ async def in_one_piece(server, audio: bytes) -> str:
         return words_of(await receive(websocket))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_at", [SECOND // 2 + 1, 3 * SECOND + 7, 7 * SECOND])
 async def test_it_goes_on_where_it_was(audio: bytes, cut_at: int) -> None:
     async with serving() as server:

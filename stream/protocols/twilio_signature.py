@@ -1,8 +1,8 @@
-"""Whether a request is Twilio's: it signs the address that it calls with the account's token.
+"""Verifies Twilio's signature: it signs the address that it calls with the account's token.
 
-The address is the one in `<Stream url="…">`. Behind a proxy that is not what we are asked for, so
-`--public-url` says it; else it is told from the `Host` header, with `wss://`, which Twilio insists
-on. Its signatures are sometimes over an address with the port, and sometimes without.
+The address is the one in `<Stream url="…">`. Behind a proxy the server cannot see that address, and
+`--public-url` gives it; otherwise it is derived from the `Host` header with `wss://`, the only
+scheme that Twilio accepts. Twilio signs the address sometimes with the port and sometimes without.
 """
 
 import base64
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 from stream.origins import DEFAULT_PORTS
+from stream.protocols.declarations import SignedRequest
 
 
 def sign(token: str, url: str) -> str:
@@ -18,28 +19,27 @@ def sign(token: str, url: str) -> str:
     return base64.b64encode(hmac.digest(token.encode(), url.encode(), "sha1")).decode()
 
 
-def signed(token: str, shown: str, host: str, target: str, public_url: str | None) -> bool:
-    """Whether the signature that was shown is the one of this request.
-
-    `host` is the `Host` header, `target` the path with its query.
-    """
-    base = (public_url or f"wss://{host}").rstrip("/")
+def verify(token: str, request: SignedRequest) -> bool:
+    """Return whether the request is signed with the token."""
+    values = [value for name, value in request.headers if name.lower() == "x-twilio-signature"]
+    shown = values[-1] if values else ""
+    base = request.base_url.rstrip("/")
     if base.lower().startswith("http"):  # as people write an address; Twilio calls websockets alone
         base = f"ws{base[len('http') :]}"
     return any(
         hmac.compare_digest(sign(token, url).encode(), shown.encode())
-        for url in spellings(base + target)
+        for url in spellings(base + request.target)
     )
 
 
 def spellings(url: str) -> Iterator[str]:
-    """The address as it stands, without its port, and with it."""
+    """Yield the address as it is, without its port, and with it."""
     yield url
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
-    except ValueError:  # what anybody sent as their `Host`
+    except ValueError:  # the `Host` header of any client
         return
     yield urlunsplit(parts._replace(netloc=host))
     yield urlunsplit(parts._replace(netloc=f"{host}:{port}"))

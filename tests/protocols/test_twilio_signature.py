@@ -3,11 +3,17 @@
 import pytest
 from twilio.request_validator import RequestValidator
 
-from stream.server.twilio_signature import sign, signed
+from stream.protocols.declarations import SignedRequest
+from stream.protocols.twilio_signature import sign, verify
 
 TOKEN = "12345"
 VALIDATOR = RequestValidator(TOKEN)
 TARGET = "/v1/twilio"
+
+
+def signed(token: str, shown: str, host: str, target: str, public_url: str | None) -> bool:
+    headers = [("Host", host), ("X-Twilio-Signature", shown)]
+    return verify(token, SignedRequest(headers, target, public_url or f"wss://{host}"))
 
 
 @pytest.mark.parametrize(

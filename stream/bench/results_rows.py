@@ -1,0 +1,195 @@
+"""The rows of the tables in docs/benchmarks.md: one function for each table.
+
+A cell is empty if a run does not have the figure: runs that were copied from text hold what the
+text had.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from stream.bench.repeats import Estimate
+from stream.evaluate.report.tables import LATENCIES, rows_of
+
+Row = list[str]
+
+
+def figure(value: float | None, form: str = "{:g}") -> str:
+    """Return a figure in a form; "" if there is none."""
+    return "" if value is None else form.format(value)
+
+
+def found(summary: dict[str, Any], *path: str) -> Any:
+    """Follow names into a summary; None if there is nothing."""
+    for name in path:
+        summary = summary.get(name) or {}
+    return summary or None
+
+
+def errors(score: dict[str, Any] | None) -> Row:
+    """Return a word error rate and its three kinds of errors."""
+    if not score:
+        return ["", ""]
+    counts = [score.get(kind) for kind in ("substitutions", "deletions", "insertions")]
+    kinds = "" if None in counts else "/".join(map(str, counts))
+    rate = score.get("wer", score.get("word_error_rate"))
+    return [figure(rate, "{:.2f}"), kinds]
+
+
+def accuracy(summary: dict[str, Any]) -> Iterator[Row]:
+    """Word errors of each group of recordings, streamed and offline."""
+    for suite_name, suite in summary["suites"].items():
+        rows = rows_of(suite)
+        if suite_name != "speech" or len(suite["groups"]) == 1:
+            rows.pop("total")  # other suites play the same recordings again and again
+        for name, score in rows.items():
+            if "streamed" in score:
+                words = str(score["words"])
+                yield [name, words, *errors(score["streamed"]), *errors(score.get("same-model"))]
+
+
+def latency(summary: dict[str, Any]) -> Iterator[Row]:
+    """Percentiles of each latency."""
+    measured = found(summary, "suites", "speech", "latency_ms") or {}
+    for key, label in LATENCIES.items():
+        row = measured.get(key) or {}
+        if "p50" in row and "error" not in key:
+            yield [label, *(figure(row.get(p), "{:.0f}") for p in ("p50", "p90", "p95"))]
+
+
+def flicker(summary: dict[str, Any]) -> Iterator[Row]:
+    """What was taken back."""
+    measured = found(summary, "suites", "speech", "stability")
+    if measured and summary.get("pace") != "fast":
+        erasure, unstable = measured["normalised_erasure"], "unstable_partial_word_ratio"
+        ratio = figure(measured.get(unstable), "{:.3f}")
+        yield [figure(erasure, "{:.3f}"), ratio, str(summary["violations"])]
+
+
+def silence(summary: dict[str, Any]) -> Iterator[Row]:
+    """Words that were recognised where there are none."""
+    for name, score in (found(summary, "suites", "silence", "groups") or {}).items():
+        rates = score.get("words_per_hour")
+        if rates:
+            yield [name, f"{score['minutes']:.0f}", *(figure(rates.get(s)) for s in SILENT)]
+
+
+SILENT = ("streamed", "faster-whisper")
+
+
+def streaming_cost(summary: dict[str, Any]) -> Iterator[Row]:
+    """CPU time and memory of an evaluation."""
+    for row in summary.get("cost", ()):
+        cpu = figure(row.get("cpu_s_per_audio_s"), "{:.2f}")
+        yield [f"{row['system']}, {row['suite']}", cpu, figure(row.get("peak_mib"))]
+
+
+def engine(summary: dict[str, Any]) -> Iterator[Row]:
+    """What a window takes."""
+    for row in summary["rows"]:
+        yield [
+            f"{row['system']}, {row['precision']}",
+            figure(row["window_s"]),
+            str(row["batch"]),
+            row["draft"],
+            figure(row.get("wall_ms"), "{:.0f}"),
+            figure(row.get("cpu_ms"), "{:.0f}"),
+            figure(row.get("cpu_ratio"), "{:.2f}"),
+            figure(row.get("decode_ms"), "{:.0f}"),
+            figure(row.get("passes"), "{:.1f}"),
+        ]
+
+
+def longform(summary: dict[str, Any]) -> Iterator[Row]:
+    """Whole recordings."""
+    for row in summary["rows"]:
+        yield [
+            row["system"],
+            str(row["batch"]),
+            *errors(row),
+            figure(row["cpu_s"], "{:.0f}"),
+            figure(row["wall_s"], "{:.0f}"),
+            figure(row.get("faster_whisper"), "{:.2f}"),
+            figure(row.get("transformers"), "{:.1f}"),
+        ]
+
+
+def load(summary: dict[str, Any]) -> Iterator[Row]:
+    """Streams at once."""
+    for row in summary["rows"]:
+        yield [
+            row["system"],
+            str(row["streams"]),
+            figure(row["cpu_s_per_audio_s"], "{:.2f}"),
+            figure(row.get("partials_per_s"), "{:.2f}"),
+            figure(row["final_ms"].get("p50"), "{:.0f}"),
+            figure(row["late_ms"], "{:.0f}"),
+            figure(row["word_error_rate"], "{:.2f}"),
+        ]
+
+
+def continuous(summary: dict[str, Any]) -> Iterator[Row]:
+    """Speech that never pauses."""
+    for row in summary.get("continuous", ()):
+        yield [
+            row["system"],
+            figure(row["cpu_s_per_audio_s"], "{:.3f}"),
+            figure(row["partials_per_s"], "{:.2f}"),
+            figure(row["word_error_rate"], "{:.2f}"),
+        ]
+
+
+def rehearsal(summary: dict[str, Any]) -> Iterator[Row]:
+    """Settings of a session, for each set of ways to compute."""
+    for number, played in enumerate(summary["sets"], 1):
+        ways = f", ways {number}" if len(summary["sets"]) > 1 else ""
+        yield [f"offline{ways}", estimate(played["offline"]), *[""] * 7]
+        for row in played["rehearsal"]:
+            mean = row["mean"]
+            counts = (mean[kind] for kind in ("substitutions", "deletions", "insertions"))
+            yield [
+                row["variant"] + ways,
+                estimate(row["word_error_rate"]),
+                estimate(row["price"]),
+                "/".join(f"{count:g}" for count in counts),
+                figure(mean["erasure"], "{:.3f}"),
+                *(figure(mean[f"{name}_ms"], "{:.0f}") for name in TIMES),
+                figure(mean["cpu_s_per_audio_s"], "{:.2f}"),
+            ]
+
+
+TIMES = ("shown", "committed", "first_partial")
+
+
+def estimate(value: dict[str, Any]) -> str:
+    """Return a mean with its standard error, if it has one."""
+    return f"{Estimate(**value)}"
+
+
+def student(summary: dict[str, Any]) -> Iterator[Row]:
+    """A teacher, with its student's drafts, and the student."""
+    for row in summary["distil"]:
+        yield [
+            row["system"],
+            str(row["batch"]),
+            figure(row["wer"], "{:.2f}"),
+            figure(row.get("accepted_percent"), "{:.0f}"),
+            figure(row.get("tokens_per_pass"), "{:.2f}"),
+            figure(row["decode_s"], "{:.2f}"),
+        ]
+
+
+def page(summary: dict[str, Any]) -> Iterator[Row]:
+    """The captions page in a browser."""
+    names = ("spoken_to_committed", "page", "sound_to_sent", "message_to_painted")
+    yield [figure(summary["median_ms"].get(name), "{:.0f}") for name in names]
+
+
+def readers(summary: dict[str, Any]) -> Iterator[Row]:
+    """Readers of one room."""
+    for row in summary["readers"]:
+        yield [
+            str(row["readers"]),
+            figure(row["delivered"], "{:.0%}"),
+            *(figure(row[name], "{:.1f}") for name in ("median_ms", "p95_ms", "worst_ms")),
+            figure(row["server_cpu"], "{:.3f}"),
+        ]

@@ -1,0 +1,138 @@
+"""The sessions of one connection: one as a rule, or one for each stream that the protocol carries.
+
+Knows nothing of messages: `session_protocol` collects the events and tells the client.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from stream.core import events
+from stream.core.audio import SAMPLE_RATE
+from stream.core.load import Load
+from stream.core.session import Session
+from stream.core.settings import CONTAINER
+from stream.core.windows import Hypothesis, Window
+from stream.errors import SettingsError
+from stream.protocols.arrival_times import ArrivalTimes
+from stream.protocols.interface import RoomMembership, Service
+from stream.protocols.start_settings import membership_of, settings_of
+
+
+@dataclass(slots=True)
+class OpenSession:
+    """A session, and what its protocol knows about it."""
+
+    session: Session
+    membership: RoomMembership | None
+    arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio received."""
+        return self.session.received / self.session.settings.sample_rate
+
+    def speech_received_at(self, final: events.Final) -> float | None:
+        """Return when the last sample of the speech in a final was received, if it is known."""
+        return self.arrivals.time_of(final.speech_end_sample / SAMPLE_RATE)
+
+    def forget_settled_arrivals(self) -> None:
+        """Drop the arrival times that no later final needs."""
+        self.arrivals.forget_before(self.session.settled / self.session.settings.sample_rate)
+
+
+class OpenSessions:
+    """The sessions by their ids; those that end with the connection stay until it is gone."""
+
+    def __init__(self, service: Service) -> None:
+        self.load = Load.NORMAL
+        """What the server leaves out because it is busy."""
+        self._service = service
+        self._opened: dict[str, OpenSession] = {}
+        self._forgotten_s = 0.0
+        """Seconds of audio of the sessions that were dropped."""
+
+    def __iter__(self) -> Iterator[OpenSession]:
+        return iter(list(self._opened.values()))
+
+    def __len__(self) -> int:
+        return len(self._opened)
+
+    def get(self, session_id: str) -> OpenSession | None:
+        """Return a session; None if it is not open."""
+        return self._opened.get(session_id)
+
+    def open(
+        self, session_id: str, asked: Mapping[str, object], about: Mapping[str, str]
+    ) -> OpenSession:
+        """Open a session with fields of `start`; raise `PeerError` if they cannot be served."""
+        if session_id in self._opened:
+            raise SettingsError("session", "This session is open already; end it first.")
+        service, settings = self._service, settings_of(asked, self._service)
+        membership = membership_of(asked, settings, about)
+        session = Session(session_id, settings, service.tuning, service.detector, service.container)
+        self._opened[session_id] = OpenSession(session, membership)
+        return self._opened[session_id]
+
+    def receive_audio(self, session_id: str, audio: bytes, now: float) -> None:
+        """Take audio of a session, channels interleaved; `now` is when it was received."""
+        opened = self._opened[session_id]
+        opened.session.receive_audio(audio)
+        opened.arrivals.add(opened.received_s, now)
+
+    def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
+        """Take the engine's answer to a window; one of a session that was dropped is ignored."""
+        if opened := self._opened.get(hypothesis.window.session):
+            opened.session.receive_hypothesis(hypothesis)
+
+    def receive_load(self, load: Load) -> None:
+        """Take note of what the server leaves out because it is busy."""
+        self.load = load
+        for opened in self:
+            opened.session.receive_load(load)
+
+    def receive_eof(self) -> None:
+        """Take note that no more audio comes, in any session."""
+        for opened in self:
+            opened.session.receive_eof()
+
+    def windows_to_transcribe(self) -> list[Window]:
+        """Return the windows that became due, each once."""
+        return [window for opened in self for window in opened.session.windows_to_transcribe()]
+
+    def forget_ended(self) -> list[str]:
+        """Drop the sessions that have ended, and return their ids."""
+        ended = [opened for opened in self if opened.session.ended]
+        for opened in ended:
+            self._forgotten_s += opened.received_s
+            del self._opened[opened.session.id]
+        return [opened.session.id for opened in ended]
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether every session has sent its last event; true if there is none."""
+        return all(opened.session.ended for opened in self)
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio received in all sessions, those included that were dropped."""
+        return self._forgotten_s + sum(opened.received_s for opened in self)
+
+    @property
+    def audio_clock_s(self) -> float:
+        """Seconds of audio received in the session that received the most."""
+        return max((opened.received_s for opened in self), default=0.0)
+
+    @property
+    def pending_s(self) -> float:
+        """Seconds of audio without an answer from the engine, in the session with the most."""
+        return max((opened.session.pending_s for opened in self), default=0.0)
+
+    @property
+    def in_room(self) -> bool:
+        """Whether a session belongs to a room."""
+        return any(opened.membership is not None for opened in self)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether few bytes may hold many seconds of audio, because it comes in a container."""
+        return any(opened.session.settings.encoding == CONTAINER for opened in self)

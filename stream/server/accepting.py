@@ -1,0 +1,124 @@
+"""Accepts or refuses each connection of a server, and serves those that it accepts."""
+
+import asyncio
+import secrets
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from stream.protocols.declarations import HttpResponse, Query
+from stream.protocols.session_protocol import SessionProtocol
+from stream.server import access
+from stream.server.admission import refusal, refuse_for_now
+from stream.server.endpoints import FindEndpoint, OpenPort
+from stream.server.load_ladder import RETRY_AFTER_S
+from stream.server.rooms import reader as room_reader
+from stream.server.state import ServerState
+from stream.server.streams.connection import Connection
+from stream.server.streams.tcp_connection import TcpConnection
+
+NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
+
+
+class Websockets:
+    """The websockets of a port, by what is at its paths."""
+
+    def __init__(self, state: ServerState, find: FindEndpoint) -> None:
+        """Take a function that returns the protocol at a path."""
+        self.state = state
+        self.find = find
+
+    def subprotocols(self, path: str) -> tuple[str, ...]:
+        """Return the subprotocols that are confirmed at a path."""
+        endpoint = self.find(path)
+        return endpoint.protocol.subprotocols if endpoint else room_reader.SUBPROTOCOLS
+
+    def refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
+        """Return the response to a handshake that is refused; None if it is accepted."""
+        fields = list(request.headers.raw_items())
+        refused = refusal(self.state, self.find, request.path, fields)
+        if refused is None:
+            return None
+        self.state.metrics.refused.labels(str(int(refused.status))).inc()
+        return as_response(websocket, refused)
+
+    async def serve(self, websocket: ServerConnection) -> None:
+        """Serve a stream, or a reader of a room, until it is over."""
+        assert websocket.request
+        target = websocket.request.path
+        path, _, query = target.partition("?")
+        endpoint = self.find(path)
+        if endpoint is not None:
+            named = {name: [value] for name, value in endpoint.path_fields.items()}
+            protocol = begin(self.state, endpoint.protocol, {**access.query_fields(query), **named})
+            self._check_key(protocol, websocket.request)
+            await self._serve_stream(protocol, websocket)
+        elif room := room_reader.room_of(path):
+            await room_reader.serve_reader(
+                websocket, self.state.rooms, room, self.state.config.idle_s
+            )
+
+    def _check_key(self, protocol: SessionProtocol, request: Request) -> None:
+        """Fail a stream that may not use the server, or let it show the key in a message."""
+        fields = list(request.headers.raw_items())
+        sentence = access.why_refused(type(protocol), fields, request.path, self.state.config)
+        if sentence is None:
+            return
+        if protocol.key and protocol.key.first_message:
+            protocol.authorised = False
+        else:
+            protocol.fail("not_authorised", sentence)
+
+    async def _serve_stream(self, protocol: SessionProtocol, websocket: ServerConnection) -> None:
+        streams = self.state.streams
+        connection = Connection(protocol, protocol.session_id, self.state.surroundings)
+        await streams.serve(connection, websocket)
+        if protocol.resumption is None:
+            return
+        if found := await streams.find(protocol.resumption):
+            self.state.metrics.resumed.inc()
+            stream, missed = found
+            stream.receive_load(self.state.load)
+            await streams.serve(stream, websocket, missed)
+        else:
+            protocol.fail("resume_refused", NO_SUCH_STREAM)
+            await streams.serve(connection, websocket)
+
+
+async def serve_tcp(
+    state: ServerState,
+    port: OpenPort,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """Serve a connection to a port without websockets until it is over, or refuse it."""
+    if refused := refuse_for_now(state, port.protocol):
+        writer.write(refused.body.encode())
+        writer.close()
+        return
+    protocol = begin(state, port.protocol, port.query)
+    must_show = protocol.key is not None and state.config.api_key is not None
+    protocol.authorised = not must_show
+    session_id = protocol.session_id
+    connection = TcpConnection(reader, writer, protocol, session_id, state.surroundings)
+    await state.streams.serve_tcp(connection)
+
+
+def begin(state: ServerState, kind: type[SessionProtocol], query: Query) -> SessionProtocol:
+    """Return the protocol of a new connection; the server must be ready."""
+    assert state.service
+    protocol = kind(state.service, secrets.token_hex(8), query)
+    protocol.receive_load(state.load)
+    return protocol
+
+
+def as_response(websocket: ServerConnection, refused: HttpResponse) -> Response:
+    """Return a refusal as a response of websockets."""
+    response = websocket.respond(refused.status, refused.body)
+    for name, value in refused.headers.items():
+        if name in response.headers:
+            del response.headers[name]
+        response.headers[name] = value
+    if refused.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response

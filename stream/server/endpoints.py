@@ -1,0 +1,80 @@
+"""Where clients reach each protocol: paths of the shared port, and ports of their own."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from starlette.routing import compile_path
+
+from stream.config import ServerConfig
+from stream.errors import PeerError, UsageError
+from stream.protocols import load_protocols
+from stream.protocols.declarations import Query, Transport
+from stream.protocols.session_protocol import SessionProtocol
+from stream.server.access import query_fields
+
+
+class Endpoint(NamedTuple):
+    """The protocol at a path, and the values of the `{fields}` of that path."""
+
+    protocol: type[SessionProtocol]
+    path_fields: Mapping[str, str]
+
+
+FindEndpoint = Callable[[str], Endpoint | None]
+"""Returns what is at a path of a port; None if nothing is."""
+
+
+class OpenPort(NamedTuple):
+    """A port on which a protocol is alone."""
+
+    protocol: type[SessionProtocol]
+    number: int
+    option: str
+    """The flag that sets it."""
+    query: Query
+    """Settings of each connection that has no query of its own."""
+
+    def find(self, path: str) -> Endpoint | None:
+        """Return the protocol at `/`; None at other paths."""
+        return Endpoint(self.protocol, {}) if path == "/" else None
+
+
+class Endpoints:
+    """The protocols of a server, by what they declare."""
+
+    def __init__(self, protocols: Mapping[str, str], config: ServerConfig) -> None:
+        """Import the protocols of a registry; raise `UsageError` for bad settings of a port."""
+        self.protocols = load_protocols(protocols.values())
+        self.ports = [port for one in self.protocols if (port := open_port(one, config))]
+        self._patterns = [
+            (compile_path(path)[0], protocol)
+            for protocol in self.protocols
+            if protocol.transport is Transport.WEBSOCKET
+            for path in protocol.paths
+        ]
+
+    def find(self, path: str) -> Endpoint | None:
+        """Return what is at a path of the shared port; None if no protocol is."""
+        for pattern, protocol in self._patterns:
+            if found := pattern.match(path):
+                return Endpoint(protocol, found.groupdict())
+        return None
+
+
+def open_port(protocol: type[SessionProtocol], config: ServerConfig) -> OpenPort | None:
+    """Return the protocol's own port as it is configured; None if it has none.
+
+    Raises `UsageError` for settings that the protocol refuses.
+    """
+    own = protocol.own_port
+    if own is None:
+        return None
+    query = query_fields(getattr(config, own.query_setting)) if own.query_setting else {}
+    try:
+        protocol.check_query(query)
+    except PeerError as error:
+        raise UsageError(f"{own.query_setting}: {error}") from None
+    number: int | None = getattr(config, own.port_setting)
+    if number is None:
+        return None
+    return OpenPort(protocol, number, f"--{own.port_setting.replace('_', '-')}", query)

@@ -1,0 +1,100 @@
+"""Plain HTTP that belongs to a protocol: its own routes, and its websocket's path without one."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from stream.errors import PeerError
+from stream.protocols.declarations import HttpRequest, HttpResponse, HttpRoute, Transport
+from stream.protocols.session_protocol import SessionProtocol
+from stream.server import access
+from stream.server.state import ServerState
+
+MAX_BODY_BYTES = 1 << 20
+"""Size of the body of a request to a protocol's route; a larger one is answered 413."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def protocol_routes(server: ServerState, protocol: type[SessionProtocol]) -> list[Route]:
+    """Return the routes of a protocol on the shared port."""
+    websockets = protocol.paths if protocol.transport is Transport.WEBSOCKET else ()
+    return [
+        *(Route(path, not_a_websocket) for path in websockets),
+        *own_routes(server, protocol),
+    ]
+
+
+def own_routes(server: ServerState, protocol: type[SessionProtocol]) -> list[Route]:
+    """Return the routes that a protocol declares."""
+    return [
+        Route(
+            route.path,
+            answer(server, protocol, route),
+            methods=[route.method],
+            max_body_size=MAX_BODY_BYTES,
+        )
+        for route in protocol.http_routes
+    ]
+
+
+def own_port_application(server: ServerState, protocol: type[SessionProtocol]) -> Starlette:
+    """Return the ASGI application of a port on which a protocol is alone."""
+    return Starlette(routes=[Route("/", not_a_websocket), *own_routes(server, protocol)])
+
+
+def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRoute) -> Endpoint:
+    """Return the ASGI endpoint of a route: it checks the access, then lets the route respond."""
+
+    async def endpoint(request: Request) -> Response:
+        fields, query = request.headers.items(), request.url.query
+        refused = refusal(server, protocol, fields, f"{request.url.path}?{query}")
+        response = as_response(refused or await respond(request))
+        response.headers.update(access.cross_origin(fields, server.config))
+        return response
+
+    async def respond(request: Request) -> HttpResponse:
+        assert server.service
+        asked = HttpRequest(
+            path=request.url.path,
+            query=access.query_fields(request.url.query),
+            headers=request.headers.items(),
+            body=await request.body(),
+            path_fields=request.path_params,
+        )
+        try:
+            return route.respond(server.service, asked)
+        except PeerError as error:
+            return protocol.refusal(400, error.code, str(error))
+
+    return endpoint
+
+
+def refusal(
+    server: ServerState,
+    protocol: type[SessionProtocol],
+    fields: list[tuple[str, str]],
+    target: str,
+) -> HttpResponse | None:
+    """Return how a request to a route is refused; None if it is accepted."""
+    if not access.origin_allowed(fields, server.config):
+        return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
+    if sentence := access.why_refused(protocol, fields, target, server.config):
+        return protocol.refusal(401, "not_authorised", sentence)
+    if not server.ready:
+        return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
+    return None
+
+
+def as_response(response: HttpResponse) -> Response:
+    """Return a protocol's response as one of Starlette's."""
+    return PlainTextResponse(response.body, response.status, dict(response.headers))
+
+
+async def not_a_websocket(request: Request) -> Response:
+    """Answer a plain request at the path of a stream: it requires a websocket."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    return PlainTextResponse("Open a websocket here.\n", 426, upgrade)
