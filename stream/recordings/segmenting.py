@@ -9,7 +9,29 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Word
 from stream.recordings.results import Segment, TimedWord
 
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", ".”", '."', '?"', '!"', "?”", "!”")
+SENTENCE_ENDS = (
+    *(".", "?", "!", "…", "。", "？", "！", ".”", '."', '?"', '!"', "?”", "!”"),
+    *(
+        "。」",
+        "？」",
+        "！」",
+        "。』",
+        "。”",
+        "？”",
+        "！”",
+        "．",
+        "｡",
+        "।",
+        "॥",
+        "؟",
+        "۔",
+        "։",
+        "።",
+        "។",
+        "။",
+    ),
+)
+PHRASE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،", "؛", "၊", "፣")
 PAUSE_S = 1.0
 """So long a silence ends a segment, whatever its punctuation."""
 LONGEST_S = 20.0
@@ -61,7 +83,9 @@ def longest_gap(words: Sequence[TimedWord]) -> int:
     """Return before which word, not the first, there is most silence; after a comma counts more."""
 
     def worth(i: int) -> float:
-        comma = words[i - 1].text.endswith((",", ";", ":", "，", "、"))
+        comma = words[i - 1].text.endswith(
+            (",", ";", ":", "，", "、", "；", "：", "،", "؛", "၊", "፣")
+        )
         return words[i].start_s - words[i - 1].end_s + (0.3 if comma else 0.0)
 
     later = range(max(len(words) // 3, 1), len(words))

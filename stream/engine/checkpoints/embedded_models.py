@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from stream.engine.checkpoints.ctranslate2_format import (
@@ -164,7 +165,7 @@ def convert(name: str) -> Path:
             # All or nothing: whoever is killed half way, or comes second, leaves no half model.
             if not folder.exists():
                 made.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the latter of a disk that is full, among others
         raise CheckpointError(
             f"cannot keep the converted model in {folder.parent} ({error}); "
             "set DISTIL_STREAM_CACHE to a folder that can be written"

@@ -70,7 +70,8 @@ def download(repository: str) -> Path:
     """Fetch a repository into the hub's cache, showing its progress bars.
 
     Raises:
-        CheckpointError: the hub cannot be reached, or has no such model.
+        CheckpointError: the hub cannot be reached, or has no such model, or the model cannot be
+            kept in the hub's cache.
     """
     # Takes a third of a second to import, and most runs need no hub.
     from huggingface_hub import snapshot_download
@@ -90,3 +91,8 @@ def download(repository: str) -> Path:
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise CheckpointError(f"the hub refuses {repository}: {error}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
+        raise CheckpointError(
+            f"cannot keep {repository} in the hub's cache ({error}); "
+            "set HF_HOME to a folder that can be written and has room"
+        ) from error

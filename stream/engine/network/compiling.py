@@ -5,11 +5,14 @@ kernel changes. What it calls is compiled into it: whoever changes a function he
 files of the kernels, too, or they go on with the old one.
 """
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit
+
+log = logging.getLogger(__name__)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -23,8 +26,26 @@ def compiled(function: Kernel) -> Kernel:
     try:
         kernel: Kernel = njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
     except RuntimeError:  # there is no folder to keep it in
-        kernel = njit(function, nogil=True, fastmath=True, error_model="numpy")
+        return njit(function, nogil=True, fastmath=True, error_model="numpy")  # type: ignore[no-any-return]
+    keep_if_possible(kernel)
     return kernel
+
+
+def keep_if_possible(kernel: Any) -> None:
+    """Let a kernel that cannot be written to its folder be compiled anew by the next process.
+
+    numba lets the error of a full disk out of the call that compiles.
+    """
+    cache = kernel._cache
+    save = cache.save_overload
+
+    def save_or_tell(*what: object) -> None:
+        try:
+            save(*what)
+        except OSError as error:
+            log.warning("%s is compiled at each start: %s", kernel.__name__, error)
+
+    cache.save_overload = save_or_tell
 
 
 @compiled

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from stream.core.line_breaking import space_between
 from stream.media.recording import MediaError
 from stream.protocols.declarations import NO_KEY
 from stream.protocols.interface import Service
@@ -29,6 +30,7 @@ from stream.server.http.openai_requests import (
     RequestError,
     asked_of,
     check_model,
+    received_form,
 )
 from stream.server.http.uploads import Upload
 from stream.server.state import ServerState
@@ -40,6 +42,8 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "3600",
 }
 """`*` is any header but the one with the key."""
+EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Of server-sent events: without them a proxy keeps the first ones back until it has many."""
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -89,7 +93,7 @@ class Events(StreamingResponse):
     """Server-sent events, and what is to be done once they are sent or nobody wants them."""
 
     def __init__(self, events: AsyncIterator[bytes], afterwards: Callable[[], None]) -> None:
-        super().__init__(events, media_type="text/event-stream")
+        super().__init__(events, media_type="text/event-stream", headers=EVENT_HEADERS)
         self._afterwards = afterwards
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,7 +165,7 @@ class Desk:
         streaming = False
         try:
             limited = LimitedRequest(request.scope, request.receive)
-            form = await limited.form(max_files=1, max_fields=64)
+            form = await received_form(limited)
             asked = asked_of(form, task, self.service)
             upload = self._upload(asked)
             if asked.stream:
@@ -199,7 +203,7 @@ class Desk:
         try:
             async with aclosing(upload.segments()) as segments:
                 async for segment in segments:
-                    more = f" {segment.text}" if text else segment.text
+                    more = space_between(text, segment.text) + segment.text
                     text += more
                     yield answers.delta(more)
             yield answers.done(text)

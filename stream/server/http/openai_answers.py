@@ -17,6 +17,9 @@ from stream.recordings.results import Segment, TimedWord, Transcription
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")
 
+SERVER_ERRORS = frozenset({"internal", "no_room", "no_storage"})
+"""Codes of what is not the client's fault."""
+
 MEDIA_TYPES = {
     "json": "application/json",
     "verbose_json": "application/json",
@@ -112,5 +115,5 @@ def done(text: str) -> bytes:
 
 def failure(message: str, code: str, param: str | None = None) -> Json:
     """Return the body of a refusal."""
-    kind = "server_error" if code == "internal" else "invalid_request_error"
+    kind = "server_error" if code in SERVER_ERRORS else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

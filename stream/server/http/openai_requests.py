@@ -5,6 +5,8 @@ exceptions. `docs/http-api.md` says what is taken.
 """
 
 import asyncio
+import errno
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ MANY = "timestamp_granularities[]"
 WITHOUT_MEANING = frozenset({"temperature", "include", "chunking_strategy"})
 """Taken, so that clients that send them work; documented as ignored. Of lists and objects it is the
 name before the brackets."""
+
+
+log = logging.getLogger(__name__)
 
 
 class RequestError(Exception):
@@ -78,6 +83,23 @@ class LimitedRequest(Request):
                     message = f"The upload is larger than {size} MB; see --max-upload-mb."
                     raise RequestError(413, "too_large", message)
                 yield piece
+
+
+async def received_form(request: Request) -> FormData:
+    """Receive the form of an upload; its file is kept in the temporary folder.
+
+    Raises:
+        RequestError: 507 if there is no room left for the file, 503 if it cannot be kept at all.
+    """
+    try:
+        return await request.form(max_files=1, max_fields=64)
+    except OSError as error:
+        log.error("an upload cannot be kept in the temporary folder: %s", error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = "The server has no room left for the recording; try again later."
+            raise RequestError(507, "no_room", message) from error
+        message = "The server cannot keep a recording now; see its log, and try again later."
+        raise RequestError(503, "no_storage", message) from error
 
 
 def check_model(name: str, service: Service) -> None:

@@ -18,7 +18,7 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.rooms.messages import Final, Listing, Live, Message, Partial
 from stream.rooms.room import Room, nothing_yet
 from stream.server.outbox import Outbox
-from stream.server.rooms.store import RoomStore
+from stream.server.rooms.store import RoomStore, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -111,9 +111,7 @@ class Rooms:
 
         Returns the room and the number of the session in it.
         """
-        room = self.live.get(member.room) or self.store.find(member.room)
-        if room is None:
-            room = Room(member.room, self._clock())
+        room = self._find_or_none(member.room) or Room(member.room, self._clock())
         room.about.update(member.about)
         self.live[member.room] = room
         self.store.open_room(room)
@@ -124,20 +122,27 @@ class Rooms:
         return room, number
 
     def find(self, name: str) -> Room | None:
-        """Return a room that is live or kept."""
+        """Return a room that is live or kept. Raises `StoreError`."""
         return self.live.get(name) or self.store.find(name)
+
+    def _find_or_none(self, name: str) -> Room | None:
+        """Return a room; None too where those that are over cannot be read: streams go on."""
+        try:
+            return self.find(name)
+        except StoreError:
+            return None
 
     def settled_s(self, room: Room) -> float:
         """Seconds from the opening of a room before which no line will come any more."""
         return room.settled_s(self._clock())
 
     def listing(self) -> list[Listing]:
-        """Return what rooms there are, the latest first."""
+        """Return what rooms there are, the latest first. Raises `StoreError`."""
         return self.store.listing()
 
     def read(self, name: str) -> Reader:
         """Return a reader of a room, which may be opened later; close it with `stop_reading`."""
-        room = self.find(name)
+        room = self._find_or_none(name)
         reader = Reader(encode(room.snapshot() if room else nothing_yet(name)))
         self._readers.setdefault(name, set()).add(reader)
         return reader
