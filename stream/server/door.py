@@ -38,10 +38,9 @@ WRITE_TIMEOUT_S = 60.0
 MAX_HEAD_BYTES = 64 * 1024
 """Size of the request line and the header fields together."""
 
-# websockets parses the same head once more, with lower limits by default: of a header, which a
-# cookie or a query with a long prompt exceeds, and of the number of headers, which proxies add to.
-http11.MAX_LINE_LENGTH = MAX_HEAD_BYTES
-http11.MAX_NUM_HEADERS = MAX_HEAD_BYTES // len("a:b\r\n")
+# websockets parses a head once more that h11 has accepted. By default it refuses a header of more
+# than 8 KiB, such as a cookie or a query with a long prompt, and more headers than 128.
+http11.MAX_LINE_LENGTH = http11.MAX_NUM_HEADERS = 1 << 20
 
 
 class HttpConnection(H11Protocol):
