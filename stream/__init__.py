@@ -1,4 +1,4 @@
-"""A real-time streaming transcription server, and the same models for recordings.
+"""A real-time transcription server; the same models transcribe recordings.
 
 from stream import transcribe
 
@@ -15,7 +15,7 @@ __all__ = ["Model", "Segment", "TimedWord", "Transcription", "transcribe"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: whoever imports a part of the package pays for that part alone."""
+    """Import the public names on first use, so that `import stream` does not load the models."""
     if name in __all__:
         from stream.recordings import api
 

@@ -11,16 +11,14 @@ from cyclopts import App, CycloptsError
 from stream.config import CHOICES, ENV_PREFIX, SOURCES, ServerConfig
 from stream.errors import UsageError
 
-DEFAULTS = ServerConfig()
-
 
 def parse(*arguments: str) -> ServerConfig:
     """What `serve` is called with."""
     app = App(config=SOURCES, result_action="return_value")
 
     @app.default
-    def serve(*, config: Path | None = None, settings: ServerConfig = DEFAULTS) -> ServerConfig:
-        return settings
+    def serve(*, config: Path | None = None, settings: ServerConfig | None = None) -> ServerConfig:
+        return settings or ServerConfig()
 
     parsed = app(arguments, exit_on_error=False, print_error=False)
     assert isinstance(parsed, ServerConfig)
@@ -162,7 +160,7 @@ def test_a_variable_without_a_value_is_not_set(
     field: str, no_variables: pytest.MonkeyPatch
 ) -> None:
     no_variables.setenv(ENV_PREFIX + field.upper(), "")
-    assert parse() == DEFAULTS
+    assert parse() == ServerConfig()
 
 
 def test_a_blank_variable_leaves_the_files_value(
@@ -173,7 +171,7 @@ def test_a_blank_variable_leaves_the_files_value(
     no_variables.setenv(f"{ENV_PREFIX}MAX_SESSIONS", "")
     assert parse("--config", str(toml)).max_sessions == 3
     no_variables.setenv(f"{ENV_PREFIX}CONFIG", "")
-    assert parse() == DEFAULTS
+    assert parse() == ServerConfig()
 
 
 @pytest.mark.parametrize("field", ["api_key", "twilio_auth_token"])

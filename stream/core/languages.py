@@ -1,4 +1,4 @@
-"""The languages that Whisper knows, by their codes, and the other ways to write such a code."""
+"""The languages that Whisper supports, by their codes, and other spellings of these codes."""
 
 from collections.abc import Collection
 

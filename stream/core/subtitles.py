@@ -1,10 +1,10 @@
-"""Words into subtitles that can be read: cues of two lines, and the files that hold them.
+"""Divides words into readable subtitles: cues of two lines, and subtitle files.
 
 The rules are those of broadcasters (the BBC's and Netflix's guides agree on most): at most two
-lines of 42 columns, of which a Han letter takes two, on the screen for one to seven seconds, no
-faster than one can read, divided where the sentence is. Where to divide is a shortest path over
-what may not be broken: each possible cue has a price, for how it breaks the sentence and for how it
-reads.
+lines of 42 columns, of which a Han letter takes two, on the screen for one to seven seconds, at a
+readable rate, divided at the ends of sentences and phrases. The division is a shortest path over
+what may not be broken: each possible cue has a price, for where it divides the sentence and for how
+readable it is.
 
 Pure: words in, text out.
 """
@@ -29,11 +29,11 @@ WIDE = LINE_COLUMNS // 2
 LEAST_S = 1.0
 MOST_S = 7.0
 COLUMNS_PER_S = 17.0
-"""An adult reads so fast without effort: 17 Latin letters, or half as many Han letters."""
+"""The rate at which an adult reads without effort; a Han letter counts as two Latin ones."""
 GAP_S = 0.08
-"""Between two cues, two frames, so that the eye sees the change."""
+"""Between two cues: two frames, so that the change is visible."""
 SILENCE_S = 1.5
-"""A cue never bridges so long a silence."""
+"""A cue ends at a silence of this length."""
 
 CLOSERS = r"[\p{Pe}\p{Pf}\"'\s]*$"
 SENTENCE_END = regex.compile(r"[.?!…。．｡？！؟۔।॥։።။។៕]" + CLOSERS)
@@ -52,11 +52,11 @@ PART_PRICE = 12.0
 
 
 class Word(Protocol):
-    """What is needed of a word."""
+    """The properties of a word that are used here."""
 
     @property
     def text(self) -> str:
-        """With a leading space where the language writes one."""
+        """With a leading space, if the language writes one."""
 
     @property
     def start_s(self) -> float:
@@ -90,7 +90,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What stands on the screen at one time."""
+    """The text that is on the screen at one time."""
 
     start_s: float
     end_s: float
@@ -104,11 +104,11 @@ def cues(words: Iterable[Word], speaker: str = "") -> list[Cue]:
     for spoken in runs([word for word in words if word.text.strip()]):
         run = Run(units(spoken), columns(label(speaker)))
         for first, last in run.divided():
-            said = run.units[first:last]
+            shown = run.units[first:last]
             lines = run.lines(first, last)
             assert lines is not None
-            made.append(Cue(said[0].start_s, said[-1].end_s, lines, speaker))
-    return held(made)
+            made.append(Cue(shown[0].start_s, shown[-1].end_s, lines, speaker))
+    return extended(made)
 
 
 def srt(cues: Sequence[Cue]) -> str:
@@ -122,7 +122,7 @@ def srt(cues: Sequence[Cue]) -> str:
 
 
 def vtt(cues: Sequence[Cue], header: str = "") -> str:
-    """Return the cues as a WebVTT file; `header` is a line, where there is more to say first."""
+    """Return the cues as a WebVTT file; `header` is an optional line after the first."""
     blocks = [f"WEBVTT\n{header}\n" if header else "WEBVTT\n"]
     for cue in sorted(cues, key=lambda cue: cue.start_s):
         times = f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}"
@@ -139,12 +139,12 @@ def clock(seconds: float, point: str) -> str:
 
 
 def label(speaker: str) -> str:
-    """What a line begins with that says who speaks, where the format has no other way."""
+    """Return the prefix that names the speaker, for formats without speakers."""
     return f"{speaker}: " if speaker else ""
 
 
 def runs(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    """Yield what is said between silences."""
+    """Yield the words between silences."""
     start = 0
     for i in range(1, len(words) + 1):
         if i == len(words) or words[i].start_s - words[i - 1].end_s >= SILENCE_S:
@@ -281,8 +281,8 @@ def break_price(before: Unit, after: Unit) -> float:
     return min(BREAK_PRICES[kind] for kind in kinds)
 
 
-def held(made: Sequence[Cue]) -> list[Cue]:
-    """Let each cue stand as long as it takes to read, or until the next one comes."""
+def extended(made: Sequence[Cue]) -> list[Cue]:
+    """Extend each cue to the time that it takes to read, or until the next one."""
     result = []
     for cue, following in zip_longest(made, made[1:]):
         latest = following.start_s - GAP_S if following else inf

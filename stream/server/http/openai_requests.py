@@ -1,7 +1,7 @@
-"""What an OpenAI client asks for: the upload's form, read and checked.
+"""Parses and checks the form of an upload in OpenAI's API.
 
-What is wrong with a request is told in OpenAI's own form, so that its clients raise their own
-exceptions. `docs/http-api.md` says what is taken.
+Errors have OpenAI's own format, so that its clients raise their usual exceptions.
+`docs/http-api.md` documents the fields.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
-from stream.server.http import openai_answers as answers
+from stream.server.http import openai_responses as responses
 
 OPENAI_NAME = "whisper-1"
-"""What OpenAI calls its Whisper: here it means the model that is served, whichever that is."""
+"""OpenAI's name of Whisper; here it selects the served model."""
 
-TAKEN = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
-MANY = "timestamp_granularities[]"
-WITHOUT_MEANING = frozenset({"temperature", "include", "chunking_strategy"})
-"""Taken, so that clients that send them work; documented as ignored. Of lists and objects it is the
-name before the brackets."""
+ACCEPTED = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
+GRANULARITIES = "timestamp_granularities[]"
+IGNORED = frozenset({"temperature", "include", "chunking_strategy"})
+"""Fields that are accepted and have no effect. A field of a list or an object is matched by the
+name before its bracket."""
 
 
 log = logging.getLogger(__name__)
 
 
 class RequestError(Exception):
-    """A request that is not served, and why."""
+    """A request is refused: HTTP status, OpenAI's error code, message, and the field at fault."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -44,14 +44,17 @@ class RequestError(Exception):
         self.code = code
         self.param = param
 
-    def answer(self) -> Response:
-        """Say so; uvicorn lets the client finish sending, or it would not hear the answer."""
-        return JSONResponse(answers.failure(str(self), self.code, self.param), self.status)
+    def response(self) -> Response:
+        """Return the error response.
+
+        uvicorn still reads the rest of the body; otherwise the client would not get the response.
+        """
+        return JSONResponse(responses.failure(str(self), self.code, self.param), self.status)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request asks for."""
+class TranscriptionRequest:
+    """A parsed request."""
 
     file: UploadFile
     options: FileOptions
@@ -61,10 +64,10 @@ class Asked:
 
 
 class LimitedRequest(Request):
-    """A request whose body may have a size, and must keep coming."""
+    """A request whose body is limited in size and in the time between two pieces."""
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body in pieces."""
+        """Yield the body in pieces. Raises `RequestError` if it is too large or stalls."""
         config: ServerConfig = self.app.state.config
         most = config.max_upload_mb * 1_000_000
         received = 0
@@ -74,7 +77,9 @@ class LimitedRequest(Request):
                     async with asyncio.timeout(config.idle_s):
                         piece = await anext(pieces, None)
                 except TimeoutError:
-                    raise RequestError(408, "timeout", "The upload stopped coming.") from None
+                    raise RequestError(
+                        408, "timeout", "The upload stalled; send it again."
+                    ) from None
                 if piece is None:
                     return
                 received += len(piece)
@@ -85,7 +90,7 @@ class LimitedRequest(Request):
                 yield piece
 
 
-async def received_form(request: Request) -> FormData:
+async def receive_form(request: Request) -> FormData:
     """Receive the form of an upload; its file is kept in the temporary folder.
 
     Raises:
@@ -103,16 +108,16 @@ async def received_form(request: Request) -> FormData:
 
 
 def check_model(name: str, service: Service) -> None:
-    """Refuse every name but that of the model that is served."""
+    """Raise `RequestError` unless a name is that of the served model."""
     if name not in (service.model, OPENAI_NAME):
         message = f"There is no model {name!r} here; use {service.model!r} or {OPENAI_NAME!r}."
         raise RequestError(404, "model_not_found", message, "model")
 
 
-def asked_of(form: FormData, task: str, service: Service) -> Asked:
-    """Read the fields of a form."""
-    meant = {name for name in form if name.partition("[")[0] not in WITHOUT_MEANING}
-    unknown = sorted(meant - TAKEN - {MANY})
+def parse_request(form: FormData, task: str, service: Service) -> TranscriptionRequest:
+    """Parse a form. Raises `RequestError` for a field that is missing, unknown or invalid."""
+    used = {name for name in form if name.partition("[")[0] not in IGNORED}
+    unknown = sorted(used - ACCEPTED - {GRANULARITIES})
     if unknown:
         message = f"There is no parameter {unknown[0]!r}; see docs/http-api.md."
         raise RequestError(400, "unknown_parameter", message, unknown[0])
@@ -121,7 +126,7 @@ def asked_of(form: FormData, task: str, service: Service) -> Asked:
         message = "Send the recording as the file `file`."
         raise RequestError(400, "missing_file", message, "file")
     check_model(str(form.get("model") or OPENAI_NAME), service)
-    return Asked(
+    return TranscriptionRequest(
         file,
         options_of(form, task, service.languages),
         response_format_of(form),
@@ -131,20 +136,22 @@ def asked_of(form: FormData, task: str, service: Service) -> Asked:
 
 
 def response_format_of(form: FormData) -> str:
-    """Return how the transcript is to be written; as JSON unless told."""
+    """Return the requested format; `json` by default."""
     response_format = str(form.get("response_format") or "json")
-    if response_format not in answers.FORMATS:
-        formats = ", ".join(answers.FORMATS)
+    if response_format not in responses.FORMATS:
+        formats = ", ".join(responses.FORMATS)
         message = f"response_format is {response_format!r}; use one of {formats}."
         raise RequestError(400, "bad_parameter", message, "response_format")
     return response_format
 
 
 def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
-    """Return how the recording is to be transcribed by a model that knows these languages."""
+    """Return the options of transcribing; `known` are the languages of the model."""
     language = language_code(str(form.get("language") or "auto"), known)
     if language not in ("auto", *known):
-        message = f"The model does not know the language {language!r}: {', '.join(known)}."
+        message = (
+            f"The model does not support the language {language!r}; it supports {', '.join(known)}."
+        )
         raise RequestError(400, "bad_parameter", message, "language")
     if task == "translate" and len(known) == 1:
         message = "The model is English-only: it cannot translate."
@@ -156,10 +163,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
-    """Return what times are wanted; segments unless told."""
-    chosen = tuple(str(one) for one in form.getlist(MANY) if one) or ("segment",)
+    """Return the requested granularities of times; `segment` by default."""
+    chosen = tuple(str(one) for one in form.getlist(GRANULARITIES) if one) or ("segment",)
     for granularity in chosen:
-        if granularity not in answers.GRANULARITIES:
-            message = f"{MANY} is {granularity!r}; use word or segment, or both."
-            raise RequestError(400, "bad_parameter", message, MANY)
+        if granularity not in responses.GRANULARITIES:
+            message = f"{GRANULARITIES} is {granularity!r}; use word or segment, or both."
+            raise RequestError(400, "bad_parameter", message, GRANULARITIES)
     return chosen

@@ -1,4 +1,4 @@
-"""The captions page: its files, held in memory, and the headers of every HTTP response."""
+"""The files of the captions page, read into memory, and the headers of every HTTP response."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""The page needs its own files and the websocket beside them, nothing else."""
+"""Allows the page to use its own files and websocket, and nothing else."""
 
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -42,7 +42,7 @@ CONTENT_TYPES = {
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
 }
-"""The kinds of file that are served; README files and the like are not."""
+"""Content types by suffix; files with other suffixes, such as README.md, are not served."""
 
 
 def client_folder(name: str) -> Path:
@@ -64,9 +64,9 @@ def load_assets(
     """Read files into memory, by URL path; the server serves no others.
 
     Args:
-        folder: whose files are read, with those of the folders in it.
-        prefix: of their URL paths.
-        only: the suffixes of the files that are read.
+        folder: the folder to read, with its subfolders.
+        prefix: prefix of the URL paths.
+        only: suffixes of the files to read.
     """
     assets = {}
     for file in sorted(folder.rglob("*")):

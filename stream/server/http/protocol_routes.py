@@ -1,4 +1,4 @@
-"""Plain HTTP that belongs to a protocol: its own routes, and its websocket's path without one."""
+"""HTTP routes of protocols: the ones they declare, and plain requests at websocket paths."""
 
 from collections.abc import Awaitable, Callable
 
@@ -43,14 +43,14 @@ def own_routes(server: ServerState, protocol: type[SessionProtocol]) -> list[Rou
 
 
 def own_port_application(server: ServerState, protocol: type[SessionProtocol]) -> Starlette:
-    """Return the ASGI application of a port on which a protocol is alone."""
+    """Return the ASGI application of a port that serves only one protocol."""
     return Starlette(
         routes=[Route("/", without_upgrade(server, protocol)), *own_routes(server, protocol)]
     )
 
 
 def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRoute) -> Endpoint:
-    """Return the ASGI endpoint of a route: it checks the access, then lets the route respond."""
+    """Return the endpoint of a route, which checks the access and then calls `route.respond`."""
 
     async def endpoint(request: Request) -> Response:
         fields, query = request.headers.items(), request.url.query
@@ -82,7 +82,7 @@ def refusal(
     fields: list[tuple[str, str]],
     target: str,
 ) -> HttpResponse | None:
-    """Return how a request to a route is refused; None if it is accepted."""
+    """Return the response that refuses a request to a route; None if it is accepted."""
     if not access.origin_allowed(fields, server.config):
         return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
     if sentence := access.why_refused(protocol, fields, target, server.config):
@@ -98,10 +98,10 @@ def as_response(response: HttpResponse) -> PlainTextResponse:
 
 
 def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> Endpoint:
-    """Return what answers a plain request at the path of a stream.
+    """Return the endpoint of plain HTTP requests at the path of a stream.
 
-    It says what a handshake would be answered now: a browser does not tell a page why its websocket
-    did not open, and so the page asks here. 426 means that a websocket would be accepted.
+    It responds as a handshake would be responded to now: a browser does not tell a page why its
+    websocket did not open, so the page asks here. 426 means that a websocket would be accepted.
     """
 
     async def endpoint(request: Request) -> Response:

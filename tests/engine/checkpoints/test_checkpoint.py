@@ -236,6 +236,7 @@ def test_a_cache_that_fills_up(tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("tiny.en")]
 
 
+@pytest.mark.slow
 def test_the_parts_of_base_are_the_published_file():
     joined = hashlib.sha256()
     for part in EMBEDDED_MODELS["base"].weights:

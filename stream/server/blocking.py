@@ -1,4 +1,4 @@
-"""Blocking work off the event loop, and the end of a process in which some of it still runs."""
+"""Runs blocking functions outside the event loop, and ends a process in which one still runs."""
 
 import asyncio
 import logging
@@ -15,8 +15,11 @@ NAME = "in_thread"
 """Of the threads that are started here."""
 
 
-async def in_thread(function: Callable[[], T]) -> T:
-    """Run a function on a daemon thread: one that hangs must not keep the process from ending."""
+async def run_blocking(function: Callable[[], T]) -> T:
+    """Return what a function returns, or raise what it raises, after running it on a thread.
+
+    The thread is a daemon: a function that hangs does not keep the process from ending.
+    """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
@@ -33,7 +36,7 @@ async def in_thread(function: Callable[[], T]) -> T:
             result, error = function(), None
         except BaseException as raised:
             result, error = None, raised
-        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+        with suppress(RuntimeError):  # the event loop is closed, and nothing waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name=NAME, daemon=True).start()
