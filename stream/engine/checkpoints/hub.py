@@ -70,8 +70,8 @@ def download(repository: str) -> Path:
     """Download a repository into the hub's local cache, with progress bars.
 
     Raises:
-        CheckpointError: the hub cannot be reached or does not have the model, or its cache cannot be
-            written.
+        CheckpointError: the hub cannot be reached, it does not have the model, or its cache cannot
+            be written.
     """
     # The import takes a third of a second, and most runs need no hub.
     from huggingface_hub import snapshot_download
