@@ -5,14 +5,18 @@
 """
 
 import os
+import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 from cyclopts import App, CycloptsError, Group, Parameter
-from cyclopts.config import Env, Toml
+from cyclopts.config import Dict, Env
 
 from stream.errors import UsageError
+from stream.origins import origin_of
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -180,10 +184,14 @@ class ServerConfig:
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
         if self.audiosocket_port is not None:
             within("audiosocket_port", self.audiosocket_port, 0, 65_535)
-        if self.public_url is not None and "://" not in self.public_url:
-            raise UsageError("public_url is not a URL; write it as wss://calls.example.com.")
-        if self.api_key == "":
-            raise UsageError("api_key is empty; leave it out, or set a key.")
+        for origin in self.allow_origin:
+            check_origin(origin)
+        example = "wss://calls.example.com"
+        check_address("public_url", self.public_url, ("ws", "wss", "http", "https"), example)
+        check_address("webhook_url", self.webhook_url, ("http", "https"), "https://hooks.example")
+        for field in SECRETS:
+            if getattr(self, field) == "":
+                raise UsageError(f"{field} is empty; leave it out, or give a value.")
         for field in CHOICES:
             one_of(field, getattr(self, field))
 
@@ -198,6 +206,32 @@ CHOICES = {
     "log_level": get_args(LogLevel),
     "log_format": get_args(LogFormat),
 }
+
+
+SECRETS = ("api_key", "twilio_auth_token")
+"""Fields that let clients in. An empty one is refused, in a variable as well: it is a mistake after
+which the server would be open to everybody."""
+
+
+def check_origin(text: str) -> None:
+    """Raise `UsageError` for an origin that no page can come from."""
+    if text == "*":
+        return
+    try:
+        origin_of(text)
+    except ValueError as error:
+        raise UsageError(f"allow_origin: {error}") from None
+
+
+def check_address(field: str, url: str | None, schemes: tuple[str, ...], example: str) -> None:
+    """Raise `UsageError` for an address that cannot be one of these schemes."""
+    try:
+        parts = urlsplit(url or example)
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"{field} is {url!r}, which is no address; write it as {example}.")
 
 
 def within(field: str, value: float, low: float, high: float) -> None:
@@ -220,6 +254,21 @@ def from_environment(app: App, commands: tuple[str, ...], arguments: "ArgumentCo
             raise CycloptsError(msg=f"The environment variable {variable} is not a setting.")
 
 
+def from_variables(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
+    """Take what no flag says from variables; one without a value counts as not set.
+
+    That is what Compose and systemd make of a variable that nobody set.
+    """
+    Env(ENV_PREFIX, command=False, show=False)(app, commands, arguments)
+    for argument in arguments:
+        if argument.name.lstrip("-").replace("-", "_") not in SECRETS:
+            blank = [
+                token for token in argument.tokens if token.source == "env" and not token.value
+            ]
+            for token in blank:
+                argument.tokens.remove(token)
+
+
 def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
     """Read settings that neither a flag nor a variable sets from the TOML file of `--config`.
 
@@ -228,10 +277,29 @@ def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollectio
     for argument in arguments:
         if argument.name == "--config" and argument.tokens:
             path = Path(argument.tokens[-1].value)
-            if not path.is_file():
-                raise CycloptsError(msg=f"There is no configuration file {path}.")
-            Toml(path, use_commands_as_keys=False)(app, commands, arguments)
+            read = Dict(read_toml(path), source=str(path), use_commands_as_keys=False)
+            read(app, commands, arguments)
 
 
-SOURCES = (from_environment, Env(ENV_PREFIX, command=False, show=False), from_file)
-"""Sources of settings after the flags, the first takes precedence; for `App(config=…)`."""
+def read_toml(path: Path) -> dict[str, object]:
+    """Return the content of a TOML file, in UTF-8 or in the UTF-16 that Windows writes.
+
+    Raises:
+        CycloptsError: the file cannot be read, or is no TOML.
+    """
+    if not path.is_file():
+        raise CycloptsError(msg=f"There is no configuration file {path}.")
+    try:
+        content = path.read_bytes()
+        wide = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        return tomllib.loads(content.decode("utf-16" if wide else "utf-8-sig"))
+    except OSError as error:
+        raise CycloptsError(msg=f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise CycloptsError(msg=f"{path} is not text in UTF-8; save it so.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CycloptsError(msg=f"{path} is no TOML: {error}.") from None
+
+
+SOURCES = (from_environment, from_variables, from_file)
+"""Where settings come from besides the flags, the strongest first; for `App(config=…)`."""

@@ -131,8 +131,71 @@ def test_what_is_unknown(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> No
 def test_a_file_that_is_no_toml(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
     toml = tmp_path / "config.toml"
     toml.write_text("port: 1\n")
-    with pytest.raises(CycloptsError, match="TOMLDecodeError"):
+    with pytest.raises(CycloptsError, match=r"config\.toml is no TOML: .*line 1"):
         parse("--config", str(toml))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_that_a_windows_editor_wrote(
+    encoding: str, tmp_path: Path, no_variables: pytest.MonkeyPatch
+) -> None:
+    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
+    toml = tmp_path / "config.toml"
+    toml.write_bytes(f'{mark}# für alle\r\nmax_batch = 5\r\nmodel = "tiny.en"\r\n'.encode(encoding))
+    config = parse("--config", str(toml))
+    assert (config.max_batch, config.model) == (5, "tiny.en")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_bytes('model = "für"\n'.encode("latin-1"))
+    with pytest.raises(CycloptsError, match="not text in UTF-8; save it so"):
+        parse("--config", str(toml))
+
+
+@pytest.mark.parametrize(
+    "field", [field for field in VALUES if field not in ("api_key", "twilio_auth_token")]
+)
+def test_a_variable_without_a_value_is_not_set(
+    field: str, no_variables: pytest.MonkeyPatch
+) -> None:
+    no_variables.setenv(ENV_PREFIX + field.upper(), "")
+    assert parse() == ServerConfig()
+
+
+def test_a_blank_variable_leaves_the_files_value(
+    tmp_path: Path, no_variables: pytest.MonkeyPatch
+) -> None:
+    toml = tmp_path / "config.toml"
+    toml.write_text("max_sessions = 3.0\n")
+    no_variables.setenv(f"{ENV_PREFIX}MAX_SESSIONS", "")
+    assert parse("--config", str(toml)).max_sessions == 3
+    no_variables.setenv(f"{ENV_PREFIX}CONFIG", "")
+    assert parse() == ServerConfig()
+
+
+@pytest.mark.parametrize("field", ["api_key", "twilio_auth_token"])
+def test_a_blank_secret_is_refused(field: str, no_variables: pytest.MonkeyPatch) -> None:
+    no_variables.setenv(ENV_PREFIX + field.upper(), "")
+    with pytest.raises(UsageError, match=f"{field} is empty"):
+        parse()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("allow_origin", ("https://a.example", "captions.example")),
+        ("public_url", "calls.example"),
+        ("public_url", "sip://calls.example"),
+        ("public_url", "wss:///v1/twilio"),
+        ("webhook_url", "hooks.example/said"),
+        ("webhook_url", "wss://hooks.example"),
+        ("webhook_url", "https://[hooks.example"),
+    ],
+)
+def test_addresses_that_nobody_could_use(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match=field):
+        ServerConfig(**{field: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 // The captions on the page: a paragraph for each utterance, with committed and tentative words.
 
+import { aligned, units } from "./text.js";
+
 const UNSURE = 0.5; // a word with less confidence is marked
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -94,28 +96,31 @@ class Caption {
 
   /** Adds the new words, a span for each: a screen reader then reads only these. */
   #commit(text, timed = []) {
-    const texts = text.split(/\s+/).filter(Boolean);
-    // Committed words change only if a server was replaced.
+    const parts = units(text);
+    // Committed words change if a server was replaced; the last may go on, in scripts without spaces.
     let same = 0;
-    while (same < this.#words.length && this.#words[same][0] === texts[same]) same += 1;
-    if (same < this.#words.length) {
-      this.committed.replaceChildren();
-      this.#words = [];
+    while (same < this.#words.length && this.#words[same].text === parts[same]?.text) same += 1;
+    for (const { span, space } of this.#words.splice(same)) {
+      space?.remove();
+      span.remove();
     }
-    for (const word of texts.slice(this.#words.length)) {
+    for (const { text: word, space } of parts.slice(same)) {
       const span = document.createElement("span");
       span.textContent = word;
-      if (this.#words.length) this.committed.append(" ");
+      const between = this.#words.length && space ? document.createTextNode(" ") : null;
+      if (between) this.committed.append(between);
       this.committed.append(span);
-      this.#words.push([word, span]);
+      this.#words.push({ text: word, span, space: between });
     }
-    this.#words.forEach(([word, span], i) => {
-      if (timed[i]?.word === word) annotate(span, timed[i]);
+    const words = aligned(text, timed);
+    this.#words.forEach(({ span }, i) => {
+      const own = words.filter(({ from, to }) => from < parts[i].to && to > parts[i].from);
+      if (own.length) annotate(span, own[0].start, Math.min(...own.map((word) => word.confidence)));
     });
   }
 }
 
-function annotate(span, { start, confidence }) {
+function annotate(span, start, confidence) {
   const minutes = Math.floor(start / 60);
   const seconds = (start % 60).toFixed(1).padStart(4, "0");
   span.dataset.time = `${minutes}:${seconds} · ${Math.round(confidence * 100)} %`;

@@ -1,7 +1,9 @@
 // A transcript as a file: plain text, subtitles, JSON. Utterances are the server's finals:
 // { start, end, text, language, confidence, words: [{ word, start, end, confidence }] }, in seconds.
 
-const LINE = 42; // characters in a line of subtitles; a cue has two lines
+import { aligned, columns, units } from "./text.js";
+
+const LINE = 42; // columns in a line of subtitles; a cue has two lines
 const CUE_S = 6; // seconds that a cue lasts at most
 
 export const FORMATS = {
@@ -46,30 +48,47 @@ function toTheMillisecond(item) {
 /** Cuts utterances between words into cues that fit two lines and can be read in time. */
 export function cues(utterances) {
   const found = [];
-  for (const { start, end, text, words } of utterances) {
+  for (const utterance of utterances) {
     let open = null;
-    for (const word of words?.length ? words : [{ word: text, start, end }]) {
-      const longer = open ? `${open.text} ${word.word}` : word.word;
-      if (!open || wrapped(longer).length > 2 || word.end - open.start > CUE_S) {
-        open = { start: word.start, end: word.end, text: word.word };
+    for (const unit of timedUnits(utterance)) {
+      const longer = [...(open?.units ?? []), unit];
+      if (!open || lines(longer).length > 2 || unit.end - open.start > CUE_S) {
+        open = { start: unit.start, end: unit.end, units: [unit] };
         found.push(open);
       } else {
-        open.text = longer;
-        open.end = word.end;
+        open.units = longer;
+        open.end = unit.end;
       }
     }
   }
-  return found.map((cue) => ({ ...cue, text: wrapped(cue.text).join("\n") }));
+  return found.map(({ start, end, units }) => ({ start, end, text: lines(units).join("\n") }));
 }
 
-function wrapped(text) {
-  const lines = [];
-  for (const word of text.split(/\s+/)) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= LINE) lines.push(`${lines.pop()} ${word}`);
-    else lines.push(word);
+/** Returns what may not be broken, with its times; those of letters are in proportion. */
+function timedUnits({ start, end, text, words }) {
+  const found = aligned(text, words);
+  const spans = found.length ? found : [{ start, end, from: 0, to: text.length }];
+  const timeAt = (offset, span) =>
+    span.start + ((span.end - span.start) * (offset - span.from)) / (span.to - span.from || 1);
+  return units(text, LINE).map((unit) => {
+    const own = spans.filter(({ from, to }) => from < unit.to && to > unit.from);
+    const [first, last] = [own[0] ?? spans[0], own.at(-1) ?? spans.at(-1)];
+    return {
+      ...unit,
+      start: timeAt(Math.max(unit.from, first.from), first),
+      end: timeAt(Math.min(unit.to, last.to), last),
+    };
+  });
+}
+
+function lines(units) {
+  const found = [];
+  for (const { text, space } of units) {
+    const longer = found.length ? `${found.at(-1)}${space && " "}${text}` : text;
+    if (found.length && columns(longer) <= LINE) found[found.length - 1] = longer;
+    else found.push(text);
   }
-  return lines;
+  return found;
 }
 
 /** 3723.4 → 01:02:03,400 */

@@ -6,7 +6,9 @@ import { Problem } from "./problem.js";
 
 const HIGH_WATER = 1 << 20; // bytes that wait in the browser before more are put there
 const POLL_MS = 40; // how often it is looked whether fewer wait
-const ASK_MS = 5_000; // the time that a server has to answer whether it is ready
+const ASK_MS = 5_000; // the time that a server has to answer why it opens no websocket
+/** Problems by the status of that answer; 426 means that it would open one. */
+const REFUSED = { 400: "too_large", 401: "not_authorised", 403: "refused", 431: "too_large" };
 
 export class Link {
   #stream;
@@ -200,10 +202,12 @@ export class Link {
 
   /** A browser does not say why a socket would not open, so the server is asked over HTTP. */
   async #whyNot() {
-    const url = new URL("../readyz", this.#url.replace(/^ws/, "http"));
+    const url = this.#url.replace(/^ws/, "http");
     const how = () => ({ cache: "no-store", signal: AbortSignal.timeout(ASK_MS) });
     try {
-      const { ok } = await fetch(url, how());
+      const { status } = await fetch(url, how());
+      if (status !== 503) return new Problem(REFUSED[status] ?? "no_websocket");
+      const { ok } = await fetch(new URL("../readyz", url), how());
       return new Problem(ok ? "busy" : "not_ready");
     } catch {
       // A page of a site that is not allowed sees nothing of the answer, except that there is one.

@@ -13,6 +13,9 @@ const SENTENCES = {
   refused: "The server takes no streams from pages of this site; see its --allow-origin.",
   unreadable: "This file is not a sound that the browser can play.",
   not_authorised: "This server needs a key: add ?token=KEY to the address.",
+  too_large: "The server refuses the size of the request: delete this site’s cookies, or shorten the address.",
+  no_websocket:
+    "The server is there, but its websocket did not open. Try again; if that does not help, a proxy before the server does not pass websockets on.",
   busy: "The server is busy. Try again in a moment.",
   unfinished: "The server did not finish; the last words may be missing.",
 };

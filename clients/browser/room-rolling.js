@@ -4,6 +4,8 @@
 // its own: a committed word is put into a row and stays there; only the tentative words after it
 // may move.
 
+import { units } from "./text.js";
+
 export class RollingView {
   constructor(log, { lines, fadeAfterMs = 0 }) {
     this.log = log;
@@ -86,8 +88,8 @@ class Block {
       return;
     }
     this.#dropTentative();
-    for (const word of words(fresh)) this.#put(word, "committed");
-    for (const word of words(tentative)) this.#put(word, "tentative");
+    for (const unit of units(fresh)) this.#put(unit, "committed");
+    for (const unit of units(tentative)) this.#put(unit, "tentative");
   }
 
   layOutAnew() {
@@ -98,8 +100,8 @@ class Block {
     for (const row of [first, ...others]) row.remove();
     this.#begin(place);
     place.remove();
-    for (const word of words(this.committed)) this.#put(word, "committed");
-    for (const word of words(this.tentative)) this.#put(word, "tentative");
+    for (const unit of units(this.committed)) this.#put(unit, "committed");
+    for (const unit of units(this.tentative)) this.#put(unit, "tentative");
   }
 
   #begin(place) {
@@ -122,10 +124,12 @@ class Block {
     this.row = row;
   }
 
-  #put(word, kind) {
+  #put({ text: word, space }, kind) {
     const span = document.createElement("span");
     span.className = kind;
-    span.textContent = this.row.firstElementChild.childElementCount ? ` ${word}` : word;
+    const last = this.row.firstElementChild.lastElementChild;
+    const apart = last && (space || last.localName === "b"); // a label stands apart in every script
+    span.textContent = apart ? ` ${word}` : word;
     this.row.firstElementChild.append(span);
     const tooWide = this.row.firstElementChild.offsetWidth > this.row.clientWidth;
     if (!tooWide || this.row.firstElementChild.childElementCount === 1) return;
@@ -145,5 +149,3 @@ class Block {
     }
   }
 }
-
-const words = (text) => text.split(/\s+/).filter(Boolean);

@@ -56,7 +56,7 @@ async function askServer(onModel) {
   named.sort(([, one], [, other]) => one.localeCompare(other));
   if (languages.length > 1) named.unshift(["auto", "Detect it"]);
   options(form.elements.language, named);
-  form.elements.language.value = wanted() || (languages.includes("en") ? "en" : languages[0]);
+  form.elements.language.value = codeOf(wanted(), languages) || (languages.includes("en") ? "en" : languages[0]);
   if (form.elements.language.selectedIndex < 0) form.elements.language.selectedIndex = 0;
   options(form.elements.model, models.map((one) => [one, one]));
   form.elements.model.value = model;
@@ -66,6 +66,12 @@ async function askServer(onModel) {
 /** Returns the language that was asked for; the server may not have it. */
 function wanted() {
   return new URLSearchParams(location.search).get("language") || preferences.language;
+}
+
+/** The server's code of a language that may be written as `EN`, `en-US` or `en_US`. */
+function codeOf(language, codes) {
+  const asked = (language ?? "").trim().toLowerCase();
+  return [asked, asked.split(/[-_.]/)[0]].find((code) => code === "auto" || codes.includes(code)) ?? language;
 }
 
 function known(names, code) {

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from stream.config import SOURCES, ServerConfig
 from stream.errors import DistilStreamError
+from stream.server.blocking import exit_now_if_threads_run
 
 app = App(
     name="distil-stream",
@@ -155,10 +156,15 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 def main() -> None:
     """Run the command. An error of this package is printed, with exit status 1."""
+    status: int | str | None = 0
     try:
         app()
     except DistilStreamError as error:
         print(f"distil-stream: {error}", file=sys.stderr)
-        sys.exit(1)
+        status = 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        status = 130
+    except SystemExit as ending:
+        status = ending.code
+    exit_now_if_threads_run(status if isinstance(status, int) else int(status is not None))
+    sys.exit(status)

@@ -121,6 +121,9 @@ async def caption(
 @contextmanager
 def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` on the first Ctrl-C within the block; the second interrupts as usual."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield  # started in the background of a shell, whose Ctrl-C is meant for others
+        return
     loop = asyncio.get_running_loop()
 
     def once() -> None:

@@ -1,34 +1,43 @@
 """Divides words into readable subtitles: cues of two lines, and subtitle files.
 
 The rules are those of broadcasters (the BBC's and Netflix's guides agree on most): at most two
-lines of 42 characters, on the screen for one to seven seconds, at a readable rate, divided at the
-ends of sentences and phrases. The division is a shortest path over the words: each possible cue has
-a price, for where it divides the sentence and for how readable it is.
+lines of 42 columns, of which a Han letter takes two, on the screen for one to seven seconds, at a
+readable rate, divided at the ends of sentences and phrases. The division is a shortest path over
+what may not be broken: each possible cue has a price, for where it divides the sentence and for how
+readable it is.
 
 Pure: words in, text out.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from math import inf
 from typing import Protocol
 
-LINE_CHARACTERS = 42
+import regex
+
+from stream.core.line_breaking import break_positions, columns, smallest_parts
+
+LINE_COLUMNS = 42
 LINES = 2
+WIDE = LINE_COLUMNS // 2
+"""A word of more columns may be divided; no label takes more of a line."""
 LEAST_S = 1.0
 MOST_S = 7.0
-CHARACTERS_PER_S = 17.0
-"""The rate at which an adult reads without effort."""
+COLUMNS_PER_S = 17.0
+"""The rate at which an adult reads without effort; a Han letter counts as two Latin ones."""
 GAP_S = 0.08
 """Between two cues: two frames, so that the change is visible."""
 SILENCE_S = 1.5
 """A cue ends at a silence of this length."""
 
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
-PHRASE_ENDS = (",", ";", ":", "—", "，", "、", "；", "：")
+CLOSERS = r"[\p{Pe}\p{Pf}\"'\s]*$"
+SENTENCE_END = regex.compile(r"[.?!…。．｡？！؟۔।॥։።။។៕]" + CLOSERS)
+PHRASE_END = regex.compile(r"[,;:—，、､；：،؛፣၊]" + CLOSERS)
 OPENERS = re.compile(
     r"(and|but|or|nor|so|because|although|though|while|when|where|which|who|that|if|than|as|of|in|on"
     r"|at|by|for|from|with|without|into|about|after|before|to)",
@@ -38,6 +47,8 @@ OPENERS = re.compile(
 
 CUE_PRICE = 1.0
 BREAK_PRICES = {"sentence": 0.0, "phrase": 1.0, "pause": 1.0, "opener": 2.0, "anywhere": 4.0}
+PART_PRICE = 12.0
+"""Of a break within a word, which only a word that is wider than a line has."""
 
 
 class Word(Protocol):
@@ -58,11 +69,23 @@ class Word(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A word, or a part of one that is longer than a line."""
+    """A word with its times."""
 
     text: str
     start_s: float
     end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is never broken: a word, or a Han letter with the punctuation that belongs to it."""
+
+    text: str
+    """With the space before it, if there is one."""
+    start_s: float
+    end_s: float
+    goes_on: bool = False
+    """Whether it is a part of a wide word, and not the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +100,12 @@ class Cue:
 
 def cues(words: Iterable[Word], speaker: str = "") -> list[Cue]:
     """Divide the words of one speaker, in order of time, into cues that do not overlap."""
-    pieces = [piece for word in words for piece in fitting(word)]
     made = []
-    for run in runs(pieces):
-        for first, last in divided(run, len(label(speaker))):
-            shown = run[first:last]
-            lines = as_lines(shown, len(label(speaker)))
+    for spoken in runs([word for word in words if word.text.strip()]):
+        run = Run(units(spoken), columns(label(speaker)))
+        for first, last in run.divided():
+            shown = run.units[first:last]
+            lines = run.lines(first, last)
             assert lines is not None
             made.append(Cue(shown[0].start_s, shown[-1].end_s, lines, speaker))
     return extended(made)
@@ -120,107 +143,142 @@ def label(speaker: str) -> str:
     return f"{speaker}: " if speaker else ""
 
 
-def fitting(word: Word) -> Iterator[Piece]:
-    """Yield a word as one piece, or as several if it is longer than half a line."""
-    text = word.text
-    most = LINE_CHARACTERS // 2
-    if len(text.strip()) <= most:
-        yield Piece(text, word.start_s, word.end_s)
-        return
-    each_s = (word.end_s - word.start_s) / len(text)
-    for start in range(0, len(text), most):
-        part = text[start : start + most]
-        at = word.start_s + start * each_s
-        yield Piece(part, at, at + len(part) * each_s)
-
-
-def runs(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
-    """Yield the pieces between silences."""
+def runs(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
+    """Yield the words between silences."""
     start = 0
-    for i in range(1, len(pieces) + 1):
-        if i == len(pieces) or pieces[i].start_s - pieces[i - 1].end_s >= SILENCE_S:
-            yield pieces[start:i]
+    for i in range(1, len(words) + 1):
+        if i == len(words) or words[i].start_s - words[i - 1].end_s >= SILENCE_S:
+            yield words[start:i]
             start = i
 
 
-def divided(pieces: Sequence[Piece], label_characters: int) -> list[tuple[int, int]]:
-    """Return the cheapest division into cues, as ranges of pieces."""
-    best = [0.0] + [inf] * len(pieces)
-    before = [0] * (len(pieces) + 1)
-    for end in range(1, len(pieces) + 1):
-        for start in range(end - 1, -1, -1):
-            if end - start > 1 and not fits(pieces[start:end], label_characters):
-                break
-            price = best[start] + price_of(pieces, start, end)
-            if price < best[end]:
-                best[end], before[end] = price, start
-    ranges = []
-    end = len(pieces)
-    while end:
-        ranges.append((before[end], end))
-        end = before[end]
-    return ranges[::-1]
+def units(words: Sequence[Word]) -> list[Unit]:
+    """Return the words, joined where no line may end between two, and divided if they are wide."""
+    text = "".join(word.text for word in words)
+    borders: list[int] = []
+    candidates: set[int] = set()
+    times: list[float] = []
+    for word in words:
+        start, length = len(times), len(word.text)
+        each_s = (word.end_s - word.start_s) / length
+        times += [word.start_s + i * each_s for i in range(length)]
+        borders += [start]
+        wide = columns(word.text) > WIDE
+        candidates.update(range(start, start + length) if wide else [start])
+    ends = [*times[1:], words[-1].end_s]
+    for border, word in zip(borders[1:], words, strict=False):
+        ends[border - 1] = word.end_s
+    found: list[Unit] = []
+    for start, end in pairwise([0, *sorted(break_positions(text, candidates - {0})), len(text)]):
+        part_text = text[start:end]
+        parts = (
+            smallest_parts(part_text, WIDE) if columns(part_text.strip()) > WIDE else [part_text]
+        )
+        for number, part in enumerate(parts):
+            end = start + len(part)
+            found.append(Unit(part, times[start], ends[end - 1], number > 0))
+            start = end
+    return found
 
 
-def price_of(pieces: Sequence[Piece], start: int, end: int) -> float:
-    """Return the price of a cue: of where it ends, and of whether it can be read in its time."""
-    last_of_run = end == len(pieces)
-    price = CUE_PRICE + (0.0 if last_of_run else break_price(pieces, end))
-    until_s = pieces[end - 1].end_s + SILENCE_S if last_of_run else pieces[end].start_s
-    shown_s = until_s - pieces[start].start_s
-    price += 2.0 * max(0.0, LEAST_S - shown_s)
-    characters = sum(len(piece.text) for piece in pieces[start:end])
-    price += max(0.0, characters / CHARACTERS_PER_S - shown_s)
-    # A sentence that ends inside a cue, with a few words of the next after it, is hard to read.
-    inside = range(start + 1, end)
-    price += sum(0.5 for i in inside if pieces[i - 1].text.endswith(SENTENCE_ENDS))
-    return price
+class Run:
+    """What is said between two silences; its cues are ranges of units."""
+
+    def __init__(self, units: Sequence[Unit], label_columns: int) -> None:
+        self.units = units
+        self._room = LINE_COLUMNS - min(label_columns, LINE_COLUMNS // 2)
+        """Columns of the first line of a cue, behind the label."""
+        self._columns = [0, *accumulate(columns(unit.text) for unit in units)]
+        self._before = [columns(u.text) - columns(u.text.lstrip()) for u in units]
+        self._after = [columns(u.text) - columns(u.text.rstrip()) for u in units]
+        ends = (bool(SENTENCE_END.search(unit.text)) for unit in units)
+        self._sentences = [0, *accumulate(ends)]
+        """How many sentences end before each unit."""
+        self._prices = [0.0, *(break_price(one, other) for one, other in pairwise(units))]
+
+    def divided(self) -> list[tuple[int, int]]:
+        """Return the cheapest division into cues, as ranges of units."""
+        count = len(self.units)
+        best = [0.0] + [inf] * count
+        before = [0] * (count + 1)
+        for end in range(1, count + 1):
+            for start in range(end - 1, -1, -1):
+                if end - start > 1 and not self._fits(start, end):
+                    break
+                price = best[start] + self._price(start, end)
+                if price < best[end]:
+                    best[end], before[end] = price, start
+        ranges = []
+        end = count
+        while end:
+            ranges.append((before[end], end))
+            end = before[end]
+        return ranges[::-1]
+
+    def lines(self, start: int, end: int) -> tuple[str, ...] | None:
+        """Return the lines of a cue, divided where it reads best; None if there is no room."""
+        if self._width(start, end) <= self._room:
+            return (self._written(start, end),)
+        best, divided = inf, None
+        for i in range(start + 1, end):
+            upper, lower = self._width(start, i), self._width(i, end)
+            if upper > self._room or lower > LINE_COLUMNS:
+                continue
+            # The lower line may be the longer one: the eye finds its way back more easily.
+            uneven = abs(lower - upper) / LINE_COLUMNS + 0.3 * (upper > lower)
+            price = self._prices[i] + 2.0 * uneven
+            if price < best:
+                best, divided = price, i
+        if divided is None:
+            return None
+        return self._written(start, divided), self._written(divided, end)
+
+    def _width(self, start: int, end: int) -> int:
+        """Return the columns of some units as they are printed."""
+        whole = self._columns[end] - self._columns[start]
+        return whole - self._before[start] - self._after[end - 1]
+
+    def _written(self, start: int, end: int) -> str:
+        """Return units as they are printed."""
+        return "".join(unit.text for unit in self.units[start:end]).strip()
+
+    def _fits(self, start: int, end: int) -> bool:
+        """Return whether these units make one cue."""
+        if self.units[end - 1].end_s - self.units[start].start_s > MOST_S:
+            return False
+        if self._width(start, end) <= self._room:
+            return True
+        # The longest first line leaves the least for the second.
+        most = self._columns[start] + self._before[start] + self._room
+        i = min(bisect_right(self._columns, most) - 1, end - 1)
+        return i > start and self._width(i, end) <= LINE_COLUMNS
+
+    def _price(self, start: int, end: int) -> float:
+        """Return how bad a cue of these units is: where it ends, and whether it can be read."""
+        last_of_run = end == len(self.units)
+        price = CUE_PRICE + (0.0 if last_of_run else self._prices[end])
+        until_s = self.units[end - 1].end_s + SILENCE_S if last_of_run else self.units[end].start_s
+        shown_s = until_s - self.units[start].start_s
+        price += 2.0 * max(0.0, LEAST_S - shown_s)
+        price += max(0.0, (self._columns[end] - self._columns[start]) / COLUMNS_PER_S - shown_s)
+        # A sentence that ends inside a cue, with a few words of the next behind it, reads badly.
+        return price + 0.5 * (self._sentences[end - 1] - self._sentences[start])
 
 
-def break_price(pieces: Sequence[Piece], i: int) -> float:
-    """Return the price of dividing before piece i."""
-    before, after = pieces[i - 1], pieces[i]
+def break_price(before: Unit, after: Unit) -> float:
+    """Return what it costs to divide between two units."""
     kinds = ["anywhere"]
-    if before.text.endswith(SENTENCE_ENDS):
+    if SENTENCE_END.search(before.text):
         kinds.append("sentence")
-    if before.text.endswith(PHRASE_ENDS):
+    if PHRASE_END.search(before.text):
         kinds.append("phrase")
     if after.start_s - before.end_s >= 0.3:
         kinds.append("pause")
     if OPENERS.fullmatch(after.text.strip()):
         kinds.append("opener")
+    if after.goes_on and kinds == ["anywhere"]:
+        return PART_PRICE
     return min(BREAK_PRICES[kind] for kind in kinds)
-
-
-def fits(pieces: Sequence[Piece], label_characters: int) -> bool:
-    """Return whether these pieces fit one cue."""
-    if pieces[-1].end_s - pieces[0].start_s > MOST_S:
-        return False
-    return as_lines(pieces, label_characters) is not None
-
-
-def as_lines(pieces: Sequence[Piece], label_characters: int) -> tuple[str, ...] | None:
-    """Return the lines of a cue, divided at the best place; None if they do not fit."""
-    whole = written(pieces)
-    room = LINE_CHARACTERS - min(label_characters, LINE_CHARACTERS // 2)
-    if len(whole) <= room:
-        return (whole,)
-    best, lines = inf, None
-    for i in range(1, len(pieces)):
-        upper, lower = written(pieces[:i]), written(pieces[i:])
-        if len(upper) > room or len(lower) > LINE_CHARACTERS:
-            continue
-        # A longer lower line is better: the eye finds its beginning more easily.
-        uneven = abs(len(lower) - len(upper)) / LINE_CHARACTERS + 0.3 * (len(upper) > len(lower))
-        price = break_price(pieces, i) + 2.0 * uneven
-        if price < best:
-            best, lines = price, (upper, lower)
-    return lines
-
-
-def written(pieces: Sequence[Piece]) -> str:
-    """Return pieces as they are printed."""
-    return "".join(piece.text for piece in pieces).strip()
 
 
 def extended(made: Sequence[Cue]) -> list[Cue]:
@@ -228,8 +286,8 @@ def extended(made: Sequence[Cue]) -> list[Cue]:
     result = []
     for cue, following in zip_longest(made, made[1:]):
         latest = following.start_s - GAP_S if following else inf
-        characters = sum(map(len, cue.lines))
-        wanted = cue.start_s + min(max(LEAST_S, characters / CHARACTERS_PER_S), MOST_S)
+        read_s = sum(map(columns, cue.lines)) / COLUMNS_PER_S
+        wanted = cue.start_s + min(max(LEAST_S, read_s), MOST_S)
         end = min(max(cue.end_s, wanted), latest)
         result.append(Cue(cue.start_s, max(end, cue.start_s + 0.001), cue.lines, cue.speaker))
     return result

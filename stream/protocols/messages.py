@@ -39,9 +39,15 @@ class ClientMessage(
     """A text frame from the client. A missing field is UNSET, so that sources can be merged."""
 
     def given(self) -> dict[str, object]:
-        """Return the fields that the client named, with their values."""
+        """The fields that the client named, with their values; null and "" count as left out.
+
+        An empty prompt is a value: it takes the place of another one.
+        """
         values = {field: getattr(self, field) for field in self.__struct_fields__}
-        return {field: value for field, value in values.items() if value is not UNSET}
+        for field, value in tuple(values.items()):
+            if value is UNSET or value is None or (value == "" and field != "prompt"):
+                del values[field]
+        return values
 
 
 class Resume(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,31 +62,31 @@ class Resume(Struct, frozen=True, forbid_unknown_fields=True):
 class Start(ClientMessage, frozen=True, kw_only=True, tag="start"):
     """The settings of the stream, in the units of `StreamSettings`."""
 
-    encoding: str | UnsetType = UNSET
-    sample_rate: Integer | UnsetType = UNSET
-    channels: Integer | UnsetType = UNSET
-    language: str | UnsetType = UNSET
-    task: str | UnsetType = UNSET
+    encoding: str | UnsetType | None = UNSET
+    sample_rate: Integer | UnsetType | None = UNSET
+    channels: Integer | UnsetType | None = UNSET
+    language: str | UnsetType | None = UNSET
+    task: str | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
-    partials: bool | UnsetType = UNSET
-    words: bool | UnsetType = UNSET
-    endpointing_ms: Integer | UnsetType = UNSET
-    max_utterance_s: float | UnsetType = UNSET
-    keyterms: tuple[str, ...] | UnsetType = UNSET
-    prompt: str | UnsetType = UNSET
+    partials: bool | UnsetType | None = UNSET
+    words: bool | UnsetType | None = UNSET
+    endpointing_ms: Integer | UnsetType | None = UNSET
+    max_utterance_s: float | UnsetType | None = UNSET
+    keyterms: tuple[str, ...] | UnsetType | None = UNSET
+    prompt: str | UnsetType | None = UNSET
     room: str | UnsetType | None = UNSET
-    speakers: tuple[str, ...] | UnsetType = UNSET
+    speakers: tuple[str, ...] | UnsetType | None = UNSET
     resume: Resume | UnsetType | None = UNSET
 
 
 class Configure(ClientMessage, frozen=True, kw_only=True, tag="configure"):
     """Settings that may change while the stream runs."""
 
-    language: str | UnsetType = UNSET
-    partials: bool | UnsetType = UNSET
-    endpointing_ms: Integer | UnsetType = UNSET
-    keyterms: tuple[str, ...] | UnsetType = UNSET
-    prompt: str | UnsetType = UNSET
+    language: str | UnsetType | None = UNSET
+    partials: bool | UnsetType | None = UNSET
+    endpointing_ms: Integer | UnsetType | None = UNSET
+    keyterms: tuple[str, ...] | UnsetType | None = UNSET
+    prompt: str | UnsetType | None = UNSET
 
 
 class Finalize(ClientMessage, frozen=True, kw_only=True, tag="finalize"):

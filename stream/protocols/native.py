@@ -11,12 +11,13 @@ one, or refuses. In CLOSED no more messages follow. `ACTIONS` is the whole table
 a row in the table of the state is ignored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum, auto
 
 import msgspec
 
 from stream.core import events
+from stream.core.languages import language_code
 from stream.core.session import Session
 from stream.errors import PeerError, SettingsError
 from stream.protocols import messages
@@ -51,7 +52,8 @@ class State(Enum):
     CLOSED = auto()
 
 
-decode = msgspec.json.Decoder(messages.Incoming).decode
+decode = msgspec.json.Decoder(messages.Incoming, strict=False).decode
+"""Lax: there are languages in which every number is a float, and 44100 is written as 44100.0."""
 encode = msgspec.json.Encoder().encode
 
 
@@ -160,7 +162,10 @@ class NativeProtocol(SessionProtocol):
             case Configure():
                 self._configure(self.session, message.given())
 
-    def _configure(self, session: Session, changes: Mapping[str, object]) -> None:
+    def _configure(self, session: Session, changes: dict[str, object]) -> None:
+        if "language" in changes:
+            known = self.service.languages
+            changes["language"] = language_code(str(changes["language"]), known)
         try:
             check_language(str(changes.get("language", "auto")), self.service)
         except SettingsError as error:

@@ -6,10 +6,12 @@ from typing import get_origin, get_type_hints
 
 import msgspec
 
+from stream.core.languages import language_code
 from stream.core.settings import CONTAINER, StreamSettings
 from stream.errors import PeerError, SettingsError
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import RoomMembership, Service
+from stream.protocols.labels import label_of
 from stream.protocols.messages import Start
 
 SERVER_FIELDS = frozenset({"token"})
@@ -19,19 +21,22 @@ SERVER_FIELDS = frozenset({"token"})
 def from_query(query: Mapping[str, Sequence[str]]) -> Start:
     """Read the fields of `start` out of a query string; a list repeats its field.
 
+    A field without a value counts as left out, as forms and telephones send it.
+
     Raises `PeerError` for an unknown field, a value of the wrong type, or `resume`.
     """
     fields: dict[str, object] = {}
     for name, values in query.items():
-        if name in SERVER_FIELDS:
+        given = [value for value in values if value.strip()]
+        if name in SERVER_FIELDS or (not given and name in Start.__struct_fields__):
             continue
-        if is_list(name):
-            fields[name] = tuple(values)
+        if is_list(name):  # a speaker belongs to a channel by its place in the list
+            fields[name] = tuple(values if name == "speakers" else given)
         elif name == "resume":
             message = "`resume` is not for the query string; send it in the `start` message."
             raise PeerError("resume_refused", message, CloseCode.RESUME_REFUSED)
         else:
-            fields[name] = values[-1]
+            fields[name] = given[-1].strip() if given else ""
     try:
         return msgspec.convert({"type": "start", **fields}, Start, strict=False)
     except msgspec.ValidationError as error:
@@ -61,6 +66,8 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
         PeerError: the server cannot do this.
     """
     fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
+    if "language" in fields:
+        fields["language"] = language_code(str(fields["language"]), service.languages)
     if fields.pop("resume", None) is not None:
         raise PeerError("resume_refused", RESUME_SENTENCE, CloseCode.RESUME_REFUSED)
     model = fields.pop("model", None)
@@ -79,8 +86,6 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
 
 
 ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-MAX_SPEAKER_LENGTH = 80
-"""Characters of the label of a speaker."""
 
 
 def membership_of(
@@ -104,12 +109,11 @@ def membership_of(
         raise SettingsError(
             "speakers", f"speakers names {len(speakers)}; there are {settings.channels} channels."
         )
-    for speaker in speakers:
-        if not 0 < len(speaker.strip()) <= MAX_SPEAKER_LENGTH or not speaker.isprintable():
-            raise SettingsError(
-                "speakers", f"A speaker is {speaker[:99]!r}; use 1 to {MAX_SPEAKER_LENGTH} letters."
-            )
-    return RoomMembership(str(room), settings.channels, settings.sample_rate, speakers, about or {})
+    try:
+        labels = tuple(label_of(speaker) for speaker in speakers)
+    except ValueError as error:
+        raise SettingsError("speakers", str(error)) from None
+    return RoomMembership(str(room), settings.channels, settings.sample_rate, labels, about or {})
 
 
 def check_language(language: str, service: Service) -> None:

@@ -12,7 +12,8 @@ passed on with the captions. The room is named by the parameter `room`, or else 
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Annotated
 
 import msgspec
@@ -202,7 +203,10 @@ class TwilioProtocol(CallProtocol):
             self.fail("bad_settings", str(error))
             return
         fixed = {"encoding": "mulaw", "sample_rate": 8000, "channels": len(tracks)}
-        named = {"room": start.call_sid, "speakers": tuple(CHANNELS[track] for track in tracks)}
+        usual = tuple(CHANNELS[track] for track in tracks)
+        named = {"room": start.call_sid, "speakers": usual}
+        if speakers := asked.get("speakers"):
+            asked["speakers"] = named_speakers(speakers, usual)
         self.mixer = TrackMixer(tracks)
         try:
             self.open_session({**named, **asked, **fixed}, about)
@@ -232,6 +236,13 @@ class TwilioProtocol(CallProtocol):
             self.counts.late_s = self.mixer.late / self.mixer.sample_rate
         if audio:
             self.add_call_audio(audio)
+
+
+def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of the tracks: a track without one in the list keeps its usual one."""
+    assert isinstance(speakers, tuple)
+    pairs = zip_longest(speakers, usual, fillvalue="")
+    return tuple(speaker.strip() or label for speaker, label in pairs)
 
 
 def sort_parameters(

@@ -10,9 +10,8 @@ import hmac
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
+from stream.origins import DEFAULT_PORTS
 from stream.protocols.declarations import SignedRequest
-
-DEFAULT_PORTS = {"wss": 443, "ws": 80, "https": 443, "http": 80}
 
 
 def sign(token: str, url: str) -> str:
@@ -24,9 +23,12 @@ def verify(token: str, request: SignedRequest) -> bool:
     """Return whether the request is signed with the token."""
     values = [value for name, value in request.headers if name.lower() == "x-twilio-signature"]
     shown = values[-1] if values else ""
+    base = request.base_url.rstrip("/")
+    if base.lower().startswith("http"):  # as people write an address; Twilio calls websockets alone
+        base = f"ws{base[len('http') :]}"
     return any(
         hmac.compare_digest(sign(token, url).encode(), shown.encode())
-        for url in spellings(request.base_url.rstrip("/") + request.target)
+        for url in spellings(base + request.target)
     )
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
+from stream.core.languages import language_code
 from stream.core.resample import Resampler
 from stream.engine.engine import Transcriber
 from stream.engine.registry import load_transcriber
@@ -111,8 +112,10 @@ class Model:
             UsageError: an option is out of its range. While iterating: the source has no audio
                 that can be decoded.
         """
-        chosen = FileOptions(**options)
         known = self.transcriber.languages
+        if "language" in options:
+            options["language"] = language_code(options["language"], known)
+        chosen = FileOptions(**options)
         if chosen.language not in ("auto", *known):
             raise UsageError(
                 f"{self.transcriber.name} does not support the language {chosen.language!r}; it "

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stream.core.line_breaking import join_texts
+
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
@@ -65,8 +67,8 @@ class Transcription:
 
     @property
     def text(self) -> str:
-        """The texts of all segments, separated by spaces."""
-        return " ".join(segment.text for segment in self.segments)
+        """The texts of all segments, with a space between two if their script has one."""
+        return join_texts(segment.text for segment in self.segments)
 
     @property
     def words(self) -> tuple[TimedWord, ...]:

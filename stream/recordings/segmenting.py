@@ -10,7 +10,29 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Word
 from stream.recordings.results import Segment, TimedWord
 
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", ".”", '."', '?"', '!"', "?”", "!”")
+SENTENCE_ENDS = (
+    *(".", "?", "!", "…", "。", "？", "！", ".”", '."', '?"', '!"', "?”", "!”"),
+    *(
+        "。」",
+        "？」",
+        "！」",
+        "。』",
+        "。”",
+        "？”",
+        "！”",
+        "．",
+        "｡",
+        "।",
+        "॥",
+        "؟",
+        "۔",
+        "։",
+        "።",
+        "។",
+        "။",
+    ),
+)
+PHRASE_ENDS = (",", ";", ":", "，", "、", "；", "：", "،", "؛", "၊", "፣")
 PAUSE_S = 1.0
 """A gap of this length between two words ends a segment, with or without punctuation."""
 MAX_SEGMENT_S = 20.0
@@ -65,7 +87,9 @@ def longest_gap(words: Sequence[TimedWord]) -> int:
     """
 
     def worth(i: int) -> float:
-        comma = words[i - 1].text.endswith((",", ";", ":", "，", "、"))
+        comma = words[i - 1].text.endswith(
+            (",", ";", ":", "，", "、", "；", "：", "،", "؛", "၊", "፣")
+        )
         return words[i].start_s - words[i - 1].end_s + (0.3 if comma else 0.0)
 
     later = range(max(len(words) // 3, 1), len(words))

@@ -5,22 +5,29 @@ from itertools import groupby
 
 import msgspec
 
+from stream.core.line_breaking import join_texts, space_between
 from stream.core.subtitles import Cue, Piece, cues, srt, vtt
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
 
 
-def words(line: Final) -> Iterator[Piece]:
+def words(line: Final, before: str = "") -> Iterator[Piece]:
     """Yield the words of a line, with times in proportion to their length.
 
     A room does not store the times of words.
+
+    Args:
+        line: whose words are returned.
+        before: the text before it, in the same cues.
     """
     per_letter_s = (line.end - line.start) / max(len(line.text), 1)
     position = 0
+    space = space_between(before, line.text)
     for word in line.text.split(" "):
         start_s = line.start + position * per_letter_s
         position += len(word) + 1
-        yield Piece(f" {word}", start_s, start_s + len(word) * per_letter_s)
+        yield Piece(f"{space}{word}", start_s, start_s + len(word) * per_letter_s)
+        space = " "
 
 
 def turns(lines: Iterable[Final]) -> Iterator[tuple[str, list[Final]]]:
@@ -33,7 +40,9 @@ def all_cues(lines: Iterable[Final]) -> list[Cue]:
     """Return the cues of all turns, in order."""
     made = []
     for speaker, said in turns(lines):
-        made += cues([word for line in said for word in words(line)], speaker)
+        before = ["", *(line.text for line in said)]
+        pairs = zip(said, before, strict=False)
+        made += cues([word for line, text in pairs for word in words(line, text)], speaker)
     return made
 
 
@@ -41,7 +50,7 @@ def as_text(room: Room) -> str:
     """Return one paragraph for each turn, with its start time and its speaker."""
     paragraphs = []
     for speaker, said in turns(room.finals):
-        text = " ".join(line.text for line in said)
+        text = join_texts(line.text for line in said)
         paragraphs.append(f"[{clock(said[0].start)}] {speaker}: {text}\n\n")
     return "".join(paragraphs)
 

@@ -6,10 +6,12 @@ query string, so that websocket handshakes and plain HTTP requests are checked b
 
 import hmac
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from urllib.parse import parse_qs
 
 from stream.config import ServerConfig
+from stream.origins import origin_of, same_origin
 from stream.protocols.declarations import NO_KEY, KeyPlaces, ProtocolDeclarations, SignedRequest
 
 Fields = Iterable[tuple[str, str]]
@@ -26,9 +28,12 @@ def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
     """
     fields = list(fields)
     origin = header(fields, "origin")
-    if origin is None or {"*", origin} & set(config.allow_origin):
+    if origin is None or "*" in config.allow_origin:
         return True
-    return same_host(origin, header(fields, "host") or "")
+    with suppress(ValueError):
+        if origin_of(origin) in map(origin_of, set(config.allow_origin)):
+            return True
+    return same_origin(origin, header(fields, "host") or "")
 
 
 def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
@@ -37,11 +42,6 @@ def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
     origin = header(fields, "origin")
     allowed = {"Access-Control-Allow-Origin": origin} if origin else {}
     return {"Vary": "Origin", **(allowed if origin_allowed(fields, config) else {})}
-
-
-def same_host(origin: str, host: str) -> bool:
-    """Return whether an `Origin` header names the host that the request was sent to."""
-    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
 def authorised(

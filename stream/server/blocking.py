@@ -1,12 +1,18 @@
-"""Runs blocking functions outside the event loop."""
+"""Runs blocking functions outside the event loop, and ends a process in which one still runs."""
 
 import asyncio
+import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+
+NAME = "in_thread"
+"""Of the threads that are started here."""
 
 
 async def run_blocking(function: Callable[[], T]) -> T:
@@ -33,5 +39,20 @@ async def run_blocking(function: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the event loop is closed, and nothing waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, name=NAME, daemon=True).start()
     return await outcome
+
+
+def exit_now_if_threads_run(status: int) -> None:
+    """End the process with this exit status if a thread of `in_thread` still runs.
+
+    Such a thread may load a model for minutes. Python cannot end in the usual way meanwhile: native
+    code that runs when the interpreter is gone aborts the process.
+    """
+    if all(thread.name != NAME for thread in threading.enumerate()):
+        return
+    logging.shutdown()
+    for output in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a pipe whose reader is gone
+            output.flush()
+    os._exit(status)

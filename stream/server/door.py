@@ -19,6 +19,7 @@ import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState as UvicornState
+from websockets import http11
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -36,6 +37,10 @@ WRITE_TIMEOUT_S = 60.0
 
 MAX_HEAD_BYTES = 64 * 1024
 """Size of the request line and the header fields together."""
+
+# websockets parses a head once more that h11 has accepted. By default it refuses a header of more
+# than 8 KiB, such as a cookie or a query with a long prompt, and more headers than 128.
+http11.MAX_LINE_LENGTH = http11.MAX_NUM_HEADERS = 1 << 20
 
 
 class HttpConnection(H11Protocol):

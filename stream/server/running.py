@@ -61,7 +61,8 @@ async def serve(
     """Serve until a signal arrives; `announce` gets the address once clients are admitted.
 
     SIGINT and SIGTERM drain: streams get their finals. SIGHUP means that another server takes over
-    at once: clients are told to reconnect. A second signal ends the process at once.
+    at once: clients are told to reconnect. A second signal ends the process at once. A signal that
+    was ignored when the process was started, as `nohup` and shells do, stays ignored.
     """
     allow_streams(config.max_sessions + config.max_readers)
     server = Server(config)
@@ -69,7 +70,9 @@ async def serve(
     stopped: asyncio.Future[Closing] = loop.create_future()
     for name, closing in SIGNALS.items():
         with suppress(NotImplementedError, AttributeError):  # on Windows Ctrl-C interrupts instead
-            loop.add_signal_handler(getattr(signal, name), stop_or_exit, stopped, closing)
+            number = getattr(signal, name)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, stop_or_exit, stopped, closing)
     closing = GOING_AWAY
     try:
         await server.listen()

@@ -62,6 +62,7 @@ class Endless(Recorded):
 
 
 async def test_ctrl_c_ends_with_the_last_words():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, too
     console = terminal()
     screen = Screen("mic", console)
     async with running_server(ServerConfig(port=0), recording.transcriber()) as address:
@@ -72,6 +73,7 @@ async def test_ctrl_c_ends_with_the_last_words():
         await until(lambda: len(screen.captions) == 1)
         signal.raise_signal(signal.SIGINT)
         await asyncio.wait_for(captioning, WAIT_S)
+    signal.signal(signal.SIGINT, before)
     assert microphone.stopped
     assert console.file.getvalue().split("\x1b[?1049l")[1].strip() == SAID[0]
 

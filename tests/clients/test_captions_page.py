@@ -8,10 +8,10 @@ import pytest
 from playwright.async_api import expect
 
 from stream.config import ServerConfig
+from stream.core.languages import ENGLISH_NAMES
 from stream.core.load import Load
 from stream.engine.registry import load_transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
-from stream.server.http.languages import ENGLISH_NAMES
 from stream.server.running import running, running_server
 from tests.clients import recording
 from tests.clients.browser import (
@@ -258,3 +258,49 @@ async def test_the_example_for_other_pages(scripted, noise):
         await page.get_by_role("button").click()
         await expect(page.locator("#words")).to_have_text("one two three four ")
         assert complaints == []
+
+
+async def test_committed_text_without_spaces_grows_by_what_is_new(scripted):
+    """A screen reader reads what is added; spans that were there stay."""
+    said = "今天天气很好，我们去公园。"
+    words = [
+        {"word": word, "start": i, "end": i + 0.5, "confidence": 0.4 if word == "很" else 0.9}
+        for i, word in enumerate(
+            ["今", "天", "天", "气", "很", "好，", "我", "们", "去", "公", "园。"]
+        )
+    ]
+    async with opened(scripted, []) as (page, _):
+        seen = await page.evaluate(
+            """async ({ said, words }) => {
+              const { Captions } = await import("/captions.js");
+              const transcript = document.querySelector("#transcript");
+              const captions = new Captions(transcript.parentElement, transcript);
+              const commit = (count) =>
+                captions.partial({
+                  utterance: 1, committed: said.slice(0, count), tentative: "去", words,
+                });
+              commit(7);
+              const first = transcript.querySelector(".committed span");
+              commit(9);
+              captions.final({ utterance: 1, text: said, words });
+              const spans = [...transcript.querySelectorAll(".committed span")];
+              return {
+                text: transcript.textContent,
+                same: first === spans[0],
+                times: spans.map((span) => span.dataset.time),
+                unsure: transcript.querySelector(".unsure").textContent,
+              };
+            }""",
+            {"said": said, "words": words},
+        )
+    assert (seen["text"], seen["same"]) == (said, True)
+    assert len(seen["times"]) > 3
+    assert all(seen["times"])
+    assert seen["unsure"].startswith("很")
+
+
+@pytest.mark.parametrize("language", ["EN", "en-US", "en_GB"])
+async def test_a_language_of_the_address_as_systems_write_it(scripted, language):
+    async with opened(f"{scripted}?language={language}", []) as (page, _):
+        await expect(page.locator("#model-name")).to_have_text("scripted")
+        assert await page.locator("[name=language]").input_value() == "en"

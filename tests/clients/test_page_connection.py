@@ -1,7 +1,9 @@
 """The captions page when its connection breaks: nothing is lost or doubled, and it says so."""
 
+import asyncio
 import json
 import re
+import threading
 import time
 
 import pytest
@@ -9,6 +11,7 @@ from playwright.async_api import WebSocket, WebSocketRoute, expect
 
 from stream.config import ServerConfig
 from stream.engine.registry import load_transcriber
+from stream.server.app import Server
 from stream.server.running import running, running_server
 from tests.clients import recording
 from tests.clients.breakable import breakable
@@ -272,3 +275,44 @@ async def test_a_full_server(noise):
         await begin(first)
         await second.get_by_role("button", name="Start captions").click()
         await expect(second.locator("#status")).to_contain_text("busy")
+
+
+OPEN = """async (path) => {
+  const url = new URL(path, location.href.replace(/^http/, "ws")).href;
+  const { Link } = await import("/link.js");
+  const link = new Link({ url, settings: {}, silentS: 5, onEvent() {}, onState() {} });
+  link.open();
+  return (await link.finished)?.code;
+}"""
+
+
+async def test_cookies_of_the_site_do_not_matter(scripted, noise):
+    async with opened(scripted, microphone(noise)) as (page, complaints):
+        for number in range(3):
+            await page.evaluate(f"document.cookie = 'c{number}=' + 'x'.repeat(3_500)")
+        await begin(page)
+        await expect(page.locator("#transcript")).to_contain_text("one two")
+        assert complaints == []
+
+
+async def test_a_websocket_that_does_not_open_is_not_called_busy(scripted):
+    async with opened(scripted, []) as (page, _):
+        assert await page.evaluate(OPEN, "/v1/nothing") == "no_websocket"
+        assert await page.evaluate(OPEN, "/v1/stream?prompt=" + "x" * 600_000) == "too_large"
+
+
+async def test_a_websocket_that_lacks_the_key_or_waits_for_the_model(noise):
+    loaded = threading.Event()
+
+    def load():
+        assert loaded.wait(60)
+        return recording.FromFirstSound()
+
+    server = Server(recording.config())
+    await server.listen()
+    starting = asyncio.create_task(server.start_engine(load))
+    async with opened(server.address, []) as (page, _):
+        assert await page.evaluate(OPEN, "/v1/stream") == "not_ready"
+        loaded.set()
+        await starting
+    await server.close()

@@ -234,6 +234,21 @@ async def test_committed_words_stay_in_their_place_of_the_row(view):
         assert complaints == []
 
 
+async def test_rows_of_a_script_without_spaces():
+    said = "今天天气很好，我们一起去公园散步吧。" * 6
+    async with talking("rooms/repairs?view=screen", WIDE) as (conversation, page, complaints):
+        await page.locator("#lines").wait_for(state="attached")
+        for n in (4, 20, len(said)):
+            conversation.partial(0, said[:n], said[n : n + 2], 1)
+            await expect(page.locator("#lines")).to_contain_text(said[n - 4 : n])
+        rows = await page.locator("#lines > div").all_inner_texts()
+        assert len(rows) > 1
+        assert not [row for row in rows if row.strip()[0] in "，。"]
+        assert said[-20:] in "".join(rows).replace("\n", "")
+        assert await overflow(page) <= 0
+        assert complaints == []
+
+
 async def test_the_projector_shows_the_last_rows_large():
     async with talking("rooms/repairs?view=screen", WIDE) as (conversation, page, complaints):
         conversation.say_all()

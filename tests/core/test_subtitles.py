@@ -1,12 +1,15 @@
 """Subtitles that can be read, whatever the words are."""
 
 import re
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.core.subtitles import LINE_CHARACTERS, MOST_S, Cue, clock, cues, srt, vtt
+from stream.core.line_breaking import columns
+from stream.core.subtitles import LINE_COLUMNS, MOST_S, Cue, clock, cues, srt, vtt
 from stream.recordings.results import TimedWord
 
 DICKENS = (
@@ -69,10 +72,83 @@ def test_any_words_become_cues_in_order(
     assert shown == "".join(word.text for word in said).replace(" ", "")
     for cue in made:
         assert 1 <= len(cue.lines) <= 2
-        assert all(0 < len(line) <= LINE_CHARACTERS for line in cue.lines)
+        assert all(0 < columns(line) <= LINE_COLUMNS for line in cue.lines)
         assert 0 < cue.end_s - cue.start_s <= MOST_S + 1e-6
     for one, other in pairwise(made):
         assert one.end_s <= max(other.start_s, one.start_s + 0.001)
+
+
+def letters(text: str, each_s: float = 0.2) -> list[TimedWord]:
+    """Each character a word of its own, as words of scripts without spaces come."""
+    clusters = regex.findall(r"\X", text)
+    return [
+        TimedWord(cluster, i * each_s, (i + 0.9) * each_s, 0.9)
+        for i, cluster in enumerate(clusters)
+    ]
+
+
+JAPANESE = (
+    "東京駅で「次の電車は何時ですか？」と聞かれたので、時刻表を見た。ところがそれは"
+    "古いものだった！（去年の）だから、もう一度ホームへ行って、駅員に聞くことにした。"
+)
+CHINESE = "他说：“我们明天（星期三）再谈吧。”可是谁也没有回答；大家都在看窗外的雨，而雨越下越大……"
+
+
+@pytest.mark.parametrize("text", [JAPANESE, CHINESE])
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_line_of_han_begins_with_what_closes(text: str, whole: bool) -> None:
+    words = [TimedWord(text, 0.0, 20.0, 0.9)] if whole else letters(text)
+    lines = [line for cue in cues(words) for line in cue.lines]
+    assert "".join(lines) == text
+    assert all(columns(line) <= LINE_COLUMNS for line in lines)
+    assert not [line for line in lines if line[0] in "。、，；！？」』）”…っゃゅょー"]
+    assert not [line for line in lines if line[-1] in "「『（“"]
+
+
+def test_sentences_of_han_have_cues_of_their_own() -> None:
+    text = "今日は朝からとてもよい天気です。明日は夕方から雨が降るでしょう。"
+    assert texts(cues(letters(text, 0.25))) == [
+        "今日は朝からとてもよい天気です。",
+        "明日は夕方から雨が降るでしょう。",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "क्षत्रियोंस्त्रीत्वज्ञान" * 4,
+        "👩🏽\u200d🚒👨\u200d👩\u200d👧\u200d👦🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f🇨🇭❤️"
+        * 6,
+        "ශ්\u200dරීලංකාක්\u200dෂ" * 8,
+        "e\u0301a\u0308" * 40,
+        "ผู้ใหญ่บ้านกำลังเดินทางไปซื้อไมโครโฟนและคอมพิวเตอร์" * 2,
+        "ကျွန်တော်မြန်မာစကားပြောတတ်ပါတယ်" * 3,
+        "각각" * 40,
+    ],
+)
+def test_a_wide_word_is_divided_between_what_readers_take_for_characters(text: str) -> None:
+    for words in ([TimedWord(f" {text}", 0.0, 15.0, 0.9)], letters(text, 0.1)):
+        lines = [line for cue in cues(words) for line in cue.lines]
+        assert "".join(lines) == text
+        borders = {match.end() for match in regex.finditer(r"\X", text)}
+        ends = list(accumulate(map(len, lines)))
+        assert len(ends) > 1
+        assert set(ends) <= borders
+        assert all(columns(line) <= LINE_COLUMNS for line in lines)
+        assert not [line for line in lines if line[0] in "ะาำๆ" or line[-1] in "เแโใไ\u200d\u0dca"]
+
+
+def test_the_punctuation_of_french_stays_with_its_word() -> None:
+    words = spoken("Il a demandé : « Est-ce que vous venez ? » Et personne n’a répondu « non » !")
+    lines = [line for cue in cues(words) for line in cue.lines]
+    assert not [line for line in lines if line[0] in ":?!»" or line[-1] == "«"]
+
+
+@given(st.lists(st.text(min_size=1, max_size=30), max_size=20))
+def test_nothing_of_any_script_is_lost(texts: list[str]) -> None:
+    said = [TimedWord(f" {text}", i * 0.5, i * 0.5 + 0.4, 0.9) for i, text in enumerate(texts)]
+    shown = "".join(line for cue in cues(said) for line in cue.lines)
+    assert "".join(shown.split()) == "".join("".join(texts).split())
 
 
 def test_srt() -> None:

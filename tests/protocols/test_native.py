@@ -285,3 +285,74 @@ def test_every_row_is_a_protocol_that_clients_can_reach() -> None:
     protocols = load_protocols(PROTOCOLS.values())
     assert len(protocols) == len(PROTOCOLS)
     assert all(protocol.paths or protocol.own_port for protocol in protocols)
+
+
+@pytest.mark.parametrize(
+    ("start", "setting", "value"),
+    [
+        ('{"sample_rate":48000.0}', "sample_rate", 48_000),
+        ('{"channels":2.0}', "channels", 2),
+        ('{"endpointing_ms":7e2}', "endpointing_ms", 700),
+        ('{"sample_rate":"8000"}', "sample_rate", 8_000),
+        ('{"language":"EN"}', "language", "en"),
+        ('{"language":"en-GB"}', "language", "en"),
+        ('{"language":"en_AU"}', "language", "en"),
+        ('{"language":""}', "language", "en"),
+        ('{"language":null}', "language", "en"),
+        ('{"sample_rate":null}', "sample_rate", 16_000),
+        ('{"encoding":"","model":"","task":""}', "encoding", "pcm_s16le"),
+        ('{"keyterms":null,"prompt":null,"words":null}', "prompt", ""),
+    ],
+)
+def test_values_as_other_tools_write_them(start: str, setting: str, value: object) -> None:
+    stream = Stream()
+    stream.receive(f'{{"type":"start",{start[1:]}', '{"type":"configure"}')
+    (configured,) = stream.of_type("configured")
+    assert configured[setting] == value
+    assert not stream.of_type("error")
+
+
+@pytest.mark.parametrize("start", ['{"sample_rate":44100.5}', '{"channels":1e30}'])
+def test_numbers_that_are_not_whole(start: str) -> None:
+    stream = Stream()
+    (error,) = stream.receive(f'{{"type":"start",{start[1:]}')
+    assert error["code"] == "bad_message"
+
+
+def test_marks_and_finalize_take_numbers_of_any_notation() -> None:
+    stream = Stream()
+    stream.receive('{"type":"mark","id":3.0}', '{"type":"finalize","mark":4.0}')
+    assert [mark["id"] for mark in stream.of_type("mark")] == [3, 4]
+
+
+@pytest.mark.parametrize("query", ["sample_rate=&language=", "keyterms=&room=&speakers=", "model="])
+def test_a_field_without_a_value_is_left_out_of_a_query(query: str) -> None:
+    stream = Stream(query)
+    stream.receive('{"type":"start"}')
+    assert not stream.of_type("error")
+    assert stream.protocol.membership is None
+
+
+def test_a_blank_among_several_values_of_a_query() -> None:
+    stream = Stream("keyterms=&keyterms=Ada&language=en&language=")
+    stream.receive('{"type":"configure"}')
+    (configured,) = stream.of_type("configured")
+    assert (configured["keyterms"], configured["language"]) == (["Ada"], "en")
+
+
+def test_a_language_in_configure_is_read_as_in_start() -> None:
+    service = replace(SERVICE, languages=("en", "de"))
+    stream = Stream(service=service)
+    stream.receive('{"type":"start"}', '{"type":"configure","language":"de-CH","prompt":""}')
+    assert stream.of_type("configured")[-1]["language"] == "de"
+
+
+def test_labels_are_names_in_any_script() -> None:
+    stream = Stream("room=r&channels=2")
+    stream.receive('{"type":"start","speakers":["佐藤\u3000花子","می\u200cنا"]}')
+    assert stream.protocol.membership is not None
+    assert stream.protocol.membership.speakers == ("佐藤 花子", "می\u200cنا")
+    refused = Stream("room=r")
+    (error,) = refused.receive('{"type":"start","speakers":["Ada\u202e"]}')
+    assert (error["code"], error["fatal"]) == ("bad_settings", True)
+    assert "RIGHT-TO-LEFT OVERRIDE" in error["message"]

@@ -90,6 +90,43 @@ def test_parameters_are_settings_or_go_along() -> None:
     assert protocol.session.settings.keyterms == ("Twilio", "mu-law")
 
 
+def test_parameters_without_a_value_are_left_out() -> None:
+    blank = dict.fromkeys(
+        ("room", "speakers", "language", "endpointing_ms", "keyterms", "model", "words"), " "
+    )
+    protocol, shared = call(TwilioCall(("inbound", "outbound"), **blank, Company=""))
+    assert said(shared, 0) == TEXTS
+    assert protocol.membership
+    assert (protocol.membership.room, protocol.membership.speakers) == (
+        "CA123",
+        ("Caller", "Agent"),
+    )
+    assert protocol.membership.about["Company"] == ""
+
+
+@pytest.mark.parametrize(
+    ("speakers", "labels"),
+    [
+        (", Grace", ("Caller", "Grace")),
+        ("Ada,", ("Ada", "Agent")),
+        ("می\u200cنا", ("می\u200cنا", "Agent")),
+    ],
+)
+def test_a_track_without_a_label_keeps_its_usual_one(
+    speakers: str, labels: tuple[str, ...]
+) -> None:
+    protocol, _ = call(TwilioCall(("inbound", "outbound"), speakers=speakers))
+    assert protocol.membership
+    assert protocol.membership.speakers == labels
+
+
+def test_numbers_and_languages_as_telephone_systems_write_them() -> None:
+    protocol, _ = call(TwilioCall(language="en-US", endpointing_ms="400.0"))
+    assert protocol.session
+    settings = protocol.session.settings
+    assert (settings.language, settings.endpointing_ms) == ("en", 400)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [

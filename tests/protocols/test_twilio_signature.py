@@ -33,6 +33,8 @@ def test_we_sign_as_twilio_does(url: str) -> None:
         ("wss://calls.example:8443/v1/twilio", "calls.example:8443", None),
         ("wss://calls.example/v1/twilio", "127.0.0.1:8765", "wss://calls.example"),
         ("wss://calls.example/v1/twilio", "127.0.0.1:8765", "wss://calls.example/"),
+        ("wss://calls.example/v1/twilio", "127.0.0.1:8765", "https://calls.example"),
+        ("wss://calls.example/v1/twilio", "127.0.0.1:8765", "https://Calls.Example:443/"),
         ("wss://calls.example/behind/v1/twilio", "10.0.0.7", "wss://calls.example/behind"),
     ],
 )

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from stream.core.subtitles import LINE_CHARACTERS, LINES
+from stream.core.subtitles import LINE_COLUMNS, LINES
 from stream.rooms.formats import FORMATS, all_cues
 from stream.rooms.messages import Final
 from stream.rooms.room import Room
@@ -56,7 +56,7 @@ def test_long_lines_are_cut_into_what_can_be_read_at_once() -> None:
     rows = [row for part in parts for row in part.lines]
     assert len(parts) > 2
     assert " ".join(rows) == line.text
-    assert all(len(row) <= LINE_CHARACTERS for row in rows)
+    assert all(len(row) <= LINE_COLUMNS for row in rows)
     assert all(len(part.lines) <= LINES for part in parts)
     assert parts[0].start_s == 10.0
     assert parts[-1].end_s == pytest.approx(28.0)

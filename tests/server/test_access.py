@@ -15,6 +15,53 @@ def test_origins_compare_hosts_with_their_ports(port: int, let_in: bool) -> None
     assert access.origin_allowed(fields, ServerConfig()) == let_in
 
 
+@pytest.mark.parametrize(
+    ("allowed", "origin", "let_in"),
+    [
+        ("https://captions.example:443", "https://captions.example", True),
+        ("HTTPS://Captions.Example/", "https://captions.example", True),
+        ("http://localhost:80", "http://localhost", True),
+        ("https://bücher.example", "https://xn--bcher-kva.example", True),
+        ("http://[0:0::1]:3000", "http://[::1]:3000", True),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef", True),
+        ("NULL", "null", True),
+        ("*", "https://anything.example", True),
+        ("https://captions.example", "http://captions.example", False),
+        ("https://captions.example", "https://captions.example:8443", False),
+        ("https://captions.example", "https://captions.example.evil.example", False),
+        ("https://captions.example", "null", False),
+        ("https://captions.example", "https://[broken", False),
+    ],
+)
+def test_origins_are_the_same_however_they_are_written(
+    allowed: str, origin: str, let_in: bool
+) -> None:
+    fields = [("Host", "127.0.0.1:8765"), ("Origin", origin)]
+    config = ServerConfig(allow_origin=(allowed,))
+    assert access.origin_allowed(fields, config) == let_in
+    headers = access.cross_origin(fields, config)
+    assert headers.get("Access-Control-Allow-Origin") == (origin if let_in else None)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "let_in"),
+    [
+        ("captions.example:443", "https://captions.example", True),
+        ("captions.example", "https://captions.example:443", True),
+        ("captions.example:80", "http://Captions.example", True),
+        ("captions.example:443", "http://captions.example", False),
+        ("", "null", False),
+        ("", "https://", False),
+        ("captions.example", "ftp://captions.example", False),
+    ],
+)
+def test_a_default_port_in_the_host_makes_no_difference(
+    host: str, origin: str, let_in: bool
+) -> None:
+    fields = [("Host", host), ("Origin", origin)]
+    assert access.origin_allowed(fields, ServerConfig()) == let_in
+
+
 def test_of_a_repeated_header_the_last_counts() -> None:
     fields = [("Host", "a"), ("Origin", "http://a"), ("Origin", "http://evil.example")]
     assert not access.origin_allowed(fields, ServerConfig())

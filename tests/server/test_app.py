@@ -117,15 +117,32 @@ async def test_a_server_within_a_program() -> None:
             assert (await receive(websocket))[-1]["type"] == "ended"
 
 
-@pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
-    command = "from stream.cli.main import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", command, "serve", "--model", "scripted", "--port", "0"],
+HEEDING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+
+RUN = """
+from stream.cli.main import main
+main()
+"""
+
+SCRIPTED = ("serve", "--model", "scripted", "--port", "0")
+
+
+def python(program: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    process = python(HEEDING + RUN, *SCRIPTED)
     yield process
     process.kill()
     process.communicate()
@@ -184,6 +201,79 @@ async def test_a_second_signal_ends_at_once(process: subprocess.Popen[str]) -> N
     assert await asyncio.to_thread(process.wait, WAIT_S) == 1
     websocket.transport.abort()
     await websocket.wait_closed()
+
+
+IGNORING = """
+import signal
+for name in {names}:
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ignored", "sent"),
+    [
+        (["SIGHUP"], signal.SIGHUP),  # as nohup does
+        (["SIGINT", "SIGQUIT"], signal.SIGINT),  # as a shell does to jobs in its background
+    ],
+)
+async def test_a_signal_that_is_ignored_stays_ignored(ignored: list[str], sent: int) -> None:
+    with python(IGNORING.format(names=ignored) + RUN, *SCRIPTED) as process:
+        try:
+            async with connect(await address_of(process), compression=None) as websocket:
+                await websocket.send('{"type":"start"}')
+                await receive(websocket, "ready")
+                process.send_signal(sent)
+                await websocket.send('{"type":"mark","id":7}')
+                assert (await receive(websocket, "mark"))[-1]["id"] == 7
+                process.send_signal(signal.SIGTERM)
+                await receive(websocket)
+            assert await asyncio.to_thread(process.wait, WAIT_S) == 0
+        finally:
+            process.kill()
+
+
+LOADING = """
+import asyncio, sys, threading
+from stream.cli.main import app, main
+from stream.config import ServerConfig
+from stream.server.running import serve
+
+@app.command
+def wait():
+    def load():
+        print("loading", flush=True)
+        threading.Event().wait()
+    asyncio.run(serve(ServerConfig(port=0), load, print))
+main()
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_while_the_model_loads(sent: int) -> None:
+    with python(HEEDING + LOADING, "wait") as process:
+        try:
+            assert process.stdout
+            assert await asyncio.to_thread(process.stdout.readline) == "loading\n"
+            process.send_signal(sent)
+            _, log = await asyncio.to_thread(process.communicate, timeout=WAIT_S)
+            assert (process.returncode, "Traceback" in log) == (0, False)
+        finally:
+            process.kill()
+
+
+@pytest.mark.model
+async def test_a_signal_while_the_model_warms_up() -> None:
+    with python(HEEDING + RUN, "serve", "--model", "tiny.en", "--port", "0") as process:
+        try:
+            assert process.stderr
+            while "warming up" not in (line := await asyncio.to_thread(process.stderr.readline)):
+                assert line
+            process.send_signal(signal.SIGTERM)
+            _, log = await asyncio.to_thread(process.communicate, timeout=60)
+            assert (process.returncode, "terminate called" in log) == (0, False)
+        finally:
+            process.kill()
 
 
 def test_no_thread_is_left() -> None:

@@ -157,6 +157,32 @@ async def see_the_client_go(receive: Any) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Cookie: " + b"session=" + b"x" * 9_000,
+        b"Cookie: " + b"; ".join(b"c%d=%s" % (i, b"y" * 60) for i in range(700)),
+        b"Authorization: Bearer " + b"z" * 20_000,
+        b"\r\n".join(b"X-Forwarded-%d: 10.0.0.1" % i for i in range(400)),
+    ],
+)
+async def test_a_head_of_a_websocket_may_be_as_large_as_any(field: bytes) -> None:
+    async with open_door() as door:
+        for head in (PLAIN % 0, UPGRADE):
+            async with client(door) as (reader, writer):
+                writer.write(head.removesuffix(b"\r\n") + field + b"\r\n\r\n")
+                expected = b"HTTP/1.1 101" if head is UPGRADE else b"HTTP/1.1 200"
+                assert (await reader.readline()).startswith(expected)
+
+
+async def test_a_long_query_of_a_websocket() -> None:
+    async with open_door() as door:
+        url = f"ws://127.0.0.1:{door.port}/live?prompt={'%D1%8F' * 4_000}"
+        async with connect(url) as websocket:
+            await websocket.send("hello")
+            assert await websocket.recv() == "hello"
+
+
 @pytest.mark.parametrize(("path", "chosen"), [("one", "x"), ("two", "y"), ("three", None)])
 async def test_each_path_has_its_subprotocols(path: str, chosen: str | None) -> None:
     available = {"/one": ("x",), "/two": ("y", "x")}

@@ -181,7 +181,12 @@ def _row(name: str) -> ModelRow:
 def _is_embedded(name: str) -> bool:
     """Return whether the model's wheels are installed, or have been converted before."""
     model = EMBEDDED_MODELS.get(name)
-    return model is not None and (converted_folder(name).is_dir() or is_installed(model))
+    if model is None or is_installed(model):
+        return model is not None
+    try:
+        return converted_folder(name).is_dir()
+    except CheckpointError:  # there is no folder to look in
+        return False
 
 
 def read_folder(folder: Path, name: str, source: str) -> Checkpoint:

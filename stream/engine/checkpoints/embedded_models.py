@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from stream.engine.checkpoints.ctranslate2_format import (
@@ -163,7 +164,7 @@ def convert(name: str) -> Path:
             # Renamed at once: a process that is killed, or a second one, leaves no partial model.
             if not folder.exists():
                 made.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the latter of a disk that is full, among others
         raise CheckpointError(
             f"cannot store the converted model in {folder.parent} ({error}); "
             "set DISTIL_STREAM_CACHE to a folder that can be written"

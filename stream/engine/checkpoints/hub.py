@@ -70,7 +70,8 @@ def download(repository: str) -> Path:
     """Download a repository into the hub's local cache, with progress bars.
 
     Raises:
-        CheckpointError: the hub cannot be reached, or does not have the model.
+        CheckpointError: the hub cannot be reached, it does not have the model, or its cache cannot
+            be written.
     """
     # The import takes a third of a second, and most runs need no hub.
     from huggingface_hub import snapshot_download
@@ -90,3 +91,8 @@ def download(repository: str) -> Path:
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise CheckpointError(f"the hub refuses {repository}: {error}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
+        raise CheckpointError(
+            f"cannot keep {repository} in the hub's cache ({error}); "
+            "set HF_HOME to a folder that can be written and has room"
+        ) from error

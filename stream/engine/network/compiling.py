@@ -7,6 +7,7 @@ hash of all sources of this package: after any edit the kernels are compiled aga
 """
 
 import hashlib
+import logging
 import shutil
 import tempfile
 import time
@@ -21,6 +22,8 @@ from numba import njit
 
 from stream.engine.checkpoints.embedded_models import cache_folder
 from stream.errors import CheckpointError
+
+log = logging.getLogger(__name__)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -89,7 +92,26 @@ def compiled(function: Kernel) -> Kernel:
         kernel: Kernel = njit(
             function, cache=FOLDER is not None, nogil=True, fastmath=True, error_model="numpy"
         )
+    if FOLDER is not None:
+        keep_if_possible(kernel)
     return kernel
+
+
+def keep_if_possible(kernel: Any) -> None:
+    """Let a kernel that cannot be written to its folder be compiled anew by the next process.
+
+    numba lets the error of a full disk out of the call that compiles.
+    """
+    cache = kernel._cache
+    save = cache.save_overload
+
+    def save_or_tell(*what: object) -> None:
+        try:
+            save(*what)
+        except OSError as error:
+            log.warning("%s is compiled at each start: %s", kernel.__name__, error)
+
+    cache.save_overload = save_or_tell
 
 
 @compiled

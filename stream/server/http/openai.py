@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from stream.core.line_breaking import space_between
 from stream.media.recording import MediaError
 from stream.protocols.declarations import NO_KEY
 from stream.protocols.interface import Service
@@ -29,6 +30,7 @@ from stream.server.http.openai_requests import (
     TranscriptionRequest,
     check_model,
     parse_request,
+    receive_form,
 )
 from stream.server.http.uploads import Upload
 from stream.server.state import ServerState
@@ -40,6 +42,8 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "3600",
 }
 """Headers of the response to a CORS preflight; `*` does not include `Authorization`."""
+EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Of server-sent events; without them a proxy delays the first events until it has many."""
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -89,7 +93,7 @@ class ServerSentEvents(StreamingResponse):
     """Sends server-sent events; calls `afterwards` at the end, also after a disconnect."""
 
     def __init__(self, events: AsyncIterator[bytes], afterwards: Callable[[], None]) -> None:
-        super().__init__(events, media_type="text/event-stream")
+        super().__init__(events, media_type="text/event-stream", headers=EVENT_HEADERS)
         self._afterwards = afterwards
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,7 +166,7 @@ class OpenAIEndpoints:
         streaming = False
         try:
             limited = LimitedRequest(request.scope, request.receive)
-            form = await limited.form(max_files=1, max_fields=64)
+            form = await receive_form(limited)
             requested = parse_request(form, task, self.service)
             upload = self._upload(requested)
             if requested.stream:
@@ -202,7 +206,7 @@ class OpenAIEndpoints:
         try:
             async with aclosing(upload.segments()) as segments:
                 async for segment in segments:
-                    more = f" {segment.text}" if text else segment.text
+                    more = space_between(text, segment.text) + segment.text
                     text += more
                     yield responses.delta(more)
             yield responses.done(text)

@@ -5,6 +5,8 @@ Errors have OpenAI's own format, so that its clients raise their usual exception
 """
 
 import asyncio
+import errno
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stream.config import ServerConfig
+from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
@@ -27,6 +30,9 @@ GRANULARITIES = "timestamp_granularities[]"
 IGNORED = frozenset({"temperature", "include", "chunking_strategy"})
 """Fields that are accepted and have no effect. A field of a list or an object is matched by the
 name before its bracket."""
+
+
+log = logging.getLogger(__name__)
 
 
 class RequestError(Exception):
@@ -84,6 +90,23 @@ class LimitedRequest(Request):
                 yield piece
 
 
+async def receive_form(request: Request) -> FormData:
+    """Receive the form of an upload; its file is kept in the temporary folder.
+
+    Raises:
+        RequestError: 507 if there is no room left for the file, 503 if it cannot be kept at all.
+    """
+    try:
+        return await request.form(max_files=1, max_fields=64)
+    except OSError as error:
+        log.error("an upload cannot be kept in the temporary folder: %s", error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = "The server has no room left for the recording; try again later."
+            raise RequestError(507, "no_room", message) from error
+        message = "The server cannot keep a recording now; see its log, and try again later."
+        raise RequestError(503, "no_storage", message) from error
+
+
 def check_model(name: str, service: Service) -> None:
     """Raise `RequestError` unless a name is that of the served model."""
     if name not in (service.model, OPENAI_NAME):
@@ -102,7 +125,7 @@ def parse_request(form: FormData, task: str, service: Service) -> TranscriptionR
     if not isinstance(file, UploadFile):
         message = "Send the recording as the file `file`."
         raise RequestError(400, "missing_file", message, "file")
-    check_model(str(form.get("model", OPENAI_NAME)), service)
+    check_model(str(form.get("model") or OPENAI_NAME), service)
     return TranscriptionRequest(
         file,
         options_of(form, task, service.languages),
@@ -114,7 +137,7 @@ def parse_request(form: FormData, task: str, service: Service) -> TranscriptionR
 
 def response_format_of(form: FormData) -> str:
     """Return the requested format; `json` by default."""
-    response_format = str(form.get("response_format", "json"))
+    response_format = str(form.get("response_format") or "json")
     if response_format not in responses.FORMATS:
         formats = ", ".join(responses.FORMATS)
         message = f"response_format is {response_format!r}; use one of {formats}."
@@ -124,7 +147,7 @@ def response_format_of(form: FormData) -> str:
 
 def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
     """Return the options of transcribing; `known` are the languages of the model."""
-    language = str(form.get("language") or "auto").lower()
+    language = language_code(str(form.get("language") or "auto"), known)
     if language not in ("auto", *known):
         message = (
             f"The model does not support the language {language!r}; it supports {', '.join(known)}."
@@ -141,7 +164,7 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
     """Return the requested granularities of times; `segment` by default."""
-    chosen = tuple(map(str, form.getlist(GRANULARITIES))) or ("segment",)
+    chosen = tuple(str(one) for one in form.getlist(GRANULARITIES) if one) or ("segment",)
     for granularity in chosen:
         if granularity not in responses.GRANULARITIES:
             message = f"{GRANULARITIES} is {granularity!r}; use word or segment, or both."

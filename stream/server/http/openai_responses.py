@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
+from stream.core.languages import ENGLISH_NAMES
 from stream.core.subtitles import cues, srt, vtt
 from stream.engine.decoding.guards import compression_ratio
 from stream.recordings.results import Segment, TimedWord, Transcription
-from stream.server.http.languages import ENGLISH_NAMES
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")
+
+SERVER_ERRORS = frozenset({"internal", "no_room", "no_storage"})
+"""Codes of what is not the client's fault."""
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -112,5 +115,5 @@ def done(text: str) -> bytes:
 
 def failure(message: str, code: str, param: str | None = None) -> Json:
     """Return the body of an error response."""
-    kind = "server_error" if code == "internal" else "invalid_request_error"
+    kind = "server_error" if code in SERVER_ERRORS else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

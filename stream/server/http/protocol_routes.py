@@ -11,6 +11,7 @@ from stream.errors import PeerError
 from stream.protocols.declarations import HttpRequest, HttpResponse, HttpRoute, Transport
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
+from stream.server.admission import refuse_for_now
 from stream.server.state import ServerState
 
 MAX_BODY_BYTES = 1 << 20
@@ -23,7 +24,7 @@ def protocol_routes(server: ServerState, protocol: type[SessionProtocol]) -> lis
     """Return the routes of a protocol on the shared port."""
     websockets = protocol.paths if protocol.transport is Transport.WEBSOCKET else ()
     return [
-        *(Route(path, not_a_websocket) for path in websockets),
+        *(Route(path, without_upgrade(server, protocol)) for path in websockets),
         *own_routes(server, protocol),
     ]
 
@@ -43,7 +44,9 @@ def own_routes(server: ServerState, protocol: type[SessionProtocol]) -> list[Rou
 
 def own_port_application(server: ServerState, protocol: type[SessionProtocol]) -> Starlette:
     """Return the ASGI application of a port that serves only one protocol."""
-    return Starlette(routes=[Route("/", not_a_websocket), *own_routes(server, protocol)])
+    return Starlette(
+        routes=[Route("/", without_upgrade(server, protocol)), *own_routes(server, protocol)]
+    )
 
 
 def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRoute) -> Endpoint:
@@ -89,12 +92,27 @@ def refusal(
     return None
 
 
-def as_response(response: HttpResponse) -> Response:
+def as_response(response: HttpResponse) -> PlainTextResponse:
     """Return a protocol's response as one of Starlette's."""
     return PlainTextResponse(response.body, response.status, dict(response.headers))
 
 
-async def not_a_websocket(request: Request) -> Response:
-    """Respond to a plain HTTP request at a websocket path with 426."""
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
-    return PlainTextResponse("Open a websocket here.\n", 426, upgrade)
+def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> Endpoint:
+    """Return the endpoint of plain HTTP requests at the path of a stream.
+
+    It responds as a handshake would be responded to now: a browser does not tell a page why its
+    websocket did not open, so the page asks here. 426 means that a websocket would be accepted.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        fields = request.headers.items()
+        target = f"{request.url.path}?{request.url.query}"
+        refused = refusal(server, protocol, fields, target) or refuse_for_now(server, protocol)
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        response = PlainTextResponse("Open a websocket here.\n", 426, upgrade)
+        if refused is not None:
+            response = as_response(refused)
+        response.headers.update(access.cross_origin(fields, server.config))
+        return response
+
+    return endpoint

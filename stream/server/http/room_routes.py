@@ -17,6 +17,7 @@ from stream.server import access
 from stream.server.admission import why_no_reader
 from stream.server.http.page import Asset
 from stream.server.rooms.rooms import Reader, Rooms
+from stream.server.rooms.store import StoreError
 from stream.server.state import ServerState
 
 HEARTBEAT_S = 15.0
@@ -75,7 +76,10 @@ class RoomEndpoints:
             fields = request.headers.items()
             target = f"{request.url.path}?{request.url.query}"
             may_read = access.may_read(fields, target, self.config)
-            response = await endpoint(request) if may_read else refusal()
+            try:
+                response = await endpoint(request) if may_read else refusal()
+            except StoreError:
+                response = unreadable()
             response.headers.update(access.cross_origin(fields, self.config))
             return response
 
@@ -85,7 +89,10 @@ class RoomEndpoints:
         """List the rooms; always requires the key."""
         if not access.authorised(request.headers.items(), request.url.query, self.config):
             return refusal()
-        content = msgspec.json.encode({"rooms": self.rooms.listing()})
+        try:
+            content = msgspec.json.encode({"rooms": self.rooms.listing()})
+        except StoreError:
+            return unreadable()
         return Response(content, media_type="application/json")
 
     async def events(self, request: Request) -> Response:
@@ -163,6 +170,11 @@ def mpegts(request: Request) -> int | None:
 def refusal() -> Response:
     """Return the response to a request without the key."""
     return PlainTextResponse(f"{NO_KEY}\n", 401)
+
+
+def unreadable() -> Response:
+    """Answer 503: the rooms that are over cannot be read now."""
+    return PlainTextResponse("Rooms that are over cannot be read now; try again later.\n", 503)
 
 
 def no_such_room() -> Response:

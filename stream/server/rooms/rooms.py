@@ -18,7 +18,7 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.rooms.messages import Final, Listing, Live, Message, Partial
 from stream.rooms.room import Room, empty_snapshot
 from stream.server.outbox import Outbox
-from stream.server.rooms.store import RoomStore
+from stream.server.rooms.store import RoomStore, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +118,7 @@ class Rooms:
 
         Returns the room and the number of the new member.
         """
-        room = self.live.get(membership.room) or self.store.find(membership.room)
-        if room is None:
-            room = Room(membership.room, self._clock())
+        room = self._find_or_none(membership.room) or Room(membership.room, self._clock())
         room.about.update(membership.about)
         self.live[membership.room] = room
         self.store.open_room(room)
@@ -131,20 +129,30 @@ class Rooms:
         return room, number
 
     def find(self, name: str) -> Room | None:
-        """Return a live or stored room by its name; None if there is none."""
+        """Return a live or stored room by its name; None if there is none.
+
+        Raises `StoreError`.
+        """
         return self.live.get(name) or self.store.find(name)
+
+    def _find_or_none(self, name: str) -> Room | None:
+        """Return a room; None too where those that are over cannot be read: streams go on."""
+        try:
+            return self.find(name)
+        except StoreError:
+            return None
 
     def settled_s(self, room: Room) -> float:
         """Return the seconds from the opening of a room before which no new line can begin."""
         return room.settled_s(self._clock())
 
     def listing(self) -> list[Listing]:
-        """Return the live and stored rooms, the latest first."""
+        """Return the live and stored rooms, the latest first. Raises `StoreError`."""
         return self.store.listing()
 
     def read(self, name: str) -> Reader:
         """Create a reader of a room, which need not exist yet; end it with `stop_reading`."""
-        room = self.find(name)
+        room = self._find_or_none(name)
         reader = Reader(encode(room.snapshot() if room else empty_snapshot(name)))
         self._readers.setdefault(name, set()).add(reader)
         return reader

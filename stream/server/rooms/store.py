@@ -9,7 +9,8 @@ import json
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,22 @@ pragma foreign_keys = on;
 pragma journal_mode = wal;
 pragma synchronous = normal;
 pragma secure_delete = on;
+pragma temp_store = memory;
 """
+
+
+class StoreError(Exception):
+    """The rooms that are over cannot be read: the file is damaged, or its disk does not answer."""
+
+
+@contextmanager
+def errors_of_reading() -> Iterator[None]:
+    """Log an error of SQLite, and raise it as a `StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        log.error("rooms cannot be read: %s", error)
+        raise StoreError(str(error)) from error
 
 
 class RoomStore:
@@ -67,7 +83,9 @@ class RoomStore:
             first = self._unwritten.popleft()
             try:
                 rows = self._db.execute(*first).fetchall()
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+                    raise  # a mistake of ours
                 self._unwritten.appendleft(first)
                 log.error(
                     "rooms cannot be written: %s; %d statements are queued",
@@ -105,8 +123,9 @@ class RoomStore:
         rows = self._write("delete from rooms where ended_at < ? returning name", (time,))
         return [name for (name,) in rows]
 
+    @errors_of_reading()
     def find(self, name: str) -> Room | None:
-        """Return a room with its stored lines; None if there is none."""
+        """Return a room with its stored lines; None if there is none. Raises `StoreError`."""
         row = self._db.execute(
             "select opened_at, about from rooms where name = ?", (name,)
         ).fetchone()
@@ -124,8 +143,9 @@ class RoomStore:
         ]
         return Room.reopened(name, opened_at, json.loads(about), finals)
 
+    @errors_of_reading()
     def listing(self) -> list[Listing]:
-        """Return an entry for each room, the latest first."""
+        """Return an entry for each room, the latest first. Raises `StoreError`."""
         rows = self._db.execute(
             "select name, opened_at, ended_at, about,"
             " (select count(*) from lines where room = name)"

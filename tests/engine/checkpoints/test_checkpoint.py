@@ -191,6 +191,51 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
         load_checkpoint("tiny.en")
 
 
+def test_the_list_of_models_needs_no_home(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DISTIL_STREAM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr("stream.engine.checkpoints.checkpoint.is_installed", lambda model: False)
+    assert {row.name for row in list_models()} >= {"base", "tiny.en", "large-v3"}
+
+
+def test_a_hub_cache_without_a_home(monkeypatch):
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(CheckpointError, match=r"hub's cache .*; set HF_HOME to a folder"):
+        load_checkpoint("openai/whisper-nowhere")
+
+
+CONVERTING = """
+import resource, sys
+from stream.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, 8_000_000))  # as a disk that is nearly full
+sys.argv = ["distil-stream", "transcribe", "--model", "tiny.en", "nothing.wav"]
+main()
+"""
+
+
+@pytest.mark.model
+def test_a_cache_that_fills_up(tmp_path):
+    variables = {**os.environ, "DISTIL_STREAM_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERTING],
+        env=variables,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "cannot keep the converted model" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("tiny.en")]
+
+
 @pytest.mark.slow
 def test_the_parts_of_base_are_the_published_file():
     joined = hashlib.sha256()

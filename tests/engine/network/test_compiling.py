@@ -72,3 +72,29 @@ def test_kernels_that_no_start_has_used_for_long_are_deleted(tmp_path):
     os.utime(own, (used, used))
     assert kernel_folder(tmp_path) == own
     assert own.stat().st_mtime > used
+
+
+FULL = """
+import numpy as np, resource
+from stream.engine.network import compiling
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # as on a disk that is full
+
+@compiling.compiled
+def successor(x):
+    return x + np.float32(1)
+
+print(successor(np.float32(2)), successor(3))
+"""
+
+
+def test_a_folder_that_is_full(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(FULL)
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "DISTIL_STREAM_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout.split(), done.returncode) == (["3.0", "4.0"], 0), done.stderr
+    assert "successor is compiled at each start" in done.stderr

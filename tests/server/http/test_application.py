@@ -70,6 +70,21 @@ async def test_a_stream_without_a_websocket() -> None:
         assert (status, headers["upgrade"]) == (426, "websocket")
 
 
+async def test_a_page_may_ask_why_its_websocket_does_not_open() -> None:
+    ours, theirs = "Origin: https://captions.example", "Origin: https://evil.example"
+    config = {"max_sessions": 1, "api_key": "k", "allow_origin": ("https://captions.example:443",)}
+    async with serving(**config) as server:
+        status, headers, _ = await get(server, "/v1/stream?token=k", ours)
+        assert status == 426
+        assert headers["access-control-allow-origin"] == "https://captions.example"
+        assert (await get(server, "/v1/stream?token=k", theirs))[0] == 403
+        assert (await get(server, "/v1/stream", ours))[0] == 401
+        async with client(server, "token=k"):
+            status, headers, body = await get(server, "/v1/stream?token=k", ours)
+            assert (status, body) == (503, "Full; try again later.\n")
+            assert headers["access-control-allow-origin"] == "https://captions.example"
+
+
 @pytest.mark.parametrize(("offered", "chosen"), [(["stream.v1"], "stream.v1"), (["x"], None)])
 async def test_the_subprotocol_is_optional(offered: list[str], chosen: str | None) -> None:
     async with serving() as server, client(server, subprotocols=offered) as websocket:

@@ -4,8 +4,11 @@ import asyncio
 import io
 import logging
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -196,6 +199,71 @@ async def test_parameters_that_are_wrong(
         with pytest.raises(openai.BadRequestError, match=says) as refused:
             await theirs.audio.transcriptions.create(model="whisper-1", file=talk, **wrong)
         assert refused.value.param == param
+
+
+async def test_values_as_other_tools_write_them(talk: io.BytesIO) -> None:
+    polyglot = Polyglot()
+    async with serving(polyglot) as server, talking_to(server) as theirs:
+        for language, code in (("de-CH", "de"), ("German", "de"), ("EN_us", "en"), ("", "auto")):
+            talk.seek(0)
+            await theirs.audio.transcriptions.create(
+                model="", file=talk, language=language, response_format="", prompt=""
+            )
+            assert polyglot.asked[-1].language == code
+
+
+async def test_events_pass_through_a_proxy_at_once(talk: io.BytesIO) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        answer = await theirs.audio.transcriptions.with_raw_response.create(
+            model="whisper-1", file=talk, stream=True
+        )
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-accel-buffering"] == "no"
+        assert answer.headers["cache-control"] == "no-store"
+        async for _ in answer.parse():
+            pass
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_temporary_folder_that_is_full(caplog: pytest.LogCaptureFixture) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 60 * 16_000).astype(np.float32)
+    async with serving() as server, talking_to(server) as theirs:
+        with largest_file(1_100_000), pytest.raises(openai.InternalServerError) as refused:
+            await theirs.audio.transcriptions.create(
+                model="whisper-1", file=recording(noise, "noise.wav")
+            )
+        assert refused.value.status_code == 507
+        assert refused.value.code == "no_room"
+        assert "no room left for the recording" in str(refused.value)
+        assert await metric(server, 'distil_stream_uploads_total{status="507"}') == 1
+        assert "Traceback" not in caplog.text
+        await theirs.audio.transcriptions.create(
+            model="whisper-1", file=recording(noise, "noise.wav")
+        )
+
+
+async def test_a_temporary_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    noise = np.random.default_rng(0).normal(0, 0.1, 60 * 16_000).astype(np.float32)
+    async with serving() as server, talking_to(server) as theirs:
+        with pytest.raises(openai.InternalServerError, match="cannot keep a recording") as refused:
+            await theirs.audio.transcriptions.create(
+                model="whisper-1", file=recording(noise, "noise.wav")
+            )
+        assert (refused.value.status_code, refused.value.code) == (503, "no_storage")
+        assert "Traceback" not in caplog.text
 
 
 async def test_what_is_no_recording() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import av
@@ -237,3 +239,13 @@ async def test_who_may_read(room_access: str) -> None:
         async with reading(server, "standup", "Authorization: Bearer secret") as messages:
             assert (await anext(messages))["type"] == "room"
         server.state.rooms.leave(room, ada)
+
+
+async def test_rooms_that_cannot_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "rooms.db"
+    async with serving(rooms_file=file) as server:
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.executescript("drop table lines; drop table rooms;")
+        for path in ("/v1/rooms", "/v1/rooms/standup/transcript.txt"):
+            status, _, body = await get(server, path)
+            assert (status, body[:30]) == (503, "Rooms that are over cannot be ")

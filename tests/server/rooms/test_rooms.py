@@ -11,7 +11,7 @@ import pytest
 from stream.errors import UsageError
 from stream.protocols.interface import RoomMembership
 from stream.server.rooms.rooms import READER_LIMIT, Reader, Rooms
-from stream.server.rooms.store import RoomStore
+from stream.server.rooms.store import RoomStore, StoreError
 from tests.rooms.test_room import final, partial
 
 MEMBER = RoomMembership("standup", 1, 8_000, ("Ada",), {"call": "CA123"})
@@ -169,6 +169,21 @@ def test_a_line_that_can_never_be_written_does_not_hold_up_the_others() -> None:
         rooms.store.add_line("no such room", line)
     rooms.store.add_line("standup", line)
     assert rooms.listing()[0].lines == 1
+
+
+def test_a_file_that_cannot_be_read_ends_no_stream(tmp_path: Path, caplog) -> None:
+    rooms = rooms_of(tmp_path / "rooms.db")
+    with closing(sqlite3.connect(tmp_path / "rooms.db", isolation_level=None)) as other:
+        other.executescript("drop table lines; drop table rooms;")
+    room, ada = rooms.join(MEMBER)
+    rooms.receive(room, ada, final(0, "said"))
+    assert rooms.find("standup") is room
+    rooms.stop_reading("another", rooms.read("another"))
+    with pytest.raises(StoreError):
+        rooms.find("another")
+    with pytest.raises(StoreError):
+        rooms.listing()
+    assert "rooms cannot be read: no such table" in caplog.text
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""English names of the languages that Whisper supports, by their codes."""
+"""The languages that Whisper supports, by their codes, and other spellings of these codes."""
+
+from collections.abc import Collection
 
 ENGLISH_NAMES = {
     "af": "afrikaans",
@@ -102,3 +104,41 @@ ENGLISH_NAMES = {
     "yue": "cantonese",
     "zh": "chinese",
 }
+
+CODES = {name: code for code, name in ENGLISH_NAMES.items()}
+
+OTHER_CODES = {
+    "cmn": "zh",
+    "fil": "tl",
+    "in": "id",
+    "iw": "he",
+    "ji": "yi",
+    "jv": "jw",
+    "mandarin": "zh",
+    "mo": "ro",
+    "nb": "no",
+}
+"""Codes of today's or of former standards for which Whisper has another one."""
+
+
+def language_code(text: str, known: Collection[str]) -> str:
+    """Return the code that a model has for a language, or `auto`.
+
+    Takes codes in capitals, tags with a region or a script (`en-US`, `zh_Hant_TW`, `pt_BR.UTF-8`),
+    other codes of the same language (`nb`, `iw`) and English names.
+
+    Args:
+        text: what was asked for.
+        known: the codes that the model knows.
+
+    Returns:
+        One of `known` or `auto`; the text as it is if it names none of them.
+    """
+    asked = text.strip().lower()
+    tag = asked.replace("_", "-").split(".")[0].split("-")[0]
+    if asked == "auto":
+        return asked
+    for code in (asked, tag, OTHER_CODES.get(tag), CODES.get(asked)):
+        if code is not None and code in known:
+            return code
+    return text

@@ -1,0 +1,74 @@
+"""Web origins, written in one way so that they can be compared (RFC 6454).
+
+A browser sends the origin of a page in lower case, in ASCII, without a default port and without a
+slash at its end. People write them otherwise.
+"""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+import idna
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+OPAQUE = "null"
+"""What a browser sends for a page that has no origin, such as one that was opened as a file."""
+
+
+def origin_of(text: str) -> str:
+    """Return an origin as a browser sends it.
+
+    Raises:
+        ValueError: no browser sends such an origin; the message is a sentence.
+    """
+    written = text.strip()
+    if written.lower() == OPAQUE:
+        return OPAQUE
+    try:
+        parts = urlsplit(written)
+        host, port = host_of(parts.hostname or ""), parts.port
+    except ValueError:
+        raise ValueError(f"{text!r} is no origin: its host or its port cannot be read.") from None
+    if not parts.netloc or not parts.scheme:
+        example = f"https://{written.lstrip('/')}"
+        raise ValueError(f"{text!r} is no origin: write the scheme too, as in {example}.")
+    if parts.scheme in ("ws", "wss"):
+        scheme = parts.scheme.replace("ws", "http")
+        raise ValueError(
+            f"{text!r} is no origin: a page comes from {scheme}, write {scheme}://{parts.netloc}."
+        )
+    if not host or not re.fullmatch(r"[a-z0-9._~:\[\]-]+", host) or parts.username is not None:
+        raise ValueError(f"{text!r} is no origin: write one host, as in https://captions.example.")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(
+            f"{text!r} is no origin: leave out what follows the host, so that it is "
+            f"{parts.scheme}://{parts.netloc}."
+        )
+    usual = port is None or port == DEFAULT_PORTS.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if usual else f":{port}")
+
+
+def host_of(name: str) -> str:
+    """Return a host as a browser writes it: in ASCII, and an address in brackets at its shortest.
+
+    Raises:
+        ValueError: the name cannot be one.
+    """
+    if ":" in name:
+        return f"[{ipaddress.IPv6Address(name).compressed}]"
+    return name if name.isascii() else idna.encode(name, uts46=True).decode()
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """Return whether an `Origin` header names the server that was asked.
+
+    Args:
+        origin: the header's value.
+        host: that of the `Host` header. The scheme is the origin's: a proxy may have taken TLS off.
+    """
+    try:
+        ours = origin_of(f"{urlsplit(origin).scheme}://{host}")
+        return origin_of(origin) == ours and urlsplit(origin).scheme in DEFAULT_PORTS
+    except ValueError:
+        return False
