@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.distil.passages import LONGEST_S, Passage, read_file, read_span
 from stream.engine.whisper_transcriber import DEFAULT_MARGIN_S, FULL_S, LEAST_S
-from stream.evaluate.material.mixing import chance, speech_power
+from stream.evaluate.material.mixing import seeded_rng, speech_power
 from stream.evaluate.material.phone import phone_line
 from stream.evaluate.material.recordings import Audio, at_16_khz, to_int16
 from stream.evaluate.material.sounds import keyboard, music, noise
@@ -78,7 +78,7 @@ def cut_of(passage: Passage, number: int, variant: int, seed: int) -> Cut:
     """Return the variant of a passage, which is the `number`th of its manifest."""
     if variant == 0:
         return whole(passage)
-    return draw_cut(passage, chance(seed, f"{number}-{variant}"))
+    return draw_cut(passage, seeded_rng(seed, f"{number}-{variant}"))
 
 
 def read_cut(passage: Passage, cut: Cut, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -55,7 +55,7 @@ class Tally:
             "insertion_rate": round(self.errors.insertion_rate, 2),
             "words": self.errors.words,
             **{k: v for k, v in asdict(self.errors).items() if k != "words"},
-            "repeated_5grams": self.repeated.heard - self.repeated.said,
+            "repeated_5grams": self.repeated.transcript - self.repeated.reference,
             "windows": self.windows,
             "different": self.different,
             "tokens": self.tokens,

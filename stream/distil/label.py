@@ -34,7 +34,7 @@ from stream.engine.recognizer import (
     TOKENS_PER_S,
 )
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
-from stream.evaluate.material.mixing import chance
+from stream.evaluate.material.mixing import seeded_rng
 from stream.evaluate.measures.scoring import word_errors
 
 CHUNK = 64
@@ -239,7 +239,7 @@ def label_passages(
 def read_job(passage: Passage, number: int, variant: int, seed: int) -> Job:
     """Read and spoil a window."""
     cut = cut_of(passage, number, variant, seed)
-    samples = read_cut(passage, cut, chance(seed, f"{number}-{variant}", "sound"))
+    samples = read_cut(passage, cut, seeded_rng(seed, f"{number}-{variant}", "sound"))
     is_whole = variant == 0 and cut.end_s == passage.end_s
     return Job(
         number=number,

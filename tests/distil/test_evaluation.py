@@ -28,7 +28,7 @@ def recording(samples, text="yes", name="a.wav"):
 
 def test_figures_follow_from_what_was_counted():
     tally = Tally(decode_s=2.0, tokens=30, passes=10, drafted=40, accepted=25, windows=2)
-    tally.add(Tally(WordErrors(10, 1, 0, 1), Repetitions(heard=3, said=1), decode_s=1.0))
+    tally.add(Tally(WordErrors(10, 1, 0, 1), Repetitions(transcript=3, reference=1), decode_s=1.0))
     found = tally.as_json()
     assert (found["wer"], found["insertion_rate"], found["repeated_5grams"]) == (20, 10, 2)
     assert (found["tokens_per_s"], found["tokens_per_pass"]) == (10, 3)
