@@ -1,4 +1,4 @@
-"""Whole recordings are lengths in turns, and what each system takes and says adds up."""
+"""Tests that systems transcribe whole recordings in turns, and that their totals are right."""
 
 import json
 from pathlib import Path
