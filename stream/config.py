@@ -1,7 +1,7 @@
-"""The settings of a server: one dataclass, from which flags, environment and file are derived.
+"""The settings of a server: one dataclass, which defines flags, variables and configuration file.
 
-`port` is `--port`, `DISTIL_STREAM_PORT` and `port = …` in the TOML file of `--config`; the first of
-these that names it wins. Attribute docstrings are the help texts.
+`port` can be set by `--port`, by `DISTIL_STREAM_PORT` and by `port = …` in the TOML file of
+`--config`; the first of these takes precedence. Attribute docstrings are the help texts.
 """
 
 import os
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 ENV_PREFIX = "DISTIL_STREAM_"
 
 OTHER_VARIABLES = frozenset({"CONFIG", "CACHE", "DATA"})
-"""Variables with our prefix that are no setting of the server: the configuration file, where
-converted models are kept, where recordings to measure with are."""
+"""Variables with the prefix that are not settings of the server: the configuration file, the folder
+for converted models and compiled kernels, and the folder of recordings for measurements."""
 
 ADDRESS = Group("Address and access", sort_key=1)
 MODEL = Group("Model", sort_key=2)
-HEARING = Group("Hearing", sort_key=3)
+SPEECH = Group("Speech", sort_key=3)
 ROOMS = Group("Rooms and calls", sort_key=4)
 LIMITS = Group("Limits", sort_key=5)
 LOG = Group("Log", sort_key=6)
@@ -43,124 +43,125 @@ LogFormat = Literal["text", "json"]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """How a server listens, hears and limits. Raises `UsageError` for a value out of its range."""
+    """All settings of a server. Raises `UsageError` for a value out of its range."""
 
     host: Annotated[str, Parameter(group=ADDRESS)] = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 for all."""
+    """Address on which the server accepts connections; 0.0.0.0 for all interfaces."""
 
     port: Annotated[int, Parameter(group=ADDRESS)] = 8765
     """TCP port; 0 for any free one."""
 
     api_key: Annotated[str | None, Parameter(group=ADDRESS)] = None
-    """Key that a client must show: `Authorization: Bearer KEY`, or `?token=KEY`."""
+    """Key that a client must send: `Authorization: Bearer KEY`, or `?token=KEY`."""
 
     allow_origin: Annotated[
         tuple[str, ...], Parameter(group=ADDRESS, negative=(), show_default=False)
     ] = ()
     """Web origin whose pages may use this server, such as https://captions.example, or "*" for any;
-    may be repeated. By default only the server's own page may."""
+    may be repeated. By default only the server's own page is allowed."""
 
     model: Annotated[str, Parameter(group=MODEL)] = "base"
-    """Name, folder or hub id; `distil-stream models` lists them."""
+    """Name, folder or hub id of the model; `distil-stream models` lists the names."""
 
     assistant: Annotated[str | None, Parameter(group=MODEL)] = None
-    """Smaller model of the same tokens that drafts what the model verifies: the words stay the
-    model's own. For large-v3 that is distil-large-v3.5."""
+    """Smaller model with the same tokens, whose drafts the model verifies; the words do not change.
+    For large-v3, use distil-large-v3.5."""
 
     partials: Annotated[Partials, Parameter(group=MODEL)] = "model"
-    """Who hears the partials: the model, or its assistant alone, which is sooner and less right;
-    then no word is committed before its final."""
+    """Which model makes the partials: the model itself, or its assistant, which is faster and makes
+    more errors; then words are committed only by the final."""
 
     device: Annotated[Device, Parameter(group=MODEL)] = "auto"
-    """Where the model runs; auto takes CUDA where there is one."""
+    """Where the model runs; auto selects CUDA if there is a GPU."""
 
     precision: Annotated[Precision, Parameter(group=MODEL)] = "auto"
-    """Of the weights; auto takes int8 on the CPU and float16 on CUDA."""
+    """Precision of the weights; auto selects int8 on the CPU and float16 on CUDA."""
 
     ways: Annotated[str, Parameter(group=MODEL)] = "auto"
-    """How the CPU computes each operation: auto measures at the first start and takes the fastest
-    of the right ways; `default`, `portable` or OPERATION=WAY,… pin them (docs/serving.md)."""
+    """How the CPU computes each operation: auto measures at the first start and selects the fastest
+    accurate way; `default` or OPERATION=WAY,… fix the ways (docs/serving.md)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
-    """Windows that the model transcribes at once."""
+    """Windows that the model transcribes at once, at most."""
 
-    vad: Annotated[Vad, Parameter(group=HEARING)] = "silero"
-    """What tells speech from noise: Silero's network behind webrtcvad, or webrtcvad alone, which is
-    the lightest."""
+    vad: Annotated[Vad, Parameter(group=SPEECH)] = "silero"
+    """Voice activity detection: Silero's network after webrtcvad, or webrtcvad alone, which needs
+    the least CPU time."""
 
-    vad_aggressiveness: Annotated[int, Parameter(group=HEARING)] = 2
-    """How readily webrtcvad alone calls sound noise: 0 (least) to 3."""
+    vad_aggressiveness: Annotated[int, Parameter(group=SPEECH)] = 2
+    """How much sound webrtcvad, if used alone, rejects as noise: 0 (least) to 3."""
 
-    partial_hop_ms: Annotated[int, Parameter(group=HEARING)] = 1000
-    """New audio that makes the next partial due, in milliseconds; until an utterance has words to
-    show, 400 ms do. Half of it shows words sooner and costs twice as much."""
+    partial_hop_ms: Annotated[int, Parameter(group=SPEECH)] = 1000
+    """New audio between two partials, in milliseconds; 400 ms until an utterance has words. Half of
+    the default shows words sooner and takes twice the computation."""
 
     rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
-    """SQLite file to keep rooms in; without one they are kept in memory."""
+    """SQLite file in which rooms are stored; without one they are stored in memory."""
 
     rooms_keep_h: Annotated[float, Parameter(group=ROOMS)] = 24.0
-    """Hours that a room is kept when it is over."""
+    """Hours for which a room is stored after its end."""
 
     room_access: Annotated[RoomAccess, Parameter(group=ROOMS)] = "key"
-    """Who may read rooms where `api_key` is set: who shows the key, or (public) whoever knows the
-    name of one. Listing them always takes the key."""
+    """Which clients may read rooms if `api_key` is set: those that send the key, or (public) any
+    client that has the name of the room. The list of rooms always requires the key."""
 
     twilio_auth_token: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """Auth token of a Twilio account: calls at /v1/twilio must be signed with it, and need no
+    """Auth token of a Twilio account: calls at /v1/twilio must be signed with it, and require no
     other key."""
 
     public_url: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """Address that Twilio calls, such as wss://calls.example.com, where a proxy makes it differ
-    from what the server is asked for."""
+    """URL that Twilio connects to, such as wss://calls.example.com, if a proxy changes the URL of
+    the requests."""
 
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
-    """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without one no
-    such calls are taken."""
+    """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without it, no
+    such calls are accepted."""
 
     audiosocket_settings: Annotated[str, Parameter(group=ROOMS)] = ""
     """Settings of those calls, as a query string: language=de&endpointing_ms=700"""
 
     webhook_url: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """Address that is sent what is said in rooms, line by line, as JSON."""
+    """URL to which each final line of a room is sent as JSON."""
 
     webhook_secret: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """Secret that those requests are signed with: `whsec_` and 24 to 64 bytes in base64."""
+    """Secret that signs those requests: `whsec_` and 24 to 64 bytes in base64."""
 
     max_sessions: Annotated[int, Parameter(group=LIMITS)] = 64
-    """Streams at once; one more is answered 503. Each is an open file."""
+    """Streams at once; a further one is refused with 503. Each takes an open file."""
 
     when_busy: Annotated[WhenBusy, Parameter(group=LIMITS)] = "shed"
-    """What is done while windows wait too long for the engine: shed leaves out partials, and then
-    new streams; wait lets everything wait."""
+    """What the server does if windows wait too long for the engine: shed leaves out partials, and
+    then refuses new streams; wait delays everything."""
 
     max_frame_bytes: Annotated[int, Parameter(group=LIMITS)] = 1 << 20
-    """Size of one websocket message; a larger one closes the connection (1009)."""
+    """Maximum size of a websocket message; a larger one closes the connection (1009)."""
 
     max_ahead_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
-    """Seconds of audio that a client may be ahead of the engine before its socket is not read."""
+    """Seconds of audio that may wait for the engine before the socket of a client is not read."""
 
     idle_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
-    """Seconds without a message, or without reading ours, after which a client is closed."""
+    """Seconds after which a client is disconnected that sends no message or does not read."""
 
     resume_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
-    """Seconds that a stream is kept for a client that lost its connection; 0 for not at all."""
+    """Seconds for which a stream can be resumed after its connection is lost; 0 disables it."""
+
     max_readers: Annotated[int, Parameter(group=LIMITS)] = 2000
-    """Readers of rooms at once; one more is answered 503."""
+    """Readers of rooms at once; a further one is refused with 503."""
 
     max_uploads: Annotated[int, Parameter(group=LIMITS)] = 8
-    """Recordings that are received or transcribed at once; one more is answered 429."""
+    """Recordings that are received or transcribed at once; a further one is refused with 429."""
 
     max_upload_mb: Annotated[int, Parameter(group=LIMITS)] = 512
-    """Size of one recording, in megabytes; a larger one is answered 413."""
+    """Maximum size of a recording, in megabytes; a larger one is refused with 413."""
 
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
-    """Seconds that streams have to get their finals when the server is told to stop."""
+    """Seconds that streams have to get their finals after the server is told to stop."""
 
     log_level: Annotated[LogLevel, Parameter(group=LOG)] = "info"
-    """The least that is logged, to stderr."""
+    """Lowest level that is logged, to stderr."""
 
     log_format: Annotated[LogFormat, Parameter(group=LOG)] = "text"
-    """Lines for people, or one JSON object a line."""
+    """Format of log lines: text, or a JSON object for each line."""
 
     def __post_init__(self) -> None:
         within("port", self.port, 0, 65_535)
@@ -180,9 +181,9 @@ class ServerConfig:
         if self.audiosocket_port is not None:
             within("audiosocket_port", self.audiosocket_port, 0, 65_535)
         if self.public_url is not None and "://" not in self.public_url:
-            raise UsageError("public_url is no address; write it as wss://calls.example.com.")
+            raise UsageError("public_url is not a URL; write it as wss://calls.example.com.")
         if self.api_key == "":
-            raise UsageError("api_key is empty; leave it out, or give a key.")
+            raise UsageError("api_key is empty; leave it out, or set a key.")
         for field in CHOICES:
             one_of(field, getattr(self, field))
 
@@ -206,21 +207,24 @@ def within(field: str, value: float, low: float, high: float) -> None:
 
 
 def one_of(field: str, value: str) -> None:
-    """Raise `UsageError` unless the value is among the choices of its field."""
+    """Raise `UsageError` unless the value is one of `CHOICES[field]`."""
     if value not in CHOICES[field]:
         raise UsageError(f"{field} is {value!r}; use one of {', '.join(CHOICES[field])}.")
 
 
 def from_environment(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
-    """Refuse a variable with our prefix that means nothing: a typing error would go unnoticed."""
+    """Raise `CycloptsError` for an unknown variable with the prefix, such as a misspelt one."""
     known = {field.name.upper() for field in fields(ServerConfig)} | OTHER_VARIABLES
     for variable in os.environ:
         if variable.startswith(ENV_PREFIX) and variable.removeprefix(ENV_PREFIX) not in known:
-            raise CycloptsError(msg=f"The environment variable {variable} is no setting of ours.")
+            raise CycloptsError(msg=f"The environment variable {variable} is not a setting.")
 
 
 def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
-    """Take what neither flag nor variable says from the TOML file that `--config` names."""
+    """Read settings that neither a flag nor a variable sets from the TOML file of `--config`.
+
+    Raises `CycloptsError` if there is no such file.
+    """
     for argument in arguments:
         if argument.name == "--config" and argument.tokens:
             path = Path(argument.tokens[-1].value)
@@ -230,4 +234,4 @@ def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollectio
 
 
 SOURCES = (from_environment, Env(ENV_PREFIX, command=False, show=False), from_file)
-"""Where settings come from besides the flags, the strongest first; for `App(config=…)`."""
+"""Sources of settings after the flags, the first takes precedence; for `App(config=…)`."""

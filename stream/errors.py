@@ -1,19 +1,23 @@
-"""Errors, in two families.
+"""The errors of this package, in two families.
 
 `DistilStreamError`
-├── `PeerError`: the other end of the wire is at fault; carries what it is told
-│   └── `SettingsError`: a setting of a stream is out of its range
-└── `UsageError`: whoever called us is at fault; the message says what to do
-    └── `CheckpointError`: a model is not to be found, or not what it should be
+├── `PeerError`: the client of a stream is at fault; the message is sent to it
+│   └── `SettingsError`: a setting of a stream is invalid
+└── `UsageError`: the user or the calling code is at fault; the message says what to do
+    └── `CheckpointError`: a model is missing or invalid
 """
 
 
 class DistilStreamError(Exception):
-    """Any error of this package."""
+    """Base class of the errors of this package."""
 
 
 class PeerError(DistilStreamError):
-    """The peer's fault: it is told `code` and the message, and closed with `close_code`."""
+    """The client of a stream is at fault.
+
+    The client is sent `code` and the message. The connection is closed with `close_code`; if that
+    is None, the stream continues.
+    """
 
     def __init__(self, code: str, message: str, close_code: int | None) -> None:
         super().__init__(message)
@@ -22,7 +26,7 @@ class PeerError(DistilStreamError):
 
 
 class SettingsError(PeerError):
-    """A setting of a stream that cannot be served; close code 4001."""
+    """The setting `field` of a stream is invalid; close code 4001."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__("bad_settings", message, 4001)
@@ -30,8 +34,8 @@ class SettingsError(PeerError):
 
 
 class UsageError(DistilStreamError):
-    """The caller's fault; the message says what to do."""
+    """The user or the calling code is at fault; the message says what to do."""
 
 
 class CheckpointError(UsageError):
-    """A model that is missing, truncated, tampered with or of an unknown kind."""
+    """A model is missing, truncated, modified or of an unknown kind."""

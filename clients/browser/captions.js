@@ -1,10 +1,10 @@
-// The captions on the page: one paragraph an utterance, words that are sure and words that are not.
+// The captions on the page: a paragraph for each utterance, with committed and tentative words.
 
 const UNSURE = 0.5; // a word with less confidence is marked
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** What is said in one stream, written into `transcript`, which scrolls within `view`. */
+/** The captions of one stream, written into `transcript`, which scrolls within `view`. */
 export class Captions {
   #open = new Map(); // by utterance
 
@@ -24,7 +24,7 @@ export class Captions {
     this.#open.delete(utterance);
   }
 
-  /** The stream broke: what stands there stays. */
+  /** The stream is over: what is on the page stays. */
   leave() {
     for (const caption of this.#open.values()) caption.leave();
     this.#open.clear();
@@ -41,7 +41,7 @@ export class Captions {
     return caption;
   }
 
-  /** Where lines move up for new ones, they glide. */
+  /** Animates lines that move up for new ones. */
   #changing(change) {
     const { transcript, view } = this;
     const before = transcript.offsetHeight;
@@ -57,9 +57,9 @@ export class Captions {
   }
 }
 
-/** One utterance: committed words that only grow, and tentative ones after them. */
+/** One utterance: committed words, to which more are added, and tentative words after them. */
 class Caption {
-  #words = []; // of what is committed: [text, span]
+  #words = []; // committed: [text, span]
 
   constructor() {
     this.paragraph = document.createElement("p");
@@ -87,15 +87,15 @@ class Caption {
     this.tentative.ariaHidden = null;
   }
 
-  /** A guess that gets shorter must not pull down the lines above it. */
+  /** Keeps the height of a paragraph whose tentative words get fewer, so that no line moves. */
   keepHeight() {
     this.paragraph.style.minHeight = `${this.paragraph.offsetHeight}px`;
   }
 
-  /** Adds what is new, a span a word: a screen reader says just that. */
+  /** Adds the new words, a span for each: a screen reader then reads only these. */
   #commit(text, timed = []) {
     const texts = text.split(/\s+/).filter(Boolean);
-    // Only where a server had to be replaced do committed words change.
+    // Committed words change only if a server was replaced.
     let same = 0;
     while (same < this.#words.length && this.#words[same][0] === texts[same]) same += 1;
     if (same < this.#words.length) {

@@ -1,5 +1,5 @@
 // Turns the microphone into frames for the wire: mono, 16-bit, about 40 ms each, at the rate of
-// the audio context. "pause" and "end" ask for what is left, which is followed by `last`.
+// the audio context. "pause" and "end" ask for the samples that are left; `last` marks them.
 
 const FRAME_S = 0.04;
 
@@ -22,7 +22,7 @@ class Capture extends AudioWorkletProcessor {
   process([[samples]]) {
     if (this.ended) return false;
     if (this.paused) return true;
-    // No samples: the device has gone, or has not begun.
+    // There are no samples if the device is gone, or has not started.
     for (const sample of samples ?? []) {
       const clipped = Math.max(-1, Math.min(1, sample));
       this.frame[this.filled++] = Math.round(clipped * 32767);

@@ -9,30 +9,35 @@
 //     onPartial: ({ utterance, committed, tentative }) => {},
 //     onFinal: ({ utterance, text, words }) => {},
 //     onLevel: (peak) => {},                  // 0..1, about 25 times a second
-//     onState: (state, ms) => {},             // "live", "waiting" (comes back in ms), "full": paused
+//     onState: (state, ms) => {},             // "live", "waiting" (reconnects in ms), "full" (paused)
 //     onEvent: (message) => {},               // every message of the server, these included
 //   });
 //   await stream.start();                     // throws a Problem: `code` and `message`
 //   await stream.pause();                     // and stream.resume()
-//   await stream.stop();                      // when the last final has come
-//   const problem = await stream.finished;    // null where all went well
+//   stream.configure({ language: "de" });     // from here on, if the server accepts it
+//   await stream.stop();                      // resolves when the last final has come
+//   const problem = await stream.finished;    // null if there was none
 //
-// A file in place of the microphone: `stream.start(file)`. A connection that breaks is opened again
-// by itself; what is said meanwhile is kept, and nothing is lost or doubled. When more than `keepS`
-// seconds (300, unless told) wait for their captions, because the server is away or too slow, the
-// stream pauses and says "full"; `resume()` goes on.
+// `stream.start(file)` transcribes a file instead of the microphone. A connection that breaks is
+// opened again; audio is kept meanwhile, and no word is lost or doubled. When more than `keepS`
+// seconds of audio (300 by default) wait for their captions, because the server is away or too slow,
+// the stream pauses and its state is "full"; `resume()` continues it.
 
 import { Link } from "./link.js";
 import { Microphone } from "./microphone.js";
 import { Problem } from "./problem.js";
 import { decode, RECORDING_RATE } from "./recording.js";
-import { Tape } from "./tape.js";
 
 export { Microphone, Problem };
 
-/** One stream, from its start to its end; make a new one for the next. */
+const LIVE_SILENT_S = 6; // after which a server that only has to keep up with speech is given up,
+const FILE_SILENT_S = 15; // and one that has been sent a whole file
+
+/** One stream, from its start to its end. */
 export class DistilStream {
   #finish;
+  /** @type {Int16Array[]} recorded before there is a link */
+  #early = [];
 
   constructor({
     url, settings = {}, microphone = {}, keepS = 300, onPartial, onFinal, onLevel, onState, onEvent,
@@ -40,7 +45,6 @@ export class DistilStream {
     Object.assign(this, { url, settings, keepS, onLevel, onState, onEvent });
     this.wish = microphone;
     this.handlers = { partial: onPartial, final: onFinal };
-    this.tape = new Tape();
     this.sampleRate = RECORDING_RATE;
     this.stopping = false;
     this.paused = false;
@@ -48,10 +52,10 @@ export class DistilStream {
     this.finished = new Promise((resolve) => (this.#finish = resolve));
   }
 
-  /** Opens the microphone, or the file, and the stream; resolves when the server is ready. */
+  /** Opens the microphone or the file, and the stream; resolves when the server is ready. */
   async start(file = null) {
     try {
-      if (file) this.tape.append(await decode(file));
+      if (file) this.#early.push(await decode(file));
       else await this.#openMicrophone();
     } catch (problem) {
       this.#finish(problem);
@@ -65,22 +69,23 @@ export class DistilStream {
     await new Promise((resolve, reject) => this.#open(resolve, reject, file));
   }
 
-  /** Seconds heard so far. */
+  /** Seconds recorded so far. */
   get elapsed() {
-    return this.tape.end / this.sampleRate;
+    const early = this.#early.reduce((sum, samples) => sum + samples.length, 0);
+    return (early + (this.link?.taken ?? 0)) / this.sampleRate;
   }
 
   /** Seconds whose captions are final. */
   get settled() {
-    return (this.link?.timeline.settled ?? 0) / this.sampleRate;
+    return (this.link?.settled ?? 0) / this.sampleRate;
   }
 
-  /** Hears nothing until `resume`; the captions of what was said come at once. */
+  /** Records nothing until `resume`; the captions of what was recorded come at once. */
   async pause() {
     if (this.paused || this.stopping || !this.microphone) return;
     this.paused = true;
     await this.microphone.pause();
-    this.link?.ask({ type: "finalize", mark: this.tape.end });
+    this.link?.ask({ type: "finalize", mark: this.link.taken });
   }
 
   resume() {
@@ -90,19 +95,19 @@ export class DistilStream {
     this.microphone.resume();
   }
 
-  /** Changes language, keyterms, prompt … from here on. */
+  /** Changes language, keyterms, prompt … from here on, if the server accepts it. */
   configure(changes) {
     if (this.link) this.link.ask({ type: "configure", ...changes });
     else this.settings = { ...this.settings, ...changes };
   }
 
-  /** Stops listening; resolves when the captions of all that was said have come. */
+  /** Stops recording; resolves when the captions of everything have come. */
   async stop() {
     await this.#end(null);
     await this.finished;
   }
 
-  /** Ends it here and now, whatever is missing. */
+  /** Ends the stream here, whatever is missing. */
   abandon() {
     this.stopping = true;
     this.microphone?.close();
@@ -122,9 +127,8 @@ export class DistilStream {
   #open(resolve, reject, file) {
     this.link = new Link({
       url: this.url,
-      settings: this.settings,
-      sampleRate: this.sampleRate,
-      tape: this.tape,
+      settings: { encoding: "pcm_s16le", sample_rate: this.sampleRate, ...this.settings },
+      silentS: file ? FILE_SILENT_S : LIVE_SILENT_S,
       onEvent: (message) => {
         if (message.type === "ready") resolve();
         this.handlers[message.type]?.(message);
@@ -139,6 +143,7 @@ export class DistilStream {
       if (outcome) reject(outcome);
       else resolve();
     });
+    for (const samples of this.#early.splice(0)) this.link.send(samples);
     if (file) this.link.end();
     this.link.open();
   }
@@ -154,10 +159,12 @@ export class DistilStream {
 
   #onFrame(samples, peak) {
     this.onLevel?.(peak);
-    this.tape.append(samples);
-    this.link?.pump();
-    const kept = (this.tape.end - this.tape.start) / this.sampleRate;
-    if (kept > this.keepS && !this.full) {
+    if (!this.link) {
+      this.#early.push(samples);
+      return;
+    }
+    this.link.send(samples);
+    if (this.link.kept / this.sampleRate > this.keepS && !this.full) {
       this.full = true;
       this.pause();
       this.onState?.("full");

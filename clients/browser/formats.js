@@ -1,8 +1,8 @@
 // A transcript as a file: plain text, subtitles, JSON. Utterances are the server's finals:
 // { start, end, text, language, confidence, words: [{ word, start, end, confidence }] }, in seconds.
 
-const LINE = 42; // characters of a line of subtitles, of which there are two
-const CUE_S = 6; // and this long it stays
+const LINE = 42; // characters in a line of subtitles; a cue has two lines
+const CUE_S = 6; // seconds that a cue lasts at most
 
 export const FORMATS = {
   txt: { name: "Text", type: "text/plain", write: asText },
@@ -37,13 +37,13 @@ export function asJson(utterances, about = {}) {
   return `${JSON.stringify({ ...about, utterances: said }, null, 2)}\n`;
 }
 
-/** Times that were added up have digits that mean nothing. */
+/** Rounds times: sums of fractions have meaningless digits. */
 function toTheMillisecond(item) {
   const rounded = (seconds) => Math.round(seconds * 1000) / 1000;
   return { ...item, start: rounded(item.start), end: rounded(item.end) };
 }
 
-/** Utterances cut between words into what fits two lines and is read in time. */
+/** Cuts utterances between words into cues that fit two lines and can be read in time. */
 export function cues(utterances) {
   const found = [];
   for (const { start, end, text, words } of utterances) {

@@ -1,9 +1,9 @@
-// The microphone as frames of mono 16-bit samples, through an AudioWorklet.
+// Captures the microphone as frames of mono 16-bit samples, through an AudioWorklet.
 
 import { Problem } from "./problem.js";
 
-const HIGHEST_RATE = 48_000; // Hz, the protocol's
-const FLUSH_MS = 2_000; // an audio context that the system has suspended never answers
+const HIGHEST_RATE = 48_000; // Hz, the highest of the protocol
+const FLUSH_MS = 2_000; // an audio context that the system has suspended does not answer
 
 const PROBLEMS = {
   NotAllowedError: "denied",
@@ -15,14 +15,14 @@ const PROBLEMS = {
 };
 
 export class Microphone {
-  #asked = []; // those who wait for what is left, in the order in which they asked
+  #asked = []; // resolve functions of the calls that wait for the samples that are left, in order
   #paused = false;
   #closed = null;
 
   /**
    * Asks for the microphone and opens it. `onFrame(samples, peak)`: an Int16Array, and 0..1.
-   * Models learn from plain recordings, and filters made for calls cost them words: both are off
-   * unless asked for.
+   * Filters that are made for calls cost words, because models are trained on unfiltered speech:
+   * both are off by default.
    */
   static async open({
     onFrame, onLost, deviceId = "", echoCancellation = false, noiseSuppression = false,
@@ -41,7 +41,7 @@ export class Microphone {
     return microphone;
   }
 
-  /** Those that there are, as { id, name }; without names until one was allowed. */
+  /** Returns the microphones as { id, name }; names are empty until the user has allowed one. */
   static async list() {
     const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
     return devices
@@ -62,7 +62,7 @@ export class Microphone {
     }
     const worklet = new URL("capture-worklet.js", import.meta.url);
     await this.context.audioWorklet.addModule(worklet).catch(() => {
-      throw new Problem("away"); // its file comes from the server
+      throw new Problem("away"); // the worklet's file comes from the server
     });
     const options = { channelCount: 1, channelCountMode: "explicit" };
     this.capture = new AudioWorkletNode(this.context, "capture", options);
@@ -71,7 +71,7 @@ export class Microphone {
       if (data.last) this.#asked.shift()();
     };
     this.context.createMediaStreamSource(this.source).connect(this.capture);
-    this.capture.connect(this.context.destination); // it is silent; unconnected it may not run
+    this.capture.connect(this.context.destination); // it is silent; a node that is not connected may not run
     await this.context.resume();
   }
 
@@ -80,11 +80,11 @@ export class Microphone {
     return this.context.sampleRate;
   }
 
-  /** Hears nothing until `resume`; what was heard up to now is delivered. */
+  /** Records nothing until `resume`; what was recorded before is delivered. */
   async pause() {
     this.#paused = true;
     await this.#ask("pause");
-    for (const track of this.source.getTracks()) track.enabled = !this.#paused; // as it is by now
+    for (const track of this.source.getTracks()) track.enabled = !this.#paused; // `resume` may have been called meanwhile
   }
 
   resume() {
@@ -93,7 +93,7 @@ export class Microphone {
     this.capture?.port.postMessage("resume");
   }
 
-  /** Delivers what was heard up to now, and lets the device go; after it nothing more comes. */
+  /** Delivers what was recorded, then releases the device; nothing is delivered afterwards. */
   close() {
     return (this.#closed ??= this.#close());
   }

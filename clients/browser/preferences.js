@@ -1,4 +1,4 @@
-// What a reader chooses, remembered in the browser and nowhere else.
+// The preferences of the reader, stored in the browser only.
 
 const KEY = "distil-stream";
 
@@ -20,7 +20,7 @@ export function remember(changes) {
   try {
     localStorage.setItem(KEY, JSON.stringify(preferences));
   } catch {
-    // A private window may not allow it; then they hold as long as the page does.
+    // A private window may not allow it; then they last as long as the page.
   }
 }
 

@@ -1,4 +1,4 @@
-// What can go wrong, in sentences that say what to do.
+// Everything that can go wrong, in sentences that say what to do.
 
 const SENTENCES = {
   insecure: "The microphone needs a secure page: open this one over https, or on localhost.",

@@ -1,10 +1,10 @@
-// A sound file as mono 16-bit samples: the browser decodes what it can play.
+// Decodes a sound file to mono 16-bit samples; the browser decodes what it can play.
 
 import { Problem } from "./problem.js";
 
-export const RECORDING_RATE = 16_000; // Hz: the model hears no more
+export const RECORDING_RATE = 16_000; // Hz, the rate of the model
 
-/** Decodes a File or Blob; throws a Problem where it is no sound. */
+/** Decodes a File or Blob; throws a Problem if it holds no sound. */
 export async function decode(file) {
   let sound;
   try {

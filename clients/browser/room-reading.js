@@ -1,9 +1,9 @@
-// The room as a page to read: every line, in the order of time, by whom it was said.
+// The room as a page: all lines in the order of time, with their speakers.
 
 const SIZES = [0.75, 0.875, 1, 1.25, 1.5, 2, 2.5];
 const KEY = "distil-stream.room-size";
-const READ_ALOUD = 5; // lines that a screen reader may be behind
-const COLOURS = 6; // in the style sheet
+const READ_ALOUD = 5; // final lines that are kept for screen readers
+const COLOURS = 6; // that the style sheet defines for speakers
 
 export class ReadingView {
   constructor(document) {
@@ -14,7 +14,7 @@ export class ReadingView {
     this.speakers = new Map();
     const now = document.querySelector("#now");
     now.addEventListener("click", () => this.scroller.scrollTo({ top: 0, behavior: "smooth" }));
-    // The scroller is reversed: 0 is the newest, and what is above is negative.
+    // The scroller is reversed: the newest line is at 0, older ones are at negative positions.
     this.scroller.addEventListener("scroll", () => (now.hidden = this.scroller.scrollTop > -120));
     this.#offerSizes(document);
   }
@@ -42,7 +42,7 @@ export class ReadingView {
     if (message.type === "final" && !this.quiet) this.#readAloud(message);
   }
 
-  /** Lines are read aloud when they are final: what changes under a listener is no help. */
+  /** Gives a line to screen readers when it is final, so that it does not change while it is read. */
   #readAloud({ speaker, text }) {
     const line = document.createElement("p");
     line.textContent = `${speaker}: ${text}`;
@@ -75,7 +75,7 @@ export class ReadingView {
     this.#label(next);
   }
 
-  /** Who goes on speaking is not named again. */
+  /** Hides the name of a speaker whose line follows another one of theirs. */
   #label(line) {
     const before = line?.previousElementSibling;
     line?.classList.toggle("goes-on", before?.dataset.speaker === line.dataset.speaker);

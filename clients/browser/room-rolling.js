@@ -1,8 +1,8 @@
-// The room as a few large lines that roll: for a projector, or over a video.
+// The room as a few large lines that scroll up: for a projector, or over a video.
 //
-// The browser would break a paragraph anew whenever a word comes. Here each row is an element of
-// its own: a word that is committed is put into a row and stays there; only the tentative words
-// after it may still move.
+// A browser breaks the lines of a paragraph anew at each new word. Here each row is an element of
+// its own: a committed word is put into a row and stays there; only the tentative words after it
+// may move.
 
 export class RollingView {
   constructor(log, { lines, fadeAfterMs = 0 }) {
@@ -37,16 +37,16 @@ export class RollingView {
     block.show(final ? message.text : message.committed, final ? "" : message.tentative);
     if (final && wordless) {
       this.blocks.delete(message.line);
-      if (block.label) this.speaker = null; // it went with the words: the next line says it again
+      if (block.label) this.speaker = null; // the label was removed with the words: the next line repeats it
     }
     this.#roll();
   }
 
   #isNew(speaker) {
-    return speaker !== this.speaker && speaker !== "Speaker 1"; // who is alone needs no name
+    return speaker !== this.speaker && speaker !== "Speaker 1"; // the name of an only speaker is not shown
   }
 
-  /** Forget what has rolled out of sight, and hide what was said long ago. */
+  /** Removes rows that are out of sight, and hides old ones. */
   #roll() {
     const spare = this.log.childElementCount - 4 * this.rows;
     for (let i = 0; i < spare; i++) this.log.firstElementChild.remove();
@@ -63,7 +63,7 @@ export class RollingView {
   }
 }
 
-/** What one speaker says without a pause: rows of words. */
+/** One utterance of a speaker: rows of words. */
 class Block {
   constructor(log, label) {
     this.log = log;

@@ -1,10 +1,10 @@
-// The page of a room: follows its messages and shows them, as a page, a screen or an overlay.
+// The page of a room: reads its messages and shows them as a page, a screen or an overlay.
 
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
-const RETRY_MS = 5_000; // after a refusal; a connection that breaks, the browser renews by itself
-const SILENT_MS = 40_000; // without even a heartbeat, of which there is one each 15 s: half open
+const RETRY_MS = 5_000; // after a refusal; the browser reopens a broken connection by itself
+const SILENT_MS = 40_000; // without a message; the server sends one each 15 s, so the connection is dead
 
 const asked = new URLSearchParams(location.search);
 const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
@@ -47,7 +47,7 @@ function sayPresence({ live, speakers }, known) {
   else say(known ? "Over" : "Nobody has spoken yet");
 }
 
-let known = false; // whether anything was ever said here
+let known = false; // whether the room has had any line
 
 const HANDLERS = {
   room(snapshot) {

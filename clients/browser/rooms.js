@@ -1,4 +1,4 @@
-// The list of rooms, renewed every few seconds.
+// The list of rooms, which is loaded again every few seconds.
 
 const RENEW_MS = 5_000;
 const list = document.querySelector("#rooms");

@@ -1,5 +1,5 @@
-// The dialog of settings: its fields mirror the preferences, and the lists come from the server
-// and from the browser.
+// The settings dialog: its fields show the preferences, and its lists come from the server and from
+// the browser.
 
 import { Microphone } from "./distil-stream.js";
 import { preferences, remember } from "./preferences.js";
@@ -7,12 +7,12 @@ import { preferences, remember } from "./preferences.js";
 const form = document.querySelector("#settings form");
 const root = document.documentElement;
 
-const AGAIN_MS = 3_000; // when a server that could not say yet what it has is asked once more
-const UNNAMED = { ba: "Bashkir", bo: "Tibetan" }; // of Whisper's languages, in Chromium
+const AGAIN_MS = 3_000; // before a server that does not answer yet is asked again
+const UNNAMED = { ba: "Bashkir", bo: "Tibetan" }; // languages of Whisper that Chromium has no name for
 
 /**
- * Fills in the dialog; `onChange(name)` is called for whatever the reader changes, `onModel(name)`
- * when the server has said which one it runs.
+ * Fills in the dialog. `onChange(name)` is called for each field that the reader changes,
+ * `onModel(name)` when the server has answered which model it runs.
  */
 export async function setUp({ onChange, onModel }) {
   for (const field of form.elements) {
@@ -35,7 +35,7 @@ export async function setUp({ onChange, onModel }) {
   await Promise.all([listMicrophones(), askServer(onModel)]);
 }
 
-/** Their names are known once one has been allowed. */
+/** Fills in the microphones; their names are known once the user has allowed one. */
 export async function listMicrophones() {
   const devices = await Microphone.list();
   const named = devices.filter(({ name }) => name);
@@ -47,7 +47,7 @@ export async function listMicrophones() {
 async function askServer(onModel) {
   const answer = await fetch("v1/info", { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) {
-    setTimeout(askServer, AGAIN_MS, onModel); // it loads its model still, or is away
+    setTimeout(askServer, AGAIN_MS, onModel); // it is still loading its model, or is away
     return;
   }
   const { model, models, languages } = await answer.json();
@@ -63,7 +63,7 @@ async function askServer(onModel) {
   onModel(model);
 }
 
-/** The language that was asked for, whether or not the server has it. */
+/** Returns the language that was asked for; the server may not have it. */
 function wanted() {
   return new URLSearchParams(location.search).get("language") || preferences.language;
 }
@@ -77,7 +77,7 @@ function known(names, code) {
   }
 }
 
-/** The settings of a stream; a server runs one model, and may run another by now. */
+/** Returns the settings of a stream, without the model: the server may have another by now. */
 export function streamSettings() {
   const language = form.elements.language.value || wanted();
   return language ? { language } : {};

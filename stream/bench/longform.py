@@ -167,7 +167,7 @@ def our_systems(
 ) -> list[LongContender]:
     """Return our engine with its default settings, and variants with one setting changed."""
     checkpoint = load_checkpoint(model)
-    alone = WhisperTranscriber(model, device=device, checkpoint=checkpoint)
+    alone = WhisperTranscriber(checkpoint, device=device)
     plain = FileOptions(language="en")
     sequential = FileOptions(language="en", long_form="sequential")
     systems = [
@@ -180,9 +180,7 @@ def our_systems(
         systems.append(contenders.ours(alone, options, batch_size, name))
     systems += [contenders.ours(alone, plain, size, "ours, chunked") for size in batch_sizes]
     if assistant:
-        assisted = WhisperTranscriber(
-            model, device=device, assistant=assistant, checkpoint=checkpoint
-        )
+        assisted = WhisperTranscriber(checkpoint, device=device, assistant=assistant)
         systems.append(contenders.ours(assisted, plain, batch_size, "ours, assisted"))
     return systems
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
-from distil_stream_client import Final, transcribe
+from distil_stream_client import Final, Options, transcribe
 
 from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber, counting
@@ -93,7 +93,7 @@ async def measure(address: str, pid: int, path: Path, count: int) -> ReadersRow:
         spoken: list[float] = []
         before, began = server.cpu_times(), loop.time()
         feed = Feed(read_audio([path]), fast=False)
-        settings = {"sample_rate": feed.rate, "room": ROOM, "proxy": None}
+        settings: Options = {"sample_rate": feed.rate, "room": ROOM, "proxy": None}
         async for event in transcribe(address, feed.chunks(), **settings):
             if isinstance(event, Final) and event.text:
                 spoken += [loop.time()]

@@ -116,7 +116,7 @@ def run(
     every: int = 1,
     without_pauses_s: float | None = None,
     variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
-    ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("portable",),
+    ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("default",),
     repeats: int = 1,
 ) -> None:
     """Print a table for each set of ways to compute, and one JSON line.

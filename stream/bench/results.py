@@ -76,7 +76,7 @@ def readme_of(text: str, runs: Sequence[Run]) -> str:
 
 
 def table_of_headlines(runs: Sequence[Run]) -> str:
-    """Return the figures that a reader wants first."""
+    """Return the table of the main figures."""
     rows = [
         [one.question, one.answer, one.comparison, f"`{one.run.kind}`, {machine_of(one.run)}"]
         for one in headlines(runs)

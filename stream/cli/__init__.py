@@ -1,1 +1,1 @@
-"""The `distil-stream` commands, one file each; `main` lists them."""
+"""The `distil-stream` commands, one file each; `main` registers them."""

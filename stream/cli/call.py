@@ -1,7 +1,7 @@
-"""`distil-stream call`: a recorded call, played to a server as a telephone line would.
+"""`distil-stream call`: stream a recorded call as a telephone line, and print the dialogue.
 
-8 kHz, G.711, a channel for each party, a packet every 20 ms: what a call centre's switch sends.
-What comes back is a dialogue, turn by turn in the order in which the turns began.
+The audio has the format that a call centre's switch sends: 8 kHz, G.711, one channel for each
+party, and a packet every 20 ms. Turns are printed in order of their start.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.cli.dialogue import Dialogue
-from stream.cli.transcribe_remote import complain, own_server
+from stream.cli.transcribe_remote import own_server, print_error
 from stream.errors import UsageError
 from stream.media.recording import open_recording
 
 RATE = 8_000
-"""Hertz, of any telephone line."""
+"""Sample rate of a telephone line, in hertz."""
 
 PACKET = RATE * 20 // 1000
-"""Samples of a channel in a packet of 20 ms."""
+"""Samples per channel in a packet of 20 ms."""
 
 SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5"}
-"""A silent sample."""
+"""The byte of a silent sample, by encoding."""
 
 COLOURS = ("cyan", "yellow", "magenta", "green")
-"""Of speakers, in the order of channels."""
+"""Colours of the speakers, by channel."""
 
 
 def call(
@@ -57,33 +57,33 @@ def call(
     fast: Annotated[bool, Parameter(negative=())] = False,
     api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
 ) -> int:
-    """Play a call to a server as a telephone line would, and print the dialogue.
+    """Stream a recorded call to a server as a telephone line, and print the dialogue.
 
     Parameters
     ----------
     files
-        A recording with a channel for each party, or two, one for each; of any format.
+        One recording with a channel for each party, or one recording for each party; any format.
     server
         Address of a running server, such as ws://127.0.0.1:8765; without it, one is started for
         this call.
     speakers
-        Who speaks on each channel, or in each file, separated by commas.
+        Names of the speakers, one for each channel or file, separated by commas.
     room
-        Name of a room in which others read along, at /rooms/NAME of the server.
+        Name of a room that shows the words to readers, at /rooms/NAME of the server.
     encoding
-        Of the line: `mulaw` in America and Japan, `alaw` elsewhere.
+        Encoding of the line: `mulaw` in America and Japan, `alaw` elsewhere.
     language
         Language code, or `auto`.
     model
-        Name of the model: `base` unless a server is named, which has its own.
+        Name of the model: `base` by default; with --server, the model of that server.
     endpointing_ms
         Silence that ends a turn, in milliseconds.
     json
         Print a JSON object for each turn, with the times of its words.
     fast
-        Send the audio as fast as the server takes it, not at the pace of speech.
+        Send the audio as fast as the server accepts it, not in real time.
     api_key
-        Key that the named server asks for.
+        Key of the server.
     """
     line = PhoneLine(files, encoding)
     labels = [label.strip() for label in speakers.split(",")][: line.channels]
@@ -97,60 +97,60 @@ def call(
         "words": json,
         **({"room": room, "speakers": labels} if room else {}),
     }
-    shown = JsonLines(labels) if json else Turns(Console(), labels)
+    view = JsonLines(labels) if json else Turns(Console(), labels)
 
     async def run() -> bool:
         if server is None:
             async with own_server(model or "base") as url:
-                return await play(line, url, {**settings, "proxy": None}, fast, shown)
-        theirs = {"api_key": api_key, **({"model": model} if model else {})}
-        return await play(line, server, {**settings, **theirs}, fast, shown)
+                return await play(line, url, {**settings, "proxy": None}, fast, view)
+        remote = {"api_key": api_key, **({"model": model} if model else {})}
+        return await play(line, server, {**settings, **remote}, fast, view)
 
     try:
         return 0 if asyncio.run(run()) else 1
     except (ServerError, ConnectionLost) as error:
-        complain(f"{error}")
+        print_error(f"{error}")
         return 1
 
 
 async def play(
-    line: "PhoneLine", url: str, settings: dict[str, Any], fast: bool, shown: "Turns | JsonLines"
+    line: "PhoneLine", url: str, settings: dict[str, Any], fast: bool, view: "Turns | JsonLines"
 ) -> bool:
-    """Play the call and show what is said; True when the server had nothing to complain of."""
+    """Stream the call and show the dialogue; return False if the server reported an error."""
     dialogue = Dialogue()
-    well = True
-    with shown:
+    succeeded = True
+    with view:
         try:
             async with aclosing(stream_audio(url, line.frames(fast), **settings)) as events:
                 async for event in events:
                     for final in dialogue.receive(event):
-                        shown.turn(final)
-                    shown.now(event)
+                        view.turn(final)
+                    view.now(event)
                     if isinstance(event, Error):
-                        complain(event.message)
-                        well = False
+                        print_error(event.message)
+                        succeeded = False
         finally:
             for final in dialogue.rest():
-                shown.turn(final)
-    return well
+                view.turn(final)
+    return succeeded
 
 
 class PhoneLine:
-    """A call as its switch sends it: G.711 bytes, channels interleaved."""
+    """A recorded call as G.711 bytes with interleaved channels."""
 
     def __init__(self, files: Sequence[Path], encoding: str) -> None:
-        """Raise `UsageError` for files that are no call."""
+        """Open the files. Raises `UsageError` if their channels do not form a call of at most 8."""
         self.encoding = encoding
         counts = [channels_of(path) for path in files]
         if len(files) > 1 and set(counts) != {1}:
-            raise UsageError("Of two parties in files of their own, each file has one channel.")
+            raise UsageError("Each of several files must have one channel.")
         if sum(counts) > 8:
             raise UsageError(f"There are {sum(counts)} channels; a stream has at most 8.")
         self.channels = sum(counts)
         self._tracks = list(zip(files, counts, strict=True))
 
     async def frames(self, fast: bool) -> AsyncIterator[bytes]:
-        """Yield a packet every 20 ms, or as fast as it is taken."""
+        """Yield a packet every 20 ms; without a delay if `fast`."""
         now = asyncio.get_running_loop().time
         began = now()
         for number, packet in enumerate(self._packets()):
@@ -158,7 +158,7 @@ class PhoneLine:
             yield packet
 
     def _packets(self) -> Iterator[bytes]:
-        """Cut the tracks into packets and lay them side by side; a shorter one ends in silence."""
+        """Yield packets with the channels interleaved; a shorter file is padded with silence."""
         tracks = [
             packets(path, self.encoding, channels, PACKET * channels)
             for path, channels in self._tracks
@@ -167,20 +167,20 @@ class PhoneLine:
             yield from tracks[0]
             return
         silence = SILENCE[self.encoding]
-        for side_by_side in zip_longest(*tracks, fillvalue=b""):
-            longest = max(map(len, side_by_side))
-            lanes = [packet.ljust(longest, silence) for packet in side_by_side]
-            yield bytes(chain.from_iterable(zip(*lanes, strict=True)))
+        for of_channels in zip_longest(*tracks, fillvalue=b""):
+            longest = max(map(len, of_channels))
+            padded = [packet.ljust(longest, silence) for packet in of_channels]
+            yield bytes(chain.from_iterable(zip(*padded, strict=True)))
 
 
 def channels_of(path: Path) -> int:
-    """Return the number of channels of a file. Raises `UsageError` where it holds no sound."""
+    """Return the number of channels of a file. Raises `UsageError` if it has no audio."""
     with open_recording(path) as recording:
         return recording.channels
 
 
 def packets(path: Path, encoding: str, channels: int, size: int) -> Iterator[bytes]:
-    """Yield a file as the telephone carries it, in pieces of `size` bytes."""
+    """Encode a file as G.711 at 8 kHz; yields pieces of `size` bytes, the last can be shorter."""
     codec = av.CodecContext.create(f"pcm_{encoding}", "w")
     assert isinstance(codec, AudioCodecContext)
     codec.sample_rate, codec.format = RATE, "s16"
@@ -198,7 +198,7 @@ def packets(path: Path, encoding: str, channels: int, size: int) -> Iterator[byt
 
 
 class Turns:
-    """The dialogue on a terminal: turns that stay, and below them what is being said now."""
+    """Prints the dialogue on a terminal: complete turns, and the partials below them."""
 
     def __init__(self, console: Console, speakers: Sequence[str]) -> None:
         self.console = console
@@ -216,15 +216,15 @@ class Turns:
         self._live.stop()
 
     def turn(self, final: Final) -> None:
-        """Print a turn; into a file or a pipe, as one line."""
+        """Print a complete turn; if the output is not a terminal, as one plain line."""
         if final.text and not self.console.is_terminal:
-            who = self.speakers[final.channel].ljust(self._width)
-            print(f"{clock(final.start)}  {who}  {final.text}", flush=True)
+            name = self.speakers[final.channel].ljust(self._width)
+            print(f"{clock(final.start)}  {name}  {final.text}", flush=True)
         elif final.text:
             self.console.print(self._row(final.channel, final.start, Text(final.text)))
 
     def now(self, event: ServerEvent) -> None:
-        """Show what is being said."""
+        """Update the partials below the turns."""
         match event:
             case Partial(channel=channel, utterance=utterance):
                 text = Text.assemble(event.committed, (event.tentative, "dim"))
@@ -237,7 +237,7 @@ class Turns:
         self._live.update(Group(*rows), refresh=True)
 
     def _row(self, channel: int, start: float | None, text: Text) -> Table:
-        """When, who, and what they say, in columns."""
+        """Return a row with the start time, the speaker and the text."""
         row = Table.grid(padding=(0, 2, 0, 0), expand=False)
         row.add_column(width=5, style="dim")
         row.add_column(width=self._width, style=COLOURS[channel % len(COLOURS)])
@@ -247,12 +247,12 @@ class Turns:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds."""
+    """Format seconds as MM:SS."""
     return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"
 
 
 class JsonLines:
-    """The dialogue for programs: an object a turn."""
+    """Prints the dialogue as one JSON object for each turn."""
 
     def __init__(self, speakers: Sequence[str]) -> None:
         self.speakers = speakers
@@ -262,7 +262,7 @@ class JsonLines:
     def __exit__(self, *_: object) -> None: ...
 
     def turn(self, final: Final) -> None:
-        """Print a turn."""
+        """Print a complete turn."""
         if final.text:
             turn = {
                 "speaker": self.speakers[final.channel],
@@ -277,4 +277,4 @@ class JsonLines:
             print(json.dumps(turn, ensure_ascii=False), flush=True)
 
     def now(self, event: ServerEvent) -> None:
-        """Programs wait for whole turns."""
+        """Ignore partials."""

@@ -1,26 +1,25 @@
-"""Finals of several channels in the order in which their utterances began.
+"""Sorts the finals of several channels by the start of their utterances.
 
-A final comes when its utterance is over, so a long turn's comes after that of a "yes" said within
-it. Here a final waits while an utterance is open that began before it.
+A final arrives at the end of its utterance, so that of a long turn arrives after that of a short
+interjection. A final is therefore held back while an utterance that began before it is open.
 """
 
 from distil_stream_client import Final, ServerEvent, SpeechStarted
 
 
 class Dialogue:
-    """Takes the events of a stream, gives its finals in order."""
+    """Takes the events of a stream, and returns its finals in order."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], float] = {}
-        """When the utterances began that are not final, in seconds."""
+        """Start times in seconds of the open utterances, by channel and number."""
         self._waiting: list[Final] = []
 
     def receive(self, event: ServerEvent) -> list[Final]:
-        """Take an event, and return the finals that nothing can come before any more."""
+        """Take an event; return the finals that no later final can precede."""
         match event:
             case SpeechStarted(channel=channel, utterance=utterance, time=time):
-                if type(event) is SpeechStarted:  # and not that it ended
-                    self._open[channel, utterance] = time
+                self._open[channel, utterance] = time
                 return []
             case Final(channel=channel, utterance=utterance):
                 self._open.pop((channel, utterance), None)
@@ -32,6 +31,6 @@ class Dialogue:
         return ready
 
     def rest(self) -> list[Final]:
-        """Return the finals that still wait: no more events will come."""
+        """Return the finals that are held back; call it after the last event."""
         rest, self._waiting = self._waiting, []
         return rest

@@ -1,4 +1,4 @@
-"""`distil-stream doctor`: why captions lag on this machine, and what to change."""
+"""`distil-stream doctor`: measure this machine, and suggest settings that reduce latency."""
 
 import json
 from dataclasses import asdict
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TRIES = 3
 HOPS_MS = (1000, 2000)
-"""Between two partials: the default, and half as many."""
+"""New audio between two partials: the default, and twice as much."""
 
 
 def doctor(
@@ -23,16 +23,16 @@ def doctor(
     again: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
-    """Show what this machine computes a model with, how fast, and how many streams it carries.
+    """Show how this machine computes a model, how fast, and how many streams it can serve.
 
     Parameters
     ----------
     model
-        Its name, as `serve` takes it.
+        Name of the model, as for `serve`.
     again
-        Time the ways to compute anew, whatever was kept.
+        Measure the ways again, even if results are stored.
     as_json
-        One JSON object.
+        Print one JSON object.
     """
     from stream.engine.capacity import measure_capacity
     from stream.engine.checkpoints.checkpoint import load_checkpoint
@@ -63,7 +63,7 @@ def doctor(
 
 
 def ways_table(choice: "Choice") -> Table:
-    """Show each operation, the way that was chosen, and how the others did."""
+    """Return a table of the operations: the selected way, its time, and the other ways."""
     table = Table("operation", "way", "ms", "other ways")
     for operation, way in choice.ways.items():
         ms = choice.ms.get(operation, {})
@@ -75,14 +75,14 @@ def ways_table(choice: "Choice") -> Table:
 
 
 def counted(streams: float) -> str:
-    """Write a number of streams, in words if there is less than one."""
+    """Format a number of streams."""
     if streams < 1:
         return f"less than one live stream ({streams:.2f})"
     return "one live stream" if streams < 2 else f"{int(streams)} live streams"
 
 
 def what_to_change(model: str, capacity: "Capacity") -> list[str]:
-    """Return what gives more streams or sooner captions, the cheapest change first."""
+    """Return changes that allow more streams or lower latency, the cheapest first."""
     fewer = capacity.streams(HOPS_MS[1])
     advice = [
         f"`--partial-hop-ms {HOPS_MS[1]}`: half as many partials; {counted(fewer)}.",
@@ -95,7 +95,7 @@ def what_to_change(model: str, capacity: "Capacity") -> list[str]:
             '`make run ARGS="--assistant distil-base.en --partials assistant"`: a student makes '
             "the partials, English only; the finals stay those of base."
         )
-    advice.append("A CUDA GPU: `--device cuda` carries many streams, and larger models.")
+    advice.append("A CUDA GPU: `--device cuda` serves many streams, and larger models.")
     if capacity.cores < 2:
         advice.append("More cores: the process may use fewer than two (see quota above).")
     return advice

@@ -1,4 +1,4 @@
-"""The command line: each command is a function; modules are imported when their command runs."""
+"""The command line: registers the commands; the module of a command is imported when it runs."""
 
 import asyncio
 import sys
@@ -12,75 +12,85 @@ from cyclopts import App, Parameter
 from stream.config import SOURCES, ServerConfig
 from stream.errors import DistilStreamError
 
-DEFAULTS = ServerConfig()
-
 app = App(
     name="distil-stream",
     help="Real-time speech to text over a websocket, with Whisper and Distil-Whisper models.",
 )
 bench = App(name="bench", help="Measure speed and accuracy on this machine.", sort_key=4)
 app.command(bench)
-# Named, not imported: each brings its own libraries along.
-app.command("stream.cli.transcribe:transcribe", help="Transcribe recordings, or stream them.")
-app.command("stream.cli.call:call", help="Play a call as a phone line would, print the dialogue.")
-app.command("stream.cli.mic:mic", help="Caption this machine's microphone in the terminal.")
-app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")
-app.command("stream.cli.doctor:doctor", help="Show how fast this machine is, and what helps.")
-app.command("stream.cli.models:models", help="List the models, and which of them are here.")
+# Named, not imported, because their libraries take long to import.
 app.command(
-    "stream.evaluate.command:evaluate", help="Count word errors and milliseconds on recordings."
+    "stream.cli.transcribe:transcribe", help="Transcribe recordings, locally or through a server."
 )
-app.command("stream.distil.commands:app", name="distil", help="Make a student of a Whisper model.")
+app.command(
+    "stream.cli.call:call", help="Stream a recorded call as a phone line; print its dialogue."
+)
+app.command("stream.cli.mic:mic", help="Show captions of the microphone in the terminal.")
+app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")
+app.command("stream.cli.doctor:doctor", help="Measure this machine, and suggest faster settings.")
+app.command("stream.cli.models:models", help="List the models, and which of them are installed.")
+app.command(
+    "stream.evaluate.command:evaluate", help="Measure word errors and latency on recordings."
+)
+app.command(
+    "stream.distil.commands:app",
+    name="distil",
+    help="Train a smaller model (a student) from a Whisper model.",
+)
 bench.command(
     "stream.bench.engine:run",
     name="engine",
-    help="Time and CPU time of a window, next to others.",
+    help="Time and CPU time of a window, compared with other engines.",
 )
 bench.command(
     "stream.bench.load:run",
     name="load",
-    help="Streams that a server carries, next to a usual one.",
+    help="Streams that a server can serve, compared with a usual server.",
 )
 bench.command(
     "stream.bench.longform:run",
     name="longform",
-    help="Long recordings: time and word errors, next to others.",
+    help="Time and word errors on long recordings, compared with others.",
 )
-bench.command("stream.bench.idle:run", name="idle", help="What streams cost that say nothing.")
+bench.command("stream.bench.idle:run", name="idle", help="The cost of streams without speech.")
 bench.command(
-    "stream.bench.margins:run", name="margins", help="Word errors by silence after the speech."
+    "stream.bench.margins:run",
+    name="margins",
+    help="Word errors by the length of the silence after the speech.",
 )
 bench.command(
-    "stream.bench.readers:run", name="readers", help="What many readers of one room cost."
+    "stream.bench.readers:run", name="readers", help="The cost of many readers of one room."
 )
 bench.command(
     "stream.bench.short_windows:run",
     name="short-windows",
-    help="Repetitions in windows that have only begun, by what is encoded.",
+    help="Repetitions in short windows, by the length that is encoded.",
 )
 bench.command(
-    "stream.bench.terms:run", name="terms", help="Names found, with key terms and without."
+    "stream.bench.terms:run",
+    name="terms",
+    help="Names that are recognised, with and without key terms.",
 )
 bench.command(
     "stream.bench.confidence:run",
     name="confidence",
-    help="How many words of each confidence are right.",
+    help="The share of correct words, by confidence.",
 )
 bench.command(
     "stream.bench.languages:run",
     name="languages",
-    help="Which language `auto` hears, alone and by turns.",
+    help="Accuracy of language detection, in one language and in alternating ones.",
 )
-bench.command("stream.bench.word_times:run", name="word-times", help="How far word times are off.")
+bench.command("stream.bench.word_times:run", name="word-times", help="Errors of the word times.")
 bench.command(
     "stream.bench.page:run",
     name="page",
-    help="How soon the captions page commits a word, in a real browser.",
+    help="Latency of committed words on the captions page, in a real browser.",
 )
 bench.command(
     "stream.bench.rehearsal:run",
     name="rehearsal",
-    help="What the settings of a session are worth, on the audio clock alone.",
+    help="The effect of session settings, simulated on the audio clock.",
 )
 bench.command("stream.bench.save:run", name="save", help="Run a measurement and store its result.")
 bench.command(
@@ -89,7 +99,7 @@ bench.command(
 bench.command(
     "stream.bench.voice:run",
     name="voice",
-    help="False alarms in noise, and speech that is lost.",
+    help="False alarms in noise, and speech that is missed.",
 )
 
 
@@ -97,23 +107,24 @@ bench.command(
 def serve(
     *,
     config: Annotated[Path | None, Parameter(show_default=False)] = None,
-    settings: ServerConfig = DEFAULTS,
+    settings: ServerConfig | None = None,
 ) -> None:
-    """Serve the captions page and the websocket that it speaks with.
+    """Run the server: the captions page, the websocket and HTTP interfaces.
 
     Every option is also an environment variable (--max-sessions is DISTIL_STREAM_MAX_SESSIONS) and
-    a key of the configuration file (max_sessions). An option wins over a variable, a variable over
-    the file.
+    a key of the configuration file (max_sessions). An option takes precedence over a variable, a
+    variable over the file.
 
     Parameters
     ----------
     config
-        TOML file of settings; DISTIL_STREAM_CONFIG may name it, too.
+        TOML file of settings; can also be set by DISTIL_STREAM_CONFIG.
     """
     from stream.engine.registry import load_transcriber
     from stream.server.logs import set_up_logging
     from stream.server.running import serve as run_server
 
+    settings = settings or ServerConfig()
     set_up_logging(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         load = partial(
@@ -129,12 +140,12 @@ def serve(
 
 
 def announce(address: str) -> None:
-    """Print the one address to open."""
+    """Print the address of the captions page."""
     print(f"Captions of your microphone: {address}", flush=True)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return uvloop's, which exists everywhere but on Windows."""
+    """Return the factory of uvloop; on Windows, which it does not support, that of asyncio."""
     if sys.platform == "win32":
         return asyncio.new_event_loop
     import uvloop
@@ -143,7 +154,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def main() -> None:
-    """Run the command; what the user can put right ends in a sentence and exit status 1."""
+    """Run the command. An error of this package is printed, with exit status 1."""
     try:
         app()
     except DistilStreamError as error:

@@ -1,4 +1,4 @@
-"""`distil-stream mic`: the microphone of this machine, captioned in the terminal."""
+"""`distil-stream mic`: show captions of the microphone in the terminal."""
 
 import asyncio
 import signal
@@ -19,21 +19,21 @@ from distil_stream_client import (
 from distil_stream_client import transcribe as stream_audio
 
 from stream.cli.screen import Screen
-from stream.cli.transcribe_remote import complain, own_server
+from stream.cli.transcribe_remote import own_server, print_error
 from stream.errors import UsageError
 
 FRAME_MS = 40
 """Milliseconds of audio in one message."""
 
-KEPT_S = 30
-"""Seconds of audio that wait while the server does not take any; then the oldest are dropped."""
+MAX_QUEUED_S = 30
+"""Seconds of audio that are queued while the server accepts none; then the oldest are dropped."""
 
-LISTENING = {
+STATUS_BY_LOAD = {
     "normal": "Listening. Ctrl-C ends.",
     "slow_partials": "Listening. The server is busy: words come less often. Ctrl-C ends.",
     "finals_only": "Listening. The server is busy: words come by the sentence. Ctrl-C ends.",
 }
-"""What the status says, by the `load` of the server."""
+"""Text of the status line, by the `load` that the server reports."""
 
 MISSING = """\
 The microphone needs the package sounddevice: pip install 'distil-stream[mic]'
@@ -50,9 +50,9 @@ def mic(
     model: str | None = None,
     api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
 ) -> int:
-    """Caption the microphone on one screen, until Ctrl-C; then print the transcript.
+    """Show captions of the microphone until Ctrl-C; then print the transcript.
 
-    Solid words are sure, dim ones may still change.
+    Committed words are solid, words that may change are dim.
 
     Parameters
     ----------
@@ -61,15 +61,15 @@ def mic(
     device
         Number of an input device, or a part of its name; `python -m sounddevice` lists them.
     room
-        Name of a room in which others read along, at /rooms/NAME of the server.
+        Name of a room that shows the words to readers, at /rooms/NAME of the server.
     speaker
-        Who speaks, for those who read along.
+        Name of the speaker, for the readers of the room.
     language
         Language code, or `auto`.
     model
-        Name of the model: `base` unless a server is named, which has its own.
+        Name of the model: `base` by default; with --server, the model of that server.
     api_key
-        Key that the named server asks for.
+        Key of the server.
     """
     microphone = Microphone(device)
     screen = Screen("Captions of your microphone")
@@ -82,32 +82,34 @@ def mic(
             async with own_server(model or "base") as url:
                 await caption(microphone, url, {**settings, "proxy": None}, screen)
         else:
-            theirs = {"api_key": api_key, **({"model": model} if model else {})}
-            await caption(microphone, server, {**settings, **theirs}, screen)
+            remote = {"api_key": api_key, **({"model": model} if model else {})}
+            await caption(microphone, server, {**settings, **remote}, screen)
 
     try:
         asyncio.run(run())
         if microphone.dropped_s:
-            complain(f"{microphone.dropped_s:.1f} s of sound are missing: the server was too slow.")
+            print_error(
+                f"{microphone.dropped_s:.1f} s of audio were dropped: the server was too slow."
+            )
     except KeyboardInterrupt:
         return 0
     except (ServerError, ConnectionLost) as error:
-        complain(f"{error}")
+        print_error(f"{error}")
         return 1
     return 0
 
 
 async def caption(
-    microphone: "Listening", url: str, settings: dict[str, Any], screen: Screen
+    microphone: "AudioInput", url: str, settings: dict[str, Any], screen: Screen
 ) -> None:
-    """Show the captions of a microphone until Ctrl-C, and then the last words of it."""
+    """Show captions until Ctrl-C; then stop the microphone and wait for the last words."""
 
     def stop() -> None:
         microphone.stop()
-        screen.say("Writing the last words. Ctrl-C leaves them out.")
+        screen.set_status("Writing the last words. Ctrl-C leaves them out.")
         screen.refresh()
 
-    screen.say(LISTENING["normal"])
+    screen.set_status(STATUS_BY_LOAD["normal"])
     with screen, first_interrupt(stop):
         screen.refresh()
         async with aclosing(stream_audio(url, microphone.frames(), **settings)) as events:
@@ -118,14 +120,14 @@ async def caption(
 
 @contextmanager
 def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """Let the first Ctrl-C do this; the second interrupts as usual."""
+    """Call `act` on the first Ctrl-C within the block; the second interrupts as usual."""
     loop = asyncio.get_running_loop()
 
     def once() -> None:
         loop.remove_signal_handler(signal.SIGINT)
         act()
 
-    with suppress(NotImplementedError):  # on Windows, where the first interrupts, too
+    with suppress(NotImplementedError):  # on Windows, where the first interrupts as well
         loop.add_signal_handler(signal.SIGINT, once)
     try:
         yield
@@ -135,36 +137,40 @@ def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
 
 
 def show(event: ServerEvent, screen: Screen) -> bool:
-    """Show an event of a stream of one channel; False where it has nothing to show."""
+    """Show an event of a stream with one channel; return whether the screen changed."""
     match event:
         case Partial(utterance=utterance):
             screen.show(utterance, event.start, "", event.committed, event.tentative)
         case Final(utterance=utterance):
             screen.show(utterance, event.start, "", event.text)
-        case Progress(load=load) if screen.status in LISTENING.values():
-            screen.say(LISTENING.get(load, screen.status))
+        case Progress(load=load) if screen.status in STATUS_BY_LOAD.values():
+            screen.set_status(STATUS_BY_LOAD.get(load, screen.status))
         case Error():
-            screen.say(event.message)
+            screen.set_status(event.message)
         case _:
             return False
     return True
 
 
-class Listening(Protocol):
-    """Where sound comes from."""
+class AudioInput(Protocol):
+    """A source of audio."""
 
     def frames(self) -> AsyncIterator[bytes]:
-        """Yield what is heard, as 16-bit samples of one channel, until it is stopped."""
+        """Yield 16-bit samples of one channel until `stop` is called."""
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop recording."""
 
 
 class Microphone:
-    """An input device, at the rate that it likes best."""
+    """An input device, recorded at its default rate (48 kHz at most)."""
 
     def __init__(self, device: str | None) -> None:
-        """Raise `UsageError` where there is none."""
+        """Find the device by number or part of its name; None for the default device.
+
+        Raises:
+            UsageError: there is no such device, or sounddevice is not installed.
+        """
         try:
             import sounddevice
         except (ImportError, OSError):  # the package, or the library that it needs
@@ -178,19 +184,19 @@ class Microphone:
                 raise UsageError("No microphone was found. Plug one in and try again.") from None
             raise UsageError(f"There is no such microphone: {error}") from None
         self.rate = min(int(found["default_samplerate"]), 48_000)
-        self._heard = Heard()
+        self._queue = FrameQueue()
 
     @property
     def dropped_s(self) -> float:
-        """Seconds of sound that the server was too slow for."""
-        return self._heard.dropped_s
+        """Seconds of audio that were dropped because the server was too slow."""
+        return self._queue.dropped_s
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield what it hears, as 16-bit samples of one channel, until it is stopped."""
+        """Record, and yield 16-bit samples of one channel until `stop` is called."""
         loop = asyncio.get_running_loop()
 
         def receive(data: Any, *_: object) -> None:  # on PortAudio's thread
-            loop.call_soon_threadsafe(self._heard.keep, bytes(data))
+            loop.call_soon_threadsafe(self._queue.add, bytes(data))
 
         with self._sounddevice.RawInputStream(
             samplerate=self.rate,
@@ -200,35 +206,35 @@ class Microphone:
             dtype="int16",
             callback=receive,
         ):
-            async for audio in self._heard.frames():
+            async for audio in self._queue.frames():
                 yield audio
 
     def stop(self) -> None:
-        """Listen no more; what was heard is still to come."""
-        self._heard.stop()
+        """Stop recording; `frames` still yields the queued frames."""
+        self._queue.stop()
 
 
-class Heard:
-    """What was heard and not sent yet: `KEPT_S` seconds at most, of which the oldest go first."""
+class FrameQueue:
+    """Queues recorded frames, `MAX_QUEUED_S` seconds at most; a full queue drops the oldest."""
 
     def __init__(self) -> None:
         self.dropped_s = 0.0
-        self._frames: asyncio.Queue[bytes] = asyncio.Queue(KEPT_S * 1000 // FRAME_MS)
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_S * 1000 // FRAME_MS)
         self._stopped = False
 
-    def keep(self, frame: bytes) -> None:
-        """Take a frame of `FRAME_MS`; none is taken any more after `stop`."""
+    def add(self, frame: bytes) -> None:
+        """Queue a frame of `FRAME_MS`; does nothing after `stop`."""
         if not self._stopped:
             self._put(frame)
 
     def stop(self) -> None:
-        """Let `frames` end with what was heard up to now."""
+        """Let `frames` end after the queued frames."""
         if not self._stopped:
             self._stopped = True
             self._put(b"")
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield the frames, until it is stopped."""
+        """Yield the frames in order until `stop` is called."""
         while frame := await self._frames.get():
             yield frame
 

@@ -1,4 +1,4 @@
-"""`distil-stream models`: what there is to choose from, and what of it is here."""
+"""`distil-stream models`: list the models, and which of them are installed."""
 
 import json
 from dataclasses import asdict
@@ -8,14 +8,16 @@ from cyclopts import Parameter
 
 
 def models(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
-    """List the models that have a name; a folder or a hub id serves as well.
+    """List the models that have a name; a folder or a hub id can be used as well.
 
     Parameters
     ----------
     as_json
-        One JSON object a line.
+        Print one JSON object for each model.
     """
-    from stream.engine.checkpoints.checkpoint import list_models  # it brings torch along
+    from stream.engine.checkpoints.checkpoint import (
+        list_models,  # imported here, because it imports torch
+    )
 
     rows = list_models()
     if as_json:
@@ -27,4 +29,6 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = 
         size = f"{row.parameters:>8} M {row.megabytes:>5} MB"
         here = "yes" if row.present else "no"
         print(f"{row.name:18} {size}  {row.languages:12}  {here:4}  {row.source}")
-    print("A folder with a checkpoint, or any hub id owner/name of a Whisper model, serves, too.")
+    print(
+        "A folder with a checkpoint, or any hub id owner/name of a Whisper model, can be used, too."
+    )

@@ -1,7 +1,7 @@
-"""Live captions on one screen of a terminal: the last lines that fit, and a line of status.
+"""Draws live captions in a terminal: a title, the last lines that fit, and a status line.
 
-Only what changed is drawn, on the terminal's other screen; when it is left, the transcript is
-printed where it can be scrolled and copied.
+They are drawn on the alternate screen of the terminal. At the end, the transcript is printed on the
+normal screen, where it can be scrolled and copied.
 """
 
 from collections.abc import Hashable
@@ -15,10 +15,10 @@ from rich.style import Style
 from rich.text import Text
 
 COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
-"""Of speakers, in the order in which they came."""
+"""Colours of the speakers, in order of their first utterance."""
 
 MEASURE = 88
-"""Columns of text at most: longer rows are hard to read."""
+"""Maximum width of the text in columns: longer rows are hard to read."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Caption:
 
 
 class Screen:
-    """Captions by key, shown while the block runs; nothing is drawn where there is no terminal."""
+    """A context manager that shows captions by key; draws nothing if the output is no terminal."""
 
     def __init__(self, title: str, console: Console | None = None) -> None:
         self.title = title
@@ -63,24 +63,24 @@ class Screen:
     def show(
         self, key: Hashable, start: float, speaker: str, committed: str, tentative: str = ""
     ) -> None:
-        """Show an utterance as it sounds now; one without words disappears."""
+        """Set the words of an utterance; without words, it is removed."""
         self._colour(speaker)
         if committed or tentative:
             self.captions[key] = Caption(start, speaker, committed, tentative)
         else:
             self.captions.pop(key, None)
 
-    def say(self, status: str) -> None:
-        """Say in a few words how things are."""
+    def set_status(self, status: str) -> None:
+        """Set the text of the status line."""
         self.status = status
 
     def refresh(self) -> None:
-        """Draw what was shown and said since the last time."""
+        """Draw the captions and the status line."""
         if self.console.is_terminal:
             self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Fill the screen from below: the status, and above it as much as there is room for."""
+        """Render the title, the last rows of captions that fit, and the status line."""
         height = options.height or console.height
         width = min(options.max_width - 4, MEASURE)
         rows: list[list[Segment]] = []
@@ -110,5 +110,5 @@ class Screen:
 
 
 def line(text: Text, console: Console, options: ConsoleOptions) -> list[Segment]:
-    """Return a single row."""
+    """Render a text as a single row."""
     return [*console.render_lines(text, options, pad=False)[0], Segment.line()]

@@ -1,6 +1,6 @@
-"""`distil-stream transcribe`: recordings alone, or as streams.
+"""`distil-stream transcribe`: transcribe recordings, locally or through a server.
 
-`transcribe_local` does the first, `transcribe_remote` the second.
+`transcribe_local` implements the first, `transcribe_remote` the second.
 """
 
 import asyncio
@@ -14,79 +14,79 @@ from cyclopts import Group, Parameter
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream.cli.transcribe_local import Wanted
+    from stream.cli.transcribe_local import OutputOptions
 
-OFFLINE = Group("Without a server", sort_key=1)
-STREAMED = Group("As a stream", sort_key=2)
+OFFLINE_GROUP = Group("Without a server", sort_key=1)
+STREAM_GROUP = Group("As a stream", sort_key=2)
 
 Flag = Annotated[bool, Parameter(negative=())]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What is asked of the words."""
+class RecognitionOptions:
+    """Options of the recognition and of its output, with or without a server."""
 
     model: str | None = None
-    """Name of the model: `base` unless a server is named, which has its own."""
+    """Name of the model: `base` by default; with --server, the model of that server."""
 
     language: str | None = None
-    """Language code, or `auto`: what is heard. Without a server that is the default; a stream is
-    English unless told."""
+    """Language code, or `auto` to detect it. The default is `auto` without a server, and English as
+    a stream."""
 
     task: Literal["transcribe", "translate"] = "transcribe"
     """`transcribe`, or `translate` into English."""
 
     prompt: str = ""
-    """Text that the model reads as if it had been said before."""
+    """Text that the model is conditioned on as if it preceded the recording."""
 
     words: Flag = False
-    """Below each line, its words: start and end in seconds, confidence 0 to 1."""
+    """Print the words below each line: start and end in seconds, confidence 0 to 1."""
 
 
-@Parameter(name="*", group=OFFLINE)
+@Parameter(name="*", group=OFFLINE_GROUP)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offline:
-    """How recordings are transcribed without a server, and what becomes of the transcripts."""
+class OfflineOptions:
+    """Options of transcribing without a server."""
 
     format: Literal["txt", "json", "srt", "vtt", "tsv"] = "txt"
-    """Of the transcript. Subtitles (srt, vtt) have two lines of 42 characters at most."""
+    """Format of the transcript. Subtitles (srt, vtt) have two lines of 42 characters at most."""
 
     output: Path | None = None
-    """Folder for the transcripts, a file each, instead of printing them."""
+    """Folder to write the transcripts to, a file each, instead of printing them."""
 
     assistant: str | None = None
-    """A smaller model of the same tokens that drafts what the model verifies."""
+    """Smaller model with the same tokens, whose drafts the model verifies."""
 
     channels: Literal["mix", "split"] = "mix"
-    """Mixed, or `split`, each transcribed by itself, as of a call. Streamed ones are."""
+    """`mix` them to one, or `split`: transcribe each separately. A stream always splits them."""
 
     long_form: Literal["chunked", "sequential"] = "chunked"
-    """`chunked`, many windows at once, or `sequential`, each with the text before it."""
+    """`chunked`: independent windows in batches; `sequential`: each is given the text before it."""
 
     chunk_length_s: float | None = None
-    """The longest window, in seconds: 28, or 30 if sequential, unless told."""
+    """Maximum length of a window, in seconds: 28 by default, or 30 if sequential."""
 
     stride_s: float | None = None
-    """What chunks that are cut in the middle of speech hear beyond either end, in seconds; a sixth
-    of the chunk unless told."""
+    """Seconds by which a chunk extends beyond a cut in the middle of speech; by default a sixth of
+    the chunk."""
 
     batch_size: int | None = None
-    """Windows that the model hears at once, on each core of a CPU; more take more memory."""
+    """Windows that the model transcribes at once, on each core of a CPU; more take more memory."""
 
-    def wanted(self, asked: Asked) -> "Wanted":
-        """Return what becomes of each transcript."""
-        from stream.cli.transcribe_local import Wanted
+    def output_options(self, recognition: RecognitionOptions) -> "OutputOptions":
+        """Return the options of `transcribe_offline`."""
+        from stream.cli.transcribe_local import OutputOptions
 
-        return Wanted(
+        return OutputOptions(
             format=self.format,
             output=self.output,
-            words=asked.words,
+            words=recognition.words,
             channels=self.channels,
             options={
-                "language": asked.language or "auto",
-                "task": asked.task,
-                "prompt": asked.prompt,
+                "language": recognition.language or "auto",
+                "task": recognition.task,
+                "prompt": recognition.prompt,
                 "long_form": self.long_form,
                 "chunk_length_s": self.chunk_length_s,
                 "stride_s": self.stride_s,
@@ -94,25 +94,29 @@ class Offline:
         )
 
 
-@Parameter(name="*", group=STREAMED)
+@Parameter(name="*", group=STREAM_GROUP)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Streamed:
-    """How recordings are streamed."""
+class StreamOptions:
+    """Options of streaming to a server."""
 
     server: str | None = None
     """Address of a running server, such as ws://127.0.0.1:8765."""
 
     fast: Flag = False
-    """Stream the audio as fast as the server takes it, not at the pace of speech."""
+    """Stream the audio as fast as the server accepts it, not in real time."""
 
     endpointing_ms: int = 500
     """Silence that ends an utterance, in milliseconds."""
 
     api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None
-    """Key that the named server asks for."""
+    """Key of the server."""
 
 
-ASKED, ALONE, AS_STREAM = Asked(), Offline(), Streamed()
+RECOGNITION, OFFLINE_DEFAULTS, STREAM_DEFAULTS = (
+    RecognitionOptions(),
+    OfflineOptions(),
+    StreamOptions(),
+)
 
 
 def transcribe(
@@ -120,61 +124,63 @@ def transcribe(
     /,
     *,
     offline: bool | None = None,
-    asked: Asked = ASKED,
-    alone: Offline = ALONE,
-    streamed: Streamed = AS_STREAM,
+    recognition: RecognitionOptions = RECOGNITION,
+    local: OfflineOptions = OFFLINE_DEFAULTS,
+    streaming: StreamOptions = STREAM_DEFAULTS,
 ) -> int:
-    """Transcribe recordings, any sound or video that FFmpeg reads.
+    """Transcribe recordings: any audio or video that FFmpeg reads.
 
-    Without a server each is transcribed as fast as the machine can, and what is done is kept when
-    you interrupt. With one, or with --no-offline, it is streamed, and on a terminal the words
-    appear as they are heard: solid once they are sure, dim while they may still change. The exit
-    status is 1 when a file could not be transcribed; the others still are.
+    Without a server, each is transcribed as fast as possible; if you interrupt it, the transcript
+    so far is written. With --server or --no-offline, each is streamed, and a terminal shows the
+    words as they are recognised: committed ones are solid, words that may change are dim. If a file
+    cannot be transcribed, the others still are, and the exit status is 1.
 
     Parameters
     ----------
     files
         Files, folders, patterns, or - for standard input.
     offline
-        Without a server: the default, unless one is named.
+        Transcribe without a server; the default without --server.
     """
     for path in files:
         if str(path).startswith("--") and not path.exists():
             raise UsageError(f"There is no option {path}; see distil-stream transcribe --help.")
-    if offline and streamed.server is not None:
-        raise UsageError("--offline needs no --server; leave one of them out.")
-    if streamed.server is None and not streamed.fast and offline is not False:
+    if offline and streaming.server is not None:
+        raise UsageError("--offline and --server exclude each other; leave one of them out.")
+    if streaming.server is None and not streaming.fast and offline is not False:
         from stream.cli.transcribe_local import transcribe_offline
         from stream.recordings.api import BATCH_SIZE, Model
 
-        name = asked.model or "base"
-        size = BATCH_SIZE if alone.batch_size is None else alone.batch_size
-        model = Model(name, assistant=alone.assistant, batch_size=size)
-        return transcribe_offline(model, files, alone.wanted(asked))
-    if alone.format != "txt" or alone.output is not None:
+        name = recognition.model or "base"
+        size = BATCH_SIZE if local.batch_size is None else local.batch_size
+        model = Model(name, assistant=local.assistant, batch_size=size)
+        return transcribe_offline(model, files, local.output_options(recognition))
+    if local.format != "txt" or local.output is not None:
         raise UsageError(
-            "A stream is printed as it comes: --format and --output are for --offline."
+            "A stream is printed while it arrives: use --format and --output with --offline."
         )
     from stream.cli.transcribe_local import recordings
 
-    return 0 if asyncio.run(stream_files(recordings(files), asked, streamed)) else 1
+    return 0 if asyncio.run(stream_files(recordings(files), recognition, streaming)) else 1
 
 
-async def stream_files(files: Sequence[Path], asked: Asked, streamed: Streamed) -> bool:
-    """Stream recordings to the named server, or to one of our own; True if all went well."""
+async def stream_files(
+    files: Sequence[Path], recognition: RecognitionOptions, streaming: StreamOptions
+) -> bool:
+    """Stream recordings to a server, which is started if none is named; True if none failed."""
     from stream.cli.transcribe_remote import own_server, transcribe_files
 
     settings: dict[str, Any] = {
-        "language": asked.language or "en",
-        "task": asked.task,
-        "words": asked.words,
-        "endpointing_ms": streamed.endpointing_ms,
-        "prompt": asked.prompt,
+        "language": recognition.language or "en",
+        "task": recognition.task,
+        "words": recognition.words,
+        "endpointing_ms": streaming.endpointing_ms,
+        "prompt": recognition.prompt,
     }
-    if streamed.server is None:
-        async with own_server(asked.model or "base") as url:
-            return await transcribe_files(files, url, {**settings, "proxy": None}, streamed.fast)
-    settings["api_key"] = streamed.api_key
-    if asked.model:
-        settings["model"] = asked.model
-    return await transcribe_files(files, streamed.server, settings, streamed.fast)
+    if streaming.server is None:
+        async with own_server(recognition.model or "base") as url:
+            return await transcribe_files(files, url, {**settings, "proxy": None}, streaming.fast)
+    settings["api_key"] = streaming.api_key
+    if recognition.model:
+        settings["model"] = recognition.model
+    return await transcribe_files(files, streaming.server, settings, streaming.fast)

@@ -1,4 +1,4 @@
-"""`distil-stream transcribe` without a server: recordings as fast as the machine can."""
+"""`distil-stream transcribe` without a server: transcribe recordings as fast as possible."""
 
 import glob
 import sys
@@ -28,36 +28,36 @@ SUFFIXES = tuple(
         *("ts", "wav", "webm", "wma", "wmv"),
     )
 )
-"""Of the files that are taken out of a folder; a file that is named may have any."""
+"""Suffixes of the files that are used from a folder; a file that is named can have any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What becomes of each transcript."""
+class OutputOptions:
+    """How recordings are transcribed and where the transcripts go."""
 
     format: str = "txt"
     output: Path | None = None
-    """A folder; None prints."""
+    """Folder of the transcripts; None to print them."""
     words: bool = False
-    """Below each printed line, its words."""
+    """Whether to print the words below each line."""
     channels: Channels = "mix"
     options: dict[str, Any] = field(default_factory=dict)
-    """See `FileOptions`."""
+    """Keyword arguments of `Model.segments`; see `FileOptions`."""
 
 
-def transcribe_offline(model: Model, files: Sequence[Path], wanted: Wanted) -> int:
+def transcribe_offline(model: Model, files: Sequence[Path], output: OutputOptions) -> int:
     """Transcribe recordings one after the other; return the exit status.
 
-    One that cannot be transcribed is told and the others go on. Whoever interrupts keeps what is
-    done, of the recording that is being transcribed as well.
+    If one cannot be transcribed, the error is printed and the others are still transcribed. After
+    an interrupt, the transcript so far of the current recording is written.
     """
     paths = recordings(files)
-    targets = [target(path, paths, wanted) for path in paths]
+    targets = [target(path, paths, output) for path in paths]
     status = 0
     for path, file in zip(paths, targets, strict=True):
         label = f"{path.name}: " if len(paths) > 1 else ""
         try:
-            transcribe_one(model, path, file, label, wanted)
+            transcribe_one(model, path, file, label, output)
         except UsageError as error:
             print(error, file=sys.stderr)
             status = 1
@@ -66,25 +66,27 @@ def transcribe_offline(model: Model, files: Sequence[Path], wanted: Wanted) -> i
     return status
 
 
-def transcribe_one(model: Model, path: Path, file: Path | None, label: str, wanted: Wanted) -> None:
-    """Transcribe one recording and write it, or print it as it comes."""
+def transcribe_one(
+    model: Model, path: Path, file: Path | None, label: str, output: OutputOptions
+) -> None:
+    """Transcribe one recording; print its segments as they are completed, or write a file."""
     source = sys.stdin.buffer if path == STDIN else path
-    run = model.segments(source, channels=wanted.channels, **wanted.options)
+    run = model.segments(source, channels=output.channels, **output.options)
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-    heard: list[Segment] = []
-    as_it_comes = file is None and wanted.format == "txt"
+    segments: list[Segment] = []
+    as_it_comes = file is None and output.format == "txt"
     try:
-        with progress_of(run, path.name) as tell:
+        with progress_of(run, path.name) as update:
             for segment in run:
-                heard.append(segment)
+                segments.append(segment)
                 if as_it_comes:
-                    show(console, segment, label + speaker(segment, run.channels), wanted.words)
-                tell()
+                    show(console, segment, label + speaker(segment, run.channels), output.words)
+                update()
     finally:
-        if heard or not sys.exc_info()[0]:
-            result = run.transcription(heard)
+        if segments or not sys.exc_info()[0]:
+            result = run.transcription(segments)
             if not as_it_comes:
-                text = FORMATS[wanted.format](result)
+                text = FORMATS[output.format](result)
                 if file is None:
                     sys.stdout.write(text)
                 else:
@@ -102,7 +104,7 @@ def show(console: Console, segment: Segment, label: str, words: bool) -> None:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a transcript; a reader never sees half of one."""
+    """Write a transcript atomically. Raises `UsageError` if that fails."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.part")
@@ -114,7 +116,10 @@ def write(file: Path, text: str) -> None:
 
 @contextmanager
 def progress_of(run: Run, name: str) -> Iterator[Any]:
-    """Show how far it is, how fast, and how long it takes yet, where somebody can see it."""
+    """Show a progress bar with speed and remaining time, if stderr is a terminal.
+
+    Yields a function that updates it.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda: None
@@ -130,18 +135,18 @@ def progress_of(run: Run, name: str) -> Iterator[Any]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(name, total=None, speed=0.0)
 
-        def tell() -> None:
-            speed = run.heard_s / max(time.monotonic() - began, 1e-3)
-            progress.update(task, total=run.duration_s, completed=run.heard_s, speed=speed)
+        def update() -> None:
+            speed = run.processed_s / max(time.monotonic() - began, 1e-3)
+            progress.update(task, total=run.duration_s, completed=run.processed_s, speed=speed)
 
-        yield tell
+        yield update
 
 
 def recordings(files: Sequence[Path]) -> list[Path]:
-    """Return the recordings that are named: files, those within folders, those of patterns.
+    """Expand folders and patterns to files; return the paths without duplicates.
 
     Raises:
-        UsageError: a folder or a pattern has none.
+        UsageError: a folder has no recordings, or a pattern matches no file.
     """
     found: list[Path] = []
     for path in files:
@@ -160,19 +165,19 @@ def recordings(files: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def target(path: Path, paths: Sequence[Path], wanted: Wanted) -> Path | None:
-    """Return where the transcript of a recording goes; two never share a file."""
-    if wanted.output is None:
+def target(path: Path, paths: Sequence[Path], output: OutputOptions) -> Path | None:
+    """Return the file of a transcript, unique among `paths`; None to print it."""
+    if output.output is None:
         return None
     for n in range(len(path.parts) + 1):
         stem = stem_of(path, n)
         if sum(stem_of(other, n) == stem for other in paths) == 1:
             break
-    return wanted.output / f"{stem}.{wanted.format}"
+    return output.output / f"{stem}.{output.format}"
 
 
 def stem_of(path: Path, n_parts: int) -> str:
-    """Return the name of a transcript, of so many parts of the recording's path; 0: its stem."""
+    """Return the name of a transcript: the last `n_parts` of the path, or its stem if 0."""
     if path == STDIN:
         return "stdin"
     parts = [part for part in path.parts if part != path.anchor]

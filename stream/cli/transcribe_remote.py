@@ -1,6 +1,6 @@
-"""`distil-stream transcribe` through a server: recordings as streams.
+"""`distil-stream transcribe` through a server: stream recordings and print the words.
 
-It is a client like any other: what it shows is what a stream of that sound would have shown.
+It uses the Python client, so the words are those of a live stream with the same audio.
 """
 
 import asyncio
@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distil_stream_client import ConnectionLost, Error, Final, Partial, ServerError, ServerEvent
+from distil_stream_client import (
+    ConnectionLost,
+    Error,
+    Final,
+    Options,
+    Partial,
+    ServerError,
+    ServerEvent,
+)
 from distil_stream_client import transcribe as stream_audio
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,28 +30,30 @@ from stream.media.recording import MediaError, Recording, open_recording
 FRAME_MS = 100
 """Milliseconds of audio in one message."""
 SAMPLE_RATES = (8_000, 48_000)
-"""The least and the most that a stream may have, in hertz."""
+"""Lowest and highest sample rate of a stream, in hertz."""
 
 
 async def transcribe_files(
     files: Sequence[Path], url: str, settings: Mapping[str, Any], fast: bool
 ) -> bool:
-    """Transcribe one file after the other, - for standard input; True when all went well."""
+    """Transcribe files one after the other, - for standard input; return False if one failed."""
     console = Console()
-    well = True
+    succeeded = True
     for path in files:
         label = f"{path.name}: " if len(files) > 1 else ""
         source = sys.stdin.buffer if str(path) == "-" else path
         try:
             with open_recording(source, f"{path}") as recording:
-                well &= await transcribe_recording(recording, label, console, url, settings, fast)
+                succeeded &= await transcribe_recording(
+                    recording, label, console, url, settings, fast
+                )
         except (ServerError, ConnectionLost) as error:
-            complain(f"{path}: {error}")
-            well = False
+            print_error(f"{path}: {error}")
+            succeeded = False
         except MediaError as error:
-            complain(f"{error}")
-            well = False
-    return well
+            print_error(f"{error}")
+            succeeded = False
+    return succeeded
 
 
 async def transcribe_recording(
@@ -54,22 +64,25 @@ async def transcribe_recording(
     settings: Mapping[str, Any],
     fast: bool,
 ) -> bool:
-    """Transcribe one file; True when the server had nothing to complain of."""
+    """Transcribe one file; return False if the server reported an error."""
     captions = Captions(console, label, recording.channels)
     rate = min(max(recording.sample_rate, SAMPLE_RATES[0]), SAMPLE_RATES[1])
-    format_of_file = {"sample_rate": rate, "channels": recording.channels}
-    well = True
+    format_of_file: Options = {"sample_rate": rate, "channels": recording.channels}
+    succeeded = True
     audio = stream_audio(url, frames(recording, rate, fast), **settings, **format_of_file)
     with captions.live:
         async with aclosing(audio) as events:
             async for event in events:
                 captions.show(event)
-                well &= not isinstance(event, Error)
-    return well
+                succeeded &= not isinstance(event, Error)
+    return succeeded
 
 
 async def frames(recording: Recording, rate: int, fast: bool) -> AsyncIterator[bytes]:
-    """16-bit samples, channels interleaved, `FRAME_MS` at a time: at their own pace or `fast`."""
+    """Yield frames of `FRAME_MS`, 16-bit samples with interleaved channels.
+
+    They are yielded in real time, or without a delay if `fast`.
+    """
     clock = asyncio.get_running_loop().time
     began, sent_s = clock(), 0.0
     for data in pieces(recording, rate, 2 * recording.channels * (rate * FRAME_MS // 1000)):
@@ -79,7 +92,7 @@ async def frames(recording: Recording, rate: int, fast: bool) -> AsyncIterator[b
 
 
 def pieces(recording: Recording, rate: int, size: int) -> Iterator[bytes]:
-    """The same in pieces of `size` bytes, of which the last may be shorter."""
+    """Yield the samples in pieces of `size` bytes; the last can be shorter."""
     waiting = bytearray()
     for frame in recording.frames("s16", rate):
         waiting += frame.to_ndarray().tobytes()
@@ -91,14 +104,14 @@ def pieces(recording: Recording, rate: int, size: int) -> Iterator[bytes]:
 
 
 class Captions:
-    """Finals line by line; on a terminal also, below them, what is being said now."""
+    """Prints finals line by line; on a terminal, shows the partials below them."""
 
     def __init__(self, console: Console, label: str, channels: int) -> None:
         self.console = console
         self.label = label
         self.channels = channels
         self.open: dict[tuple[int, int], Text] = {}
-        """What each utterance that is not over sounds like, by channel and number."""
+        """Partials of the utterances that are not over, by channel and number."""
         self.live = Live(
             console=console,
             auto_refresh=False,
@@ -107,13 +120,13 @@ class Captions:
         )
 
     def show(self, event: ServerEvent) -> None:
-        """Print what the event says, if it says something to a reader."""
+        """Print or show an event: a partial, a final or an error."""
         match event:
             case Partial():
                 text = Text.assemble(event.committed, (event.tentative, "dim"))
-                self._now_said(event.channel, event.utterance, text)
+                self._show_open(event.channel, event.utterance, text)
             case Final():
-                self._now_said(event.channel, event.utterance, Text())
+                self._show_open(event.channel, event.utterance, Text())
                 if event.text:
                     self.line(self.speaker(event.channel) + event.text)
                 for word in event.words:
@@ -121,10 +134,10 @@ class Captions:
                         f"{word.start:10.2f}{word.end:10.2f}{word.confidence:7.2f}  {word.word}"
                     )
             case Error():
-                complain(f"{self.label}{event.message}")
+                print_error(f"{self.label}{event.message}")
 
-    def _now_said(self, channel: int, utterance: int, text: Text) -> None:
-        """Show what an utterance sounds like now; nothing, once it is over."""
+    def _show_open(self, channel: int, utterance: int, text: Text) -> None:
+        """Set the partial of an utterance; an empty text removes it."""
         if text:
             self.open[channel, utterance] = Text(self.speaker(channel)).append(text)
         else:
@@ -132,17 +145,17 @@ class Captions:
         self.live.update(Group(*self.open.values()), refresh=True)
 
     def line(self, text: str) -> None:
-        """Print one line, however long, as it is."""
+        """Print one line without markup or wrapping."""
         self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def speaker(self, channel: int) -> str:
-        """What comes before the words: the file if there are many, the channel if there are."""
+        """Return the prefix of a line: the file if there are several, the channel if there are."""
         return self.label + (f"[{channel}] " if self.channels > 1 else "")
 
 
 @asynccontextmanager
 async def own_server(model: str) -> AsyncIterator[str]:
-    """Run a server for this command alone, on a free port; yields its address."""
+    """Run a server in this process on a free port; yields its address."""
     from stream.config import ServerConfig
     from stream.engine.registry import load_transcriber
     from stream.server.running import running
@@ -152,6 +165,6 @@ async def own_server(model: str) -> AsyncIterator[str]:
         yield server.address
 
 
-def complain(sentence: str) -> None:
-    """Say what is wrong, apart from the transcript."""
+def print_error(sentence: str) -> None:
+    """Print a message to stderr."""
     print(sentence, file=sys.stderr)

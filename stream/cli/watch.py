@@ -1,4 +1,4 @@
-"""`distil-stream watch`: a room in the terminal, live."""
+"""`distil-stream watch`: show a room in the terminal, live."""
 
 import asyncio
 from contextlib import aclosing
@@ -16,7 +16,7 @@ from distil_stream_client import (
 )
 
 from stream.cli.screen import Screen
-from stream.cli.transcribe_remote import complain
+from stream.cli.transcribe_remote import print_error
 
 
 def watch(
@@ -26,10 +26,10 @@ def watch(
     server: str = "ws://127.0.0.1:8765",
     api_key: Annotated[str | None, Parameter(env_var="DISTIL_STREAM_API_KEY")] = None,
 ) -> int:
-    """Show what is said in a room, on one screen, until Ctrl-C; then print the transcript.
+    """Show the captions of a room until Ctrl-C; then print the transcript.
 
-    Solid words are sure, dim ones may still change. A connection that is lost is opened again. Into
-    a file or a pipe, each line is printed when it is final.
+    Committed words are solid, words that may change are dim. After a loss of the connection, it
+    reconnects. If the output is a file or a pipe, each line is printed when it is final.
 
     Parameters
     ----------
@@ -38,20 +38,20 @@ def watch(
     server
         Address of the server.
     api_key
-        Key that the server asks for.
+        Key of the server.
     """
     try:
         asyncio.run(follow(room, server, api_key, Screen(room)))
     except KeyboardInterrupt:
         return 0
     except (ServerError, ConnectionLost) as error:
-        complain(f"{error}")
+        print_error(f"{error}")
         return 1
     return 0
 
 
 async def follow(room: str, server: str, api_key: str | None, screen: Screen) -> None:
-    """Show the events of a room for as long as there are any."""
+    """Show the events of a room until they end."""
     printed: set[int] = set()
     async with aclosing(read_room(server, room, api_key=api_key)) as events:
         if not screen.console.is_terminal:
@@ -68,7 +68,7 @@ async def follow(room: str, server: str, api_key: str | None, screen: Screen) ->
 
 
 def show(event: RoomEvent, screen: Screen) -> None:
-    """Show an event."""
+    """Update the screen with an event."""
     match event:
         case Snapshot(lines=lines):
             screen.captions.clear()
@@ -78,12 +78,12 @@ def show(event: RoomEvent, screen: Screen) -> None:
             screen.show(number, event.start, event.speaker, event.committed, event.tentative)
     if isinstance(event, Presence):
         speakers = ", ".join(event.speakers)
-        screen.say(
+        screen.set_status(
             f"Live: {speakers}. Ctrl-C ends." if event.live else "Nobody speaks. Ctrl-C ends."
         )
 
 
 def finals(event: RoomEvent) -> list[Line]:
-    """The lines of an event that stay."""
+    """Return the final lines in an event."""
     lines = event.lines if isinstance(event, Snapshot) else [event]
     return [line for line in lines if isinstance(line, Line) and line.final]

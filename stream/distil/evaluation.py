@@ -95,11 +95,9 @@ class Systems:
             UsageError: the student was not made from this teacher.
         """
         self.systems = {
-            TEACHER: WhisperTranscriber(teacher.name, precision, checkpoint=teacher),
-            ASSISTED: WhisperTranscriber(
-                teacher.name, precision, checkpoint=teacher, assistant=student
-            ),
-            STUDENT: WhisperTranscriber(student.name, precision, checkpoint=student),
+            TEACHER: WhisperTranscriber(teacher, precision),
+            ASSISTED: WhisperTranscriber(teacher, precision, assistant=student),
+            STUDENT: WhisperTranscriber(student, precision),
         }
         for system in self.systems.values():
             system.warm_up()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stream.core.audio import SAMPLE_RATE
-from stream.engine.cores import CGROUP, cpu_quota, usable_cores
+from stream.engine.cores import core_equivalents
 from stream.engine.network.choosing import thread_seconds
 from stream.engine.network.features import log_mel
 from stream.engine.network.whisper import Whisper
@@ -39,7 +39,8 @@ class Capacity:
     final_s: float
     """CPU seconds of the final of ten seconds of speech, without a draft."""
     cores: float
-    """That the process may use; a fraction with a quota."""
+    """That the process may use; a fraction with a quota. SMT siblings count once, which is
+    cautious: what two of them do more than one was not measured."""
 
     def load(self, partial_hop_ms: int = 1000) -> float:
         """Return the CPU seconds that a second of speech takes."""
@@ -53,8 +54,6 @@ class Capacity:
 @torch.inference_mode()
 def measure_capacity(model: Whisper, tries: int = 1) -> Capacity:
     """Time a partial and a final on one core of the CPU; the best of several tries."""
-    quota = cpu_quota(CGROUP)
-    cores = usable_cores() if quota is None else min(usable_cores(), quota)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -62,7 +61,7 @@ def measure_capacity(model: Whisper, tries: int = 1) -> Capacity:
         final_s = min(thread_seconds(lambda: final(model)) for _ in range(tries))
     finally:
         torch.set_num_threads(threads)
-    return Capacity(partial_s, final_s, cores)
+    return Capacity(partial_s, final_s, core_equivalents())
 
 
 def partial(model: Whisper) -> None:

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -14,35 +14,90 @@ import torch
 from threadpoolctl import threadpool_limits
 
 CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+CPUS = Path("/sys/devices/system/cpu")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Names of glibc's settings, from its malloc.h."""
 LARGE_BYTES = 10 << 20
-"""A larger block is mapped anew each time, and every page of it faults. The logits of a pass, the
-keys of a layer and the projections of 30 s are smaller; mapped too, they cost a third more CPU
-time."""
-KEPT_BYTES = 64 << 20
-"""What a heap keeps of what was freed at its end, and does not give back: the next pass needs it,
-and new pages cost as much as the work on them."""
+"""A larger block is mapped anew for each allocation, and every page of it faults. The logits of a
+pass, the keys of a layer and the projections of 30 s are smaller; if they were mapped, too, they
+would cost a third more CPU time."""
+RETAINED_BYTES = 64 << 20
+"""Freed memory at the end of a heap that is not returned to the system: the next pass needs it, and
+new pages cost as much as the computation on them."""
 HEAPS = 2
 
 
-def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Cores that the process may run on, at least 1; a container's quota is rounded up."""
+def usable_cpus() -> set[int]:
+    """Return the numbers of the CPUs, as the system counts them, that the process may run on."""
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return affinity(0) if affinity else set(range(os.cpu_count() or 1))
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Threads that the process may run at once, at least 1; a quota is rounded up.
+
+    SMT siblings count each: `whole_cores` counts them once.
+    """
+    cores = len(usable_cpus())
     quota = cpu_quota(cgroup)
     return cores if quota is None else max(1, min(cores, ceil(quota)))
 
 
-def cpu_quota(cgroup: Path) -> float | None:
-    """Cores that the cgroup's quota amounts to (version 2, then 1); None without a quota."""
+def whole_cores(cpus: Iterable[int], folder: Path = CPUS) -> int:
+    """Return how many cores these CPUs are: SMT siblings, which share a core, count once.
+
+    Args:
+        cpus: their numbers. One whose siblings are not known counts as a core.
+        folder: the system's description of its CPUs.
+    """
+    cores = set()
+    for cpu in cpus:
+        try:
+            siblings = (folder / f"cpu{cpu}/topology/thread_siblings_list").read_text().strip()
+        except OSError:
+            siblings = str(cpu)
+        cores.add(siblings)
+    return len(cores)
+
+
+def core_equivalents() -> float:
+    """Return how many cores' work the process gets done: whole cores, or the part of a quota."""
+    cores, quota = whole_cores(usable_cpus()), cpu_quota(CGROUP)
+    return cores if quota is None else min(cores, quota)
+
+
+def cpu_quota(cgroup: Path, own: Path = OWN_CGROUP) -> float | None:
+    """Return the cores that the tightest quota on the process amounts to; None without a quota.
+
+    Args:
+        cgroup: where the cgroups are mounted; in a container this is its own cgroup.
+        own: names the cgroups of the process. A service has a quota there and not at the mount.
+    """
+    folders = {cgroup, cgroup / "cpu"}  # of version 2, and of version 1
     try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
+        lines = own.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounted = cgroup / "cpu" if controllers else cgroup
+        inner = mounted / path.lstrip("/")
+        folders |= {inner, *(up for up in inner.parents if up.is_relative_to(mounted))}
+    return min((quota for folder in folders if (quota := quota_of(folder))), default=None)
+
+
+def quota_of(folder: Path) -> float | None:
+    """Return the cores that a single cgroup (version 2, then 1) allows; None without a quota."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
         except OSError:
             return None
     if quota in ("max", "-1"):
@@ -51,42 +106,43 @@ def cpu_quota(cgroup: Path) -> float | None:
 
 
 def tune_malloc() -> None:
-    """Have glibc return large blocks when they are freed, and keep small ones; nothing elsewhere.
+    """Let glibc return large blocks when they are freed, and retain small ones.
 
-    Windows come in all lengths, and a large block that one leaves behind in a heap seldom fits the
-    next: with a thread a core the process would grow by half within minutes.
+    Windows have all lengths, and a large block that one leaves in a heap seldom fits the next: with
+    a thread for each core the process would grow by half within minutes. Other systems than Linux
+    with glibc are left as they are.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
         libc.mallopt(M_ARENA_MAX, HEAPS)
 
 
 def give_back_memory() -> None:
-    """Have glibc give back all that is free; nothing elsewhere.
+    """Let glibc return all free memory to the system, after loading a model or a recording's batch.
 
-    Worth it after what takes seconds and much memory: loading a model, a batch of a recording.
+    Other systems than Linux with glibc are left as they are.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def calm_blas() -> None:
-    """Have numpy multiply on one thread.
+    """Let numpy multiply matrices on one thread.
 
-    Here it multiplies for the voice detector alone, whose products are small: on more threads they
-    take longer, and the threads spin on the other cores while they wait for the next.
+    It does so for the voice detector alone, whose products are small: on more threads they take
+    longer, and the threads spin on the other cores between two products.
     """
     threadpool_limits(limits=1, user_api="blas")
 
 
 class SharedCores:
-    """Gives each batch that is being transcribed its part of the cores.
+    """Gives each batch that is being transcribed its share of the cores.
 
-    Two batches on a core each take two thirds of the time, and of the CPU time, of one after the
-    other on both: a decoder pass is a thousand small operations, and after each the cores wait for
-    one another.
+    Two batches on one core each take two thirds of the time, and of the CPU time, of one after the
+    other on both cores: a decoder pass consists of a thousand small operations, and the cores wait
+    for each other after each of them.
     """
 
     def __init__(self, cores: int, urgent_cores: int | None = None) -> None:
@@ -98,7 +154,7 @@ class SharedCores:
 
     @contextmanager
     def share(self, *, urgent: bool) -> Iterator[None]:
-        """Compute on one core or, if it is urgent, on the part that is free."""
+        """Compute on one core or, if it is urgent, on the free share of the cores."""
         with self._lock:
             self._busy += 1
             free = max(1, self.cores // self._busy)

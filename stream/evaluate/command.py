@@ -134,14 +134,19 @@ def evaluate(
         "cost": [cost.as_json() for cost in costs],
     }
     summary["targets"] = targets(summary)
-    width = None if sys.stdout.isatty() else 160
-    print_tables(summary, results, Console(width=width, highlight=False))
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        write_json(summary, results, report / "report.json")
-        write_html(summary, results, report / "report.html")
+    write_report(summary, results, report)
     print(json.dumps(summary))
     return 0 if all(result.went_well() for result in results) else 1
+
+
+def write_report(summary: dict[str, Any], results: Sequence[Result], folder: Path | None) -> None:
+    """Print the tables, and write report.json and report.html into a folder, if one is given."""
+    width = None if sys.stdout.isatty() else 160
+    print_tables(summary, results, Console(width=width, highlight=False))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(summary, results, folder / "report.json")
+        write_html(summary, results, folder / "report.html")
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
@@ -210,18 +215,18 @@ def transcribe_offline(
         for system in systems:
             transcribe = adapters.load_offline(system, model)
             for name, members in by_suite(results).items():
-                heard = [
+                chosen = [
                     r for r in members
                     if r.played.recording.text or (system != "same-model" and not r.played.failure)
                 ]  # fmt: skip
-                if not heard:
+                if not chosen:
                     continue
-                task = bars.add_task(f"{system}: {name}", total=len(heard))
+                task = bars.add_task(f"{system}: {name}", total=len(chosen))
                 with measured(Cost(system, name), os.getpid()) as cost:
-                    for result in heard:
+                    for result in chosen:
                         result.offline[system] = transcribe(result.played.recording.read())
                         bars.advance(task)
-                cost.audio_s = sum(r.played.seconds for r in heard)
+                cost.audio_s = sum(r.played.seconds for r in chosen)
                 cost.peak_bytes = 0  # this process also holds the events, and other systems
                 costs.append(cost)
     return list(results)

@@ -1,1 +1,1 @@
-"""Sound out of files and byte streams of any format that FFmpeg reads."""
+"""Decodes the audio of files and byte streams in any format that FFmpeg reads."""

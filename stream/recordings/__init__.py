@@ -1,6 +1,6 @@
-"""Recordings of any length: cut into windows that a model can hear, and joined again.
+"""Long-form transcription: cut recordings of any length into windows and join the results.
 
-Like a session, each algorithm is a pure object between two ports: samples and hypotheses go in,
-windows and segments come out (`algorithm`). `transcribing` drives it with a model in this thread;
-the server drives it with its engine, behind the live streams.
+Each algorithm is a pure object, like a session: samples and hypotheses go in, windows and segments
+come out (`algorithm`). `transcribing` drives it with a model in the calling process; the server
+drives it with its engine, at a lower priority than the live streams.
 """

@@ -1,8 +1,9 @@
-"""What every long-form algorithm has: an object between two ports, audio and engine.
+"""The base class of the long-form algorithms.
 
-`receive_*` in, `*_to_transcribe` and `segments` out, as a session has it; it does no I/O, reads no
-clock, and knows no model. What algorithms differ in is what they ask for, and when, and what they
-make of the answers.
+Its interface is that of a session: `receive_*` methods take samples and hypotheses,
+`windows_to_transcribe` and `segments` return what is due. It does no I/O, reads no clock and does
+not depend on a model. Subclasses decide which windows to request, when, and how to turn the
+hypotheses into segments.
 """
 
 from abc import ABC, abstractmethod
@@ -13,112 +14,114 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import VoiceDetector
 from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 from stream.recordings.cutting import PAD
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 from stream.recordings.segmenting import Segmenter
-from stream.recordings.speech_track import Listener, Span
+from stream.recordings.speech_track import Span, SpeechTrack
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Whose windows these are."""
+class WindowOrigin:
+    """The session and channel that windows are labelled with, and where their ids come from."""
 
     session: str
     channel: int
     window_ids: Iterator[int]
-    """Of the whole session."""
+    """Yields unique ids; shared by all channels of the session."""
 
 
-class Form(ABC):
-    """One channel of a recording."""
+class LongFormAlgorithm(ABC):
+    """Turns the audio of one channel of a recording into segments."""
 
-    def __init__(self, options: FileOptions, place: Place, detector: VoiceDetector) -> None:
+    def __init__(self, options: FileOptions, origin: WindowOrigin, track: SpeechTrack) -> None:
         self.problems: list[str] = []
-        """Windows that could not be transcribed, a sentence each."""
+        """One sentence for each window that could not be transcribed."""
         self._options = options
-        self._place = place
-        self._listener = Listener(detector)
+        self._origin = origin
+        self._track = track
         self._start = 0
-        """Where the next window begins: all before it is in one, or holds no speech."""
+        """First sample of the next window; earlier audio is in a window or holds no speech."""
         self._language = ""
-        """That was heard last."""
+        """Code of the language of the latest hypothesis that had words; empty before the first."""
         self._windows: list[Window] = []
-        self._segmenter = Segmenter(place.channel)
+        self._segmenter = Segmenter(origin.channel)
         self._segments: list[Segment] = []
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take (n_samples,) more at 16 kHz."""
-        self._listener.receive_samples(samples)
-        self._ask()
+        """Add samples, (n_samples,) at 16 kHz; makes windows due."""
+        self._track.receive_samples(samples)
+        self._request_windows()
 
     def receive_end(self) -> None:
-        """Take note that no more comes."""
-        self._listener.receive_end()
-        self._ask()
+        """End the audio; makes the last windows due."""
+        self._track.receive_end()
+        self._request_windows()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Take the engine's answer to a window."""
+        """Use the hypothesis of a window; a failed one is reported in `problems`."""
         if hypothesis.failure:
-            place = f"{hypothesis.window.start_sample / SAMPLE_RATE:.0f} s"
-            self.problems.append(f"The audio from {place} on failed: {hypothesis.failure}")
-        self._take(hypothesis)
-        self._ask()
+            from_s = f"{hypothesis.window.start_sample / SAMPLE_RATE:.0f} s"
+            self.problems.append(f"The audio from {from_s} on failed: {hypothesis.failure}")
+        self._use_hypothesis(hypothesis)
+        self._request_windows()
 
     def windows_to_transcribe(self) -> list[Window]:
-        """Return the windows that became due, each once."""
+        """Return the windows that became due since the last call."""
         windows, self._windows = self._windows, []
         return windows
 
     def segments(self) -> list[Segment]:
-        """Return the segments that became certain, in order, each once."""
+        """Return the segments that were completed since the last call, in order of time."""
         segments, self._segments = self._segments, []
         return segments
 
     @abstractmethod
-    def _ask(self) -> None:
-        """Ask for what is due by now; say what became certain by there being no more."""
+    def _request_windows(self) -> None:
+        """Make windows due for the audio so far; after the last window, complete the segments."""
 
     @abstractmethod
-    def _take(self, hypothesis: Hypothesis) -> None:
-        """Say what an answer, which may have failed, makes certain."""
+    def _use_hypothesis(self, hypothesis: Hypothesis) -> None:
+        """Add the words that a hypothesis, which may be a failed one, makes certain."""
 
     def _speech(self) -> list[Span]:
-        """What was heard from the start on."""
-        return self._listener.speech(self._start, self._listener.heard_sample)
+        """Return the spans of speech from the start of the next window on."""
+        return self._track.speech(self._start, self._track.analysed_sample)
 
     def _skip_silence(self) -> None:
-        """Begin shortly before the next speech; what was judged last may yet be its beginning."""
-        speech = self._speech()
-        quiet_to = speech[0][0] if speech else self._listener.heard_sample
-        self._start = max(self._start, quiet_to - PAD)
+        """Move the start of the next window to `PAD` samples before the next speech.
 
-    def _window(
+        Without speech, the last `PAD` samples stay: an onset may be detected in them later.
+        """
+        speech = self._speech()
+        silence_end = speech[0][0] if speech else self._track.analysed_sample
+        self._start = max(self._start, silence_end - PAD)
+
+    def _request_window(
         self, start: int, end: int, options: DecodingOptions, draft: tuple[int, ...] = ()
     ) -> Window:
-        """Make a window of the samples [start, end), and let it be due."""
-        window_id = next(self._place.window_ids)
+        """Make a window of the samples [start, end) due, and return it."""
+        window_id = next(self._origin.window_ids)
         window = Window(
-            session=self._place.session,
+            session=self._origin.session,
             id=window_id,
-            channel=self._place.channel,
+            channel=self._origin.channel,
             utterance=window_id,
             kind=WindowKind.FILE,
             start_sample=start,
-            samples=self._listener.read(start, end),
-            speech=tuple(self._listener.speech(start, end)),
+            samples=self._track.read(start, end),
+            speech=tuple(self._track.speech(start, end)),
             draft=draft,
             options=options,
         )
         self._windows.append(window)
         return window
 
-    def _say(self, words: Sequence[Word], language: str) -> None:
-        """Make segments of words that are certain."""
+    def _add_words(self, words: Sequence[Word], language: str) -> None:
+        """Add certain words to the segments; `language` is the code of their language."""
         self._segments += self._segmenter.receive(words, language)
 
-    def _say_last(self) -> None:
-        """Make a segment of what is left."""
+    def _end_segments(self) -> None:
+        """Complete the segment of the remaining words."""
         self._segments += self._segmenter.receive_end()

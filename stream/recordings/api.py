@@ -1,11 +1,11 @@
-"""Recordings in Python: `from stream import transcribe`.
+"""The Python interface for recordings: `from stream import transcribe`.
 
     result = transcribe("talk.mp3", model="base")
     print(result.text)
     for segment in result.segments:
         print(segment.start_s, segment.text)
 
-A model that is to be used more than once is loaded once; segments come as soon as they are certain:
+Load a model once to use it several times; segments are yielded as soon as they are complete:
 
     model = Model("base")
     for segment in model.segments("lecture.mp4", language="en"):
@@ -39,18 +39,18 @@ Source = str | Path | BinaryIO | NDArray[Any]
 bits or floats in -1..1."""
 
 Channels = Literal["mix", "split"]
-"""All channels as one, or each by itself: a telephone call with one speaker on either."""
+"""Mix all channels to one, or transcribe each separately, as for a call with two parties."""
 
 BATCH_SIZE = 6
-"""Windows that the model hears at once, on each core of a CPU. Eight take more memory and 3 %
-less CPU time than six, and no less by the clock (docs/decisions/014)."""
+"""Windows that the model transcribes at once, on each core of a CPU. Eight take more memory and 3 %
+less CPU time than six, but the elapsed time is the same (docs/decisions/014)."""
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
-"""Hertz that samples in memory may have; a file may have any."""
+"""Range of the sample rate of an array, in hertz; a file can have any."""
 
 
 class Options(TypedDict, total=False):
-    """How to transcribe; `FileOptions` says what each means and what it is by default."""
+    """Options of a transcription; `FileOptions` documents them and their defaults."""
 
     language: str
     task: str
@@ -62,7 +62,7 @@ class Options(TypedDict, total=False):
 
 
 class Model:
-    """A model, loaded once, that transcribes any number of recordings, one after the other."""
+    """A loaded model, which can transcribe any number of recordings, one after the other."""
 
     def __init__(
         self,
@@ -76,14 +76,14 @@ class Model:
         """Load a model.
 
         Args:
-            name: or folder, or hub id; `distil-stream models` lists them.
-            assistant: a smaller model of the same tokens that drafts what this one verifies.
+            name: name, folder or hub id; `distil-stream models` lists the names.
+            assistant: a smaller model with the same tokens, which drafts what this one verifies.
             precision: of the weights; auto takes int8 on the CPU and float16 on CUDA.
-            device: where it runs; auto takes CUDA where there is one.
-            batch_size: windows that it hears at once, on each core of a CPU.
+            device: where it runs; auto takes CUDA if there is a GPU.
+            batch_size: windows that it transcribes at once, on each core of a CPU.
 
         Raises:
-            UsageError: there is no such model, or the two do not go together.
+            UsageError: there is no such model, or the assistant does not fit the model.
         """
         if not 1 <= batch_size <= 256:
             raise UsageError(f"batch_size is {batch_size}; use 1 to 256.")
@@ -99,23 +99,24 @@ class Model:
         sample_rate: int = SAMPLE_RATE,
         **options: Unpack[Options],
     ) -> "Run":
-        """Return what yields the segments of a recording, as soon as each is certain.
+        """Return an iterable of the segments of a recording, each as soon as it is complete.
 
         Args:
-            source: where the sound is.
-            channels: mixed, or each by itself.
-            sample_rate: of samples in memory, in hertz.
+            source: path, open binary file or array of samples.
+            channels: `mix` or `split`.
+            sample_rate: of an array, in hertz; ignored for files.
             **options: see `FileOptions`.
 
         Raises:
-            UsageError: an option is out of its range; while iterating: there is no sound.
+            UsageError: an option is out of its range. While iterating: the source has no audio
+                that can be decoded.
         """
         chosen = FileOptions(**options)
         known = self.transcriber.languages
         if chosen.language not in ("auto", *known):
             raise UsageError(
-                f"{self.transcriber.name} does not know the language {chosen.language!r}; it "
-                f"knows {', '.join(known)}."
+                f"{self.transcriber.name} does not support the language {chosen.language!r}; it "
+                f"supports {', '.join(known)}."
             )
         if chosen.task == "translate" and len(known) == 1:
             raise UsageError(f"{self.transcriber.name} is English-only: it cannot translate.")
@@ -129,7 +130,7 @@ class Model:
         sample_rate: int = SAMPLE_RATE,
         **options: Unpack[Options],
     ) -> Transcription:
-        """Return the whole of a recording; arguments and errors are those of `segments`."""
+        """Transcribe a whole recording; arguments and errors are those of `segments`."""
         run = self.segments(source, channels=channels, sample_rate=sample_rate, **options)
         return run.transcription(list(run))
 
@@ -144,14 +145,17 @@ def transcribe(
     sample_rate: int = SAMPLE_RATE,
     **options: Unpack[Options],
 ) -> Transcription:
-    """Transcribe one recording; see `Model` for what there is to choose, and for more than one."""
+    """Load a model and transcribe one recording; `Model` documents the arguments.
+
+    To transcribe several recordings, create a `Model` and pass it as `model`.
+    """
     if isinstance(model, str):
         model = Model(model, assistant=assistant, batch_size=batch_size)
     return model.transcribe(source, channels=channels, sample_rate=sample_rate, **options)
 
 
 class Run:
-    """One recording on its way through a model: iterate over it for its segments, once."""
+    """The transcription of one recording in progress: iterate over it once for its segments."""
 
     def __init__(
         self,
@@ -162,11 +166,11 @@ class Run:
         options: FileOptions,
     ) -> None:
         self.duration_s: float | None = None
-        """Seconds, as the file says, once it is open; None where it does not."""
+        """Seconds that the file announces; None before it is opened, or if it announces none."""
         self.channels = 1
-        """How many are transcribed apart, once it is open."""
+        """Number of channels that are transcribed separately; set when the source is opened."""
         self.problems: list[str] = []
-        """What was damaged or could not be transcribed, a sentence each."""
+        """One sentence for each part that was damaged or failed; complete after the iteration."""
         self._model = model
         self._source = source
         self._split = channels == "split"
@@ -175,7 +179,7 @@ class Run:
         self._transcribing: Transcribing | None = None
 
     def __iter__(self) -> Iterator[Segment]:
-        """Yield the segments, those of each channel in order."""
+        """Yield the segments; those of each channel are in order of time."""
         with opened(self._source, self._sample_rate, self._split) as sound:
             self.duration_s = sound.duration_s
             self.channels = sound.channels
@@ -191,45 +195,45 @@ class Run:
             self.problems = [*self._transcribing.problems, *sound.problems()]
 
     @property
-    def heard_s(self) -> float:
-        """Seconds that are done with, or nearly."""
-        return self._transcribing.heard_s if self._transcribing else 0.0
+    def processed_s(self) -> float:
+        """Seconds of audio that were read; their windows are transcribed, or nearly."""
+        return self._transcribing.processed_s if self._transcribing else 0.0
 
     def transcription(self, segments: Iterable[Segment]) -> Transcription:
-        """Make these segments, which it has yielded, one result."""
+        """Return the segments, which this object has yielded, as one result."""
         in_order = tuple(sorted(segments, key=lambda segment: segment.start_s))
         return Transcription(
             segments=in_order,
             language=main_language(in_order, self._options.language),
-            duration_s=self.heard_s,
+            duration_s=self.processed_s,
             channels=self.channels,
             problems=tuple(self.problems),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """Blocks of samples, and what is known of them."""
+class OpenedSource:
+    """An open source: its samples, and its properties."""
 
     blocks: Iterator[Block]
     channels: int
     duration_s: float | None
     problems: Any
-    """Called in the end: a sentence for whatever was wrong."""
+    """Called after the last block; returns one sentence for each part that was damaged."""
 
 
 @contextmanager
-def opened(source: Source, sample_rate: int, split: bool) -> Iterator[Sound]:
-    """Open any source."""
+def opened(source: Source, sample_rate: int, split: bool) -> Iterator[OpenedSource]:
+    """Open a file or an array of samples; mixes the channels unless `split`."""
     if isinstance(source, np.ndarray):
         samples = as_floats(source)
         channels = len(samples) if split else 1
         mixed = samples if split else samples.mean(axis=0, keepdims=True)
         duration_s = samples.shape[1] / sample_rate
-        yield Sound(at_16_khz(mixed, sample_rate), channels, duration_s, list)
+        yield OpenedSource(at_16_khz(mixed, sample_rate), channels, duration_s, list)
         return
     with open_recording(source) as recording:
-        yield Sound(
+        yield OpenedSource(
             recording.blocks(split),
             recording.channels if split else 1,
             recording.duration_s,
@@ -238,10 +242,10 @@ def opened(source: Source, sample_rate: int, split: bool) -> Iterator[Sound]:
 
 
 def as_floats(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Return (n_samples,) or (n_channels, n_samples) as floats of two dimensions.
+    """Convert (n_samples,) or (n_channels, n_samples) to float32 (n_channels, n_samples).
 
     Raises:
-        UsageError: it is no sound.
+        UsageError: the type or the shape is not supported.
     """
     if samples.dtype == np.int16:
         samples = samples.astype(np.float32) / np.float32(32_768)
@@ -257,7 +261,7 @@ def as_floats(samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def at_16_khz(samples: NDArray[np.float32], sample_rate: int) -> Iterator[Block]:
-    """Yield (n_channels, n_samples) in blocks, at the rate of the model."""
+    """Resample (n_channels, n_samples) to 16 kHz; yields blocks of a second."""
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UsageError(
             f"sample_rate is {sample_rate}; use {LOWEST_RATE} to {HIGHEST_RATE} hertz."
@@ -265,5 +269,5 @@ def at_16_khz(samples: NDArray[np.float32], sample_rate: int) -> Iterator[Block]
     resamplers = [Resampler(sample_rate) for _ in samples]
     for start in range(0, samples.shape[1], sample_rate):
         piece = samples[:, start : start + sample_rate]
-        yield np.stack([r.feed(lane) for r, lane in zip(resamplers, piece, strict=True)])
+        yield np.stack([r.feed(channel) for r, channel in zip(resamplers, piece, strict=True)])
     yield np.stack([r.flush() for r in resamplers])

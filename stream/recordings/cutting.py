@@ -1,9 +1,9 @@
-"""Where a recording is cut into chunks: in pauses, and where there are none with an overlap.
+"""Cuts a recording into chunks: in pauses, or with an overlap if there is no pause.
 
-Distil-Whisper's chunked algorithm (Gandhi, von Platen and Rush 2023) cuts by the clock and lets
-every chunk overlap both neighbours by a stride. A cut in a pause needs no stride: nothing is cut
-through, nothing is heard twice, and a sentence is heard whole. So the longest pause in the later
-part of a chunk is where it ends; only where somebody speaks on and on are there strides.
+Distil-Whisper's chunked algorithm (Gandhi, von Platen and Rush 2023) makes all chunks equally long,
+and each overlaps both neighbours by a stride. A cut in a pause needs no stride: it divides no word,
+no audio is transcribed twice, and a sentence is transcribed as a whole. A chunk therefore ends in
+the longest pause in the later part of its maximum length; strides are used only if there is none.
 """
 
 from collections.abc import Sequence
@@ -12,63 +12,63 @@ from dataclasses import dataclass
 from stream.core.audio import SAMPLE_RATE
 from stream.recordings.speech_track import Span
 
-LEAST_PAUSE_S = 0.25
-"""Shorter gaps are consonants, and the detector's hesitation."""
+MIN_PAUSE_S = 0.25
+"""Shorter gaps between spans of speech are not used: they are consonants or VAD errors."""
 EARLIEST = 0.5
-"""A chunk ends in a pause only beyond this part of its length: a shorter one lacks context."""
+"""Fraction of the maximum length before which no pause is used: a short chunk lacks context."""
 LONG_PAUSE_S = 3.0
-"""So long a silence always ends a chunk: it would only be encoded."""
+"""A silence of this length always ends a chunk, because encoding it gains nothing."""
 PAD_S = 0.3
-"""Silence that a chunk keeps on either side: a soft consonant, for the detector, is silence."""
+"""Silence that a chunk includes before and after its speech: the VAD misses soft consonants."""
 
 PAD = round(PAD_S * SAMPLE_RATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of audio that is transcribed in one go, in absolute samples."""
+    """Audio that is transcribed as one window; sample indices count from the recording's start."""
 
     start_sample: int
     end_sample: int
     overlap: Span | None
-    """What it shares with the chunk before, where that was cut in the middle of speech."""
+    """Samples that it shares with the previous chunk; None if that ended in a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cutter:
-    """The lengths of chunks, in samples."""
+    """Decides where chunks end and begin; lengths are in samples."""
 
     length: int
-    """Strides included."""
+    """Maximum length of a chunk, including strides."""
     stride: int
-    """On either side of a cut that is not in a pause."""
+    """Half of the overlap of two chunks, if the cut between them is not in a pause."""
 
     @property
-    def longest_wait(self) -> int:
-        """Audio after a chunk's beginning that must have been heard to cut it."""
+    def lookahead(self) -> int:
+        """Samples after the start of a chunk that the VAD must have analysed before it is cut."""
         return self.length + PAD
 
     def cut(
-        self, start: int, overlap: Span | None, speech: Sequence[Span], heard: int, ended: bool
+        self, start: int, overlap: Span | None, speech: Sequence[Span], analysed: int, ended: bool
     ) -> Chunk:
-        """Cut a chunk from the beginning of what is left.
+        """Return the chunk that begins at `start`.
 
         Args:
-            start: where it begins.
-            overlap: with the chunk before.
-            speech: spans after the start, at least one.
-            heard: how far the speech is known.
-            ended: whether that is the end of the recording.
+            start: first sample of the chunk.
+            overlap: samples that it shares with the previous chunk.
+            speech: spans of speech after the start, at least one.
+            analysed: sample up to which `speech` is complete.
+            ended: whether the recording ends there.
         """
         limit = start + self.length
-        end = natural_end(limit, speech, heard, ended)
+        end = natural_end(limit, speech, analysed, ended)
         if end is not None:
             return Chunk(start, end, overlap)
-        pauses = [(a, b) for a, b in gaps(speech, heard) if a < limit]
+        pauses = [(a, b) for a, b in gaps(speech, analysed) if a < limit]
         late = [
             (a, b)
             for a, b in pauses
-            if a >= start + EARLIEST * self.length and b - a >= LEAST_PAUSE_S * SAMPLE_RATE
+            if a >= start + EARLIEST * self.length and b - a >= MIN_PAUSE_S * SAMPLE_RATE
         ]
         if not late:
             return Chunk(start, limit, overlap)
@@ -76,9 +76,10 @@ class Cutter:
         return Chunk(start, min(before + PAD, (before + after) // 2, limit), overlap)
 
     def next_start(self, chunk: Chunk, speech: Sequence[Span]) -> tuple[int, Span | None]:
-        """Return where the chunk after this one begins, and what the two have in common.
+        """Return the first sample of the chunk after this one, and the overlap of the two.
 
-        `speech` are the spans after the chunk's start.
+        The overlap is None if `chunk` ends in a pause. `speech` holds the spans of speech after the
+        start of `chunk`.
         """
         if any(start < chunk.end_sample < end for start, end in speech):
             begin = chunk.end_sample - 2 * self.stride
@@ -86,12 +87,13 @@ class Cutter:
         return chunk.end_sample, None
 
 
-def natural_end(limit: int, speech: Sequence[Span], heard: int, ended: bool) -> int | None:
-    """Return where a window ends without being cut: in a long silence, or with the recording.
+def natural_end(limit: int, speech: Sequence[Span], analysed: int, ended: bool) -> int | None:
+    """Return the sample at which a window ends in a long silence or at the end of the speech.
 
-    `limit` is as far as it may reach, the rest as in `Cutter.cut`; None where neither comes before.
+    `limit` is the maximum end; the other arguments are those of `Cutter.cut`. Returns None if there
+    is no such end before the limit.
     """
-    for before, after in gaps(speech, heard):
+    for before, after in gaps(speech, analysed):
         if before < limit and after - before >= LONG_PAUSE_S * SAMPLE_RATE:
             return min(before + PAD, limit)
     if ended and speech[-1][1] <= limit:
@@ -99,7 +101,7 @@ def natural_end(limit: int, speech: Sequence[Span], heard: int, ended: bool) -> 
     return None
 
 
-def gaps(speech: Sequence[Span], heard: int) -> list[Span]:
-    """Return what lies between spans of speech, and after the last of them."""
-    begins = [span[0] for span in speech[1:]] + [heard]
+def gaps(speech: Sequence[Span], analysed: int) -> list[Span]:
+    """Return the gaps between the spans of speech, and the one from the last to `analysed`."""
+    begins = [span[0] for span in speech[1:]] + [analysed]
     return list(zip((span[1] for span in speech), begins, strict=True))

@@ -1,4 +1,4 @@
-"""A transcription as a file: plain text, JSON, subtitles, a table."""
+"""Writes a transcription as plain text, JSON, subtitles (SRT, WebVTT) or a table (TSV)."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from stream.recordings.results import Segment, TimedWord, Transcription
 
 
 def as_text(result: Transcription) -> str:
-    """A line a segment, with the channel before it where there are several."""
+    """Return one line for each segment; with several channels, prefixed by the channel."""
     return "".join(f"{speaker(s, result.channels)}{s.text}\n" for s in result.segments)
 
 
 def as_json(result: Transcription) -> str:
-    """Everything that is known; times in seconds."""
+    """Return all fields of the result as a JSON object; times are in seconds."""
     segments = [
         {
             "start": segment.start_s,
@@ -38,7 +38,7 @@ def as_json(result: Transcription) -> str:
 
 
 def word_fields(word: TimedWord) -> dict[str, object]:
-    """One word."""
+    """Return the JSON fields of one word."""
     return {
         "word": word.text.strip(),
         "start": word.start_s,
@@ -48,17 +48,17 @@ def word_fields(word: TimedWord) -> dict[str, object]:
 
 
 def as_srt(result: Transcription) -> str:
-    """SubRip subtitles."""
+    """Return SubRip subtitles."""
     return srt(all_cues(result))
 
 
 def as_vtt(result: Transcription) -> str:
-    """WebVTT subtitles."""
+    """Return WebVTT subtitles."""
     return vtt(all_cues(result))
 
 
 def all_cues(result: Transcription) -> list[Cue]:
-    """The cues of each channel, named where there are several."""
+    """Return the cues, channel after channel; with several channels, labelled `Channel N`."""
     made = []
     for channel in range(result.channels):
         words = [w for s in result.segments if s.channel == channel for w in s.words]
@@ -67,7 +67,7 @@ def all_cues(result: Transcription) -> list[Cue]:
 
 
 def as_tsv(result: Transcription) -> str:
-    """A segment a line: start and end in milliseconds, text."""
+    """Return a header and one line for each segment: start and end in milliseconds, text."""
     rows = ["start\tend\ttext\n"]
     for s in result.segments:
         text = f"{speaker(s, result.channels)}{s.text}".replace("\t", " ")
@@ -76,7 +76,7 @@ def as_tsv(result: Transcription) -> str:
 
 
 def speaker(segment: Segment, channels: int) -> str:
-    """What comes before the words where there are several channels."""
+    """Return the prefix `[channel] ` of a segment; empty if there is only one channel."""
     return f"[{segment.channel}] " if channels > 1 else ""
 
 

@@ -1,9 +1,10 @@
-"""Where two windows that overlap in the middle of speech join.
+"""Joins the words of two windows that overlap in the middle of speech.
 
-As Distil-Whisper joins its chunks: by the longest common sequence of the words on the overlap. The
-two hypotheses change over at the common word nearest to the middle of the overlap, where each has
-heard as much beyond it as the other; where they have no word in common, at the middle itself. Where
-one heard nothing, the other is believed.
+Distil-Whisper joins its chunks in the same way: by the longest common subsequence of the words in
+the overlap. The result changes from the first hypothesis to the second at the common word nearest
+to the middle of the overlap, where both windows have equal context. If there is no common word, it
+changes at the middle itself. If one hypothesis has no words in the overlap, those of the other are
+used.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,10 @@ from stream.core.windows import Word
 def join(
     before: Sequence[Word], after: Sequence[Word], overlap: tuple[int, int]
 ) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
-    """Return what to keep of the words of two windows; `overlap` are the samples both heard."""
+    """Return the words to use of the first window and of the second, without duplicates.
+
+    `overlap` is the span of samples that both windows contain.
+    """
     start, end = overlap
     middle = (start + end) // 2
     first = next((i for i, w in enumerate(before) if w.end_sample > start), len(before))
@@ -25,11 +29,11 @@ def join(
     matches = common_words(shared_before, shared_after)
     if matches:
         left, right = min(matches, key=lambda m: abs(midpoint(shared_before[m[0]]) - middle))
-        kept, fresh = before[: first + left + 1], after[right + 1 :]
+        from_before, from_after = before[: first + left + 1], after[right + 1 :]
     elif not shared_before or not shared_after:
-        kept, fresh = before, after
+        from_before, from_after = before, after
     else:
-        kept = [word for word in before if midpoint(word) < middle]
-        fresh = [word for word in after if midpoint(word) >= middle]
-    floor = kept[-1].end_sample if kept else 0
-    return tuple(kept), monotone(fresh, floor)
+        from_before = [word for word in before if midpoint(word) < middle]
+        from_after = [word for word in after if midpoint(word) >= middle]
+    floor = from_before[-1].end_sample if from_before else 0
+    return tuple(from_before), monotone(from_after, floor)

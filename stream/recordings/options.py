@@ -1,4 +1,4 @@
-"""How a recording is to be transcribed: what a caller can choose, and what is refused."""
+"""The options of transcribing a recording, and the checks of their values."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,44 +9,43 @@ from stream.errors import UsageError
 
 LongForm = Literal["chunked", "sequential"]
 
-LONGEST_CHUNK_S = 30.0
-"""Whisper hears no further."""
-SHORTEST_CHUNK_S = 5.0
-USUAL_CHUNK_S: dict[LongForm, float] = {"chunked": 28.0, "sequential": LONGEST_CHUNK_S}
-"""A chunk leaves room for silence after it. A sequential window is cut off in speech, and silence
-there would tell the model that the last word is complete."""
+MAX_CHUNK_S = 30.0
+"""The length of Whisper's encoder input."""
+MIN_CHUNK_S = 5.0
+DEFAULT_CHUNK_S: dict[LongForm, float] = {"chunked": 28.0, "sequential": MAX_CHUNK_S}
+"""A chunk is followed by silence up to 30 s. A sequential window uses all 30 s, because it can end
+in the middle of a word, and silence there would mark the last word as complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOptions:
-    """How a recording is to be transcribed. Raises `UsageError` for what cannot be."""
+    """Options of transcribing a recording. Raises `UsageError` for a value that is not allowed."""
 
     language: str = "auto"
-    """Code of the language, or `auto`: what is heard, window by window."""
+    """Code of the language, or `auto`: it is detected in each window."""
     task: str = "transcribe"
     """`transcribe`, or `translate` into English."""
     prompt: str = ""
-    """Text that the model reads as if it had been said before."""
+    """Text that the model is conditioned on as if it preceded the recording."""
     keyterms: tuple[str, ...] = ()
     """Names and terms to expect."""
     long_form: LongForm = "chunked"
-    """`chunked`: windows by themselves, many at once. `sequential`: one after the other, each with
-    the text of the one before."""
+    """`chunked`: independent windows, transcribed in batches. `sequential`: one window after the
+    other, each conditioned on the text of the previous one."""
     chunk_length_s: float | None = None
-    """The longest window, strides included; see `USUAL_CHUNK_S`."""
+    """Maximum length of a window in seconds, including strides; None for `DEFAULT_CHUNK_S`."""
     stride_s: float | None = None
-    """What a window hears beyond either end of its own part, where there is no pause to cut in; a
-    sixth of the chunk unless told."""
+    """Seconds by which a chunk extends beyond a cut that is not in a pause; None for a sixth of the
+    chunk length."""
 
     def __post_init__(self) -> None:
         if self.task not in ("transcribe", "translate"):
             raise UsageError(f"task is {self.task!r}; use transcribe or translate.")
         if self.long_form not in ("chunked", "sequential"):
             raise UsageError(f"long_form is {self.long_form!r}; use chunked or sequential.")
-        if not SHORTEST_CHUNK_S <= self.chunk <= LONGEST_CHUNK_S:
+        if not MIN_CHUNK_S <= self.chunk <= MAX_CHUNK_S:
             raise UsageError(
-                f"chunk_length_s is {self.chunk:g}; use {SHORTEST_CHUNK_S:g} to "
-                f"{LONGEST_CHUNK_S:g} seconds."
+                f"chunk_length_s is {self.chunk:g}; use {MIN_CHUNK_S:g} to {MAX_CHUNK_S:g} seconds."
             )
         if not 0.1 <= self.stride <= self.chunk / 4:
             raise UsageError(
@@ -61,19 +60,25 @@ class FileOptions:
 
     @property
     def chunk(self) -> float:
-        """Seconds."""
+        """Maximum length of a window, in seconds."""
         length_s = self.chunk_length_s
-        return USUAL_CHUNK_S[self.long_form] if length_s is None else length_s
+        return DEFAULT_CHUNK_S[self.long_form] if length_s is None else length_s
 
     @property
     def stride(self) -> float:
-        """Seconds."""
+        """Stride in seconds."""
         return self.chunk / 6 if self.stride_s is None else self.stride_s
 
     def decoding(
         self, expected_language: str = "", prompt: str | None = None, *, timestamps: bool = False
     ) -> DecodingOptions:
-        """What a window's words are asked to be."""
+        """Return the decoding options of a window.
+
+        Args:
+            expected_language: code of the language of the audio before; empty if unknown.
+            prompt: replaces the prompt of these options, unless it is None.
+            timestamps: whether the model also decodes timestamps.
+        """
         return DecodingOptions(
             language=self.language,
             expected_language=expected_language,

@@ -1,4 +1,4 @@
-"""What a transcription of a recording is made of."""
+"""The results of transcribing a recording: words, segments and the whole transcription."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word as it is printed, with its punctuation."""
+    """A word with its punctuation, its times and its confidence."""
 
     text: str
-    """With a leading space where the language writes one before the word."""
+    """Begins with a space if the language separates this word from the previous one by a space."""
     start_s: float
     """Seconds from the beginning of the recording."""
     end_s: float
@@ -19,17 +19,17 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Words that belong together: a sentence, or what is said between two pauses."""
+    """Consecutive words of one channel: a sentence, or the words between two pauses."""
 
     words: tuple[TimedWord, ...]
     language: str
-    """Code of the language that was heard."""
+    """Code of the language that was recognised."""
     channel: int = 0
-    """Counts from 0; always 0 unless the channels were transcribed apart."""
+    """Index of the channel; always 0 if the channels were mixed."""
 
     @property
     def text(self) -> str:
-        """As it is printed."""
+        """The words as one string."""
         return "".join(word.text for word in self.words).strip()
 
     @property
@@ -44,28 +44,28 @@ class Segment:
 
     @property
     def confidence(self) -> float:
-        """Mean of its words', 0..1."""
+        """Mean of the confidences of the words, 0..1."""
         return sum(word.confidence for word in self.words) / len(self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """All that was heard in a recording."""
+    """The transcript of a whole recording."""
 
     segments: tuple[Segment, ...]
     """In order of time."""
     language: str
-    """Code of the language of most of its words; of none, what was asked for."""
+    """Code of the language of most words; without words, the requested language."""
     duration_s: float
     """Seconds of audio."""
     channels: int = 1
-    """How many were transcribed apart."""
+    """Number of channels that were transcribed separately."""
     problems: tuple[str, ...] = ()
-    """What was damaged or could not be transcribed, a sentence each."""
+    """One sentence for each part that was damaged or could not be transcribed."""
 
     @property
     def text(self) -> str:
-        """All segments, a space between two."""
+        """The texts of all segments, separated by spaces."""
         return " ".join(segment.text for segment in self.segments)
 
     @property
@@ -75,7 +75,7 @@ class Transcription:
 
 
 def main_language(segments: Sequence[Segment], otherwise: str) -> str:
-    """Return the language of most words."""
+    """Return the language of most words; `otherwise` if there are no segments."""
     counts: dict[str, int] = {}
     for segment in segments:
         counts[segment.language] = counts.get(segment.language, 0) + len(segment.words)

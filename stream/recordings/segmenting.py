@@ -1,6 +1,7 @@
-"""Words into segments: sentences, or what is said between pauses.
+"""Groups words into segments, at the ends of sentences and at pauses.
 
-A pure stream: words go in as they become certain, segments come out as soon as they are complete.
+The segmenter works incrementally: it takes words as they become certain, and returns each segment
+as soon as it is complete.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +12,16 @@ from stream.recordings.results import Segment, TimedWord
 
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", ".”", '."', '?"', '!"', "?”", "!”")
 PAUSE_S = 1.0
-"""So long a silence ends a segment, whatever its punctuation."""
-LONGEST_S = 20.0
-"""A longer one is divided at its longest gap."""
-LEAST_WORDS = 2
-"""A sentence of fewer words stays with its neighbour where there is no pause."""
+"""A gap of this length between two words ends a segment, with or without punctuation."""
+MAX_SEGMENT_S = 20.0
+"""A longer segment is divided at its longest gap."""
+MIN_WORDS = 2
+"""A shorter sentence is joined with the next one, unless a pause follows it."""
 ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "no.", "jr.", "sr.", "vs."})
 
 
 class Segmenter:
-    """Collects the words of one channel."""
+    """Groups the words of one channel into segments."""
 
     def __init__(self, channel: int = 0) -> None:
         self._channel = channel
@@ -28,7 +29,7 @@ class Segmenter:
         self._language = ""
 
     def receive(self, words: Iterable[Word], language: str) -> list[Segment]:
-        """Take words; return the segments that are complete now."""
+        """Add words in a language; return the segments that this completes."""
         complete = []
         for word in map(timed, words):
             changed = bool(self._language) and language != self._language
@@ -36,19 +37,19 @@ class Segmenter:
                 complete.append(self._close(len(self._open)))
             self._language = language
             self._open.append(word)
-            if word.end_s - self._open[0].start_s > LONGEST_S:
+            if word.end_s - self._open[0].start_s > MAX_SEGMENT_S:
                 complete.append(self._close(longest_gap(self._open)))
         return complete
 
     def receive_end(self) -> list[Segment]:
-        """Return what is left."""
+        """Return the segment of the remaining words, if there are any."""
         return [self._close(len(self._open))] if self._open else []
 
     def _ends_before(self, word: TimedWord) -> bool:
         last = self._open[-1]
         if word.start_s - last.end_s >= PAUSE_S:
             return True
-        if last.text.strip().lower() in ABBREVIATIONS or len(self._open) < LEAST_WORDS:
+        if last.text.strip().lower() in ABBREVIATIONS or len(self._open) < MIN_WORDS:
             return False
         return last.text.endswith(SENTENCE_ENDS)
 
@@ -58,7 +59,10 @@ class Segmenter:
 
 
 def longest_gap(words: Sequence[TimedWord]) -> int:
-    """Return before which word, not the first, there is most silence; after a comma counts more."""
+    """Return the index of the word with the longest gap before it, in the last two thirds.
+
+    A gap after a comma counts as 0.3 s longer. Returns len(words) if there is only one word.
+    """
 
     def worth(i: int) -> float:
         comma = words[i - 1].text.endswith((",", ";", ":", "，", "、"))
@@ -69,6 +73,6 @@ def longest_gap(words: Sequence[TimedWord]) -> int:
 
 
 def timed(word: Word) -> TimedWord:
-    """Return a word with its times in seconds."""
+    """Convert the times of a word from samples to seconds."""
     start, end = word.start_sample / SAMPLE_RATE, word.end_sample / SAMPLE_RATE
     return TimedWord(word.text, round(start, 3), round(end, 3), word.confidence)

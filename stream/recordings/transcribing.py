@@ -1,4 +1,4 @@
-"""A recording through an algorithm and a model: segments as they become certain."""
+"""Drives a long-algorithm algorithm with a model, on a thread pool; yields segments."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -13,8 +13,8 @@ from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
-from stream.recordings.algorithm import Form, Place
-from stream.recordings.algorithms import new_form
+from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
+from stream.recordings.algorithms import new_algorithm
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -22,7 +22,7 @@ SESSION = "file"
 
 
 class Transcribing:
-    """One recording, once through: iterate over it, then ask how it went."""
+    """Transcribes one recording: iterate over it once for its segments; then read `problems`."""
 
     def __init__(
         self,
@@ -33,44 +33,56 @@ class Transcribing:
         options: FileOptions,
         batch_size: int,
     ) -> None:
-        """Take blocks of samples, (channels, n_samples) each, at 16 kHz."""
-        self.heard_s = 0.0
-        """Seconds of audio that are transcribed or hold no speech, roughly."""
+        """Prepare to transcribe.
+
+        Args:
+            blocks: samples at 16 kHz, (channels, n_samples) each.
+            channels: number of channels of the blocks.
+            transcriber: the model.
+            detector: creates the VAD of a channel.
+            options: language, algorithm and so on.
+            batch_size: windows that the model transcribes at once.
+        """
+        self.processed_s = 0.0
+        """Seconds of audio that were read; their windows are transcribed, or nearly."""
         self._blocks = blocks
         self._transcriber = transcriber
         self._scheduler = Scheduler(batch_size)
         self._running: set[Future[list[Hypothesis]]] = set()
-        # A sequential form has one window at a time: reading on would only fill the memory.
+        # The sequential algorithm has one window at a time: reading ahead would only fill memory.
         self._enough = batch_size if options.long_form == "chunked" else 0
         ids = count()
-        self._forms: Sequence[Form] = [
-            new_form(options, Place(SESSION, channel, ids), detector) for channel in range(channels)
+        self._algorithms: Sequence[LongFormAlgorithm] = [
+            new_algorithm(options, WindowOrigin(SESSION, channel, ids), detector)
+            for channel in range(channels)
         ]
 
     def __iter__(self) -> Iterator[Segment]:
-        """Yield the segments of each channel in order."""
+        """Yield the segments as they are completed; those of each channel are in order of time."""
         with ThreadPoolExecutor(self._transcriber.at_once) as pool:
             for block in self._blocks:
-                for form, samples in zip(self._forms, block, strict=True):
-                    form.receive_samples(samples)
+                for algorithm, samples in zip(self._algorithms, block, strict=True):
+                    algorithm.receive_samples(samples)
                 yield from self._transcribe(pool, self._enough)
-                self.heard_s += block.shape[1] / SAMPLE_RATE
-            for form in self._forms:
-                form.receive_end()
+                self.processed_s += block.shape[1] / SAMPLE_RATE
+            for algorithm in self._algorithms:
+                algorithm.receive_end()
             yield from self._transcribe(pool, 0)
 
     @property
     def problems(self) -> list[str]:
-        """What could not be transcribed, a sentence each."""
-        return [problem for form in self._forms for problem in form.problems]
+        """One sentence for each window that could not be transcribed."""
+        return [problem for algorithm in self._algorithms for problem in algorithm.problems]
 
     def _transcribe(self, pool: ThreadPoolExecutor, enough: int) -> Iterator[Segment]:
-        """Transcribe as long as so many windows wait; yield what that makes certain."""
+        """Transcribe until fewer than `enough` windows wait; yield the completed segments."""
         while True:
-            for form in self._forms:
-                for window in form.windows_to_transcribe():
+            for algorithm in self._algorithms:
+                for window in algorithm.windows_to_transcribe():
                     self._scheduler.add(window)
-            yield from (segment for form in self._forms for segment in form.segments())
+            yield from (
+                segment for algorithm in self._algorithms for segment in algorithm.segments()
+            )
             self._start_batches(pool, enough)
             full = len(self._scheduler) >= enough
             done = wait(self._running, None if full else 0, FIRST_COMPLETED).done
@@ -78,10 +90,13 @@ class Transcribing:
                 return
             self._running -= done
             for hypothesis in (hypothesis for batch in done for hypothesis in batch.result()):
-                self._forms[hypothesis.window.channel].receive_hypothesis(hypothesis)
+                self._algorithms[hypothesis.window.channel].receive_hypothesis(hypothesis)
 
     def _start_batches(self, pool: ThreadPoolExecutor, enough: int) -> None:
-        """Start as many batches as the transcriber can use; the last windows are shared out."""
+        """Start as many batches as the transcriber runs in parallel.
+
+        If `enough` is 0, the waiting windows are distributed evenly over them.
+        """
         free = self._transcriber.at_once - len(self._running)
         while free and len(self._scheduler) >= max(1, enough):
             most = None if enough else ceil(len(self._scheduler) / free)

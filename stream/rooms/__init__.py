@@ -1,1 +1,1 @@
-"""Rooms: what several streams say, interleaved by time, for any number of readers. Pure."""
+"""Rooms: the words of several streams, interleaved by time, for any number of readers. Pure."""

@@ -1,7 +1,7 @@
-"""A room's captions for video players: a playlist of WebVTT segments, as HLS has it (RFC 8216).
+"""Writes the captions of a room for video players: an HLS playlist of WebVTT segments (RFC 8216).
 
-The playlist is of the type EVENT: it only grows, so that a player may go back to the beginning, and
-one that has followed it live finds nothing changed when the room is over.
+The playlist has the type EVENT: segments are only appended. A player can therefore seek back to the
+beginning, and a segment that it has loaded never changes.
 """
 
 import math
@@ -15,23 +15,28 @@ from stream.rooms.messages import Final
 from stream.rooms.room import Room
 
 SEGMENT_S = 6
-"""Seconds of a segment, as HLS recommends."""
+"""Length of a segment in seconds, as HLS recommends."""
 
 
 def n_segments(room: Room, settled_s: float) -> int:
-    """How many segments there are; `settled_s` is the room's, and no line before it will come.
+    """Return the number of complete segments.
 
-    A segment is there once all lines that begin in it are final, and never changes after that.
-    When the room is over there is a last one, which may be shorter.
+    A segment is complete if all lines that begin in it are final. The last segment of a room that
+    is over can be shorter than `SEGMENT_S`.
+
+    Args:
+        room: the room.
+        settled_s: seconds from the opening of the room before which no new line can begin.
     """
     whole = settled_s / SEGMENT_S
     return math.floor(whole) if room.live else math.ceil(whole)
 
 
 def playlist(room: Room, settled_s: float, segment_url: Callable[[int], str]) -> str:
-    """Return the media playlist of the captions so far.
+    """Return the media playlist of the complete segments; `segment_url` returns the URL of one.
 
-    The time of day lets a player lay the captions beside a video that has it, too.
+    The playlist holds the time of day, with which a player synchronises the captions with a video
+    whose playlist holds it, too.
     """
     opened_at = datetime.fromtimestamp(room.opened_at, UTC).isoformat(timespec="milliseconds")
     lines = [
@@ -51,10 +56,12 @@ def playlist(room: Room, settled_s: float, segment_url: Callable[[int], str]) ->
 
 
 def segment(lines: Sequence[Final], number: int, mpegts: int = 0) -> str:
-    """Return a segment: all cues that are to be seen in it, as HLS wants it.
+    """Return a segment as WebVTT: all cues that overlap it, as HLS requires.
 
-    Its times are the room's; `mpegts` is what the clock of the video, of 90 kHz, shows when the
-    room is opened.
+    Args:
+        lines: the finals of the room.
+        number: index of the segment.
+        mpegts: time stamp of the video (90 kHz) at the opening of the room.
     """
     start, end = number * SEGMENT_S, (number + 1) * SEGMENT_S
     near = (line for line in lines if line.start < end and line.end > start)
@@ -67,9 +74,10 @@ def segment(lines: Sequence[Final], number: int, mpegts: int = 0) -> str:
 
 
 def line_cues(line: Final) -> list[Cue]:
-    """Return what is shown of a line, whatever else is said.
+    """Return the cues of one line.
 
-    No cue stands longer than its line: the next may follow at once, in a segment yet to come.
+    No cue lasts longer than its line, because the next line, whose segment may not exist yet, can
+    begin at the end of this one.
     """
     made = cues(words(line), line.speaker)
     return [replace(cue, end_s=min(cue.end_s, line.end)) for cue in made]

@@ -1,4 +1,4 @@
-"""A room's transcript as text, subtitles or JSON."""
+"""Writes the transcript of a room as text, subtitles or JSON."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -11,23 +11,26 @@ from stream.rooms.room import Room
 
 
 def words(line: Final) -> Iterator[Piece]:
-    """Yield the words of a line. A room keeps no times of words: each gets time by its length."""
+    """Yield the words of a line, with times in proportion to their length.
+
+    A room does not store the times of words.
+    """
     per_letter_s = (line.end - line.start) / max(len(line.text), 1)
-    said = 0
+    position = 0
     for word in line.text.split(" "):
-        start_s = line.start + said * per_letter_s
-        said += len(word) + 1
+        start_s = line.start + position * per_letter_s
+        position += len(word) + 1
         yield Piece(f" {word}", start_s, start_s + len(word) * per_letter_s)
 
 
 def turns(lines: Iterable[Final]) -> Iterator[tuple[str, list[Final]]]:
-    """Yield who speaks, and the lines that they say until somebody else does."""
+    """Yield the turns: the label of a speaker, and consecutive lines of that speaker."""
     for speaker, said in groupby(lines, key=lambda line: line.speaker):
         yield speaker, list(said)
 
 
 def all_cues(lines: Iterable[Final]) -> list[Cue]:
-    """Return the cues of each turn."""
+    """Return the cues of all turns, in order."""
     made = []
     for speaker, said in turns(lines):
         made += cues([word for line in said for word in words(line)], speaker)
@@ -35,7 +38,7 @@ def all_cues(lines: Iterable[Final]) -> list[Cue]:
 
 
 def as_text(room: Room) -> str:
-    """A paragraph for each speaker's turn, with the time at which it began."""
+    """Return one paragraph for each turn, with its start time and its speaker."""
     paragraphs = []
     for speaker, said in turns(room.finals):
         text = " ".join(line.text for line in said)
@@ -44,17 +47,17 @@ def as_text(room: Room) -> str:
 
 
 def as_srt(room: Room) -> str:
-    """SubRip."""
+    """Return SubRip subtitles."""
     return srt(all_cues(room.finals))
 
 
 def as_vtt(room: Room) -> str:
-    """WebVTT, with the speakers as voices."""
+    """Return WebVTT subtitles with the speakers as voices."""
     return vtt(all_cues(room.finals))
 
 
 def as_json(room: Room) -> str:
-    """Everything."""
+    """Return the snapshot of the room and its `about` fields as a JSON object."""
     snapshot = msgspec.to_builtins(room.snapshot())
     return msgspec.json.encode({**snapshot, "about": room.about}).decode()
 
@@ -65,10 +68,10 @@ FORMATS: dict[str, tuple[str, Callable[[Room], str]]] = {
     "vtt": ("text/vtt", as_vtt),
     "json": ("application/json", as_json),
 }
-"""By extension: the content type, and what writes it."""
+"""Content type and writer, by file name extension."""
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Format seconds as HH:MM:SS."""
     whole = int(seconds)
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"

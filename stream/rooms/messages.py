@@ -1,6 +1,7 @@
-"""What the readers of a room are sent, each message declared once; `docs/rooms.md` explains them.
+"""The messages that are sent to the readers of a room; `docs/rooms.md` documents them.
 
-Times are seconds from the opening of the room. A line is an utterance; its number is the room's.
+Times are in seconds from the opening of the room. A line is an utterance; it has a number that is
+unique in the room.
 """
 
 from msgspec import Struct
@@ -11,20 +12,20 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Partial(Message, frozen=True, kw_only=True, tag="partial"):
-    """A line as heard so far: `committed + tentative` is its text."""
+    """A line whose utterance is not over; its text is `committed + tentative`."""
 
     line: int
     speaker: str
     start: float
     end: float
     committed: str
-    """Never changes again, only grows."""
+    """Text that is never changed, only extended."""
     tentative: str
-    """May change."""
+    """Text that the next message about the line can change."""
 
 
 class Final(Message, frozen=True, kw_only=True, tag="final"):
-    """A line as it stays; one in which no word was recognised has an empty text."""
+    """A line whose utterance is over; the text is empty if no word was recognised."""
 
     line: int
     speaker: str
@@ -34,7 +35,7 @@ class Final(Message, frozen=True, kw_only=True, tag="final"):
 
 
 class Key(Message, frozen=True, kw_only=True, tag="key"):
-    """A key of the telephone that somebody in a call pressed. It is told, and kept nowhere."""
+    """A telephone key that was pressed in a call (DTMF). It is sent to readers, but not stored."""
 
     speaker: str
     time: float
@@ -43,23 +44,24 @@ class Key(Message, frozen=True, kw_only=True, tag="key"):
 
 
 class Live(Message, frozen=True, kw_only=True, tag="live"):
-    """Who is speaking in the room now, so far as streams are open."""
+    """The state of the room: whether streams are open, and their speakers."""
 
     live: bool
-    """Whether any stream is. A room that is not may become so again, until it is forgotten."""
+    """Whether any stream is open. A room can become live again until it is deleted."""
     speakers: tuple[str, ...]
+    """The labels of the channels of all open streams."""
 
 
 class Snapshot(Message, frozen=True, kw_only=True, tag="room"):
-    """The room as it stands: what a reader is sent first, however late it comes."""
+    """The whole room at one time: the first message that a reader is sent."""
 
     room: str
     opened_at: float | None
-    """Seconds since 1970; None where nobody has spoken yet."""
+    """Seconds since 1970; None if no stream has been part of the room yet."""
     live: bool
     speakers: tuple[str, ...]
     finals: tuple[Final, ...]
-    """In the order of their start."""
+    """In order of their start."""
     partials: tuple[Partial, ...]
 
 
@@ -73,4 +75,4 @@ class Listing(Struct, frozen=True, kw_only=True):
     """None while it is live."""
     lines: int
     about: dict[str, str]
-    """What the streams said of themselves: of a call its number, for example."""
+    """What the streams report about themselves, such as the telephone number of a call."""

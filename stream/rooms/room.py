@@ -1,10 +1,10 @@
-"""A room: the captions of several streams, as one conversation.
+"""A room: the words of several streams as one conversation.
 
-Theory of operation. A stream takes a seat, with a label for each of its channels, and hands over
-the events of its session; the seat says when they were on the room's clock, so that the utterances
-of all streams interleave by time. Receiving returns the messages that every reader is to be sent; a
-reader who comes late is sent a snapshot. The room reads no clock: it is told the time, in seconds
-since 1970.
+Theory of operation. A stream is added to the room as a member, with a label for each of its
+channels, and passes on the events of its session. `Member` converts their times to the clock of the
+room, so that the utterances of all streams interleave by time. Each method returns the messages to
+send to every reader; a reader that connects later is sent a snapshot first. The room reads no
+clock: callers pass the time as `now`, in seconds since 1970.
 """
 
 from bisect import insort
@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 
 from stream.core import events
 from stream.core.windows import Word
+from stream.rooms.member import Member
 from stream.rooms.messages import Final, Key, Live, Message, Partial, Snapshot
-from stream.rooms.seat import Seat
 
 Utterance = tuple[int, int, int]
-"""Seat, channel, and number of an utterance of it."""
+"""Number of the member, channel, number of the utterance in its stream."""
 
 
 @dataclass(slots=True)
 class Room:
-    """What is said in one place; `finals` holds it in the order of starting."""
+    """The state of one room; `finals` is sorted by start time."""
 
     name: str
     opened_at: float
@@ -30,42 +30,44 @@ class Room:
     about: dict[str, str] = field(default_factory=dict)
     finals: list[Final] = field(default_factory=list)
     _settled_s: float = 0.0
-    _seats: dict[int, Seat] = field(default_factory=dict)
-    _seats_taken: int = 0
+    _members: dict[int, Member] = field(default_factory=dict)
+    _last_member: int = 0
     _partials: dict[Utterance, Partial] = field(default_factory=dict)
     _lines: dict[Utterance, int] = field(default_factory=dict)
-    """The numbers of the lines of streams that are present."""
+    """Line numbers of the utterances that are not final, of the current members."""
     _last_line: int = 0
 
     @classmethod
     def reopened(
         cls, name: str, opened_at: float, about: dict[str, str], finals: Sequence[Final]
     ) -> "Room":
-        """A room of before: who speaks in it now speaks after what was said."""
+        """Create a room from its stored finals; line numbers continue after theirs."""
         last_line = max((final.line for final in finals), default=0)
         settled_s = max((final.end for final in finals), default=0.0)
         return cls(name, opened_at, about, list(finals), settled_s, _last_line=last_line)
 
     def settled_s(self, now: float) -> float:
-        """Seconds from the opening: no line that begins before will come any more."""
-        if self._seats:
-            earliest = min(seat.settled_s(now - self.opened_at) for seat in self._seats.values())
+        """Return the seconds from the opening before which no new line can begin."""
+        if self._members:
+            earliest = min(
+                member.settled_s(now - self.opened_at) for member in self._members.values()
+            )
             self._settled_s = max(self._settled_s, earliest)
         return self._settled_s
 
     @property
     def live(self) -> bool:
         """Whether any stream is open."""
-        return bool(self._seats)
+        return bool(self._members)
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """The labels of all who may speak, each once."""
-        labels = (label for seat in self._seats.values() for label in seat.speakers)
+        """The labels of the channels of all members, without duplicates."""
+        labels = (label for member in self._members.values() for label in member.speakers)
         return tuple(dict.fromkeys(labels))
 
     def snapshot(self) -> Snapshot:
-        """The room as it stands."""
+        """Return the current state of the room as a message."""
         partials = sorted(self._partials.values(), key=lambda partial: partial.start)
         return Snapshot(
             room=self.name,
@@ -76,61 +78,71 @@ class Room:
             partials=tuple(partials),
         )
 
-    def take_seat(
+    def add_member(
         self, speakers: Sequence[str], channels: int, sample_rate: int, now: float
     ) -> tuple[int, list[Message]]:
-        """Let a stream in; returns the number of its seat. Labels that it lacks are made up."""
-        self._seats_taken += 1
+        """Add a stream to the room.
+
+        Args:
+            speakers: labels of the channels; missing ones become `Speaker 1`, `Speaker 2`, …
+            channels: number of channels of the stream.
+            sample_rate: rate in hertz of the sample counts in the `Progress` events of the stream.
+            now: time in seconds since 1970.
+
+        Returns:
+            The number of the member, and the messages to send.
+        """
+        self._last_member += 1
         named = tuple(speakers[:channels])
-        first = sum(len(seat.speakers) for seat in self._seats.values()) + 1
-        made_up = (f"Speaker {first + i}" for i in range(len(named), channels))
+        first = sum(len(member.speakers) for member in self._members.values()) + 1
+        generated = (f"Speaker {first + i}" for i in range(len(named), channels))
         now_s = max(now - self.opened_at, 0.0)
-        self._seats[self._seats_taken] = Seat((*named, *made_up), sample_rate, now_s)
-        return self._seats_taken, [self._presence()]
+        self._members[self._last_member] = Member((*named, *generated), sample_rate, now_s)
+        return self._last_member, [self._presence()]
 
     def leave(self, number: int, now: float) -> list[Message]:
-        """A stream is gone. What it had not finished stays as it was heard last."""
+        """Remove a member; its last partials become finals. Returns the messages to send."""
         self._settled_s = self.settled_s(now)
-        del self._seats[number]
+        del self._members[number]
         messages: list[Message] = []
         for key in [key for key in self._partials if key[0] == number]:
             left = self._partials[key]
             text = left.committed + left.tentative
             messages += self._finish(key, left.speaker, left.start, left.end, text)
         self._lines = {key: line for key, line in self._lines.items() if key[0] != number}
-        if not self._seats:
+        if not self._members:
             self._settled_s = max(self._settled_s, now - self.opened_at)
         return [*messages, self._presence()]
 
     def receive(
         self, number: int, event: events.Event | events.KeyPressed, now: float
     ) -> list[Message]:
-        """Take what a stream has to say."""
-        seat = self._seats[number]
+        """Apply an event of a member; return the messages to send."""
+        member = self._members[number]
         match event:
             case events.Partial():
-                return [self._partial(number, seat, event)]
+                return [self._partial(number, member, event)]
             case events.Final():
                 key = (number, event.channel, event.utterance)
-                start, end = seat.time_of(event.start_sample), seat.time_of(event.end_sample)
-                text = spelled(event.words).strip()
-                return self._finish(key, seat.speakers[event.channel], start, end, text)
+                start, end = member.time_of(event.start_sample), member.time_of(event.end_sample)
+                text = joined_text(event.words).strip()
+                return self._finish(key, member.speakers[event.channel], start, end, text)
             case events.Progress(received=received, settled=settled):
-                seat.receive_progress(received, settled, now - self.opened_at)
+                member.receive_progress(received, settled, now - self.opened_at)
             case events.KeyPressed(channel=channel, key=name, sample=sample):
-                speaker = seat.speakers[channel]
-                return [Key(speaker=speaker, time=seat.time_of(sample), key=name)]
+                speaker = member.speakers[channel]
+                return [Key(speaker=speaker, time=member.time_of(sample), key=name)]
         return []
 
-    def _partial(self, number: int, seat: Seat, event: events.Partial) -> Partial:
+    def _partial(self, number: int, member: Member, event: events.Partial) -> Partial:
         key = (number, event.channel, event.utterance)
-        committed = spelled(event.committed).lstrip()
-        tentative = spelled(event.tentative)
+        committed = joined_text(event.committed).lstrip()
+        tentative = joined_text(event.tentative)
         partial = Partial(
             line=self._line(key),
-            speaker=seat.speakers[event.channel],
-            start=seat.time_of(event.start_sample),
-            end=seat.time_of(event.end_sample),
+            speaker=member.speakers[event.channel],
+            start=member.time_of(event.start_sample),
+            end=member.time_of(event.end_sample),
             committed=committed,
             tentative=tentative if committed else tentative.lstrip(),
         )
@@ -140,7 +152,10 @@ class Room:
     def _finish(
         self, key: Utterance, speaker: str, start: float, end: float, text: str
     ) -> list[Message]:
-        """Keep a line, unless nothing was said; readers of its partials are told in any case."""
+        """Store a line, unless it is empty; return its final.
+
+        An empty final is returned only if the line had a partial, which it then removes.
+        """
         was_shown = self._partials.pop(key, None) is not None
         if not text and not was_shown:
             return []
@@ -151,7 +166,7 @@ class Room:
         return [final]
 
     def _line(self, key: Utterance) -> int:
-        """The number of a line, given when it is first heard of."""
+        """Return the number of the line of an utterance; the first call assigns it."""
         if key not in self._lines:
             self._last_line += 1
             self._lines[key] = self._last_line
@@ -161,11 +176,11 @@ class Room:
         return Live(live=self.live, speakers=self.speakers)
 
 
-def nothing_yet(name: str) -> Snapshot:
-    """What there is to read of a room that nobody has opened."""
+def empty_snapshot(name: str) -> Snapshot:
+    """Return the snapshot of a room that no stream has been part of."""
     return Snapshot(room=name, opened_at=None, live=False, speakers=(), finals=(), partials=())
 
 
-def spelled(words: Iterable[Word]) -> str:
-    """The words as the model spaced them."""
+def joined_text(words: Iterable[Word]) -> str:
+    """Join words with the spacing of the model."""
     return "".join(word.text for word in words)

@@ -91,7 +91,7 @@ REHEARSAL = run_of(
     "distil-stream bench rehearsal FOLDER/dev.jsonl",
     sets=[
         {
-            "ways": "portable",
+            "ways": "default",
             "offline": asdict(Estimate.of([8.43])),
             "rehearsal": [asdict(sum_up([REHEARSED], [8.43]))],
         }

@@ -14,7 +14,7 @@ def run_of(command: str, **summary: object) -> Run:
         cpu="a processor",
         instructions="AVX2",
         cores=2,
-        ways="portable",
+        ways="default",
         commit="abc1234",
         date="2026-11-30",
         source="measured",

@@ -13,7 +13,7 @@ from tests.bench.test_results import ENGINE
 
 @pytest.mark.slow
 def test_the_last_line_is_stored(tmp_path, capfd, monkeypatch) -> None:
-    monkeypatch.setenv("DISTIL_STREAM_WAYS", "portable")
+    monkeypatch.setenv("DISTIL_STREAM_WAYS", "default")
     file = tmp_path / "run.json"
     status = run(file, "models", "--json", source="a test")
     lines = capfd.readouterr().out.splitlines()
@@ -22,7 +22,7 @@ def test_the_last_line_is_stored(tmp_path, capfd, monkeypatch) -> None:
     assert len(lines) > 5
     assert stored.summary == json.loads(lines[-1])
     assert stored.command == "distil-stream models --json"
-    assert stored.ways == "portable"
+    assert stored.ways == "default"
     assert stored.source == "measured; a test"
 
 

@@ -21,10 +21,10 @@ def test_the_doctor_shows_the_ways_their_speeds_and_what_this_machine_carries(
     assert 0 < found["partial_s"] < found["final_s"]
     assert found["streams"] > 0
     doctor(model="tiny.en")
-    shown = capsys.readouterr().out
-    assert found["processor"] in shown
-    assert all(operation in shown for operation in OPERATIONS)
-    assert "With tiny.en this machine carries" in shown
+    view = capsys.readouterr().out
+    assert found["processor"] in view
+    assert all(operation in view for operation in OPERATIONS)
+    assert "With tiny.en this machine carries" in view
 
 
 def test_less_than_one_stream_is_said_in_words():

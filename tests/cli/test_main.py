@@ -27,12 +27,13 @@ def test_help_names_the_commands() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.slow
 def test_help_of_serve_explains_every_setting() -> None:
     done = run("serve", "--help")
     for field in fields(ServerConfig):
         flag = f"--{field.name.replace('_', '-')}"
         assert re.search(rf"{flag}\S*( [A-Z.]+)? +[A-Z]", done.stdout), flag
-    for group in ("Address and access", "Model", "Hearing", "Limits", "Log"):
+    for group in ("Address and access", "Model", "Speech", "Limits", "Log"):
         assert f"─ {group} ─" in done.stdout
 
 

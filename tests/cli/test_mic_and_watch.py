@@ -8,7 +8,7 @@ import pytest
 from distil_stream_client import ConnectionLost
 from rich.console import Console
 
-from stream.cli.mic import FRAME_MS, KEPT_S, Heard, Microphone, caption
+from stream.cli.mic import FRAME_MS, MAX_QUEUED_S, FrameQueue, Microphone, caption
 from stream.cli.screen import Screen
 from stream.cli.watch import follow, watch
 from stream.config import ServerConfig
@@ -136,13 +136,13 @@ def test_a_microphone_that_is_none():
 
 
 async def test_a_microphone_that_hears_more_than_the_server_takes_can_be_stopped():
-    heard = Heard()
-    frames = [b"%d" % number for number in range(KEPT_S * 1000 // FRAME_MS + 2)]
+    queue = FrameQueue()
+    frames = [b"%d" % number for number in range(MAX_QUEUED_S * 1000 // FRAME_MS + 2)]
     for frame in frames:
-        heard.keep(frame)
-    heard.stop()
+        queue.add(frame)
+    queue.stop()
     for _ in frames:
-        heard.keep(b"after the end")
+        queue.add(b"after the end")
     async with asyncio.timeout(WAIT_S):
-        assert [frame async for frame in heard.frames()] == frames[3:]
-    assert heard.dropped_s == pytest.approx(3 * FRAME_MS / 1000)
+        assert [frame async for frame in queue.frames()] == frames[3:]
+    assert queue.dropped_s == pytest.approx(3 * FRAME_MS / 1000)

@@ -23,7 +23,7 @@ def test_the_latest_captions_fill_the_screen_from_below():
     screen = Screen("standup", a_console())
     for n in range(30):
         screen.show(n, float(n), "Ada", f"line {n}")
-    screen.say("Live")
+    screen.set_status("Live")
     rows = [row.rstrip() for row in drawn(screen)]
     assert len(rows) <= 11
     assert rows[0] == "  standup"

@@ -13,7 +13,13 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stream.cli.transcribe_local import INTERRUPTED, Wanted, recordings, target, transcribe_offline
+from stream.cli.transcribe_local import (
+    INTERRUPTED,
+    OutputOptions,
+    recordings,
+    target,
+    transcribe_offline,
+)
 from stream.core.windows import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.errors import UsageError
@@ -67,6 +73,7 @@ def test_json_says_everything(talk: Path, capsys: pytest.CaptureFixture[str]) ->
     assert " ".join(words) == body["text"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_transcribed_does_not_stop_the_others(
     talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,7 +142,7 @@ def test_who_interrupts_keeps_what_is_done(tmp_path: Path, speech: NDArray[np.fl
     soundfile.write(path, np.tile(speech, 4), 16_000)
     model = Model("scripted", batch_size=2)
     model.transcriber = Interrupted()
-    wanted = Wanted(format="srt", output=tmp_path)
+    wanted = OutputOptions(format="srt", output=tmp_path)
     assert transcribe_offline(model, [path, path], wanted) == INTERRUPTED
     kept = (tmp_path / "long.srt").read_text()
     assert kept.count(" --> ") > 2
@@ -156,6 +163,7 @@ def test_folders_patterns_and_twins(tmp_path: Path) -> None:
         recordings([tmp_path / "none"])
 
 
+@pytest.mark.slow
 def test_recordings_of_one_name_do_not_share_a_file(
     tmp_path: Path, speech: NDArray[np.float32]
 ) -> None:
@@ -177,7 +185,7 @@ def test_recordings_of_one_name_do_not_share_a_file(
 )
 def test_names_are_as_long_as_they_need_be(paths: list[str], names: list[str]) -> None:
     found = [Path(path) for path in paths]
-    wanted = Wanted(output=Path("out"))
+    wanted = OutputOptions(output=Path("out"))
     assert [target(path, found, wanted) for path in found] == [
         Path("out") / f"{name}.txt" for name in names
     ]

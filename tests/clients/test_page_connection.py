@@ -241,44 +241,6 @@ async def test_what_is_said_in_a_pause_is_not_called_kept(scripted, noise):
         await expect(page.locator("#status")).to_contain_text("What was said is kept.")
 
 
-async def test_a_changed_endpoint_is_known_where_finals_are_held_back(scripted):
-    async with opened(scripted, []) as (page, _):
-        known = await page.evaluate("""async () => {
-          const { Link } = await import("./link.js");
-          const { Tape } = await import("./tape.js");
-          const link = new Link({ settings: {}, sampleRate: 16_000, tape: new Tape() });
-          link.ask({ type: "configure", endpointing_ms: 2_000 });
-          link.ask({ type: "configure", language: "de" });
-          return link.timeline.endpointingMs;
-        }""")
-    assert known == 2_000
-
-
-async def test_the_tape_gives_back_what_it_took(scripted):
-    async with opened(scripted, []) as (page, _):
-        right = await page.evaluate("""async () => {
-          const { Tape } = await import("/tape.js");
-          const tape = new Tape();
-          for (const size of [3, 1, 7, 2]) {
-            tape.append(Int16Array.from({ length: size }, (_, i) => tape.end + i));
-          }
-          let right = tape.end === 13;
-          for (const forgotten of [0, 3, 5, 11]) {
-            tape.forgetBefore(forgotten);
-            right &&= tape.start <= forgotten;
-            for (let from = forgotten; from <= 13; from++) {
-              for (let most = 0; most < 15; most++) {
-                const read = [...tape.read(from, most)];
-                right &&= read.length === Math.min(most, 13 - from);
-                right &&= read.every((sample, i) => sample === from + i);
-              }
-            }
-          }
-          return right;
-        }""")
-    assert right
-
-
 async def test_a_server_that_goes_away_and_stays_away(noise):
     async with (
         running(recording.config(), recording.FromFirstSound) as server,

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from stream.server.http.page import page_folder
+from stream.server.http.page import client_folder
 from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.browser import NEEDS_CHROMIUM, microphone, opened
@@ -44,7 +44,10 @@ def elsewhere(tmp_path):
     site = tmp_path / "site"
     site.mkdir()
     for name in ("distil-stream.js", *re.findall(r"`(.*?)`", documented[1])):
-        shutil.copy(page_folder() / name, site)
+        if name.endswith("/"):
+            shutil.copytree(client_folder(name.rstrip("/")), site / name)
+        else:
+            shutil.copy(client_folder("browser") / name, site)
     (site / "index.html").write_text("<!doctype html>")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
         thread = Thread(target=server.serve_forever)

@@ -82,7 +82,7 @@ async def test_no_word_is_lost_or_doubled(how: str, words: bool, cut_s: float) -
         elif how == "going away":
             await first.drain()
         await first.close(RESTARTING)
-        engine = Parties(lambda: stream._timeline.base)
+        engine = Parties(lambda: stream.protocol.continuity.timeline.base)
         async with running(recording.config(), lambda: engine) as second:
             wire.port = second.door.port
             wire.plugged = True

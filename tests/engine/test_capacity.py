@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stream.engine import capacity
+from stream.engine import capacity, cores
 from stream.engine.capacity import Capacity, measure_capacity
 from stream.engine.network.whisper import Whisper
 from stream.engine.registry import warn_if_too_slow
@@ -20,10 +20,14 @@ def test_a_second_of_speech_takes_its_partials_and_its_share_of_a_final():
 
 
 def test_a_quota_counts_as_the_part_of_a_core_that_it_is(monkeypatch, nonsense):
-    monkeypatch.setattr(capacity, "cpu_quota", lambda folder: 0.5)
+    monkeypatch.setattr(cores, "cpu_quota", lambda folder: 0.5)
     assert measure_capacity(nonsense).cores == 0.5
-    monkeypatch.setattr(capacity, "cpu_quota", lambda folder: None)
-    assert measure_capacity(nonsense).cores == capacity.usable_cores()
+
+
+def test_smt_siblings_count_as_one_core(monkeypatch, nonsense):
+    monkeypatch.setattr(cores, "cpu_quota", lambda folder: None)
+    monkeypatch.setattr(cores, "whole_cores", lambda cpus: 4)
+    assert measure_capacity(nonsense).cores == 4
 
 
 def test_a_final_costs_more_than_a_partial_with_its_draft(nonsense):

@@ -2,22 +2,45 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import DecodingOptions, Window, WindowKind
 from stream.engine.decoding.rows import DecodeResult, Ending
-from stream.engine.whisper_transcriber import OFFLINE, WhisperTranscriber, own_speech, tries, urgent
-from stream.engine.words.coverage import Stretch
-from stream.engine.words.reading import Fault, Heard
+from stream.engine.whisper_transcriber import (
+    OFFLINE,
+    WhisperTranscriber,
+    should_retry_padded,
+    speech_in_new_language,
+    urgent,
+)
+from stream.engine.words.coverage import AudioSpan
+from stream.engine.words.reading import Fault, Reading
+from stream.errors import UsageError
 
 pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
 def transcriber(tiny_checkpoint) -> WhisperTranscriber:
-    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.warm_up()
     return transcriber
+
+
+class Lacking(torch.nn.Module):
+    """A layer whose operator this processor lacks."""
+
+    def forward(self, *args):
+        raise RuntimeError("no such operator here")
+
+
+def test_a_way_that_does_not_work_here_is_told_at_start(tiny_checkpoint):
+    """Not window by window, by a server that looks ready."""
+    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber.recognizer.model.encoder.layers[0].attend = Lacking()
+    with pytest.raises(UsageError, match=r"no such operator here.*encoder_attention=.*`auto`"):
+        transcriber.warm_up()
 
 
 def window(samples, start=0, speech=None, **changes) -> Window:
@@ -123,7 +146,7 @@ def test_a_window_that_fails_does_not_lose_its_neighbours(transcriber, speech):
 
 
 def test_a_language_that_the_model_has_not_is_a_failure(base_checkpoint, speech):
-    base = WhisperTranscriber("base", device="cpu", checkpoint=base_checkpoint)
+    base = WhisperTranscriber(base_checkpoint, device="cpu")
     asked = window(seconds(speech, 0, 3), options=DecodingOptions(language="xx"))
     assert "no language 'xx'" in base.transcribe([asked])[0].failure
     auto = window(seconds(speech, 0, 3), options=DecodingOptions(language="auto"))
@@ -159,11 +182,11 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
     own = round(own_s * SAMPLE_RATE)
     heard_window = window(np.zeros(8 * SAMPLE_RATE), options=options, own_sample=own)
     result = DecodeResult((), (), heard_in, 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
-    stretch = Stretch(heard_window, 0, (5,))
-    found = own_speech(stretch, Heard((), result, frozenset()))
-    assert found == (Stretch(heard_window, own, ()) if alone else None)
+    span = AudioSpan(heard_window, 0, (5,))
+    found = speech_in_new_language(span, Reading((), result, frozenset()))
+    assert found == (AudioSpan(heard_window, own, ()) if alone else None)
     if found is not None:
-        assert own_speech(found, Heard((), result, frozenset())) is None
+        assert speech_in_new_language(found, Reading((), result, frozenset())) is None
 
 
 @pytest.mark.parametrize(
@@ -179,7 +202,9 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
 )
 def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, again):
     result = DecodeResult((), (), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
-    heard = Heard((), result, frozenset(faults))
+    heard = Reading((), result, frozenset(faults))
     kinds = (WindowKind.PARTIAL, WindowKind.FINAL, WindowKind.FILE)
-    stretches = [Stretch(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
-    assert [(tries(heard, s, 0.0), tries(heard, s, 0.2)) for s in stretches] == again
+    spans = [AudioSpan(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
+    assert [
+        (should_retry_padded(heard, s, 0.0), should_retry_padded(heard, s, 0.2)) for s in spans
+    ] == again

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Cut, Hypothesis, Window, Word
 from stream.engine.scripted import ScriptedTranscriber
-from stream.recordings.algorithm import Form, Place
-from stream.recordings.algorithms import new_form
+from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
+from stream.recordings.algorithms import new_algorithm
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -65,26 +65,28 @@ class Rehearsal:
 
     def __init__(self, words: Sequence[Word], **options: object) -> None:
         self.transcriber = ScriptedTranscriber(words)
-        place = Place("file", 0, count())
-        self.form: Form = new_form(FileOptions(**options), place, LoudnessDetector)
+        origin = WindowOrigin("file", 0, count())
+        self.algorithm: LongFormAlgorithm = new_algorithm(
+            FileOptions(**options), origin, LoudnessDetector
+        )
         self.windows: list[Window] = []
         self.segments: list[Segment] = []
 
     def play(self, samples: NDArray[np.float32], block: int = SECOND) -> "Rehearsal":
         for start in range(0, len(samples), block):
-            self.form.receive_samples(samples[start : start + block])
+            self.algorithm.receive_samples(samples[start : start + block])
             self.answer()
-        self.form.receive_end()
+        self.algorithm.receive_end()
         self.answer()
         return self
 
     def answer(self) -> None:
-        while windows := self.form.windows_to_transcribe():
+        while windows := self.algorithm.windows_to_transcribe():
             self.windows += windows
             for hypothesis in self.hypotheses(windows):
-                self.form.receive_hypothesis(hypothesis)
-            self.segments += self.form.segments()
-        self.segments += self.form.segments()
+                self.algorithm.receive_hypothesis(hypothesis)
+            self.segments += self.algorithm.segments()
+        self.segments += self.algorithm.segments()
 
     def hypotheses(self, windows: Sequence[Window]) -> list[Hypothesis]:
         return [

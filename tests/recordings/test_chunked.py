@@ -86,14 +86,14 @@ def test_every_word_comes_once_and_in_order(
 def test_answers_come_in_any_order(order: list[int]) -> None:
     samples, words = speak((0, 80))
     rehearsal = Rehearsal(words, chunk_length_s=20)
-    rehearsal.form.receive_samples(samples)
-    rehearsal.form.receive_end()
-    windows = rehearsal.form.windows_to_transcribe()
+    rehearsal.algorithm.receive_samples(samples)
+    rehearsal.algorithm.receive_end()
+    windows = rehearsal.algorithm.windows_to_transcribe()
     assert len(windows) == 6
     answers = rehearsal.hypotheses(windows)
     for place in [*order, 5]:
-        rehearsal.form.receive_hypothesis(answers[place])
-    rehearsal.segments += rehearsal.form.segments()
+        rehearsal.algorithm.receive_hypothesis(answers[place])
+    rehearsal.segments += rehearsal.algorithm.segments()
     assert rehearsal.said == names(words)
 
 
@@ -115,7 +115,7 @@ def test_a_window_that_fails_is_told_and_costs_no_other() -> None:
     said = set(rehearsal.said)
     assert set(names(words[:50])) <= said
     assert set(names(words[100:])) <= said
-    (problem,) = rehearsal.form.problems
+    (problem,) = rehearsal.algorithm.problems
     assert "from 24 s on" in problem
     assert "no memory" in problem
 

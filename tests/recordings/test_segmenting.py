@@ -2,7 +2,7 @@
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Word
-from stream.recordings.segmenting import LONGEST_S, Segmenter
+from stream.recordings.segmenting import MAX_SEGMENT_S, Segmenter
 
 
 def words(text: str, start_s: float = 0.0, each_s: float = 0.5) -> list[Word]:
@@ -38,7 +38,7 @@ def test_what_is_too_long_is_divided_at_a_comma() -> None:
     said = words("word " * 30 + "comma, " + "word " * 30)
     first, *rest = texts(Segmenter(), said)
     assert first.endswith("comma,")
-    assert all(len(text.split()) * 0.5 <= LONGEST_S + 1 for text in [first, *rest])
+    assert all(len(text.split()) * 0.5 <= MAX_SEGMENT_S + 1 for text in [first, *rest])
 
 
 def test_words_may_come_one_by_one() -> None:

@@ -68,10 +68,10 @@ def test_what_was_said_before_begins_with_a_whole_word() -> None:
 def test_there_is_never_more_than_one_window() -> None:
     samples, words = speak((0, 70))
     rehearsal = sequential(words)
-    rehearsal.form.receive_samples(samples)
-    rehearsal.form.receive_end()
-    assert len(rehearsal.form.windows_to_transcribe()) == 1
-    assert rehearsal.form.windows_to_transcribe() == []
+    rehearsal.algorithm.receive_samples(samples)
+    rehearsal.algorithm.receive_end()
+    assert len(rehearsal.algorithm.windows_to_transcribe()) == 1
+    assert rehearsal.algorithm.windows_to_transcribe() == []
 
 
 class SilencedByText(Rehearsal):

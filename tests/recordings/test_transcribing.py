@@ -82,17 +82,17 @@ def test_a_sequential_form_is_read_no_further_than_its_window():
             read += 1
             yield block
 
-    heard_to: list[tuple[int, int]] = []
+    read_ahead: list[tuple[int, int]] = []
 
     def transcribe(windows: Sequence[Window]) -> list[Hypothesis]:
         before = read
         time.sleep(0.02)
-        heard_to.append((before, read))
+        read_ahead.append((before, read))
         return ScriptedTranscriber.transcribe(transcriber, windows)
 
     transcriber.transcribe = transcribe  # type: ignore[method-assign]
     options = FileOptions(language="en", long_form="sequential")
     run = Transcribing(reading(), 1, transcriber, LoudnessDetector, options, batch_size=4)
     assert [word.text.strip() for s in run for word in s.words] == [w.text.strip() for w in words]
-    assert len(heard_to) > 3
-    assert all(before == after for before, after in heard_to)
+    assert len(read_ahead) > 3
+    assert all(before == after for before, after in read_ahead)

@@ -5,9 +5,9 @@ import pytest
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import EngineTiming, Word
+from stream.rooms.member import STALLED_AFTER_S
 from stream.rooms.messages import Final, Key, Live, Message, Partial
 from stream.rooms.room import Room
-from stream.rooms.seat import PATIENCE_S
 
 OPENED = 1_000_000.0
 
@@ -37,7 +37,7 @@ def a_room() -> Room:
 
 
 def seated(room: Room, *speakers: str, at_s: float = 0.0, rate: int = 8_000) -> int:
-    number, _ = room.take_seat(speakers, max(len(speakers), 1), rate, OPENED + at_s)
+    number, _ = room.add_member(speakers, max(len(speakers), 1), rate, OPENED + at_s)
     return number
 
 
@@ -84,12 +84,12 @@ def test_speakers_interleave_by_time() -> None:
 
 def test_channels_have_labels_of_their_own() -> None:
     room = a_room()
-    number, (presence,) = room.take_seat(["Agent"], 2, 8_000, OPENED)
+    number, (presence,) = room.add_member(["Agent"], 2, 8_000, OPENED)
     assert presence == Live(live=True, speakers=("Agent", "Speaker 2"))
     receive(room, number, final(0, "hello", channel=0))
     receive(room, number, final(1, "hi", channel=1))
     assert texts(room) == [("Agent", "hello"), ("Speaker 2", "hi")]
-    _, (presence,) = room.take_seat([], 1, 8_000, OPENED)
+    _, (presence,) = room.add_member([], 1, 8_000, OPENED)
     assert presence == Live(live=True, speakers=("Agent", "Speaker 2", "Speaker 3"))
 
 
@@ -145,10 +145,10 @@ def test_who_sends_nothing_is_waited_for_a_little_while() -> None:
     receive(room, ada, progress(10, 9.5), at_s=10)
     for second in range(1, 61):
         receive(room, bob, progress(second, second), at_s=second)
-    assert room.settled_s(OPENED + 60) == 60 - PATIENCE_S
+    assert room.settled_s(OPENED + 60) == 60 - STALLED_AFTER_S
     receive(room, ada, progress(11, 5), at_s=61)
     receive(room, bob, progress(70, 70), at_s=70)
-    assert room.settled_s(OPENED + 70) == 60 - PATIENCE_S, "she has said something"
+    assert room.settled_s(OPENED + 70) == 60 - STALLED_AFTER_S, "she has said something"
 
 
 def test_a_pause_is_no_time_of_the_stream_but_of_the_room() -> None:
@@ -200,7 +200,7 @@ def test_a_recording_that_is_sent_at_once_keeps_its_times() -> None:
 
 def test_a_key_is_told_and_not_kept() -> None:
     room = a_room()
-    number, _ = room.take_seat(["Caller"], 1, 8_000, OPENED + 3)
+    number, _ = room.add_member(["Caller"], 1, 8_000, OPENED + 3)
     (key,) = receive(room, number, events.KeyPressed(0, "5", 2 * SAMPLE_RATE))
     assert key == Key(speaker="Caller", time=5, key="5")
     assert room.finals == []

@@ -1,6 +1,6 @@
-"""A client of the distil-stream server; knows the wire protocol and nothing of the server.
+"""A client of the distil-stream server. It needs nothing of the server's code.
 
-Stream audio and read what it says, at the same time:
+Send audio and read the events of the server at the same time:
 
     from distil_stream_client import Final, Partial, transcribe
 
@@ -12,7 +12,7 @@ Stream audio and read what it says, at the same time:
                 print(event.text)
 
 `frames` is an asynchronous iterable of bytes (16-bit little-endian samples, channels
-interleaved, unless `encoding` says otherwise) in pieces of any size. With more in your own hands:
+interleaved, unless `encoding` says otherwise) in pieces of any size. An open stream allows more:
 
     async with connect("ws://127.0.0.1:8765", language="auto", words=True) as stream:
         await stream.send_audio(samples)
@@ -21,18 +21,22 @@ interleaved, unless `encoding` says otherwise) in pieces of any size. With more 
         async for event in stream:
             ...
 
-Read while you send: a server whose messages nobody reads closes the stream. Settings are the
-fields of the protocol's `start` message. A refusal is raised as `ServerError` (`code`, `message`),
-a connection that fails as `ConnectionLost`. So is the end of a stream on which the server was sent
-nothing for `ready.limits.idle_s` seconds (`close_code` 4000): send `keepalive` in longer pauses.
+Read while you send: a server closes a stream whose messages are not read. `Options` lists the
+settings of a stream and of its connection. A refusal is raised as `ServerError` (`code`,
+`message`), a connection that fails as `ConnectionLost`. A stream on which the server receives
+nothing for `ready.limits.idle_s` seconds ends with `ConnectionLost`, too (`close_code` 4000): call
+`keepalive` in longer pauses, or connect with `keep_alive=True`.
 
-A connection that breaks later is opened again, for `reconnect_s` (60) at most, and so is one to a
-server that restarts: sending waits meanwhile, the stream goes on where it was, and no word is lost
-or doubled. A `Ready` among the events says that it happened. Of an utterance that was being spoken
-when a server was replaced, a later `Partial` may say other `committed` words.
+A connection that is lost later is opened again, for at most `reconnect_s` seconds (60), also if
+the server restarts: sending waits meanwhile, the stream goes on where it was, and no word is lost
+or doubled. A `Ready` among the events says that it happened. If a server was replaced in the middle
+of an utterance, a later `Partial` may have other `committed` words than the ones before.
+
+`StreamProtocol` is the same stream without I/O, for other kinds of sockets.
 """
 
 from distil_stream_client.client import Stream, connect, transcribe
+from distil_stream_client.errors import ConnectionLost, ServerError
 from distil_stream_client.events import (
     Configured,
     Ended,
@@ -51,10 +55,23 @@ from distil_stream_client.events import (
     Word,
     parse,
 )
-from distil_stream_client.rooms import KeyPressed, Line, Presence, RoomEvent, Snapshot, read_room
-from distil_stream_client.wire import ConnectionLost, ServerError
+from distil_stream_client.protocol import Action, StreamProtocol
+from distil_stream_client.rooms import (
+    KeyPressed,
+    Line,
+    Presence,
+    RoomEvent,
+    RoomOptions,
+    Snapshot,
+    read_room,
+)
+from distil_stream_client.settings import Changes, Options, Settings
+from distil_stream_client.states import State
+from distil_stream_client.version import __version__
 
 __all__ = [
+    "Action",
+    "Changes",
     "Configured",
     "ConnectionLost",
     "Ended",
@@ -65,19 +82,25 @@ __all__ = [
     "Limits",
     "Line",
     "Mark",
+    "Options",
     "Partial",
     "Presence",
     "Progress",
     "Ready",
     "RoomEvent",
+    "RoomOptions",
     "ServerError",
     "ServerEvent",
+    "Settings",
     "Snapshot",
     "SpeechEnded",
     "SpeechStarted",
+    "State",
     "Stream",
+    "StreamProtocol",
     "Unknown",
     "Word",
+    "__version__",
     "connect",
     "parse",
     "read_room",

@@ -1,5 +1,8 @@
-"""What the server says, a frozen dataclass for each message. Times are seconds, from the first
-sample of the session; channels count from 0; samples are the client's own, per channel."""
+"""The messages of the server, each a frozen dataclass.
+
+Times are seconds from the first sample of the stream, channels count from 0, and samples are
+counted per channel at the rate of the client.
+"""
 
 import dataclasses
 import json
@@ -23,10 +26,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Where a final spent its time, in milliseconds."""
+    """How the delay of a final came about, in milliseconds."""
 
     endpoint_ms: float = 0.0
-    """Silence heard before the utterance was held to be over."""
+    """Silence that the server waited for before it ended the utterance."""
     queue_ms: float = 0.0
     encode_ms: float = 0.0
     decode_ms: float = 0.0
@@ -36,11 +39,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the server takes."""
+    """The limits of the server."""
 
     max_frame_bytes: int = 0
     max_ahead_s: float = 0.0
+    """Seconds of speech that may wait for the model before the server stops reading."""
     idle_s: float = 0.0
+    """Seconds without any message after which the server ends the stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +79,17 @@ class SpeechStarted(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechEnded(SpeechStarted):
+class SpeechEnded(ServerEvent):
     """Speech ended on a channel, and enough silence followed."""
+
+    channel: int
+    utterance: int
+    time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partial(ServerEvent):
-    """An utterance as heard so far."""
+    """The hypothesis of an utterance that is not over."""
 
     channel: int
     utterance: int
@@ -88,15 +97,15 @@ class Partial(ServerEvent):
     start: float
     end: float
     committed: str
-    """Never changes again, only grows."""
+    """Words that do not change any more; more are added."""
     tentative: str
-    """May change. It brings its own space: `committed + tentative` is the text."""
+    """Words that may change. `committed + tentative` is the text, spaces included."""
     words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final(ServerEvent):
-    """An utterance as it stays; the finals in order are the transcript."""
+    """The words of an utterance; the finals in order are the transcript of a channel."""
 
     channel: int
     utterance: int
@@ -112,7 +121,7 @@ class Final(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(ServerEvent):
-    """How far the server is; sent about once a second and with every final."""
+    """How far the server is; sent after each second of audio and with every final."""
 
     received: int
     settled: int
@@ -148,7 +157,7 @@ class Error(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended(ServerEvent):
-    """The last message: every sample is accounted for, `received == settled`."""
+    """The last message; every received sample is settled."""
 
     received: int
     settled: int
@@ -158,7 +167,7 @@ class Ended(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(ServerEvent):
-    """A message of a newer server, which this client does not know."""
+    """A message that this client does not know."""
 
     type: str
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -186,7 +195,7 @@ NESTED: dict[str, Callable[[Any], Any]] = {
 def parse(message: str | bytes) -> ServerEvent:
     """Read one message. Unknown fields are left out, an unknown type becomes `Unknown`.
 
-    Raises `ValueError` for what is no message at all, or lacks a field that it must have.
+    Raises `ValueError` if it is not a message, or lacks a field that it must have.
     """
     fields = json.loads(message)
     if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
@@ -203,7 +212,7 @@ def parse(message: str | bytes) -> ServerEvent:
 
 
 def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Build `kind` from those values that it has fields for; a null is a field left out."""
+    """Build `kind` from the values that it has fields for; a null counts as a field left out."""
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(
         **{

@@ -1,4 +1,4 @@
-"""What is said in a room, read live: a snapshot, then lines as they grow and become final.
+"""Reads a room live: a snapshot, then lines as they grow and become final.
 
 async for event in read_room("http://127.0.0.1:8765", "standup"):
     match event:
@@ -10,13 +10,15 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from distil_stream_client.wire import RETRIED, ConnectionLost, ServerError
+from distil_stream_client.errors import ConnectionLost
+from distil_stream_client.policy import RETRIED_REFUSALS
+from distil_stream_client.wire import refused
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
@@ -25,7 +27,7 @@ LONGEST_WAIT_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What one speaker says without a pause. Times are seconds from the opening of the room."""
+    """One utterance of a speaker. Times are seconds from the opening of the room."""
 
     line: int
     """Its number: a later `Line` with the same one takes its place."""
@@ -33,29 +35,29 @@ class Line:
     start: float
     end: float
     committed: str
-    """Never changes again, only grows."""
+    """Words that do not change any more; more are added."""
     tentative: str = ""
-    """May change. It brings its own space."""
+    """Words that may change. The space before them is included."""
     final: bool = False
 
     @property
     def text(self) -> str:
-        """All of it; a final line without any is taken back."""
+        """Committed and tentative words. A final line without any text is withdrawn."""
         return self.committed + self.tentative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """Who may speak now."""
+    """The streams that are open in the room."""
 
     live: bool
-    """Whether any stream is open in the room."""
+    """Whether there is any."""
     speakers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(Presence):
-    """The room as it stands: the first event, and again after a connection was lost."""
+    """The whole room at one moment: the first event, and again after a connection was lost."""
 
     room: str
     lines: tuple[Line, ...]
@@ -64,7 +66,7 @@ class Snapshot(Presence):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPressed:
-    """A key of the telephone that somebody in a call pressed."""
+    """A key that was pressed on a telephone in a call."""
 
     speaker: str
     time: float
@@ -76,31 +78,39 @@ class KeyPressed:
 RoomEvent = Snapshot | Presence | Line | KeyPressed
 
 
-async def read_room(
-    url: str,
-    room: str,
-    *,
-    api_key: str | None = None,
-    reconnect: bool = True,
-    open_timeout: float = 10,
-    proxy: str | Literal[True] | None = True,
-) -> AsyncGenerator[RoomEvent, None]:
-    """Yield what happens in a room, for as long as there is a server that knows it.
+class RoomOptions(TypedDict, total=False):
+    """How a room is read."""
 
-    A connection that is lost is opened again, unless `reconnect` is False: then, and where the
-    first one fails, `ConnectionLost` is raised; where the server refuses, `ServerError`.
+    api_key: str | None
+    """The key of a server that requires one."""
+    reconnect: bool
+    """Whether a lost connection is opened again, which is the default."""
+    open_timeout: float
+    """Seconds that opening a websocket may take; 10 by default."""
+    proxy: str | Literal[True] | None
+    """As in websockets: a proxy's address, True for that of the environment, None for none."""
+
+
+async def read_room(
+    url: str, room: str, **options: Unpack[RoomOptions]
+) -> AsyncGenerator[RoomEvent, None]:
+    """Yield the events of a room for as long as there is a server that has it.
+
+    Raises:
+        ServerError: the server refused.
+        ConnectionLost: the first connection failed; or any did, if `reconnect` is false.
     """
     wait_s, seen = FIRST_WAIT_S, False
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    api_key = options.get("api_key")
     while True:
         try:
             async with websocket_connect(
                 room_url(url, room),
-                additional_headers=headers,
+                additional_headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
                 compression=None,
                 max_size=None,  # A snapshot holds the whole meeting.
-                open_timeout=open_timeout,
-                proxy=proxy,
+                open_timeout=options.get("open_timeout", 10),
+                proxy=options.get("proxy", True),
             ) as websocket:
                 async for message in websocket:
                     wait_s, seen = FIRST_WAIT_S, True
@@ -108,17 +118,15 @@ async def read_room(
                         yield event
             trouble = ConnectionLost("The server closed the room.", websocket.close_code)
         except InvalidStatus as error:
-            said = error.response.body.decode(errors="replace").strip()
-            status = error.response.status_code
-            code = f"http_{status}"
-            if code not in RETRIED or not seen:  # who was let in before waits for a place
-                raise ServerError(code, said or f"HTTP {status}") from error
-            trouble = ConnectionLost(said or f"HTTP {status}")
+            refusal = refused(error)
+            if refusal.code not in RETRIED_REFUSALS or not seen:
+                raise refusal from error
+            trouble = ConnectionLost(refusal.message)
         except ConnectionClosed as error:
             trouble = ConnectionLost(f"The connection to the room broke: {error}.")
         except (OSError, ValueError, InvalidHandshake, InvalidURI) as error:
             trouble = ConnectionLost(f"No server answers at {url}: {error}")
-        if not (reconnect and seen):
+        if not seen or not options.get("reconnect", True):
             raise trouble
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)

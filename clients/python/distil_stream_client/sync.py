@@ -6,32 +6,33 @@
         if isinstance(event, Final):
             print(event.text)
 
-With more in your own hands, one thread sends while another one reads:
+With an open stream, one thread sends while another one reads:
 
     with sync.connect("ws://127.0.0.1:8765", words=True) as stream:
         threading.Thread(target=stream.send_all, args=(frames,)).start()
         for event in stream:
             ...
 
-Sending waits while the server does not read, as in the asynchronous client, which does the work: it
-runs on an event loop in a thread of its own.
+Each call runs the asynchronous client on an event loop in a thread of its own, and waits for it.
+Sending waits while the server does not read, as there.
 """
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from distil_stream_client import client
+from distil_stream_client.errors import ConnectionLost, ServerError
 from distil_stream_client.events import Ended, Ready, ServerEvent
-from distil_stream_client.rooms import RoomEvent
+from distil_stream_client.rooms import RoomEvent, RoomOptions
 from distil_stream_client.rooms import read_room as read_room_async
-from distil_stream_client.wire import ConnectionLost, ServerError
+from distil_stream_client.settings import Changes, Options
 
 T = TypeVar("T")
 END = object()
-"""What an iterator gives when there is no more."""
+"""Stands for the end of an iterator."""
 
 
 class Loop:
@@ -47,9 +48,9 @@ class Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run it there and wait for its result; interrupted, it is cancelled.
+        """Run work there and wait for its result; if the wait is interrupted, cancel the work.
 
-        Raises `ConnectionLost` where the loop was closed.
+        Raises `ConnectionLost` if the loop was closed.
         """
         with self._closing:
             if self._closed:
@@ -68,8 +69,8 @@ class Loop:
             yield event  # type: ignore[misc]
 
     def close(self) -> None:
-        """End the thread, with all that still runs in it."""
-        with self._closing:  # Work handed over behind the last would never be done.
+        """Cancel all work, and end the thread."""
+        with self._closing:  # Work that is handed over later would never be done.
             self._closed = True
         asyncio.run_coroutine_threadsafe(cancel_all(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -78,7 +79,7 @@ class Loop:
 
 
 class Stream:
-    """An open stream, as `distil_stream_client.Stream` is; each method waits until it is done.
+    """An open stream like `distil_stream_client.Stream`; each method waits until it is done.
 
     One thread may send while another one iterates over the events.
     """
@@ -89,12 +90,12 @@ class Stream:
 
     @property
     def ready(self) -> Ready:
-        """What the server said first: the model, the session, its limits."""
+        """What the server sent first: the model, the session, its limits."""
         return self._stream.ready
 
     @property
     def ended(self) -> Ended | None:
-        """The last event, once it has come."""
+        """The last event, once it has been received."""
         return self._stream.ended
 
     def send_audio(self, data: bytes) -> None:
@@ -102,13 +103,13 @@ class Stream:
         self._loop.run(self._stream.send_audio(data))
 
     def send_all(self, audio: Iterable[bytes]) -> None:
-        """Send all of `audio` and `end`; returns early where the server closes the stream."""
+        """Send all of `audio` and `end`; returns early if the server closes the stream."""
         try:
             for data in audio:
                 self.send_audio(data)
             self.end()
         except (ConnectionLost, ServerError):
-            return  # Whoever reads the events learns why.
+            return  # The reader of the events is told why.
 
     def finalize(self, mark: int | None = None) -> None:
         """Have all audio so far decoded now: its finals come, then `Mark(id=mark)`."""
@@ -118,14 +119,14 @@ class Stream:
         """Ask for `Mark(id)` once every sample sent so far is transcribed or ruled out."""
         self._loop.run(self._stream.mark(id))
 
-    def configure(self, **changes: Any) -> None:
-        """Change language, partials, endpointing_ms, keyterms or prompt from here on."""
+    def configure(self, **changes: Unpack[Changes]) -> None:
+        """Change settings from here on; `Configured` follows, or an `Error`."""
         self._loop.run(self._stream.configure(**changes))
 
     def keepalive(self) -> None:
-        """Tell the server that the stream is in use though no audio comes.
+        """Tell the server that the stream is in use although no audio comes.
 
-        It ends a stream on which it is sent nothing for `ready.limits.idle_s` seconds.
+        A server ends a stream on which it receives nothing for `ready.limits.idle_s` seconds.
         """
         self._loop.run(self._stream.keepalive())
 
@@ -138,10 +139,10 @@ class Stream:
 
 
 @contextmanager
-def connect(url: str, **settings: Any) -> Iterator[Stream]:
+def connect(url: str, **options: Unpack[Options]) -> Iterator[Stream]:
     """Open a stream; takes what the asynchronous `connect` takes, and raises what it raises."""
     with running_loop() as loop:
-        context = client.connect(url, **settings)
+        context = client.connect(url, **options)
         stream = loop.run(context.__aenter__())
         try:
             yield Stream(loop, stream)
@@ -149,13 +150,15 @@ def connect(url: str, **settings: Any) -> Iterator[Stream]:
             loop.run(context.__aexit__(None, None, None))
 
 
-def transcribe(url: str, audio: Iterable[bytes], **settings: Any) -> Iterator[ServerEvent]:
+def transcribe(
+    url: str, audio: Iterable[bytes], **options: Unpack[Options]
+) -> Iterator[ServerEvent]:
     """Send `audio` and, meanwhile, yield every event after `Ready`, to the last, `Ended`.
 
     `audio` is read on a thread of its own, and what it raises is raised here.
     """
     failures: list[Exception] = []
-    with connect(url, **settings) as stream:
+    with connect(url, **options) as stream:
         stopped = threading.Event()
 
         def send() -> None:
@@ -163,7 +166,7 @@ def transcribe(url: str, audio: Iterable[bytes], **settings: Any) -> Iterator[Se
                 stream.send_all(until(stopped, audio))
             except Exception as error:
                 if stopped.is_set():
-                    return  # Nobody waits for what is cut short.
+                    return  # The reader has stopped, and waits for nothing.
                 failures.append(error)
                 stream.end()
 
@@ -177,8 +180,8 @@ def transcribe(url: str, audio: Iterable[bytes], **settings: Any) -> Iterator[Se
         raise failures[0]
 
 
-def read_room(url: str, room: str, **options: Any) -> Iterator[RoomEvent]:
-    """Yield what happens in a room; takes what the asynchronous `read_room` takes."""
+def read_room(url: str, room: str, **options: Unpack[RoomOptions]) -> Iterator[RoomEvent]:
+    """Yield the events of a room; takes what the asynchronous `read_room` takes."""
     with running_loop() as loop:
         events = read_room_async(url, room, **options)
         try:
@@ -198,7 +201,7 @@ def running_loop() -> Iterator[Loop]:
 
 
 def until(stopped: threading.Event, audio: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield audio as long as anybody wants it."""
+    """Yield audio until `stopped` is set."""
     for data in audio:
         if stopped.is_set():
             return
@@ -206,7 +209,7 @@ def until(stopped: threading.Event, audio: Iterable[bytes]) -> Iterator[bytes]:
 
 
 async def next_or_end(events: AsyncIterator[T]) -> T | object:
-    """Return the next event; `END` where there is none, since a future cannot hold the signal."""
+    """Return the next event, or `END`: a future cannot hold `StopAsyncIteration`."""
     return await anext(events, END)
 
 

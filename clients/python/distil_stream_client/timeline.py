@@ -1,11 +1,13 @@
-"""Several streams to the server, told as one.
+"""Presents several streams of the server to the application as one.
 
-A server that has forgotten a stream is handed the audio that was not settled in a new one, which
-counts samples, seconds and utterances from the beginning. Here they go on counting.
-A final is held back until the `Progress` behind it says that it is settled: until then it would
-come again from a new stream, and its words be said twice. One that was cut off in the middle of
-speech, though nobody asked for that, is held back until the server has taken more audio: one that
-goes away takes none, and cuts words in two that the one after it hears whole.
+A server that has forgotten a stream is sent the unsettled audio as a new stream, and counts
+samples, seconds and utterances from its beginning. A `Timeline` makes these counts continue.
+
+It also holds finals back. A final whose `Progress` has not come is not settled: after a change of
+server its audio is sent again, and its words would be shown twice. So a final is released together
+with the `Progress` behind it. A final that was cut off in the middle of speech, without a request
+for that, is held back until the server has received more audio: a server that is being stopped
+receives none, cuts words in two, and the next server recognises them whole.
 """
 
 import dataclasses
@@ -28,22 +30,22 @@ CUT_OFF_S = 1.0
 
 
 class Timeline:
-    """Takes the events of one stream after the other, and returns what is to be told."""
+    """Takes the events of one stream after the other, and returns those that may be told."""
 
     def __init__(self, sample_rate: int, endpointing_ms: float = 500) -> None:
         self.endpointing_ms = endpointing_ms
-        """Silence that ends an utterance: after less it was cut off."""
+        """Silence that ends an utterance: one that ended after less was cut off."""
         self.cut_asked = False
-        """Whether the client has asked for what is being said to be cut off."""
+        """Whether the client has asked for the utterance of now to be cut off."""
         self.settled = 0
         """Everything before this sample is in a final that was told, or holds no speech."""
         self.known: dict[int, int] = {}
-        """The sample up to which the finals of each channel reach."""
+        """By channel, the sample up to which its finals reach."""
         self.last_seq = 0
-        """Of the last message of the stream that goes on now, in its own counting."""
-        self._rate = sample_rate
+        """The number of the last message of the server's stream of now, as the server counts."""
         self.base = 0
-        """The first sample of the stream that goes on now."""
+        """The sample at which the server's stream of now begins."""
+        self._rate = sample_rate
         self._utterances: dict[int, int] = {}
         self._utterances_before: dict[int, int] = {}
         self._finals_before = 0
@@ -53,7 +55,7 @@ class Timeline:
         self._held: list[ServerEvent] = []
 
     def begin_anew(self) -> None:
-        """A new stream follows, whose first sample is `settled`."""
+        """Go on with a new stream that begins at `settled`; what is held back is dropped."""
         self._held.clear()
         self.base = self.settled
         self.last_seq = 0
@@ -61,27 +63,27 @@ class Timeline:
         self._finals_before, self._speech_before_s = self._finals, self._speech_s
 
     def receive(self, event: ServerEvent) -> list[ServerEvent]:
-        """Take an event of the stream that goes on now; return those that may be told."""
-        self.last_seq = event.seq
+        """Take an event of the server's stream of now; return those that may be told."""
+        self.last_seq = event.seq or self.last_seq
         event = self._on_the_whole(event)
-        if isinstance(event, SpeechStarted) and not isinstance(event, SpeechEnded):
+        if isinstance(event, SpeechStarted):
             self.cut_asked = False
         self._held.append(event)
         return self.release() if isinstance(event, Ended) or self._may_be_told() else []
 
     def _may_be_told(self) -> bool:
-        """Whether what is held back will neither come again nor be heard better."""
+        """Return whether no other server would be asked for what is held back, or do better."""
         finals = [i for i, held in enumerate(self._held) if isinstance(held, Final)]
         cut_off = [i for i in finals if self._was_cut_off(self._held[i])]
         if cut_off:
             after = self._held[cut_off[-1] :]
             received = [held.received for held in after if isinstance(held, Progress)]
-            asked_for = isinstance(after[-1], Mark)  # comes behind the finals of a `finalize`
+            asked_for = isinstance(after[-1], Mark)  # it follows the finals of a `finalize`
             return bool(received) and (received[-1] > received[0] or asked_for)
         return not finals or isinstance(self._held[-1], Progress)
 
     def release(self) -> list[ServerEvent]:
-        """Return what is held back."""
+        """Return what is held back, and count it as told."""
         told, self._held = self._held, []
         for event in told:
             if isinstance(event, Progress | Ended):
@@ -101,7 +103,7 @@ class Timeline:
         return not self.cut_asked and final.latency.endpoint_ms < self.endpointing_ms
 
     def _known_until_s(self, final: Final) -> float:
-        """Up to where a final has all words; one that was cut off leaves the last to the next."""
+        """Return up to where a final has all words; one that was cut off leaves out the last."""
         if not self._was_cut_off(final):
             return final.end
         if final.words:
@@ -109,15 +111,16 @@ class Timeline:
         return max(final.start, final.end - CUT_OFF_S)
 
     def _forget_from(self, event: Partial | Final) -> None:
-        """What begins before the end of the final before it is heard anew from there."""
+        """Lower `known` to the start of an event that begins before it: its words are new."""
         known = self.known.get(event.channel, 0)
         self.known[event.channel] = min(known, round(event.start * self._rate))
 
     def _on_the_whole(self, event: ServerEvent) -> ServerEvent:
+        """Return the event with the counts of the whole timeline."""
         match event:
             case Ready():
                 return moved(event, received=self.base)
-            case SpeechStarted(channel=channel):
+            case SpeechStarted(channel=channel) | SpeechEnded(channel=channel):
                 return moved(event, time=self._base_s, utterance=self._offset(channel))
             case Partial(channel=channel) | Final(channel=channel):
                 event = moved(
@@ -156,7 +159,7 @@ D = TypeVar("D")
 
 
 def moved(item: D, **by: Any) -> D:
-    """Return a dataclass with these of its fields grown by so much; seconds to the millisecond."""
+    """Return a dataclass with some fields increased; the sums are rounded to three decimals."""
     if not any(by.values()):
         return item
     grown = {name: round(getattr(item, name) + amount, 3) for name, amount in by.items()}

@@ -4,10 +4,10 @@
 # [tool.uv.sources]
 # distil-stream-client = { path = ".." }
 # ///
-"""A call as JSON lines, ready for analysis: `call.py AGENT.wav CUSTOMER.wav [SERVER]`.
+"""Transcribes a call to JSON lines: `call.py AGENT.wav CUSTOMER.wav [SERVER]`.
 
-Each party has a 16-bit mono WAV file of 8 kHz, as switches record calls. The audio is sent at the
-pace of a telephone line; others may read along at SERVER/rooms/desk-1.
+Each party has a 16-bit mono WAV file of 8 kHz, as telephone systems record calls. The audio is sent
+at the pace of a telephone line; SERVER/rooms/desk-1 shows the transcript live.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ import json
 import sys
 import wave
 from array import array
+from collections.abc import AsyncIterator
 from itertools import chain
 
-from distil_stream_client import Final, transcribe
+from distil_stream_client import Final, Options, transcribe
 
 RATE = 8_000
 PACKET = RATE // 50
@@ -26,8 +27,8 @@ PACKET = RATE // 50
 SPEAKERS = ["Agent", "Customer"]
 
 
-async def line(agent: str, customer: str):
-    """Yield a packet of both parties, sample by sample in turn, every 20 ms."""
+async def call_audio(agent: str, customer: str) -> AsyncIterator[bytes]:
+    """Yield a packet of both parties, samples interleaved, every 20 ms."""
     clock = asyncio.get_running_loop().time
     began, sent = clock(), 0
     with wave.open(agent) as one, wave.open(customer) as other:
@@ -36,17 +37,22 @@ async def line(agent: str, customer: str):
                 sys.exit("This example reads 16-bit mono WAV files of 8 kHz.")
         while any(packets := [one.readframes(PACKET), other.readframes(PACKET)]):
             longest = max(map(len, packets))
-            lanes = [memoryview(packet.ljust(longest, b"\0")).cast("H") for packet in packets]
-            yield array("H", chain.from_iterable(zip(*lanes, strict=True))).tobytes()
+            samples = [memoryview(packet.ljust(longest, b"\0")).cast("H") for packet in packets]
+            yield array("H", chain.from_iterable(zip(*samples, strict=True))).tobytes()
             sent += PACKET
             await asyncio.sleep(began + sent / RATE - clock())
 
 
 async def main(agent: str, customer: str, server: str) -> None:
     """Print an object for each turn."""
-    settings = {"sample_rate": RATE, "channels": 2, "words": True}
-    room = {"room": "desk-1", "speakers": SPEAKERS}
-    async for event in transcribe(server, line(agent, customer), **settings, **room):
+    settings: Options = {
+        "sample_rate": RATE,
+        "channels": 2,
+        "words": True,
+        "room": "desk-1",
+        "speakers": SPEAKERS,
+    }
+    async for event in transcribe(server, call_audio(agent, customer), **settings):
         if isinstance(event, Final) and event.text:
             turn = {"speaker": SPEAKERS[event.channel], "start": event.start, "end": event.end}
             print(json.dumps({**turn, "text": event.text}, ensure_ascii=False), flush=True)

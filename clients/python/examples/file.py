@@ -4,9 +4,9 @@
 # [tool.uv.sources]
 # distil-stream-client = { path = ".." }
 # ///
-"""The words of a WAV file, without asyncio: `file.py FILE.wav [SERVER]`.
+"""Transcribes a WAV file, without asyncio: `file.py FILE.wav [SERVER]`.
 
-The audio is sent as fast as the server takes it.
+The audio is sent as fast as the server reads it.
 """
 
 import sys
@@ -16,7 +16,7 @@ from distil_stream_client import Final, sync
 
 
 def main(path: str, server: str) -> None:
-    """Print a line for each utterance: when, and what."""
+    """Print the start and the text of each utterance."""
     with wave.open(path) as recording:
         if recording.getsampwidth() != 2:
             sys.exit("This example reads 16-bit WAV files.")

@@ -4,30 +4,33 @@
 # [tool.uv.sources]
 # distil-stream-client = { path = ".." }
 # ///
-"""Captions of your microphone: `microphone.py [SERVER]`, until Ctrl-C.
+"""Shows captions of your microphone: `microphone.py [SERVER]`, until Ctrl-C.
 
 On Debian and Ubuntu sounddevice needs `apt-get install libportaudio2`.
 """
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from shutil import get_terminal_size
+from typing import Any
 
 import sounddevice
 from distil_stream_client import Final, Partial, transcribe
 
 
-async def microphone(rate: int):
+async def microphone(rate: int) -> AsyncIterator[bytes]:
     """Yield 40 ms of 16-bit samples at a time."""
-    loop, heard = asyncio.get_running_loop(), asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    recorded: asyncio.Queue[bytes] = asyncio.Queue()
 
-    def receive(data, *_):
-        loop.call_soon_threadsafe(heard.put_nowait, bytes(data))
+    def receive(data: Any, *_: Any) -> None:
+        loop.call_soon_threadsafe(recorded.put_nowait, bytes(data))
 
     with sounddevice.RawInputStream(rate, rate // 25, channels=1, dtype="int16", callback=receive):
         while True:
-            yield await heard.get()
+            yield await recorded.get()
 
 
 async def main(server: str) -> None:
@@ -36,7 +39,7 @@ async def main(server: str) -> None:
     async for event in transcribe(server, microphone(rate), sample_rate=rate):
         match event:
             case Partial():
-                # The end of it that fits: a line that the terminal breaks cannot be overwritten.
+                # Only the end that fits: a line that the terminal wraps cannot be overwritten.
                 room = get_terminal_size().columns - 1
                 tentative = event.tentative[-room:]
                 committed = event.committed[max(0, len(event.committed + tentative) - room) :]

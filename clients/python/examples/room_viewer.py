@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # distil-stream-client = { path = ".." }
 # ///
-"""What is said in a room, line by line: `room_viewer.py ROOM [SERVER]`, until Ctrl-C."""
+"""Prints the transcript of a room, line by line: `room_viewer.py ROOM [SERVER]`, until Ctrl-C."""
 
 import sys
 from contextlib import suppress
@@ -13,7 +13,7 @@ from distil_stream_client import Line, Presence, Snapshot, sync
 
 
 def main(room: str, server: str) -> None:
-    """Print what was said so far, then each line when it is final."""
+    """Print the lines so far, then each line when it is final."""
     for event in sync.read_room(server, room):
         match event:
             case Snapshot(lines=lines):
@@ -23,7 +23,7 @@ def main(room: str, server: str) -> None:
             case Line(final=True) if event.text:
                 print(f"{event.speaker}: {event.text}", flush=True)
             case Presence(live=False):
-                print("Nobody is speaking any more.", file=sys.stderr)
+                print("No stream is open in the room any more.", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ import numba
 import torch
 
 from stream.engine.checkpoints.embedded_models import cache_folder
-from stream.engine.cores import CGROUP, cpu_quota, usable_cores
+from stream.engine.cores import CGROUP, cpu_quota, usable_cores, usable_cpus, whole_cores
 from stream.engine.network.layers import Decoder, Encoder
 from stream.engine.network.probes import PROBES, Trial
 from stream.engine.network.ways import OPERATIONS, Operation, Ways
+from stream.errors import CheckpointError
 
 CLEARLY_FASTER = 0.9
 """A way replaces the default if it takes less than this share of its time."""
@@ -113,6 +114,8 @@ def measure_ways(
                 ways[name] = fastest(operation, ms[name])
             else:  # if no way is right, nothing is better than what PyTorch computes
                 ways[name] = next(iter(trials), operation.reference)
+            if not trials:
+                log.warning("no way to compute %s is right here: %s", name, refused[name])
         finally:
             torch.set_num_threads(threads)
     return Choice(ways, ms, refused)
@@ -181,18 +184,19 @@ def fastest(operation: Operation, ms: Mapping[str, float]) -> str:
 def processor() -> str:
     """Return the name of the processor and those of its instructions that matter here."""
     capabilities = torch.cpu.get_capabilities()
-    name = str(capabilities.get("cpu_name") or capabilities.get("architecture"))
+    name = str(capabilities.get("cpu_name", "Unknown"))
+    if name == "Unknown":
+        name = str(capabilities.get("architecture", "an unknown processor"))
     found = [one.upper().replace("_", "-") for one in INSTRUCTIONS if capabilities.get(one)]
     return f"{name}, {' '.join(found)}" if found else name
 
 
 def machine() -> dict[str, str | float | None]:
     """Return what decides how fast this machine is: its processor, cores and quota."""
-    capabilities = torch.cpu.get_capabilities()
     return {
         "processor": processor(),
         "cores": usable_cores(),
-        "physical": capabilities.get("num_physical_cores"),
+        "whole cores": whole_cores(usable_cpus()),
         "quota": cpu_quota(CGROUP),
         "torch": torch.__version__,
     }
@@ -205,6 +209,7 @@ def cache_key(encoder: Encoder, decoder: Decoder) -> str:
     facts = [
         dict(torch.cpu.get_capabilities()),
         usable_cores(),
+        whole_cores(usable_cpus()),
         cpu_quota(CGROUP),
         torch.__version__,
         numba.__version__,
@@ -224,7 +229,7 @@ def read_choice(key: str) -> Choice | None:
     try:
         kept = Choice(**json.loads(choice_file(key).read_text()))
         known = all(kept.ways[name] in operation.ways for name, operation in OPERATIONS.items())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, CheckpointError):
         return None
     return kept if known else None
 
@@ -237,5 +242,5 @@ def keep_choice(key: str, choice: Choice) -> None:
         part = file.with_suffix(f".{time.time_ns()}.part")
         part.write_text(json.dumps(asdict(choice), indent=1))
         part.replace(file)  # whole or not at all
-    except (OSError, RuntimeError) as error:
+    except (OSError, CheckpointError) as error:
         log.info("the ways to compute are timed at each start: %s", error)

@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stream.engine.cores import usable_cpus, whole_cores
 from stream.engine.network.compiled_linear import CompiledLinear
-from stream.engine.network.cross_attention import PackedAudio, PlainAudio
+from stream.engine.network.cross_attention import (
+    PackedCrossAttentionCache,
+    PlainCrossAttentionCache,
+)
 from stream.engine.network.int8_attention import Int8Attention
 from stream.engine.network.int16_attention import Int16Attention
 from stream.engine.network.layers import FullAttention
 from stream.engine.network.linear import Bfloat16Linear, OnednnInt8Linear, plain_linear
 from stream.engine.network.quantization import Int8Linear
-from stream.engine.network.self_attention import CompiledTokens, PlainTokens
+from stream.engine.network.self_attention import CompiledSelfAttentionCache, PlainSelfAttentionCache
 from stream.errors import UsageError
 
 Ways = Mapping[str, str]
@@ -51,8 +55,8 @@ class Operation:
 
 
 LINEAR = {
-    "int8": Way(Int8Linear, 0.03),
     "compiled": Way(CompiledLinear, 0.02),
+    "int8": Way(Int8Linear, 0.03),
     "onednn_int8": Way(OnednnInt8Linear, 0.03),
     "bfloat16": Way(Bfloat16Linear, 0.02),
     "float32": Way(plain_linear, 0.0),
@@ -61,34 +65,43 @@ LINEAR = {
 OPERATIONS: Mapping[str, Operation] = {
     "encoder_attention": Operation(
         {
-            "int8": Way(Int8Attention, 0.03),
             "int16": Way(Int16Attention, 0.005),
+            "int8": Way(Int8Attention, 0.03),
             "float32": Way(FullAttention, 0.0),
         }
     ),
     "encoder_linear": Operation(LINEAR),
     "decoder_linear": Operation(LINEAR, rows_alike=True),
     "cross_attention": Operation(
-        {"int16": Way(PackedAudio, 0.002), "float32": Way(PlainAudio.project, 0.0)},
+        {
+            "int16": Way(PackedCrossAttentionCache, 0.002),
+            "float32": Way(PlainCrossAttentionCache.project, 0.0),
+        },
         rows_alike=True,
     ),
     "self_attention": Operation(
-        {"compiled": Way(CompiledTokens, 0.0001), "torch": Way(PlainTokens, 0.0)},
+        {
+            "compiled": Way(CompiledSelfAttentionCache, 0.0001),
+            "torch": Way(PlainSelfAttentionCache, 0.0),
+        },
         reference="torch",
         rows_alike=True,
     ),
     "threads": Operation(
-        {"all": Way(lambda cores: cores, 0.0001), "one": Way(lambda cores: 1, 0.0)},
+        {
+            "all": Way(lambda cores: cores, 0.0001),
+            # SMT siblings share the units that multiply: one thread a core can be faster.
+            "siblings_once": Way(lambda cores: min(cores, whole_cores(usable_cpus())), 0.0001),
+            "one": Way(lambda cores: 1, 0.0),
+        },
         reference="one",
     ),
 }
 
 DEFAULT_WAYS: Ways = {name: next(iter(operation.ways)) for name, operation in OPERATIONS.items()}
-"""The first way of each operation, whatever the machine."""
-
-PORTABLE_WAYS: Ways = {**DEFAULT_WAYS, "encoder_attention": "float32"}
-"""Ways that are tolerably fast on every x86 processor. Tests and rehearsals are pinned to them, so
-that words do not depend on which machine ran them."""
+"""The first way of each operation: kernels that every processor computes tolerably fast, and the
+most exact of those. Tests and rehearsals are pinned to them, so that words do not depend on which
+machine ran them."""
 
 FLOAT32_WAYS: Ways = {
     **DEFAULT_WAYS,
@@ -97,8 +110,6 @@ FLOAT32_WAYS: Ways = {
     "decoder_linear": "float32",
 }
 """The ways of a network whose weights are not quantised."""
-
-NAMED_SETS: Mapping[str, Ways] = {"default": DEFAULT_WAYS, "portable": PORTABLE_WAYS}
 
 
 def make(operation: str, ways: Ways) -> Callable[..., Any]:
@@ -111,22 +122,22 @@ def parse_ways(text: str) -> Ways | None:
     """Read a setting of ways; None for `auto`, which leaves the choice to a measurement.
 
     Args:
-        text: `auto`, the name of a set (`default`, `portable`), or pairs such as
+        text: `auto`, `default`, or pairs such as
             `encoder_attention=float32,threads=one`. Operations that are not named take the default.
 
     Raises:
-        UsageError: there is no such set, operation or way.
+        UsageError: there is no such operation or way.
     """
     if text == "auto":
         return None
-    if text in NAMED_SETS:
-        return NAMED_SETS[text]
+    if text == "default":
+        return DEFAULT_WAYS
     ways = dict(DEFAULT_WAYS)
     for pair in text.split(","):
         operation, _, way = (part.strip() for part in pair.partition("="))
         if operation not in OPERATIONS:
             raise UsageError(
-                f"ways names {operation!r}; use auto, {', '.join(NAMED_SETS)}, or OPERATION=WAY "
+                f"ways names {operation!r}; use auto, default, or OPERATION=WAY "
                 f"with an operation out of {', '.join(OPERATIONS)}."
             )
         if way not in OPERATIONS[operation].ways:

@@ -62,10 +62,10 @@ def babble(
     n_samples = round(seconds * SAMPLE_RATE)
     mixed = np.zeros(n_samples)
     for _ in range(n_voices):
-        said: list[NDArray[np.float32]] = []
-        while sum(map(len, said)) < n_samples:
+        voice: list[NDArray[np.float32]] = []
+        while sum(map(len, voice)) < n_samples:
             samples = at_16_khz(voices[int(rng.integers(len(voices)))].read())
             power = speech_power(samples, SAMPLE_RATE)
-            said.append(samples / np.float32(np.sqrt(power) or 1.0))
-        mixed += np.concatenate(said)[:n_samples]
+            voice.append(samples / np.float32(np.sqrt(power) or 1.0))
+        mixed += np.concatenate(voice)[:n_samples]
     return Audio(to_int16(mixed * 0.1 / max(mixed.std(), 1e-9)), SAMPLE_RATE)

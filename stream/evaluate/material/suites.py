@@ -45,22 +45,22 @@ def recordings_of(
     """
     chosen = set(ALL if "all" in suites else suites)
     speech = [recording for recording in recordings if recording.suite == "speech"]
-    said = [recording for recording in speech if recording.text]
+    spoken = [recording for recording in speech if recording.text]
     noises = [*noises, *(r for r in recordings if r.suite == "silence")]
     found: list[Recording] = []
     if "speech" in chosen:
         found += speech
     if "noise-levels" in chosen:
-        found += in_noise(said, noises or made_sounds(minutes, seed), seed)
+        found += in_noise(spoken, noises or made_sounds(minutes, seed), seed)
     if "phone" in chosen:
         # Recordings of telephone calls have the line's distortions already.
-        found += over_telephone([one for one in said if one.kind != "phone"], seed)
+        found += over_telephone([one for one in spoken if one.kind != "phone"], seed)
     if "speakers" in chosen:
-        found += quieter_and_faster(said)
+        found += quieter_and_faster(spoken)
     if "silence" in chosen:
         found += made_sounds(minutes, seed)
-        if len(said) >= VOICES and minutes:
-            found.append(voices(said, minutes, seed))
+        if len(spoken) >= VOICES and minutes:
+            found.append(voices(spoken, minutes, seed))
         found += [understandable(noise) for noise in noises]
     elif "speech" in chosen:
         found += [recording for recording in recordings if recording.suite == "silence"]

@@ -177,17 +177,17 @@ def timeline(result: Result) -> list[str]:
     for stamped in result.played.events:
         match stamped.event:
             case Shown(_, committed, tentative):
-                said = f"{escape(' '.join(committed))} <span class='tentative'>"
-                said += f"{escape(' '.join(tentative))}</span>"
+                cell = f"{escape(' '.join(committed))} <span class='tentative'>"
+                cell += f"{escape(' '.join(tentative))}</span>"
             case Finished(text=text):
-                said = f"<b>{escape(text)}</b>"
+                cell = f"<b>{escape(text)}</b>"
             case SpeechBegan(time_s=time_s):
-                said = f"<i>speech began at {time_s:.2f} s</i>"
+                cell = f"<i>speech began at {time_s:.2f} s</i>"
             case SpeechOver(time_s=time_s):
-                said = f"<i>speech ended at {time_s:.2f} s</i>"
+                cell = f"<i>speech ended at {time_s:.2f} s</i>"
             case _:
                 continue
-        rows.append(f"<tr><td>{stamped.at_s:.2f} s</td><td class='text'>{said}</td></tr>")
+        rows.append(f"<tr><td>{stamped.at_s:.2f} s</td><td class='text'>{cell}</td></tr>")
     name = escape(result.played.recording.name)
     return [
         "<h2>One recording</h2>",

@@ -1,4 +1,4 @@
-"""Plain HTTP on the shared port: the page, health, metrics, info, rooms, recordings."""
+"""The ASGI application of the shared port: page, health, metrics, info, rooms, recordings."""
 
 from collections.abc import Iterable
 
@@ -18,13 +18,14 @@ from stream.server.state import ServerState
 
 def application(server: ServerState, protocols: Iterable[type[SessionProtocol]]) -> Starlette:
     """Return the ASGI application of a server, with the routes of its protocols."""
-    assets = page.load_assets(page.page_folder())
+    assets = page.page_assets()
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def readiness(request: Request) -> Response:
-        # Pages of other sites ask when a stream would not open: a browser does not say why.
+        # A page of another origin requests this if its websocket fails, because a browser does not
+        # tell it the reason.
         headers = access.cross_origin(request.headers.items(), server.config)
         if server.ready:
             return PlainTextResponse("ready\n", headers=headers)
@@ -64,13 +65,13 @@ def application(server: ServerState, protocols: Iterable[type[SessionProtocol]])
             *(route for protocol in protocols for route in protocol_routes(server, protocol)),
             *openai_routes(server),
         ],
-        exception_handlers={404: nothing_here},
+        exception_handlers={404: not_found},
     )
     application.router.redirect_slashes = False
     application.state.config = server.config
     return application
 
 
-async def nothing_here(request: Request, error: Exception) -> Response:
-    """Answer 404."""
+async def not_found(request: Request, error: Exception) -> Response:
+    """Respond to any unknown path with 404."""
     return PlainTextResponse("There is nothing here.\n", 404)

@@ -1,4 +1,4 @@
-"""The languages that Whisper knows, by their codes."""
+"""English names of the languages that Whisper supports, by their codes."""
 
 ENGLISH_NAMES = {
     "af": "afrikaans",

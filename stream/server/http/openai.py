@@ -1,6 +1,6 @@
-"""Recordings over HTTP, as OpenAI's API has it: its clients work with another `base_url`.
+"""The routes of OpenAI's transcription API; its clients work with this server as `base_url`.
 
-`docs/http-api.md` says what is taken and what is answered.
+`docs/http-api.md` documents the requests and the responses.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from stream.protocols.declarations import NO_KEY
 from stream.protocols.interface import Service
 from stream.recordings.results import Segment, Transcription, main_language
 from stream.server import access
-from stream.server.http import openai_answers as answers
+from stream.server.http import openai_responses as responses
 from stream.server.http.openai_requests import (
-    Asked,
     LimitedRequest,
     RequestError,
-    asked_of,
+    TranscriptionRequest,
     check_model,
+    parse_request,
 )
 from stream.server.http.uploads import Upload
 from stream.server.state import ServerState
@@ -39,113 +39,113 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "*, Authorization",
     "Access-Control-Max-Age": "3600",
 }
-"""`*` is any header but the one with the key."""
+"""Headers of the response to a CORS preflight; `*` does not include `Authorization`."""
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def openai_routes(server: ServerState) -> list[Route]:
-    """Return the routes of this API."""
-    desk = Desk(server)
+    """Return the routes of the API."""
+    endpoints = OpenAIEndpoints(server)
     return [
-        Route(path, served(server, endpoint), methods=[method, "OPTIONS"])
+        Route(path, with_error_responses(server, endpoint), methods=[method, "OPTIONS"])
         for path, endpoint, method in [
-            ("/v1/models", desk.models, "GET"),
-            ("/v1/models/{model:path}", desk.model, "GET"),
-            ("/v1/audio/transcriptions", desk.transcribe, "POST"),
-            ("/v1/audio/translations", desk.translate, "POST"),
+            ("/v1/models", endpoints.models, "GET"),
+            ("/v1/models/{model:path}", endpoints.model, "GET"),
+            ("/v1/audio/transcriptions", endpoints.transcribe, "POST"),
+            ("/v1/audio/translations", endpoints.translate, "POST"),
         ]
     ]
 
 
-def served(server: ServerState, endpoint: Endpoint) -> Endpoint:
-    """Make refusals answers, and let pages of an allowed origin see them."""
+def with_error_responses(server: ServerState, endpoint: Endpoint) -> Endpoint:
+    """Wrap an endpoint: turn its errors into responses, and add the CORS headers."""
 
     @wraps(endpoint)
     async def serve(request: Request) -> Response:
-        response = await answer(endpoint, request)
+        response = await respond(endpoint, request)
         response.headers.update(access.cross_origin(request.headers.items(), server.config))
         return response
 
     return serve
 
 
-async def answer(endpoint: Endpoint, request: Request) -> Response:
-    """What the endpoint answers, or why it does not."""
-    if request.method == "OPTIONS":  # a browser asks so before a page of another origin may ask
+async def respond(endpoint: Endpoint, request: Request) -> Response:
+    """Return the response of an endpoint, or an error response if it raises."""
+    if request.method == "OPTIONS":  # a CORS preflight
         return Response(status_code=204, headers=PREFLIGHT)
     try:
         return await endpoint(request)
     except RequestError as refusal:
-        return refusal.answer()
-    except HTTPException as error:  # of Starlette's form parser
-        return RequestError(error.status_code, "bad_form", f"{error.detail}").answer()
+        return refusal.response()
+    except HTTPException as error:  # raised by Starlette's form parser
+        return RequestError(error.status_code, "bad_form", f"{error.detail}").response()
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED)
 
 
-class Events(StreamingResponse):
-    """Server-sent events, and what is to be done once they are sent or nobody wants them."""
+class ServerSentEvents(StreamingResponse):
+    """Sends server-sent events; calls `afterwards` at the end, also after a disconnect."""
 
     def __init__(self, events: AsyncIterator[bytes], afterwards: Callable[[], None]) -> None:
         super().__init__(events, media_type="text/event-stream")
         self._afterwards = afterwards
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send them."""
+        """Send the events."""
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._afterwards()
 
 
-class Desk:
-    """Takes recordings, and hands out transcripts."""
+class OpenAIEndpoints:
+    """The endpoints of the API."""
 
     def __init__(self, server: ServerState) -> None:
         self.server = server
         self.busy = 0
-        """Uploads that are received or transcribed."""
+        """Uploads that are being received or transcribed."""
 
     @property
     def service(self) -> Service:
-        """What the server offers; asked for once it is ready."""
+        """The service of the server; only valid when the server is ready."""
         assert self.server.service
         return self.server.service
 
     async def models(self, request: Request) -> Response:
-        """List the model that is served."""
+        """List the served model."""
         self._admit(request)
         return JSONResponse({"object": "list", "data": [self._model()]})
 
     async def model(self, request: Request) -> Response:
-        """Describe the model that is served."""
+        """Describe the served model."""
         self._admit(request)
         check_model(request.path_params["model"], self.service)
         return JSONResponse(self._model())
 
     async def transcribe(self, request: Request) -> Response:
-        """Transcribe an upload in its own language."""
-        return await self._take(request, "transcribe")
+        """Transcribe an upload in the language that is spoken."""
+        return await self._serve_upload(request, "transcribe")
 
     async def translate(self, request: Request) -> Response:
-        """Transcribe an upload in English."""
-        return await self._take(request, "translate")
+        """Translate an upload to English."""
+        return await self._serve_upload(request, "translate")
 
-    async def _take(self, request: Request, task: str) -> Response:
-        """Receive an upload and answer it; whatever happens, it is deleted in the end."""
+    async def _serve_upload(self, request: Request, task: str) -> Response:
+        """Check access and limit, respond to an upload, and count the status in the metrics."""
         status = 500
         try:
             self._admit(request)
             if self.busy >= self.server.config.max_uploads:
                 message = "Too many uploads at once; try again later. See --max-uploads."
                 raise RequestError(429, "busy", message)
-            response = await self._answer(request, task)
+            response = await self._respond(request, task)
             status = response.status_code
         except RequestError as refusal:
             status = refusal.status
-            # By its code: a sentence may hold the file's name.
+            # Logs the code, because the message can contain the name of the file.
             log.info("refused an upload (%d): %s", status, refusal.code)
             raise
         except ClientDisconnect:
@@ -155,105 +155,110 @@ class Desk:
             self.server.metrics.uploads.labels(str(status)).inc()
         return response
 
-    async def _answer(self, request: Request, task: str) -> Response:
+    async def _respond(self, request: Request, task: str) -> Response:
+        """Receive and transcribe an upload, which is deleted afterwards in any case."""
         self.busy += 1
         form: FormData | None = None
         streaming = False
         try:
             limited = LimitedRequest(request.scope, request.receive)
             form = await limited.form(max_files=1, max_fields=64)
-            asked = asked_of(form, task, self.service)
-            upload = self._upload(asked)
-            if asked.stream:
+            requested = parse_request(form, task, self.service)
+            upload = self._upload(requested)
+            if requested.stream:
                 streaming = True
-                return Events(self._events(upload), lambda: self._put_away(form))
-            return await self._whole(limited, upload, asked)
+                return ServerSentEvents(self._events(upload), lambda: self._delete_upload(form))
+            return await self._whole_response(limited, upload, requested)
         finally:
             if not streaming:
-                self._put_away(form)
+                self._delete_upload(form)
 
-    async def _whole(self, request: Request, upload: Upload, asked: Asked) -> Response:
-        """Wait for all of it; give up when the client goes."""
-        working = asyncio.create_task(collected(upload))
-        watching = asyncio.create_task(gone(request))
-        await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
-        if not working.done():
-            working.cancel()
+    async def _whole_response(
+        self, request: Request, upload: Upload, requested: TranscriptionRequest
+    ) -> Response:
+        """Return the whole transcript. Raises `ClientDisconnect` if the client disconnects."""
+        transcribing = asyncio.create_task(all_segments(upload))
+        disconnecting = asyncio.create_task(wait_for_disconnect(request))
+        await asyncio.wait([transcribing, disconnecting], return_when=asyncio.FIRST_COMPLETED)
+        disconnecting.cancel()
+        if not transcribing.done():
+            transcribing.cancel()
             with suppress(asyncio.CancelledError):
-                await working
+                await transcribing
             raise ClientDisconnect
         try:
-            segments = working.result()
+            segments = transcribing.result()
         except MediaError as error:
             raise RequestError(400, "bad_file", str(error), "file") from error
-        result = transcription(upload, segments, asked.options.language)
-        body = answers.written(
-            result, asked.response_format, asked.options.task, asked.granularities
+        result = transcription(upload, segments, requested.options.language)
+        body = responses.response_body(
+            result, requested.response_format, requested.options.task, requested.granularities
         )
-        return Response(body, media_type=answers.MEDIA_TYPES[asked.response_format])
+        return Response(body, media_type=responses.MEDIA_TYPES[requested.response_format])
 
     async def _events(self, upload: Upload) -> AsyncIterator[bytes]:
-        """Yield what is heard as it is heard."""
+        """Yield an event for each segment, and one for the whole text."""
         text = ""
         try:
             async with aclosing(upload.segments()) as segments:
                 async for segment in segments:
                     more = f" {segment.text}" if text else segment.text
                     text += more
-                    yield answers.delta(more)
-            yield answers.done(text)
+                    yield responses.delta(more)
+            yield responses.done(text)
         except MediaError as error:
-            yield answers.event(answers.failure(str(error), "bad_file", "file"))
+            yield responses.event(responses.failure(str(error), "bad_file", "file"))
         except Exception:
             log.exception("an upload failed")
-            yield answers.event(answers.failure("The server made a mistake.", "internal"))
+            yield responses.event(
+                responses.failure("The server failed; its log has the error.", "internal")
+            )
 
-    def _put_away(self, form: FormData | None) -> None:
-        """Delete an upload."""
+    def _delete_upload(self, form: FormData | None) -> None:
+        """Delete the file of an upload."""
         self.busy -= 1
         for part in form.values() if form is not None else ():
             if isinstance(part, UploadFile):
-                # Not its own `close`: who is being cancelled must not wait for anything.
+                # Not `part.close()`, which awaits: a cancelled task must not wait here.
                 part.file.close()
 
-    def _upload(self, asked: Asked) -> Upload:
+    def _upload(self, requested: TranscriptionRequest) -> Upload:
         engine = self.server.engine
         assert engine
-        name = asked.file.filename or "The upload"
+        name = requested.file.filename or "The upload"
         session = f"file-{secrets.token_hex(8)}"
-        return Upload(asked.file.file, name, session, engine, self.service.detector, asked.options)
+        return Upload(requested.file.file, name, session, engine, self.service, requested.options)
 
     def _admit(self, request: Request) -> None:
-        """Refuse whoever may not, and everybody while there is no model."""
+        """Check origin, key and readiness of a request. Raises `RequestError` if it is refused."""
         config, fields = self.server.config, request.headers.items()
         if not access.origin_allowed(fields, config):
-            message = "Pages of this origin may not; see --allow-origin."
+            message = "Pages of this origin may not use the server; see --allow-origin."
             raise RequestError(403, "origin_not_allowed", message)
         if not access.authorised(fields, request.scope["query_string"].decode("latin-1"), config):
             raise RequestError(401, "invalid_api_key", NO_KEY)
         if not self.server.ready:
-            raise RequestError(503, "not_ready", "Not ready; see /readyz.")
+            raise RequestError(503, "not_ready", "The server is not ready; see /readyz.")
 
-    def _model(self) -> answers.Json:
+    def _model(self) -> responses.Json:
         name = self.service.model
         return {"id": name, "object": "model", "created": 0, "owned_by": "distil-stream"}
 
 
-async def collected(upload: Upload) -> list[Segment]:
-    """All segments of an upload."""
+async def all_segments(upload: Upload) -> list[Segment]:
+    """Return all segments of an upload."""
     async with aclosing(upload.segments()) as segments:
         return [segment async for segment in segments]
 
 
-async def gone(request: Request) -> None:
-    """Return when the client has hung up."""
+async def wait_for_disconnect(request: Request) -> None:
+    """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def transcription(upload: Upload, segments: list[Segment], language: str) -> Transcription:
-    """Make the segments of an upload one result."""
+    """Return the segments of an upload as one result."""
     return Transcription(
         segments=tuple(segments),
         language=main_language(segments, language),

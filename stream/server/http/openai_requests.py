@@ -1,7 +1,7 @@
-"""What an OpenAI client asks for: the upload's form, read and checked.
+"""Parses and checks the form of an upload in OpenAI's API.
 
-What is wrong with a request is told in OpenAI's own form, so that its clients raise their own
-exceptions. `docs/http-api.md` says what is taken.
+Errors have OpenAI's own format, so that its clients raise their usual exceptions.
+`docs/http-api.md` documents the fields.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ from stream.config import ServerConfig
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
-from stream.server.http import openai_answers as answers
+from stream.server.http import openai_responses as responses
 
 OPENAI_NAME = "whisper-1"
-"""What OpenAI calls its Whisper: here it means the model that is served, whichever that is."""
+"""OpenAI's name of Whisper; here it selects the served model."""
 
-TAKEN = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
-MANY = "timestamp_granularities[]"
-WITHOUT_MEANING = frozenset({"temperature", "include", "chunking_strategy"})
-"""Taken, so that clients that send them work; documented as ignored. Of lists and objects it is the
-name before the brackets."""
+ACCEPTED = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
+GRANULARITIES = "timestamp_granularities[]"
+IGNORED = frozenset({"temperature", "include", "chunking_strategy"})
+"""Fields that are accepted and have no effect. A field of a list or an object is matched by the
+name before its bracket."""
 
 
 class RequestError(Exception):
-    """A request that is not served, and why."""
+    """A request is refused: HTTP status, OpenAI's error code, message, and the field at fault."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -38,14 +38,17 @@ class RequestError(Exception):
         self.code = code
         self.param = param
 
-    def answer(self) -> Response:
-        """Say so; uvicorn lets the client finish sending, or it would not hear the answer."""
-        return JSONResponse(answers.failure(str(self), self.code, self.param), self.status)
+    def response(self) -> Response:
+        """Return the error response.
+
+        uvicorn still reads the rest of the body; otherwise the client would not get the response.
+        """
+        return JSONResponse(responses.failure(str(self), self.code, self.param), self.status)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request asks for."""
+class TranscriptionRequest:
+    """A parsed request."""
 
     file: UploadFile
     options: FileOptions
@@ -55,10 +58,10 @@ class Asked:
 
 
 class LimitedRequest(Request):
-    """A request whose body may have a size, and must keep coming."""
+    """A request whose body is limited in size and in the time between two pieces."""
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body in pieces."""
+        """Yield the body in pieces. Raises `RequestError` if it is too large or stalls."""
         config: ServerConfig = self.app.state.config
         most = config.max_upload_mb * 1_000_000
         received = 0
@@ -68,7 +71,9 @@ class LimitedRequest(Request):
                     async with asyncio.timeout(config.idle_s):
                         piece = await anext(pieces, None)
                 except TimeoutError:
-                    raise RequestError(408, "timeout", "The upload stopped coming.") from None
+                    raise RequestError(
+                        408, "timeout", "The upload stalled; send it again."
+                    ) from None
                 if piece is None:
                     return
                 received += len(piece)
@@ -80,16 +85,16 @@ class LimitedRequest(Request):
 
 
 def check_model(name: str, service: Service) -> None:
-    """Refuse every name but that of the model that is served."""
+    """Raise `RequestError` unless a name is that of the served model."""
     if name not in (service.model, OPENAI_NAME):
         message = f"There is no model {name!r} here; use {service.model!r} or {OPENAI_NAME!r}."
         raise RequestError(404, "model_not_found", message, "model")
 
 
-def asked_of(form: FormData, task: str, service: Service) -> Asked:
-    """Read the fields of a form."""
-    meant = {name for name in form if name.partition("[")[0] not in WITHOUT_MEANING}
-    unknown = sorted(meant - TAKEN - {MANY})
+def parse_request(form: FormData, task: str, service: Service) -> TranscriptionRequest:
+    """Parse a form. Raises `RequestError` for a field that is missing, unknown or invalid."""
+    used = {name for name in form if name.partition("[")[0] not in IGNORED}
+    unknown = sorted(used - ACCEPTED - {GRANULARITIES})
     if unknown:
         message = f"There is no parameter {unknown[0]!r}; see docs/http-api.md."
         raise RequestError(400, "unknown_parameter", message, unknown[0])
@@ -98,7 +103,7 @@ def asked_of(form: FormData, task: str, service: Service) -> Asked:
         message = "Send the recording as the file `file`."
         raise RequestError(400, "missing_file", message, "file")
     check_model(str(form.get("model", OPENAI_NAME)), service)
-    return Asked(
+    return TranscriptionRequest(
         file,
         options_of(form, task, service.languages),
         response_format_of(form),
@@ -108,20 +113,22 @@ def asked_of(form: FormData, task: str, service: Service) -> Asked:
 
 
 def response_format_of(form: FormData) -> str:
-    """Return how the transcript is to be written; as JSON unless told."""
+    """Return the requested format; `json` by default."""
     response_format = str(form.get("response_format", "json"))
-    if response_format not in answers.FORMATS:
-        formats = ", ".join(answers.FORMATS)
+    if response_format not in responses.FORMATS:
+        formats = ", ".join(responses.FORMATS)
         message = f"response_format is {response_format!r}; use one of {formats}."
         raise RequestError(400, "bad_parameter", message, "response_format")
     return response_format
 
 
 def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
-    """Return how the recording is to be transcribed by a model that knows these languages."""
+    """Return the options of transcribing; `known` are the languages of the model."""
     language = str(form.get("language") or "auto").lower()
     if language not in ("auto", *known):
-        message = f"The model does not know the language {language!r}: {', '.join(known)}."
+        message = (
+            f"The model does not support the language {language!r}; it supports {', '.join(known)}."
+        )
         raise RequestError(400, "bad_parameter", message, "language")
     if task == "translate" and len(known) == 1:
         message = "The model is English-only: it cannot translate."
@@ -133,10 +140,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
-    """Return what times are wanted; segments unless told."""
-    chosen = tuple(map(str, form.getlist(MANY))) or ("segment",)
+    """Return the requested granularities of times; `segment` by default."""
+    chosen = tuple(map(str, form.getlist(GRANULARITIES))) or ("segment",)
     for granularity in chosen:
-        if granularity not in answers.GRANULARITIES:
-            message = f"{MANY} is {granularity!r}; use word or segment, or both."
-            raise RequestError(400, "bad_parameter", message, MANY)
+        if granularity not in responses.GRANULARITIES:
+            message = f"{GRANULARITIES} is {granularity!r}; use word or segment, or both."
+            raise RequestError(400, "bad_parameter", message, GRANULARITIES)
     return chosen

@@ -1,5 +1,6 @@
-"""The captions page: its files, held in memory, and the headers that every answer carries."""
+"""The files of the captions page, read into memory, and the headers of every HTTP response."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 Asset = tuple[str, bytes]
@@ -20,7 +21,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""The page needs its own files and the websocket beside them, nothing else."""
+"""Allows the page to use its own files and websocket, and nothing else."""
 
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -28,7 +29,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-"""Of every answer."""
+"""Headers sent with every HTTP response."""
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -41,23 +42,37 @@ CONTENT_TYPES = {
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
 }
-"""The kinds of file that are served; README files and the like are not."""
+"""Content types by suffix; files with other suffixes, such as README.md, are not served."""
 
 
-def page_folder() -> Path:
-    """Where the captions page lies: in the package, or beside it in a checkout."""
+def client_folder(name: str) -> Path:
+    """Return a folder of `clients/`: in the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[2]
-    installed = package / "browser"
-    return installed if installed.is_dir() else package.parent / "clients" / "browser"
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / "clients" / name
 
 
-def load_assets(folder: Path) -> dict[str, Asset]:
-    """Read the page's files into memory, by URL path: only what is listed here can be asked for."""
+def page_assets() -> dict[str, Asset]:
+    """Return the files of the page, and below `/javascript` the modules of the client it uses."""
+    page, client = client_folder("browser"), client_folder("javascript")
+    return load_assets(page) | load_assets(client, "/javascript", only=(".js",))
+
+
+def load_assets(
+    folder: Path, prefix: str = "", only: Collection[str] = tuple(CONTENT_TYPES)
+) -> dict[str, Asset]:
+    """Read files into memory, by URL path; the server serves no others.
+
+    Args:
+        folder: the folder to read, with its subfolders.
+        prefix: prefix of the URL paths.
+        only: suffixes of the files to read.
+    """
     assets = {}
     for file in sorted(folder.rglob("*")):
-        content_type = CONTENT_TYPES.get(file.suffix)
-        if content_type and file.is_file():
-            assets[f"/{file.relative_to(folder).as_posix()}"] = (content_type, file.read_bytes())
+        if file.suffix in only and file.is_file():
+            path = f"{prefix}/{file.relative_to(folder).as_posix()}"
+            assets[path] = (CONTENT_TYPES[file.suffix], file.read_bytes())
     if "/index.html" in assets:
         assets["/"] = assets["/index.html"]
     return assets

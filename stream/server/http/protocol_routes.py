@@ -1,4 +1,4 @@
-"""Plain HTTP that belongs to a protocol: its own routes, and its websocket's path without one."""
+"""HTTP routes of protocols: the ones they declare, and plain requests at websocket paths."""
 
 from collections.abc import Awaitable, Callable
 
@@ -42,12 +42,12 @@ def own_routes(server: ServerState, protocol: type[SessionProtocol]) -> list[Rou
 
 
 def own_port_application(server: ServerState, protocol: type[SessionProtocol]) -> Starlette:
-    """Return the ASGI application of a port on which a protocol is alone."""
+    """Return the ASGI application of a port that serves only one protocol."""
     return Starlette(routes=[Route("/", not_a_websocket), *own_routes(server, protocol)])
 
 
 def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRoute) -> Endpoint:
-    """Return the ASGI endpoint of a route: it checks the access, then lets the route respond."""
+    """Return the endpoint of a route, which checks the access and then calls `route.respond`."""
 
     async def endpoint(request: Request) -> Response:
         fields, query = request.headers.items(), request.url.query
@@ -79,7 +79,7 @@ def refusal(
     fields: list[tuple[str, str]],
     target: str,
 ) -> HttpResponse | None:
-    """Return how a request to a route is refused; None if it is accepted."""
+    """Return the response that refuses a request to a route; None if it is accepted."""
     if not access.origin_allowed(fields, server.config):
         return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
     if sentence := access.why_refused(protocol, fields, target, server.config):
@@ -95,6 +95,6 @@ def as_response(response: HttpResponse) -> Response:
 
 
 async def not_a_websocket(request: Request) -> Response:
-    """Answer a plain request at the path of a stream: it requires a websocket."""
+    """Respond to a plain HTTP request at a websocket path with 426."""
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
     return PlainTextResponse("Open a websocket here.\n", 426, upgrade)

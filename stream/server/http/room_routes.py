@@ -1,4 +1,4 @@
-"""Rooms over HTTP: the page, captions as they come, transcripts, and a feed for video players."""
+"""HTTP routes of rooms: pages, server-sent events, transcripts, and a feed for video players."""
 
 import asyncio
 import re
@@ -20,34 +20,34 @@ from stream.server.rooms.rooms import Reader, Rooms
 from stream.server.state import ServerState
 
 HEARTBEAT_S = 15.0
-"""Of silence, after which a reader is sent a heartbeat: proxies cut what seems dead."""
+"""Seconds without a message after which a heartbeat is sent: proxies close idle connections."""
 
 HEARTBEAT = b'{"type":"heartbeat"}'
-"""A message, not a comment, which a script in a browser would not see."""
+"""A message, not an SSE comment, because scripts in a browser do not get comments."""
 
 RETRY_MS = 2000
-"""How soon a page asks again when its connection is lost."""
+"""Milliseconds after which a browser reconnects."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
     """Return the routes of rooms."""
-    desk = RoomDesk(server)
+    endpoints = RoomEndpoints(server)
     room = "/v1/rooms/{name}"
     return [
-        Route("/rooms", page_of(assets["/rooms.html"])),
-        Route("/rooms/{name}", page_of(assets["/room.html"])),
-        Route("/v1/rooms", desk.listing),
-        Route(f"{room}/events", desk.for_readers(desk.events)),
-        Route(f"{room}/transcript.{{extension}}", desk.for_readers(desk.transcript)),
-        Route(f"{room}/captions.m3u8", desk.for_readers(desk.playlist)),
-        Route(f"{room}/captions-{{number:int}}.vtt", desk.for_readers(desk.segment)),
+        Route("/rooms", page_endpoint(assets["/rooms.html"])),
+        Route("/rooms/{name}", page_endpoint(assets["/room.html"])),
+        Route("/v1/rooms", endpoints.listing),
+        Route(f"{room}/events", endpoints.for_readers(endpoints.events)),
+        Route(f"{room}/transcript.{{extension}}", endpoints.for_readers(endpoints.transcript)),
+        Route(f"{room}/captions.m3u8", endpoints.for_readers(endpoints.playlist)),
+        Route(f"{room}/captions-{{number:int}}.vtt", endpoints.for_readers(endpoints.segment)),
     ]
 
 
-def page_of(asset: Asset) -> Endpoint:
-    """Return what answers with a page, for any room that there may be."""
+def page_endpoint(asset: Asset) -> Endpoint:
+    """Return an endpoint that responds with a page, for any valid name of a room."""
     content_type, content = asset
 
     async def page(request: Request) -> Response:
@@ -59,8 +59,8 @@ def page_of(asset: Asset) -> Endpoint:
     return page
 
 
-class RoomDesk:
-    """Hands out what is said in the rooms of a server."""
+class RoomEndpoints:
+    """The endpoints of the rooms of a server."""
 
     def __init__(self, server: ServerState) -> None:
         self.server = server
@@ -68,7 +68,7 @@ class RoomDesk:
         self.config = server.config
 
     def for_readers(self, endpoint: Endpoint) -> Endpoint:
-        """Refuse who may not read rooms; let pages of an allowed origin see the answer."""
+        """Wrap an endpoint: refuse clients that may not read rooms, and add the CORS headers."""
 
         @wraps(endpoint)
         async def checked(request: Request) -> Response:
@@ -82,39 +82,39 @@ class RoomDesk:
         return checked
 
     async def listing(self, request: Request) -> Response:
-        """List the rooms, for whoever shows the key."""
+        """List the rooms; always requires the key."""
         if not access.authorised(request.headers.items(), request.url.query, self.config):
             return refusal()
         content = msgspec.json.encode({"rooms": self.rooms.listing()})
         return Response(content, media_type="application/json")
 
     async def events(self, request: Request) -> Response:
-        """Send what is said, as it is said."""
+        """Send the messages of a room as server-sent events."""
         name = request.path_params["name"]
         if not ROOM_NAME.fullmatch(name):
             return no_such_room()
         if refused := why_no_reader(self.server):
             return PlainTextResponse(f"{refused}\n", 503)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        body = server_sent(self.rooms, name)
+        body = server_sent_events(self.rooms, name)
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
     async def transcript(self, request: Request) -> Response:
-        """Answer with what was said so far, as a file."""
+        """Respond with the transcript so far, in the format of the extension."""
         room = self.rooms.find(request.path_params["name"])
-        form = formats.FORMATS.get(request.path_params["extension"])
-        if room is None or form is None:
+        writer = formats.FORMATS.get(request.path_params["extension"])
+        if room is None or writer is None:
             return no_such_room()
-        content_type, write = form
+        content_type, write = writer
         return Response(write(room), media_type=content_type)
 
     async def playlist(self, request: Request) -> Response:
-        """List the segments of the feed for video players."""
+        """Respond with the playlist of the feed for video players."""
         room = self.rooms.find(request.path_params["name"])
         if room is None:
             return no_such_room()
         if mpegts(request) is None:
-            return PlainTextResponse("mpegts is no number of 33 bits.\n", 400)
+            return PlainTextResponse("mpegts is not an integer of 33 bits.\n", 400)
         query = f"?{request.url.query}" if request.url.query else ""
         content = feed.playlist(
             room, self.rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
@@ -122,7 +122,7 @@ class RoomDesk:
         return Response(content, media_type="application/vnd.apple.mpegurl")
 
     async def segment(self, request: Request) -> Response:
-        """Answer with a segment of the feed."""
+        """Respond with a segment of the feed."""
         room = self.rooms.find(request.path_params["name"])
         number = request.path_params["number"]
         if room is None or number >= feed.n_segments(room, self.rooms.settled_s(room)):
@@ -131,19 +131,19 @@ class RoomDesk:
         return Response(content, media_type="text/vtt")
 
 
-async def server_sent(rooms: Rooms, name: str) -> AsyncIterator[bytes]:
-    """Yield a room's messages as server-sent events."""
+async def server_sent_events(rooms: Rooms, name: str) -> AsyncIterator[bytes]:
+    """Yield the messages of a room as server-sent events."""
     reader = rooms.read(name)
     try:
         yield b"retry: %d\n\n" % RETRY_MS
-        while (messages := await some(reader)) is not None:
+        while (messages := await next_messages(reader)) is not None:
             yield b"".join(b"data: %b\n\n" % message for message in messages or [HEARTBEAT])
     finally:
         rooms.stop_reading(name, reader)
 
 
-async def some(reader: Reader) -> list[bytes] | None:
-    """Return what waits, or nothing after a while; None at the end."""
+async def next_messages(reader: Reader) -> list[bytes] | None:
+    """Return the messages that wait; none after `HEARTBEAT_S`, None at the end of the room."""
     try:
         async with asyncio.timeout(HEARTBEAT_S):
             messages = [await anext(reader)]
@@ -155,16 +155,16 @@ async def some(reader: Reader) -> list[bytes] | None:
 
 
 def mpegts(request: Request) -> int | None:
-    """What the video's clock shows when the room is opened; None where that is no such number."""
+    """Return the time stamp of the video at the opening of the room; None if it is invalid."""
     digits = request.query_params.get("mpegts", "0")
     return int(digits) if re.fullmatch(r"[0-9]{1,10}", digits) and int(digits) < 2**33 else None
 
 
 def refusal() -> Response:
-    """The key is not there."""
+    """Return the response to a request without the key."""
     return PlainTextResponse(f"{NO_KEY}\n", 401)
 
 
 def no_such_room() -> Response:
-    """There is none."""
+    """Return the response for a room that does not exist."""
     return PlainTextResponse("There is no such room.\n", 404)

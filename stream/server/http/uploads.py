@@ -1,8 +1,8 @@
-"""A recording through the engine of a server, behind everybody who is speaking.
+"""Transcribes an uploaded recording with the engine of the server.
 
-The file is read and judged on a thread, a few windows ahead of the engine and no more, so that a
-recording of three hours costs no more memory than one of a minute. The engine's scheduler takes
-its windows when no live stream has one (`WindowKind.FILE`).
+A thread decodes the file and runs the VAD, at most one batch of windows ahead of the engine, so
+that the memory does not depend on the length of the recording. The scheduler of the engine takes
+these windows only if no live stream has one (`WindowKind.FILE`).
 """
 
 import asyncio
@@ -12,23 +12,23 @@ from itertools import count
 from typing import BinaryIO
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
-from stream.recordings.algorithm import Form, Place
-from stream.recordings.algorithms import new_form
+from stream.protocols.interface import Service
+from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
+from stream.recordings.algorithms import new_algorithm
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
 SECONDS_AT_ONCE = 5.0
-"""Audio that is read before the event loop looks at its other work."""
+"""Seconds of audio that are decoded before the event loop gets control again."""
 
 log = logging.getLogger(__name__)
 
 
 class Upload:
-    """One recording; iterate over `segments`, once, then ask what it was."""
+    """An upload: iterate over `segments` once; then `duration_s` and `problems` are complete."""
 
     def __init__(
         self,
@@ -36,26 +36,30 @@ class Upload:
         name: str,
         session: str,
         engine: Engine,
-        detector: MakeDetector,
+        service: Service,
         options: FileOptions,
     ) -> None:
+        """Take a recording; the service says how speech is detected in it, as in every stream."""
         self.duration_s = 0.0
-        """Seconds of audio heard so far."""
+        """Seconds of audio decoded so far."""
         self.problems: list[str] = []
-        """What was damaged or could not be transcribed, a sentence each."""
+        """One sentence for each part that was damaged or could not be transcribed."""
         self._file = file
         self._name = name
         self._session = session
         self._engine = engine
-        self._form: Form = new_form(options, Place(session, 0, count()), detector)
-        self._answers: asyncio.Queue[Hypothesis] = asyncio.Queue()
-        self._owed = 0
+        origin = WindowOrigin(session, 0, count())
+        self._algorithm: LongFormAlgorithm = new_algorithm(
+            options, origin, service.detector, service.tuning
+        )
+        self._hypotheses: asyncio.Queue[Hypothesis] = asyncio.Queue()
+        self._pending = 0
 
     async def segments(self) -> AsyncGenerator[Segment, None]:
-        """Yield the segments in order, each as soon as it is certain.
+        """Yield the segments in order of time, each as soon as it is complete.
 
         Raises:
-            MediaError: there is no sound in the file.
+            MediaError: the file has no audio that can be decoded.
         """
         loop = asyncio.get_running_loop()
         reading = self._read()
@@ -63,33 +67,33 @@ class Upload:
         found, complete = 0, False
         try:
             more = True
-            while more or self._owed:
-                if more and self._owed < self._engine.max_batch:
+            while more or self._pending:
+                if more and self._pending < self._engine.max_batch:
                     step = asyncio.ensure_future(asyncio.to_thread(next, reading, False))
                     more = await asyncio.shield(step)
                     self._submit(loop)
                 else:
-                    self._form.receive_hypothesis(await self._answers.get())
-                    self._owed -= 1
-                while not self._answers.empty():
-                    self._form.receive_hypothesis(self._answers.get_nowait())
-                    self._owed -= 1
-                for segment in self._form.segments():
+                    self._algorithm.receive_hypothesis(await self._hypotheses.get())
+                    self._pending -= 1
+                while not self._hypotheses.empty():
+                    self._algorithm.receive_hypothesis(self._hypotheses.get_nowait())
+                    self._pending -= 1
+                for segment in self._algorithm.segments():
                     found += 1
                     yield segment
             complete = True
         finally:
-            self.problems += self._form.problems
+            self.problems += self._algorithm.problems
             self._engine.forget(self._session)
             if step is not None:
                 close_after(step, reading)
             self._report(found, complete)
 
     def _report(self, found: int, complete: bool) -> None:
-        """Log what became of it; what is said is never logged, nor what the file is called."""
+        """Log the outcome; the words and the name of the file are never logged."""
         log.info(
             "an upload %s: %.1f s of audio, %d segments, %d problems",
-            "transcribed" if complete else "broken off",
+            "was transcribed" if complete else "was stopped",
             self.duration_s,
             found,
             len(self.problems),
@@ -102,34 +106,36 @@ class Upload:
         )
 
     def _read(self) -> Generator[bool, None, None]:
-        """Hear the recording, on a thread, and yield True now and then."""
+        """Decode the recording; yields True after every `SECONDS_AT_ONCE`. Runs on a thread."""
         since_s = 0.0
         with open_recording(self._file, self._name) as recording:
             for block in recording.blocks():
-                self._form.receive_samples(block[0])
+                self._algorithm.receive_samples(block[0])
                 self.duration_s += block.shape[1] / SAMPLE_RATE
                 since_s += block.shape[1] / SAMPLE_RATE
                 if since_s >= SECONDS_AT_ONCE:
                     since_s = 0.0
                     yield True
-            self._form.receive_end()
+            self._algorithm.receive_end()
             self.problems += filter(None, [recording.damage])
 
     def _submit(self, loop: asyncio.AbstractEventLoop) -> None:
-        def deliver(hypothesis: Hypothesis) -> None:
-            loop.call_soon_threadsafe(self._answers.put_nowait, hypothesis)
+        """Submit the windows that are due to the engine."""
 
-        for window in self._form.windows_to_transcribe():
-            self._owed += 1
+        def deliver(hypothesis: Hypothesis) -> None:
+            loop.call_soon_threadsafe(self._hypotheses.put_nowait, hypothesis)
+
+        for window in self._algorithm.windows_to_transcribe():
+            self._pending += 1
             self._engine.submit(window, deliver, live=False)
 
 
 def close_after(step: asyncio.Future[bool], reading: Generator[bool, None, None]) -> None:
-    """Close what is being read, but not under the thread that may still read it."""
+    """Close the generator when its current step, which runs on a thread, has ended."""
 
     def close(step: asyncio.Future[bool]) -> None:
         if not step.cancelled():
-            step.exception()  # whoever waited for it is gone, or has seen it
+            step.exception()  # marks it as retrieved: nothing waits for this step any more
         reading.close()
 
     step.add_done_callback(close)

@@ -1,4 +1,4 @@
-"""A room read through a websocket, by programs: the same messages as the server-sent events."""
+"""Sends the messages of a room over a websocket; the same ones as the server-sent events."""
 
 import asyncio
 import re
@@ -12,13 +12,13 @@ from stream.protocols.start_settings import ROOM_NAME
 from stream.server.rooms.rooms import Reader, Rooms
 
 SUBPROTOCOLS = ("stream.v1",)
-"""Readers may offer the subprotocol of the native protocol."""
+"""Subprotocols that a reader may offer: that of the native protocol."""
 
 PATH = re.compile(rf"/v1/rooms/({ROOM_NAME.pattern})/events")
 
 
 def room_of(path: str) -> str | None:
-    """Return the name of the room that a path is for, if it is for one."""
+    """Return the name of the room in the path of its events; None for any other path."""
     found = PATH.fullmatch(path)
     return found[1] if found else None
 
@@ -26,7 +26,10 @@ def room_of(path: str) -> str | None:
 async def serve_reader(
     websocket: ServerConnection, rooms: Rooms, name: str, stalled_s: float
 ) -> None:
-    """Send what is said in a room until it is forgotten, the reader goes, or takes nothing."""
+    """Send the messages of a room until it is deleted or the reader disconnects or is too slow.
+
+    A reader that does not accept a message for `stalled_s` seconds is disconnected.
+    """
     reader = rooms.read(name)
     sending = asyncio.create_task(send_all(websocket, reader, stalled_s))
     leaving = asyncio.create_task(websocket.wait_closed())

@@ -1,8 +1,8 @@
-"""The rooms of a server: streams come in at one side, readers listen at the other.
+"""The rooms of a server: receives the events of streams and queues messages for readers.
 
-A message is encoded once, whoever many read it; each reader has an outbox of its own, in which a
-partial is overtaken by its successor, and a reader whose outbox overflows is let go. So readers
-cost the speaker nothing but the turns of the event loop.
+A message is encoded once for all readers. Each reader has its own outbox, in which a new partial
+replaces the one before it; a reader whose outbox overflows is disconnected. A slow reader therefore
+never delays a stream.
 """
 
 import asyncio
@@ -16,25 +16,25 @@ from stream.core.events import Event, KeyPressed
 from stream.protocols.interface import QueuedMessage, RoomMembership
 from stream.protocols.session_protocol import SessionProtocol
 from stream.rooms.messages import Final, Listing, Live, Message, Partial
-from stream.rooms.room import Room, nothing_yet
+from stream.rooms.room import Room, empty_snapshot
 from stream.server.outbox import Outbox
 from stream.server.rooms.store import RoomStore
 
 log = logging.getLogger(__name__)
 
 FORGET_EVERY_S = 60.0
-"""How late a room may be forgotten."""
+"""Seconds between two deletions of old rooms."""
 
 READER_LIMIT = 64
-"""Messages that wait for a reader: minutes of finals. A page that comes back gets a snapshot."""
+"""Messages in the outbox of a reader: minutes of finals. A page that reconnects gets a snapshot."""
 
 encode = msgspec.json.Encoder().encode
 
 
 class Reader:
-    """Someone who reads a room: an asynchronous iterator of encoded messages, the snapshot first.
+    """A reader of a room: an asynchronous iterator of encoded messages, the snapshot first.
 
-    It ends when the room is forgotten, when the server goes, or when the reader is too slow.
+    It ends when the room is deleted, when the server closes, or when the outbox overflows.
     """
 
     def __init__(self, snapshot: bytes) -> None:
@@ -45,19 +45,19 @@ class Reader:
         self._over = False
 
     def put(self, message: QueuedMessage) -> None:
-        """Queue a message."""
+        """Add a message to the outbox; ends the reader if that overflows."""
         self.outbox.put(message)
         if self.outbox.overflowing:
             self.end()
         self._woken.set()
 
     def end(self) -> None:
-        """Send what waits and no more."""
+        """End the iterator after the messages that wait."""
         self._over = True
         self._woken.set()
 
     def take_waiting(self) -> list[bytes]:
-        """Take all that waits; nothing, where the reader was too slow."""
+        """Return all messages that wait, without blocking; none if the outbox has overflowed."""
         if self.outbox.overflowing:
             return []
         return [message.body for message in iter(self.outbox.take, None)]
@@ -80,7 +80,7 @@ class Reader:
 
 
 class Rooms:
-    """All rooms of a server, live and kept."""
+    """All rooms of a server: the live ones, and the stored ones."""
 
     def __init__(
         self,
@@ -89,13 +89,20 @@ class Rooms:
         max_readers: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`keep_s` is how long a room is kept that is over; `clock` gives seconds since 1970."""
+        """Mark the stored rooms as over.
+
+        Args:
+            store: storage of the rooms.
+            keep_s: seconds for which a room that is over is stored.
+            max_readers: readers of all rooms, at most; admission checks it.
+            clock: returns seconds since 1970.
+        """
         self.store = store
         self.keep_s = keep_s
         self.max_readers = max_readers
         self.live: dict[str, Room] = {}
-        self.listeners: list[Callable[[Room, Message], None]] = []
-        """Called with every message that says something for good, for webhooks."""
+        self.subscribers: list[Callable[[Room, Message], None]] = []
+        """Called with every message except partials; the webhook uses it."""
         self._readers: dict[str, set[Reader]] = {}
         self._clock = clock
         self._closed = False
@@ -103,85 +110,85 @@ class Rooms:
 
     @property
     def n_readers(self) -> int:
-        """Readers of all rooms."""
+        """Number of readers of all rooms."""
         return sum(map(len, self._readers.values()))
 
-    def join(self, member: RoomMembership) -> tuple[Room, int]:
-        """Add a session to its room, which is opened if there is none.
+    def join(self, membership: RoomMembership) -> tuple[Room, int]:
+        """Add a session to its room, which is created if there is none.
 
-        Returns the room and the number of the session in it.
+        Returns the room and the number of the new member.
         """
-        room = self.live.get(member.room) or self.store.find(member.room)
+        room = self.live.get(membership.room) or self.store.find(membership.room)
         if room is None:
-            room = Room(member.room, self._clock())
-        room.about.update(member.about)
-        self.live[member.room] = room
+            room = Room(membership.room, self._clock())
+        room.about.update(membership.about)
+        self.live[membership.room] = room
         self.store.open_room(room)
-        number, messages = room.take_seat(
-            member.speakers, member.channels, member.sample_rate, self._clock()
+        number, messages = room.add_member(
+            membership.speakers, membership.channels, membership.sample_rate, self._clock()
         )
         self._broadcast(room, messages)
         return room, number
 
     def find(self, name: str) -> Room | None:
-        """Return a room that is live or kept."""
+        """Return a live or stored room by its name; None if there is none."""
         return self.live.get(name) or self.store.find(name)
 
     def settled_s(self, room: Room) -> float:
-        """Seconds from the opening of a room before which no line will come any more."""
+        """Return the seconds from the opening of a room before which no new line can begin."""
         return room.settled_s(self._clock())
 
     def listing(self) -> list[Listing]:
-        """Return what rooms there are, the latest first."""
+        """Return the live and stored rooms, the latest first."""
         return self.store.listing()
 
     def read(self, name: str) -> Reader:
-        """Return a reader of a room, which may be opened later; close it with `stop_reading`."""
+        """Create a reader of a room, which need not exist yet; end it with `stop_reading`."""
         room = self.find(name)
-        reader = Reader(encode(room.snapshot() if room else nothing_yet(name)))
+        reader = Reader(encode(room.snapshot() if room else empty_snapshot(name)))
         self._readers.setdefault(name, set()).add(reader)
         return reader
 
     def stop_reading(self, name: str, reader: Reader) -> None:
-        """A reader is gone."""
+        """Remove a reader."""
         readers = self._readers.get(name, set())
         readers.discard(reader)
         if not readers:
             self._readers.pop(name, None)
 
     async def forget(self) -> None:
-        """Forget what has been kept for long enough, for ever and again."""
+        """Delete old rooms periodically; runs until it is cancelled."""
         while True:
             self.forget_old()
             await asyncio.sleep(FORGET_EVERY_S)
 
     def forget_old(self) -> None:
-        """Forget what has been kept for long enough."""
+        """Delete the rooms that were over for more than `keep_s`, and end their readers."""
         for name in self.store.forget_ended_before(self._clock() - self.keep_s):
             for reader in self._readers.get(name, set()):
                 reader.end()
 
-    def let_readers_go(self) -> None:
-        """End all readers, when they have what waits for them."""
+    def end_readers(self) -> None:
+        """End all readers after the messages that wait for them."""
         for readers in self._readers.values():
             for reader in readers:
                 reader.end()
 
     def close(self) -> None:
-        """Let all readers go; may be called again."""
+        """End all readers and close the storage; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        self.let_readers_go()
+        self.end_readers()
         self.store.end_all(self._clock())
         self.store.close()
 
     def receive(self, room: Room, number: int, event: Event | KeyPressed) -> None:
-        """Take what a stream has to say."""
+        """Apply an event of a member to its room, and send the messages to the readers."""
         self._broadcast(room, room.receive(number, event, self._clock()))
 
     def leave(self, room: Room, number: int) -> None:
-        """A stream is gone; the room is over with the last."""
+        """Remove a member from a room; the room is over when the last one has left."""
         messages = room.leave(number, self._clock())
         if not room.live:
             self.store.end_room(room.name, self._clock())
@@ -189,48 +196,49 @@ class Rooms:
         self._broadcast(room, messages)
 
     def _broadcast(self, room: Room, messages: Sequence[Message]) -> None:
+        """Store finals, notify the subscribers, and queue messages for all readers."""
         for message in messages:
             if isinstance(message, Final) and message.text:
                 self.store.add_line(room.name, message)
             if not isinstance(message, Partial):
-                for listen in self.listeners:
-                    listen(room, message)
+                for notify in self.subscribers:
+                    notify(room, message)
             queued = queued_message(message)
             for reader in self._readers.get(room.name, ()):
                 reader.put(queued)
 
 
 class Participant:
-    """The places of a stream's sessions in their rooms; a session may have none."""
+    """Connects the sessions of one stream with their rooms; a session can be in none."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
-        self._places: dict[str, tuple[Room, int]] = {}
-        """By the id of the session."""
+        self._joined: dict[str, tuple[Room, int]] = {}
+        """Room and number of the member, by the id of the session."""
 
     def share(self, protocol: SessionProtocol) -> None:
-        """Give the rooms what the protocol has for them, once a session is open."""
+        """Add new sessions to their rooms, and pass on the events that the protocol shares."""
         for opened in protocol.sessions:
-            if opened.membership is not None and opened.session.id not in self._places:
-                self._places[opened.session.id] = self.rooms.join(opened.membership)
-        if self._places:
+            if opened.membership is not None and opened.session.id not in self._joined:
+                self._joined[opened.session.id] = self.rooms.join(opened.membership)
+        if self._joined:
             for session_id, event in protocol.captions_to_share():
-                if place := self._places.get(session_id):
-                    self.rooms.receive(*place, event)
+                if joined := self._joined.get(session_id):
+                    self.rooms.receive(*joined, event)
 
     def leave(self, session_id: str) -> None:
         """Remove a session from its room, if it is in one."""
-        if place := self._places.pop(session_id, None):
-            self.rooms.leave(*place)
+        if joined := self._joined.pop(session_id, None):
+            self.rooms.leave(*joined)
 
     def leave_all(self) -> None:
-        """Remove all sessions: the stream is over."""
-        for session_id in list(self._places):
+        """Remove all sessions from their rooms."""
+        for session_id in list(self._joined):
             self.leave(session_id)
 
 
 def queued_message(message: Message) -> QueuedMessage:
-    """Encode a message for all readers; what is newer about a line replaces its partial."""
+    """Encode a message; a partial in an outbox is replaced by a newer message about its line."""
     match message:
         case Partial(line=line):
             return QueuedMessage(encode(message), subject=f"line {line}", replaceable=True)

@@ -1,8 +1,8 @@
-"""The rooms that are over, for as long as they are kept: SQLite, in memory or in a file.
+"""Stores rooms and their lines in SQLite, in memory or in a file.
 
-Lines are written as they become final, so that a server that is killed loses none of them. What a
-full disk or somebody else's lock keeps from being written waits for the next time: no stream ends
-for it.
+A line is written when it is final, so that none is lost if the server is killed. A statement that
+fails, because the disk is full or the file is locked, is queued and executed again with the next
+one; streams are not affected.
 """
 
 import json
@@ -20,7 +20,7 @@ from stream.rooms.room import Room
 log = logging.getLogger(__name__)
 
 LOCKED_MS = 100
-"""How long a locked file is waited for while the server runs, and all streams with it."""
+"""Milliseconds to wait for a locked file; all streams wait as well, so it is short."""
 
 SCHEMA = """
 create table if not exists rooms (
@@ -40,10 +40,10 @@ pragma secure_delete = on;
 
 
 class RoomStore:
-    """Rooms by name. Times are seconds since 1970."""
+    """The stored rooms, by name. Times are in seconds since 1970."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open the file, or memory; raises `UsageError` where that is impossible."""
+        """Open a file, or memory if `path` is None. Raises `UsageError` if the file is unusable."""
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             self._db.executescript(SCHEMA)
@@ -57,7 +57,10 @@ class RoomStore:
         self._db.close()
 
     def _write(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Write, and what could not be written before; returns the rows that come of it."""
+        """Execute the queued statements and this one; return the rows of this one.
+
+        Returns no rows if a statement fails; it and those after it stay queued.
+        """
         self._unwritten.append((statement, values))
         rows: list[tuple[Any, ...]] = []
         while self._unwritten:
@@ -66,12 +69,16 @@ class RoomStore:
                 rows = self._db.execute(*first).fetchall()
             except sqlite3.OperationalError as error:
                 self._unwritten.appendleft(first)
-                log.error("rooms cannot be written: %s; %d wait", error, len(self._unwritten))
+                log.error(
+                    "rooms cannot be written: %s; %d statements are queued",
+                    error,
+                    len(self._unwritten),
+                )
                 return []
         return rows
 
     def open_room(self, room: Room) -> None:
-        """Note that a room is live."""
+        """Store a room as live."""
         self._write(
             "insert into rooms values (?, ?, null, ?)"
             " on conflict (name) do update set ended_at = null, about = excluded.about",
@@ -79,27 +86,27 @@ class RoomStore:
         )
 
     def add_line(self, room: str, line: Final) -> None:
-        """Keep a line of a live room."""
+        """Store a line of a live room."""
         self._write(
             "insert or replace into lines values (?, ?, ?, ?, ?, ?)",
             (room, line.line, line.speaker, line.start, line.end, line.text),
         )
 
     def end_room(self, name: str, now: float) -> None:
-        """Note that a room is over."""
+        """Mark a room as over since `now`."""
         self._write("update rooms set ended_at = ? where name = ?", (now, name))
 
     def end_all(self, now: float) -> None:
-        """Note that no room is live: what was, when a server was killed, is over."""
+        """Mark all rooms as over; some are stored as live if the server was killed."""
         self._write("update rooms set ended_at = ? where ended_at is null", (now,))
 
     def forget_ended_before(self, time: float) -> list[str]:
-        """Delete the rooms that were over then; returns their names."""
+        """Delete the rooms that were over before a time; return their names."""
         rows = self._write("delete from rooms where ended_at < ? returning name", (time,))
         return [name for (name,) in rows]
 
     def find(self, name: str) -> Room | None:
-        """Return a room as it was left."""
+        """Return a room with its stored lines; None if there is none."""
         row = self._db.execute(
             "select opened_at, about from rooms where name = ?", (name,)
         ).fetchone()
@@ -118,7 +125,7 @@ class RoomStore:
         return Room.reopened(name, opened_at, json.loads(about), finals)
 
     def listing(self) -> list[Listing]:
-        """Return all rooms, the latest first."""
+        """Return an entry for each room, the latest first."""
         rows = self._db.execute(
             "select name, opened_at, ended_at, about,"
             " (select count(*) from lines where room = name)"

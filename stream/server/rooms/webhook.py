@@ -1,8 +1,8 @@
-"""What is said in rooms, sent on to an address of the operator's as it becomes final.
+"""Delivers the finals of rooms to a URL of the operator by HTTP POST.
 
-Requests are signed and retried as https://www.standardwebhooks.com has it, so that its libraries
-verify them. They wait in a queue for each room, in order, and never hold up a stream: when an
-address is away for so long that too much waits, the newest is dropped and counted.
+Requests are signed and retried as https://www.standardwebhooks.com specifies, so that its libraries
+can verify them. Each room has a queue, which is delivered in order and never delays a stream. If a
+queue is full because the URL does not respond, new messages are dropped and counted.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from stream.rooms.room import Room
 log = logging.getLogger(__name__)
 
 PREFIX = "whsec_"
-"""Of a secret, as the standard writes it; the rest is base64."""
+"""Prefix of a secret in the standard; the rest is base64."""
 
 TIMEOUT_S = 10.0
-"""Of a request."""
+"""Timeout of a request, in seconds."""
 
 TRIES = 10
-"""Of a message, the waits between which add up to six minutes."""
+"""Attempts to deliver a message; the waits between them add up to six minutes."""
 
 LONGEST_WAIT_S = 120.0
 
 QUEUE_LIMIT = 1000
-"""Messages of a room that wait: an hour of talk."""
+"""Messages in the queue of a room: about an hour of speech."""
 
-TOTAL_LIMIT = 20_000
-"""Messages of all rooms that wait: some megabytes, however many calls come while nobody answers."""
+TOTAL_QUEUE_LIMIT = 20_000
+"""Messages in all queues: some megabytes, for any number of rooms."""
 
 Count = Callable[[str], None]
 """Called with `delivered`, `failed` or `dropped` for each message."""
@@ -49,14 +49,14 @@ Count = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message to be delivered; its id stays the same however often it is tried."""
+    """A message to deliver; its id is the same for all attempts."""
 
     id: str
     body: bytes
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key in a secret. Raises `UsageError` where there is none."""
+    """Decode the key of a secret. Raises `UsageError` if it is not 24 to 64 bytes in base64."""
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error:
@@ -64,7 +64,7 @@ def key_of(secret: str) -> bytes:
     if not 24 <= len(key) <= 64:
         raise UsageError(
             "webhook_secret is missing or too short; make one with"
-            ' echo "whsec_$(openssl rand -base64 24)" and give it to whoever receives.'
+            ' echo "whsec_$(openssl rand -base64 24)" and configure the receiver with it.'
         )
     return key
 
@@ -76,12 +76,12 @@ def signature(key: bytes, id: str, timestamp: int, body: bytes) -> str:
 
 
 def wait_s(tries: int) -> float:
-    """How long to wait after so many tries."""
+    """Return the seconds to wait after the given number of failed attempts."""
     return float(min(2.0 ** (tries - 1), LONGEST_WAIT_S))
 
 
 def body_of(room: Room, message: Message, now: float) -> bytes | None:
-    """Return the JSON for a message that is worth sending on; None for any other."""
+    """Return the JSON body of a message; None if the webhook does not send it."""
     match message:
         case Final(text=text) if text:
             type, data = "room.line", {**fields_of(message), "about": room.about}
@@ -101,12 +101,12 @@ def body_of(room: Room, message: Message, now: float) -> bytes | None:
 
 
 def fields_of(message: Final | Key) -> dict[str, object]:
-    """A message without its type."""
+    """Return the fields of a message, without its type."""
     return {field: getattr(message, field) for field in message.__struct_fields__}
 
 
 class Webhook:
-    """Delivers messages of rooms to one address."""
+    """Delivers the messages of all rooms to one URL."""
 
     def __init__(
         self,
@@ -115,70 +115,82 @@ class Webhook:
         count: Count,
         client: httpx2.AsyncClient | None = None,
         first_wait_s: float = 1.0,
-        total_limit: int = TOTAL_LIMIT,
+        total_limit: int = TOTAL_QUEUE_LIMIT,
     ) -> None:
-        """Raise `UsageError` for a secret that is none. `first_wait_s` scales the waits."""
+        """Prepare to deliver.
+
+        Args:
+            url: where to send the requests.
+            secret: signs the requests.
+            count: counts the outcome of each message.
+            client: HTTP client; a new one if None.
+            first_wait_s: scales the waits between attempts.
+            total_limit: messages in all queues, at most.
+
+        Raises:
+            UsageError: the secret is missing or invalid.
+        """
         self.url = url
         self._key = key_of(secret or "")
         self._count = count
-        # Waiting for one of the client's connections is no fault of the address.
+        # Waiting for a free connection of the client must not count as a timeout of the URL.
         timeout = httpx2.Timeout(TIMEOUT_S, pool=None)
         self._client = client or httpx2.AsyncClient(timeout=timeout)
         self._first_wait_s = first_wait_s
-        self._waiting: dict[str, deque[Delivery]] = {}
-        self._n_waiting = 0
+        self._queues: dict[str, deque[Delivery]] = {}
+        self._n_queued = 0
         self._total_limit = total_limit
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def listen(self, room: Room, message: Message) -> None:
-        """Take a message of a room."""
+    def enqueue(self, room: Room, message: Message) -> None:
+        """Queue a message of a room, and start a task that delivers the queue if there is none."""
         body = body_of(room, message, time.time())
         if body is None:
             return
-        waiting = self._waiting.get(room.name)
-        if waiting is None:
-            waiting = self._waiting[room.name] = deque()
-            task = asyncio.create_task(self._deliver_all(room.name, waiting))
+        queue = self._queues.get(room.name)
+        if queue is None:
+            queue = self._queues[room.name] = deque()
+            task = asyncio.create_task(self._deliver_all(room.name, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if len(waiting) < QUEUE_LIMIT and self._n_waiting < self._total_limit:
-            waiting.append(Delivery(f"msg_{secrets.token_hex(12)}", body))
-            self._n_waiting += 1
+        if len(queue) < QUEUE_LIMIT and self._n_queued < self._total_limit:
+            queue.append(Delivery(f"msg_{secrets.token_hex(12)}", body))
+            self._n_queued += 1
         else:
             self._count("dropped")
 
     async def close(self, timeout_s: float) -> None:
-        """Deliver what waits, as far as there is time for it."""
+        """Deliver the queued messages for at most `timeout_s`, then close the client."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
         for task in list(self._tasks):
             task.cancel()
         await self._client.aclose()
 
-    async def _deliver_all(self, room: str, waiting: deque[Delivery]) -> None:
-        """Deliver a room's messages in order, until none waits."""
+    async def _deliver_all(self, room: str, queue: deque[Delivery]) -> None:
+        """Deliver the queue of a room in order, until it is empty."""
         try:
-            while waiting:
-                self._count("delivered" if await self._deliver(waiting[0]) else "failed")
-                waiting.popleft()
-                self._n_waiting -= 1
+            while queue:
+                self._count("delivered" if await self._deliver(queue[0]) else "failed")
+                queue.popleft()
+                self._n_queued -= 1
         finally:
-            self._n_waiting -= len(waiting)
-            del self._waiting[room]
+            self._n_queued -= len(queue)
+            del self._queues[room]
 
     async def _deliver(self, delivery: Delivery) -> bool:
-        """Deliver a message; gives up after `TRIES`."""
+        """Deliver a message in up to `TRIES` attempts; return whether one succeeded."""
         for tries in range(1, TRIES + 1):
-            trouble = await self._try(delivery)
-            if trouble is None:
+            problem = await self._try(delivery)
+            if problem is None:
                 return True
-            log.warning("the webhook did not take a message (try %d): %s", tries, trouble)
+            log.warning("a webhook request failed (attempt %d): %s", tries, problem)
             if tries < TRIES:
                 await asyncio.sleep(wait_s(tries) * self._first_wait_s)
         return False
 
     async def _try(self, delivery: Delivery) -> str | None:
-        """Send a message; returns what went wrong, if something did."""
+        """Send one request; return the error as text, or None if it succeeded."""
         now = int(time.time())
         headers = {
             "content-type": "application/json",

@@ -180,6 +180,18 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
         load_checkpoint("tiny.en")
 
 
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DISTIL_STREAM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(CheckpointError, match=r"no home folder.*set DISTIL_STREAM_CACHE"):
+        load_checkpoint("tiny.en")
+
+
+@pytest.mark.slow
 def test_the_parts_of_base_are_the_published_file():
     joined = hashlib.sha256()
     for part in EMBEDDED_MODELS["base"].weights:

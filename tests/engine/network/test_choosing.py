@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +17,11 @@ from stream.engine.network.choosing import (
     choose_ways,
     fastest,
     measure_ways,
+    processor,
 )
 from stream.engine.network.layers import Decoder, Encoder
-from stream.engine.network.ways import DEFAULT_WAYS, OPERATIONS, Way
+from stream.engine.network.ways import DEFAULT_WAYS, FLOAT32_WAYS, OPERATIONS, Way
+from stream.engine.network.whisper import Whisper
 
 DIMS = WhisperDims(
     n_mels=8,
@@ -89,6 +92,7 @@ def right_ways(network, name):
 NETWORK_OPERATIONS = [name for name in OPERATIONS if name != "threads"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
 def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
     """However slow all but one of the right ways are, that one is taken."""
@@ -100,6 +104,29 @@ def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
                 operation = altered(operation, other, before=clock.pass_a_minute)
         choice = measure_ways(*network, {name: operation}, budget_s=0, clock=clock)
         assert choice.ways[name] == way
+
+
+@pytest.mark.parametrize("name", NETWORK_OPERATIONS)
+def test_a_way_that_is_right_in_its_probe_works_in_the_network(network, name):
+    """The probe is in inference mode; the network is built of parameters, and is not."""
+    mel, n_frames = torch.randn(1, DIMS.n_mels, 200), torch.tensor([200])
+    tokens = torch.arange(6)[None]
+
+    def logits(ways):
+        torch.manual_seed(0)
+        model = Whisper(DIMS)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.1)
+        model.use(ways)
+        with torch.inference_mode():
+            audio = model.encode(mel, n_frames)
+            cache = model.prefill_cache(audio, torch.tensor([audio.shape[1]]), 6)
+            return model.decode(tokens, torch.tensor([6]), cache)
+
+    expected = logits(FLOAT32_WAYS)
+    for way in right_ways(network, name):
+        off = (logits({**FLOAT32_WAYS, name: way}) - expected).norm() / expected.norm()
+        assert off < 0.05, way
 
 
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
@@ -131,6 +158,15 @@ def test_an_operator_that_is_missing_is_passed_over(network):
     choice = measure_ways(*network, {"decoder_linear": replace(operation, ways=ways)}, budget_s=0)
     assert choice.ways["decoder_linear"] != "int8"
     assert choice.refused["decoder_linear"]["int8"] == "it failed: no such engine"
+
+
+def test_if_no_way_is_right_the_reference_is_taken_and_said(network, caplog):
+    operation = OPERATIONS["cross_attention"]
+    for way in operation.ways:
+        operation = altered(operation, way, after=lambda x: x * (1 + 1e-5 * (x.shape[1] > 1)))
+    choice = measure_ways(*network, {"cross_attention": operation}, budget_s=0)
+    assert choice.ways["cross_attention"] == operation.reference
+    assert "no way to compute cross_attention is right here" in caplog.text
 
 
 @pytest.mark.parametrize("name", [name for name, one in OPERATIONS.items() if one.rows_alike])
@@ -201,6 +237,37 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(network, monkeypa
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
     assert choose_ways(*network).ways == DEFAULT_WAYS
+
+
+def test_without_a_home_the_ways_are_measured_at_each_start(network, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DISTIL_STREAM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
+    assert choose_ways(*network).ways == DEFAULT_WAYS
+
+
+def test_a_choice_for_siblings_is_not_taken_on_whole_cores(network, monkeypatch):
+    key = cache_key(*network)
+    monkeypatch.setattr(choosing, "whole_cores", lambda cpus: 64)
+    assert cache_key(*network) != key
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        ({"architecture": "arm64", "cpu_name": "Unknown", "dot": True}, "arm64, DOT"),
+        ({"architecture": "arm64", "cpu_name": "Neoverse N1"}, "Neoverse N1"),
+        ({"architecture": "x86_64", "avx512_vnni": True, "avx2": True}, "x86_64, AVX512-VNNI AVX2"),
+        ({}, "an unknown processor"),
+    ],
+)
+def test_the_name_of_a_processor_is_what_pytorch_knows_of_it(monkeypatch, facts, name):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: facts)
+    assert processor() == name
 
 
 def test_a_choice_says_what_the_others_would_have_taken():

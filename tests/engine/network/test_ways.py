@@ -3,7 +3,6 @@ import pytest
 from stream.engine.network.ways import (
     DEFAULT_WAYS,
     OPERATIONS,
-    PORTABLE_WAYS,
     as_setting,
     parse_ways,
     requested_ways,
@@ -20,9 +19,8 @@ def test_auto_leaves_the_choice_to_a_measurement():
     assert parse_ways("auto") is None
 
 
-def test_a_set_has_a_name():
+def test_the_first_ways_have_a_name():
     assert parse_ways("default") == DEFAULT_WAYS
-    assert parse_ways("portable") == PORTABLE_WAYS
 
 
 def test_operations_that_are_not_named_take_the_default():
@@ -31,15 +29,16 @@ def test_operations_that_are_not_named_take_the_default():
 
 
 def test_what_is_written_is_read_back():
-    assert parse_ways(as_setting(PORTABLE_WAYS)) == PORTABLE_WAYS
+    ways = {**DEFAULT_WAYS, "encoder_attention": "float32"}
+    assert parse_ways(as_setting(ways)) == ways
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("fast", "ways names 'fast'; use auto, default, portable, or OPERATION=WAY"),
+        ("fast", "ways names 'fast'; use auto, default, or OPERATION=WAY"),
         ("encoder=int8", "ways names 'encoder'"),
-        ("threads=three", "no way 'three' for threads; use one of all, one"),
+        ("threads=three", "no way 'three' for threads; use one of all, siblings_once, one"),
         ("threads=one,", "ways names ''"),
         ("encoder_attention=", "no way '' for encoder_attention; use one of int8"),
     ],

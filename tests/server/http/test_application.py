@@ -17,7 +17,7 @@ async def test_the_page_and_all_that_it_asks_for() -> None:
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert "<script" in html
-        for path, (content_type, content) in page.load_assets(page.page_folder()).items():
+        for path, (content_type, content) in page.page_assets().items():
             status, headers, _ = await get(server, path)
             assert (status, headers["content-type"]) == (200, content_type)
             assert int(headers["content-length"]) == len(content)
@@ -89,6 +89,7 @@ async def test_one_more_than_there_is_room_for() -> None:
             assert (await receive(websocket))[-1]["type"] == "ended"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("origin", "allowed", "let_in"),
     [

@@ -83,6 +83,7 @@ async def test_a_transcript(talk: io.BytesIO) -> None:
         assert await metric(server, counted) >= 1
 
 
+@pytest.mark.slow
 async def test_every_format(talk: io.BytesIO) -> None:
     async with serving() as server, talking_to(server) as theirs:
         bodies = {}
@@ -182,7 +183,7 @@ async def test_a_language_a_prompt_and_a_translation(talk: io.BytesIO) -> None:
     ("wrong", "param", "says"),
     [
         ({"response_format": "xml"}, "response_format", "use one of json, text"),
-        ({"language": "xx"}, "language", "does not know the language 'xx'"),
+        ({"language": "xx"}, "language", "does not support the language 'xx'"),
         ({"timestamp_granularities": ["syllable"]}, "timestamp_granularities[]", "use word or"),
         ({"prompt": "x" * 5000}, "prompt", "4000 characters"),
         ({"extra_body": {"best_of": 5}}, "best_of", "no parameter 'best_of'"),
@@ -287,7 +288,7 @@ async def test_a_client_that_hangs_up_costs_nothing_more(
         gated.gate.set()
     said = [r.getMessage() for r in caplog.records if "upload" in r.getMessage()]
     assert len(said) == 2
-    assert all(line.startswith("an upload broken off:") for line in said)
+    assert all(line.startswith("an upload was stopped:") for line in said)
 
 
 async def test_the_log_says_what_became_of_an_upload_and_nothing_of_what_it_is(
@@ -303,14 +304,14 @@ async def test_the_log_says_what_became_of_an_upload_and_nothing_of_what_it_is(
     lines = [record for record in caplog.records if "upload" in record.getMessage()]
     transcribed, broken_off, refused = lines
     assert re.fullmatch(
-        r"an upload transcribed: 20\.0 s of audio, \d+ segments, 0 problems",
+        r"an upload was transcribed: 20\.0 s of audio, \d+ segments, 0 problems",
         transcribed.getMessage(),
     )
     fields = vars(transcribed)
     assert (fields["audio_s"], fields["problems"]) == (20.0, 0)
     assert fields["segments"] >= 1
     assert fields["session"]
-    assert broken_off.getMessage().startswith("an upload broken off: 0.0 s of audio")
+    assert broken_off.getMessage().startswith("an upload was stopped: 0.0 s of audio")
     assert vars(broken_off)["session"] != fields["session"]
     assert refused.getMessage() == "refused an upload (400): bad_file"
     for secret in ("talk.flac", "notes.mp3", *heard.text.split()):

@@ -38,7 +38,7 @@ class Receiver:
             **options,
         )
         self.rooms = Rooms(RoomStore(), keep_s=60, max_readers=1)
-        self.rooms.listeners.append(self.webhook.listen)
+        self.rooms.subscribers.append(self.webhook.enqueue)
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
@@ -127,7 +127,7 @@ async def test_an_address_that_hangs_holds_up_nothing() -> None:
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(hang))
     webhook = Webhook("http://example.test/hook", SECRET, outcomes.append, client)
     rooms = Rooms(RoomStore(), keep_s=60, max_readers=1)
-    rooms.listeners.append(webhook.listen)
+    rooms.subscribers.append(webhook.enqueue)
     room, ada = rooms.join(MEMBER)
     for n in range(QUEUE_LIMIT + 10):
         rooms.receive(room, ada, final(n, "said", n))

@@ -1,7 +1,7 @@
-"""What an OpenAI client is told: transcripts in its formats, events, and errors.
+"""Writes responses in the formats of OpenAI's API: transcripts, events and errors.
 
-Pure functions from results to bodies. Fields of theirs that have no meaning here are documented in
-`docs/http-api.md`.
+Pure functions from results to bodies. `docs/http-api.md` lists the fields that have no meaning here
+and their constant values.
 """
 
 import json
@@ -28,10 +28,10 @@ MEDIA_TYPES = {
 Json = dict[str, Any]
 
 
-def written(
+def response_body(
     result: Transcription, response_format: str, task: str, granularities: Sequence[str]
 ) -> str:
-    """Return the body of an answer."""
+    """Return a transcript in one of `FORMATS`."""
     match response_format:
         case "text":
             return f"{result.text}\n"
@@ -46,7 +46,7 @@ def written(
 
 
 def verbose(result: Transcription, task: str, granularities: Sequence[str]) -> Json:
-    """Return all that is known of a transcript."""
+    """Return the fields of the format `verbose_json`."""
     language = "en" if task == "translate" else result.language
     body: Json = {
         "task": task,
@@ -55,16 +55,16 @@ def verbose(result: Transcription, task: str, granularities: Sequence[str]) -> J
         "text": result.text,
     }
     if "word" in granularities:
-        body["words"] = [word_of(word) for word in result.words]
+        body["words"] = [word_fields(word) for word in result.words]
     if "segment" in granularities:
-        body["segments"] = [segment_of(i, s) for i, s in enumerate(result.segments)]
+        body["segments"] = [segment_fields(i, s) for i, s in enumerate(result.segments)]
     if result.problems:
         body["problems"] = list(result.problems)
     return body | {"usage": usage(result)}
 
 
-def word_of(word: TimedWord) -> Json:
-    """Return one word; its confidence is a field of ours."""
+def word_fields(word: TimedWord) -> Json:
+    """Return the fields of a word; `confidence` is an extension of OpenAI's format."""
     return {
         "word": word.text.strip(),
         "start": word.start_s,
@@ -73,9 +73,9 @@ def word_of(word: TimedWord) -> Json:
     }
 
 
-def segment_of(number: int, segment: Segment) -> Json:
-    """Return one segment."""
-    sure = [log(max(word.confidence, 1e-6)) for word in segment.words]
+def segment_fields(number: int, segment: Segment) -> Json:
+    """Return the fields of a segment."""
+    log_probabilities = [log(max(word.confidence, 1e-6)) for word in segment.words]
     return {
         "id": number,
         "seek": round(segment.start_s * 100),
@@ -84,33 +84,33 @@ def segment_of(number: int, segment: Segment) -> Json:
         "text": f" {segment.text}",
         "tokens": [],
         "temperature": 0.0,
-        "avg_logprob": round(sum(sure) / len(sure), 4),
+        "avg_logprob": round(sum(log_probabilities) / len(log_probabilities), 4),
         "compression_ratio": round(compression_ratio(segment.text), 3),
         "no_speech_prob": 0.0,
     }
 
 
 def usage(result: Transcription) -> Json:
-    """Return what an answer is measured by."""
+    """Return the usage field: the duration of the audio."""
     return {"type": "duration", "seconds": round(result.duration_s, 3)}
 
 
 def event(body: Json) -> bytes:
-    """Return a server-sent event."""
+    """Encode a server-sent event."""
     return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
 
 
 def delta(text: str) -> bytes:
-    """Return the event that more was heard."""
+    """Return the event with the text of a new segment."""
     return event({"type": "transcript.text.delta", "delta": text})
 
 
 def done(text: str) -> bytes:
-    """Return the event that all was heard."""
+    """Return the last event, with the whole text."""
     return event({"type": "transcript.text.done", "text": text})
 
 
 def failure(message: str, code: str, param: str | None = None) -> Json:
-    """Return the body of a refusal."""
+    """Return the body of an error response."""
     kind = "server_error" if code == "internal" else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -1,4 +1,4 @@
-"""Who gets what is said in rooms: their readers, and the operator's webhook."""
+"""Starts and stops the rooms of a server: storage, deletion of old rooms, and the webhook."""
 
 import asyncio
 
@@ -9,14 +9,14 @@ from stream.server.rooms.store import RoomStore
 from stream.server.rooms.webhook import Webhook
 
 WEBHOOK_CLOSE_S = 5.0
-"""Seconds that the last messages have to reach the webhook when the server ends."""
+"""Seconds for which closing the server waits for the last messages to the webhook."""
 
 
-class Audience:
-    """The rooms of a server, with all that works for them in the background."""
+class RoomService:
+    """The rooms of a server and their background tasks."""
 
     def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
-        """Raise `UsageError` where the file of rooms cannot be used."""
+        """Open the storage. Raises `UsageError` if the file of rooms cannot be used."""
         self.config = config
         self.metrics = metrics
         store = RoomStore(config.rooms_file)
@@ -26,16 +26,16 @@ class Audience:
         metrics.readers.set_function(lambda: self.rooms.n_readers)
 
     def open(self) -> None:
-        """Begin to work. Raises `UsageError` where the webhook's secret is none."""
+        """Start the background tasks. Raises `UsageError` if the webhook's secret is invalid."""
         self._forgetting = asyncio.create_task(self.rooms.forget())
         if self.config.webhook_url is not None:
             self.webhook = Webhook(
                 self.config.webhook_url, self.config.webhook_secret, self.metrics.count_webhook
             )
-            self.rooms.listeners.append(self.webhook.listen)
+            self.rooms.subscribers.append(self.webhook.enqueue)
 
     async def close(self) -> None:
-        """Send what is still to be sent, as far as there is time, and let all readers go."""
+        """Disconnect all readers, and deliver waiting webhook messages for at most some seconds."""
         self.rooms.close()
         if self.webhook:
             await self.webhook.close(WEBHOOK_CLOSE_S)

@@ -1,0 +1,29 @@
+"""The two ways in which a stream fails: the server refuses it, or the connection is lost."""
+
+
+class ServerError(Exception):
+    """The server refused: `code` is for programs, `message` for people.
+
+    `code` is that of the server's `error` message, or `http_` and the status with which the server
+    answered instead of opening a websocket, such as `http_503`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class ConnectionLost(Exception):  # noqa: N818 -- it names what happened
+    """No server answered, or the connection ended before the stream did.
+
+    `close_code` is that of the websocket; None if there was no connection, or if it broke without
+    a close frame.
+    """
+
+    def __init__(self, message: str, close_code: int | None = None) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+Failure = ServerError | ConnectionLost
