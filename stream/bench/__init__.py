@@ -1,4 +1,4 @@
-"""`distil-stream bench`: how fast, how right and how costly each part is, a command for each.
+"""`distil-stream bench`: commands that measure speed, accuracy and cost, one for each part.
 
-Each prints a table and one JSON line; docs/benchmarks.md and docs/decisions hold what they printed.
+Each prints a table and one JSON line. docs/benchmarks.md and docs/decisions contain their results.
 """

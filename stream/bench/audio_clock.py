@@ -1,8 +1,8 @@
-"""A stream rehearsed on the audio clock alone.
+"""Rehearses a stream on a simulated clock.
 
-The session and the model are the real ones, only time is played: an answer comes as much later as
-`delay_s` says, whatever else the machine does. So what readers see repeats exactly, and another
-rehearsal costs little where it asks for windows that were heard before.
+The session and the model are real; only time is simulated: a hypothesis arrives `delay_s` after its
+window was taken, however busy the machine is. So the events and their times repeat exactly, and
+another rehearsal costs little if it needs windows that were transcribed before.
 """
 
 import time
@@ -31,82 +31,89 @@ from stream.evaluate.measures.record import (
 
 CHUNKS_PER_S = 25
 TRAILING_S = 1.0
-"""Silence after a recording, so that its last utterance ends by itself."""
+"""Silence after a recording, so that silence ends its last utterance."""
 
 
 def delay_s(window: Window) -> float:
-    """How long an answer takes: about what base takes on two cores with nothing else to do."""
+    """Return the simulated time to transcribe a window: about that of base on two idle cores."""
     encoded_s = max(8.0, len(window.samples) / SAMPLE_RATE + 2.0)
     return 0.06 + 0.016 * encoded_s
 
 
 @dataclass(slots=True)
-class Memory:
-    """A transcriber that remembers what it heard. A draft changes the cost and never the words."""
+class CachedTranscriber:
+    """Transcribes each window once and returns the stored hypothesis for the same window later.
+
+    Windows are compared without their drafts, since a draft changes the cost but never the words.
+    """
 
     transcriber: Transcriber
     cpu_s: float = 0.0
-    """Of the windows asked for, remembered or not, when they were first heard."""
-    _heard: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
+    """CPU seconds of all requested windows; a stored window counts what it took the first time."""
+    _results: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
 
-    def hear(self, window: Window) -> Hypothesis:
-        """Return what is heard in a window of the session, which must be named after its audio."""
+    def transcribe(self, window: Window) -> Hypothesis:
+        """Return the hypothesis for a window.
+
+        Args:
+            window: its session must have a name that identifies the audio.
+        """
         place = (window.session, window.start_sample, len(window.samples))
         key = (*place, window.kind, window.speech, window.options)
-        if key not in self._heard:
+        if key not in self._results:
             began_s = time.process_time()
-            heard = self.transcriber.transcribe([window])[0]
-            self._heard[key] = heard, time.process_time() - began_s
-        heard, cpu_s = self._heard[key]
+            found = self.transcriber.transcribe([window])[0]
+            self._results[key] = found, time.process_time() - began_s
+        found, cpu_s = self._results[key]
         self.cpu_s += cpu_s
-        return replace(heard, window=window)
+        return replace(found, window=window)
 
 
 @dataclass(slots=True)
 class Rehearsal:
-    """One recording as a stream, with an engine of its own that takes a window at a time."""
+    """Plays one recording as a stream, with its own simulated engine (batches of one window)."""
 
     session: Session
-    hear: Callable[[Window], Hypothesis]
+    transcribe: Callable[[Window], Hypothesis]
     shown: list[Stamped] = field(default_factory=list)
     _queue: Scheduler = field(default_factory=lambda: Scheduler(max_batch=1))
     _running: tuple[float, Window] | None = None
-    """When the answer comes, and to which window."""
+    """When the hypothesis arrives (seconds), and the window that it is for."""
 
     def play(self, samples: NDArray[np.int16]) -> list[Stamped]:
-        """Feed 16-bit samples (n_samples,) at the pace of speech; return what readers saw."""
+        """Feed 16-bit samples (n_samples,) at the pace of speech; return the session's events."""
         rate = self.session.settings.sample_rate
         step = rate // CHUNKS_PER_S
         for start in range(0, len(samples), step):
             now_s = (start + step) / rate
-            self._answer_until(now_s)
+            self._finish_until(now_s)
             self.session.receive_audio(samples[start : start + step].tobytes())
             self._collect(now_s)
         self.session.receive_eof()
         self._collect(len(samples) / rate)
-        self._answer_until(float("inf"))
+        self._finish_until(float("inf"))
         return self.shown
 
-    def _answer_until(self, now_s: float) -> None:
+    def _finish_until(self, now_s: float) -> None:
         while self._running and self._running[0] <= now_s:
             at_s, window = self._running
             self._running = None
-            self.session.receive_hypothesis(self.hear(window))
+            self.session.receive_hypothesis(self.transcribe(window))
             self._collect(at_s)
 
     def _collect(self, now_s: float) -> None:
         for window in self.session.windows_to_transcribe():
             self._queue.add(window)
         for event in self.session.events_to_send():
-            seen = as_seen(event, self.session.settings.endpointing_ms)
-            if seen is not None:
-                self.shown.append(Stamped(now_s, seen))
+            recorded = recorded_event(event, self.session.settings.endpointing_ms)
+            if recorded is not None:
+                self.shown.append(Stamped(now_s, recorded))
         if self._running is None and (batch := self._queue.next_batch()):
             self._running = now_s + delay_s(batch[0]), batch[0]
 
 
-def as_seen(event: events.Event, endpointing_ms: int) -> Event | None:
-    """Say what an event means to a reader; None where it means nothing."""
+def recorded_event(event: events.Event, endpointing_ms: int) -> Event | None:
+    """Turn an event of a session into one of the record; None for an event that shows nothing."""
     match event:
         case events.SpeechStarted(channel, utterance, sample):
             return SpeechBegan((channel, utterance), sample / SAMPLE_RATE)

@@ -1,7 +1,7 @@
-"""What a stream's confidences mean: of the words at about 0.9, how many are right?
+"""`bench confidence`: measures the calibration of the confidences of a stream's finals.
 
-The session and the model are the real ones, rehearsed on the audio clock; a word is right where it
-stands in the reference.
+The session and the model are real and are rehearsed on the audio clock. A word is right if it is
+aligned with an equal word of the reference.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.bench.audio_clock import TRAILING_S, Memory, Rehearsal
+from stream.bench.audio_clock import TRAILING_S, CachedTranscriber, Rehearsal
 from stream.core.session import Session
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.engine.voice_detectors import choose_detector
@@ -22,31 +22,31 @@ from stream.evaluate.measures.scoring import judged
 
 
 def run(*manifests: Path, model: str = "base", every: int = 1) -> None:
-    """Print the table and one JSON line.
+    """Print the share of right words by confidence as a table, and one JSON line.
 
     Parameters
     ----------
     manifests
-        JSON lines of recordings with their text.
+        Manifests (JSON lines) of recordings with text.
     model
-        Its name.
+        Name of the model.
     every
-        Take only every so manyth recording.
+        Use every n-th recording.
     """
-    memory = Memory(WhisperTranscriber(model, device="cpu"))
+    cached = CachedTranscriber(WhisperTranscriber(model, device="cpu"))
     words: list[Judged] = []
     for manifest in manifests:
         for recording in read_manifest(manifest)[::every]:
             if recording.text:
-                heard = [word for final in finals(recording, memory) for word in final.words]
-                words += judged(recording.text, heard)
+                found = [word for final in finals(recording, cached) for word in final.words]
+                words += judged(recording.text, found)
     bins = calibration(words)
     print("| confidence | words | mean | right |")
     print("|---|---|---|---|")
-    for found in bins:
+    for one in bins:
         print(
-            f"| {found.low:.1f} to {found.high:.1f} | {found.words} "
-            f"| {found.confidence:.2f} | {found.right:.0%} |"
+            f"| {one.low:.1f} to {one.high:.1f} | {one.words} "
+            f"| {one.confidence:.2f} | {one.right:.0%} |"
         )
     error = expected_calibration_error(bins)
     right = sum(word.right for word in words) / max(1, len(words))
@@ -54,13 +54,13 @@ def run(*manifests: Path, model: str = "base", every: int = 1) -> None:
     print(json.dumps({"confidence": [asdict(b) for b in bins], "expected_error": round(error, 4)}))
 
 
-def finals(recording: Recording, memory: Memory) -> list[Finished]:
-    """Stream a recording, and return its finals."""
+def finals(recording: Recording, cached: CachedTranscriber) -> list[Finished]:
+    """Rehearse a recording as a stream, and return its finals."""
     audio = recording.read()
     silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
     settings = StreamSettings(sample_rate=audio.rate)
     session = Session(recording.name, settings, SessionTuning(), choose_detector("silero"))
-    shown: list[Stamped] = Rehearsal(session, memory.hear).play(
+    shown: list[Stamped] = Rehearsal(session, cached.transcribe).play(
         np.concatenate([audio.samples, silence])
     )
     return [stamped.event for stamped in shown if isinstance(stamped.event, Finished)]

@@ -1,19 +1,19 @@
-"""What is lost and what is doubled where speech that never pauses is cut."""
+"""Counts the words that are missing or doubled where speech without pauses is cut."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream.evaluate.measures.record import Finished, Stamped, final_words
-from stream.evaluate.measures.scoring import left_out_and_added
+from stream.evaluate.measures.scoring import deletion_and_insertion_times
 
 NEAR_S = 2.0
-"""A word so near a cut may be the cut's fault: more than the longest word, and than the second
-before a split that is left to the successor."""
+"""An error at most this far from a cut is counted. It is longer than the longest word, and than the
+second before a split whose words are left to the next utterance."""
 
 
 @dataclass(frozen=True, slots=True)
 class AtCuts:
-    """Words left out and added near the cuts; adds up over recordings."""
+    """Deletions and insertions near cuts; supports `+` over recordings."""
 
     cuts: int = 0
     deletions: int = 0
@@ -28,9 +28,9 @@ class AtCuts:
 
 
 def at_cuts(reference: str, shown: Sequence[Stamped]) -> AtCuts:
-    """Count what is wrong near the cuts of one recording.
+    """Count the cuts of one recording, and the errors near them.
 
-    A cut is where an utterance ends and no silence ended it; the end of the recording is none.
+    A cut is the end of an utterance that silence did not end, except the end of the recording.
     """
     finals = [stamped.event for stamped in shown if isinstance(stamped.event, Finished)]
     cuts_s = [
@@ -40,5 +40,5 @@ def at_cuts(reference: str, shown: Sequence[Stamped]) -> AtCuts:
     def near(times_s: Sequence[float]) -> int:
         return sum(any(abs(at_s - cut_s) <= NEAR_S for cut_s in cuts_s) for at_s in times_s)
 
-    missing, added = left_out_and_added(reference, final_words(shown))
+    missing, added = deletion_and_insertion_times(reference, final_words(shown))
     return AtCuts(len(cuts_s), near(missing), near(added))

@@ -1,8 +1,8 @@
-"""How fast a window is transcribed: our engine in its variations, next to others.
+"""`bench engine`: times the transcription of a window by our engine and by other engines.
 
-All hear the same windows in turns, round after round, so that a machine that is busy with other
-things now and then slows all of them alike; ratios are taken within a round. What a draft, a batch
-or an assistant must never do is change a token: that is checked, and is the exit status.
+All systems transcribe the same windows in turns, round after round, so that other load on the
+machine slows all of them alike; ratios are taken within a round. A draft, a batch or an assistant
+must never change a token: this is checked, and decides the exit status.
 """
 
 import json
@@ -18,7 +18,7 @@ from rich.console import Console
 
 from stream.bench.engine_report import SpeedRow, as_table
 from stream.bench.rivals import contenders
-from stream.bench.rivals.contenders import Contender, Draft, Said
+from stream.bench.rivals.contenders import Contender, Draft, WindowResult
 from stream.core.windows import Window, WindowKind
 from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.engine.cores import usable_cores
@@ -32,20 +32,20 @@ LENGTHS_S = (3.0, 10.0, 28.0)
 BATCHES = (1, 3, 8)
 DRAFTS: tuple[Draft, ...] = ("none", "right", "last", "wrong")
 GAP_S = 0.3
-"""Between the sentences of a window: a reader's pause."""
+"""Seconds between the sentences of a window: the pause of a person who reads aloud."""
 
 Many = Parameter(consume_multiple=True, negative=())
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One pass over all windows."""
+    """The times of one pass of a system over all windows."""
 
     wall_s: float
     cpu_s: float
-    """Of all threads."""
+    """CPU seconds of all threads."""
     decode_ms: float | None
-    """In the decoder; None where a system does not say."""
+    """Milliseconds in the decoder; None if a system does not report it."""
 
 
 def run(
@@ -63,31 +63,31 @@ def run(
 ) -> int:
     """Print tables and one JSON line: time, CPU time and decoder passes of a window.
 
-    The exit status is 1 when a draft, a batch or the assistant changed a token.
+    The exit status is 1 if a draft, a batch or the assistant changed a token.
 
     Parameters
     ----------
     data
-        The folder that holds `long.jsonl`.
+        Folder with `long.jsonl`.
     model
-        Its name.
+        Name of the model.
     assistant
-        A smaller model that drafts what the model verifies, timed as well.
+        Name of a smaller model that drafts for the model; the pair is timed as well.
     lengths
         Seconds of audio in a window.
     batches
         Windows that our engine transcribes at once.
     drafts
-        What a window brings along: nothing, its own words (right), those of the window before it,
-        half a second shorter (last), or another window's (wrong).
+        The draft of a window: nothing, its own tokens (right), those of the same window half a
+        second shorter (last), or those of another window (wrong).
     precisions
-        Of our weights.
+        Precisions of our weights.
     device
-        Where our engine and transformers run; faster-whisper takes CUDA where there is one.
+        Device of our engine and of transformers; faster-whisper uses CUDA if it is available.
     windows
-        How many of each length.
+        Number of windows of each length.
     rounds
-        How often everything is timed.
+        How often each system is timed.
     others
         Time faster-whisper and transformers, too.
     """
@@ -97,9 +97,9 @@ def run(
     rows: list[SpeedRow] = []
     console = Console(width=132, highlight=False)
     for window_s in lengths:
-        heard = [replace(beginning(w, window_s), kind=WindowKind.PARTIAL) for w in whole]
-        field = contestants(engines, model, device, heard, batches, drafts, others)
-        found = list(measure(field, window_s, rounds))
+        cut = [replace(beginning(w, window_s), kind=WindowKind.PARTIAL) for w in whole]
+        chosen = all_contenders(engines, model, device, cut, batches, drafts, others)
+        found = list(measure(chosen, window_s, rounds))
         console.print(as_table(window_s, found))
         rows += found
     summary = {
@@ -117,13 +117,13 @@ def run(
 
 
 Engines = list[tuple[WhisperTranscriber, WhisperTranscriber | None]]
-"""Of each precision: the model alone, and with its assistant."""
+"""For each precision: the model alone, and with its assistant (None without one)."""
 
 
 def load_engines(
     model: str, precisions: Sequence[Precision], device: str, assistant: str | None
 ) -> Engines:
-    """Load the model in each precision; both of a pair are warm."""
+    """Load the model in each precision, alone and with the assistant if there is one."""
     checkpoint = load_checkpoint(model)
     engines: Engines = []
     for precision in precisions:
@@ -135,7 +135,7 @@ def load_engines(
     return engines
 
 
-def contestants(
+def all_contenders(
     engines: Engines,
     model: str,
     device: str,
@@ -144,60 +144,60 @@ def contestants(
     drafts: Sequence[Draft],
     others: bool,
 ) -> list[Contender]:
-    """Return all that are to be timed on these windows."""
-    field: list[Contender] = []
+    """Return all contenders that are to be timed on these windows."""
+    chosen: list[Contender] = []
     for alone, assisted in engines:
         own = contenders.ours(alone, windows, batches, drafts)
-        field += own
+        chosen += own
         if assisted is not None:
-            field += contenders.ours_assisted(assisted, windows, batches, own[0].expected)
-        field.append(contenders.ours_padded(alone, windows))
+            chosen += contenders.ours_assisted(assisted, windows, batches, own[0].expected)
+        chosen.append(contenders.ours_padded(alone, windows))
     if others:
-        field.append(contenders.faster_whisper(model, windows))
-        field.append(contenders.transformers(model, device, windows))
-    return field
+        chosen.append(contenders.faster_whisper(model, windows))
+        chosen.append(contenders.transformers(model, device, windows))
+    return chosen
 
 
-def measure(field: Sequence[Contender], window_s: float, rounds: int) -> Iterator[SpeedRow]:
-    """Yield a row for each contender, timed in turns."""
-    said = [one.hear(one.windows) for one in field]  # untimed: each is warm after it
-    timed: list[list[Round]] = [[] for _ in field]
+def measure(compared: Sequence[Contender], window_s: float, rounds: int) -> Iterator[SpeedRow]:
+    """Time all contenders in turns, and yield a row for each."""
+    results = [one.transcribe(one.windows) for one in compared]  # untimed: it warms each up
+    timed: list[list[Round]] = [[] for _ in compared]
     for _ in range(rounds):
-        for one, times in zip(field, timed, strict=True):
+        for one, times in zip(compared, timed, strict=True):
             times.append(timed_round(one))
-    yardstick = times_of(field, timed, "faster-whisper")
+    baseline = times_of(compared, timed, "faster-whisper")
     plain = next(
-        (s for one, s in zip(field, said, strict=True) if one.system == "transformers"), None
+        (r for one, r in zip(compared, results, strict=True) if one.system == "transformers"), None
     )
-    for one, times, heard in zip(field, timed, said, strict=True):
-        yield speed_row(one, window_s, times, heard, yardstick, plain, alone(one, field, timed))
+    for one, times, own in zip(compared, timed, results, strict=True):
+        yield speed_row(one, window_s, times, own, baseline, plain, alone(one, compared, timed))
 
 
 def timed_round(contender: Contender) -> Round:
-    """Let a contender hear all its windows once."""
+    """Let a contender transcribe all its windows once, and return the times."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
-    said = contender.hear(contender.windows)
+    results = contender.transcribe(contender.windows)
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-    decode_ms = [one.decode_ms for one in said if one.decode_ms is not None]
+    decode_ms = [one.decode_ms for one in results if one.decode_ms is not None]
     return Round(wall_s, cpu_s, sum(decode_ms) if decode_ms else None)
 
 
 def times_of(
-    field: Sequence[Contender], timed: Sequence[list[Round]], system: str
+    compared: Sequence[Contender], timed: Sequence[list[Round]], system: str
 ) -> list[Round] | None:
-    """Return the rounds of a system, if it takes part."""
-    return next((t for one, t in zip(field, timed, strict=True) if one.system == system), None)
+    """Return the rounds of a system, or None if it is not among the contenders."""
+    return next((t for one, t in zip(compared, timed, strict=True) if one.system == system), None)
 
 
 def alone(
-    contender: Contender, field: Sequence[Contender], timed: Sequence[list[Round]]
+    contender: Contender, compared: Sequence[Contender], timed: Sequence[list[Round]]
 ) -> list[Round] | None:
-    """Return the rounds of the same contender that takes a window at a time, if there is one."""
+    """Return the rounds of the same contender with a batch of one window, if there is one."""
     same = (contender.system, contender.precision, contender.draft)
     return next(
         (
             times
-            for one, times in zip(field, timed, strict=True)
+            for one, times in zip(compared, timed, strict=True)
             if (one.system, one.precision, one.draft) == same and one.batch == 1
         ),
         None,
@@ -208,16 +208,26 @@ def speed_row(
     contender: Contender,
     window_s: float,
     times: Sequence[Round],
-    said: Sequence[Said],
-    yardstick: Sequence[Round] | None,
-    plain: Sequence[Said] | None,
+    results: Sequence[WindowResult],
+    baseline: Sequence[Round] | None,
+    plain: Sequence[WindowResult] | None,
     singly: Sequence[Round] | None,
 ) -> SpeedRow:
-    """Sum up what a contender took and said."""
+    """Sum up the times and the results of a contender.
+
+    Args:
+        contender: the contender.
+        window_s: seconds of audio in a window.
+        times: its rounds.
+        results: its result for each window.
+        baseline: the rounds of faster-whisper, or None.
+        plain: the results of transformers, or None.
+        singly: the rounds of the same contender with a batch of one window, or None.
+    """
     n = len(contender.windows)
     wall_ratio = cpu_ratio = None
-    if yardstick is not None:
-        pairs = list(zip(yardstick, times, strict=True))
+    if baseline is not None:
+        pairs = list(zip(baseline, times, strict=True))
         wall_ratio = round(median(theirs.wall_s / ours.wall_s for theirs, ours in pairs), 2)
         cpu_ratio = round(median(theirs.cpu_s / ours.cpu_s for theirs, ours in pairs), 2)
     decode = [t.decode_ms for t in times if t.decode_ms is not None]
@@ -226,11 +236,11 @@ def speed_row(
         for one, many in zip(singly or (), times, strict=bool(singly))
         if one.decode_ms and many.decode_ms
     ]
-    passes = [s.passes for s in said if s.passes is not None]
+    passes = [r.passes for r in results if r.passes is not None]
     changed = None
     if contender.expected is not None:
-        outcomes = zip(said, contender.expected, strict=True)
-        changed = sum(s.tokens != tokens for s, tokens in outcomes)
+        outcomes = zip(results, contender.expected, strict=True)
+        changed = sum(r.tokens != tokens for r, tokens in outcomes)
     return SpeedRow(
         window_s=window_s,
         system=contender.system,
@@ -245,16 +255,16 @@ def speed_row(
         decode_ms=round(median(decode) / n, 1) if decode else None,
         batch_ratio=round(median(gains), 2) if gains else None,
         passes=round(sum(passes) / n, 1) if passes else None,
-        drafted=sum(s.drafted for s in said),
-        accepted=sum(s.accepted for s in said),
+        drafted=sum(r.drafted for r in results),
+        accepted=sum(r.accepted for r in results),
         changed=changed,
-        word_differences=None if plain is None else differences(said, plain),
+        word_differences=None if plain is None else differences(results, plain),
     )
 
 
-def differences(said: Sequence[Said], plain: Sequence[Said]) -> float:
-    """Return how far what was said is from what transformers said, in percent of its words."""
+def differences(results: Sequence[WindowResult], plain: Sequence[WindowResult]) -> float:
+    """Return the word error rate against the text of transformers, in percent."""
     errors = WordErrors()
-    for one, other in zip(said, plain, strict=True):
+    for one, other in zip(results, plain, strict=True):
         errors += word_errors(other.text, one.text)
     return round(errors.rate, 2)

@@ -1,4 +1,4 @@
-"""The figures of `bench engine`, and how they are shown."""
+"""The figures of `bench engine`, and the table that shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from stream.evaluate.report.tables import table
 
 @dataclass(frozen=True, slots=True)
 class SpeedRow:
-    """One contender at one length."""
+    """The figures of one contender for windows of one length."""
 
     window_s: float
     system: str
@@ -20,28 +20,30 @@ class SpeedRow:
     draft: str
     windows: int
     wall_ms: float
-    """Of a window, the median of the rounds; so the next three."""
+    """Milliseconds for a window, the median of the rounds."""
     cpu_ms: float
+    """CPU milliseconds for a window, the median of the rounds."""
     wall_ratio: float | None
-    """How many times as fast as faster-whisper; None without it."""
+    """Time of faster-whisper divided by this time, the median of the rounds; None without it."""
     cpu_ratio: float | None
+    """CPU time of faster-whisper divided by this CPU time; None without it."""
     decode_ms: float | None
-    """Of a window, in the decoder; None where a system does not say."""
+    """Milliseconds in the decoder for a window; None if a system does not report it."""
     batch_ratio: float | None
-    """How many times as fast the decoder is as with a window at a time."""
+    """Decoder time with a batch of one window divided by this decoder time."""
     passes: float | None
-    """Of the decoder, for a window; None where a system does not say."""
+    """Decoder passes for a window; None if a system does not report it."""
     drafted: int
     accepted: int
     changed: int | None
-    """Windows whose tokens are not those of a window alone, without a draft; None where nothing is
-    promised."""
+    """Windows whose tokens differ from those of the window alone without a draft; None for systems
+    that are not compared."""
     word_differences: float | None
-    """From what transformers hears, in percent of its words; None without it."""
+    """Word error rate against the text of transformers, in percent; None without it."""
 
 
 def as_table(window_s: float, rows: Sequence[SpeedRow]) -> Table:
-    """Show the rows of one length."""
+    """Return the table of the rows of one window length."""
     made = table(
         f"windows of {window_s:g} s",
         "", "precision", "batch", "draft", "ms", "speed", "CPU ms", "CPU",
@@ -49,9 +51,9 @@ def as_table(window_s: float, rows: Sequence[SpeedRow]) -> Table:
     )  # fmt: skip
     made.columns[0].no_wrap = made.columns[1].no_wrap = True
     made.caption = (
-        "speed and CPU: how many times less than faster-whisper; batch: how many times less time\n"
-        "in the decoder than a window at a time; passes: of the decoder, for a window; accepted:\n"
-        "draft tokens; words off: from what transformers hears, in percent"
+        "speed and CPU: time of faster-whisper / this time; batch: decoder time with a batch of\n"
+        "one window / this decoder time; passes: decoder passes for a window; accepted: draft\n"
+        "tokens; words off: word error rate against the text of transformers, in percent"
     )
     made.caption_justify = "left"
     for row in rows:
@@ -74,6 +76,6 @@ def as_table(window_s: float, rows: Sequence[SpeedRow]) -> Table:
     return made
 
 
-def shown(value: Any, form: str) -> str:
-    """Return a figure in a form; nothing where there is none."""
-    return "" if value is None else form.format(value)
+def shown(value: Any, template: str) -> str:
+    """Return a figure formatted with a template; "" for None."""
+    return "" if value is None else template.format(value)

@@ -1,4 +1,4 @@
-"""What streams cost that say nothing: connected ones, and ones that send silence."""
+"""`bench idle`: measures the cost of idle streams, connected only or sending silence."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from stream.evaluate.server_process import server_process
 from stream.server.open_files import allow_streams
 
 AT_ONCE = 50
-"""Handshakes under way at a time: the server's backlog holds a hundred."""
+"""Concurrent handshakes: the listen backlog of the server is a hundred."""
 FRAME_MS = 100
 KEEPALIVE_S = 20.0
 
@@ -27,38 +27,36 @@ Act = Callable[[list[ClientConnection], float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class IdleRow:
-    """Streams that do the same."""
+    """The cost of streams in the same state."""
 
     state: str
     streams: int
     cpu_cores: float
-    """Of the server."""
+    """CPU time of the server divided by the elapsed time."""
     kib_a_stream: float
-    """Resident memory of the server beyond what it had before."""
+    """Growth of the server's resident memory for each stream."""
     loop_late_p99_ms: float
-    """Of the server's event loop."""
+    """Lateness of the server's event loop, 99th percentile."""
 
 
 def run(streams: int = 1000, sending: int = 100, seconds: float = 20.0) -> None:
-    """Print what connected and silent streams cost, and one JSON line.
+    """Print the cost of connected streams and of streams that send silence, and one JSON line.
 
-    The model is a scripted one: silence never reaches it.
+    The server runs a scripted model, since no window is made of silence.
 
     Parameters
     ----------
     streams
-        How many are connected and send nothing but a `keepalive` now and then.
+        Number of streams that are connected and send only a `keepalive` every 20 s.
     sending
-        How many of them then send digital silence, in frames of 100 ms.
+        Number of these streams that then send digital silence, in frames of 100 ms.
     seconds
-        How long each is measured.
+        Duration of each of the two measurements.
     """
     allow_streams(streams)
     with server_process("scripted", streams) as (url, pid):
         rows = asyncio.run(measure(url, pid, streams, min(sending, streams), seconds))
-    made = table(
-        "streams that say nothing", "", "streams", "cores", "KiB more each", "loop late p99 ms"
-    )
+    made = table("idle streams", "", "streams", "cores", "KiB more each", "loop late p99 ms")
     for row in rows:
         made.add_row(
             row.state,
@@ -72,7 +70,7 @@ def run(streams: int = 1000, sending: int = 100, seconds: float = 20.0) -> None:
 
 
 async def measure(url: str, pid: int, streams: int, sending: int, seconds: float) -> list[IdleRow]:
-    """Connect all, and measure first that they do nothing, and then that some send silence."""
+    """Connect all streams; measure them first idle, then while some of them send silence."""
     held = tree_bytes(pid)
     async with AsyncExitStack() as stack:
         opened: list[ClientConnection] = []
@@ -98,7 +96,7 @@ async def measure(url: str, pid: int, streams: int, sending: int, seconds: float
 
 
 async def open_stream(stack: AsyncExitStack, url: str) -> ClientConnection:
-    """Open a stream that has begun."""
+    """Open a stream, start it, and wait for the server's first message."""
     address = f"{url.replace('http', 'ws', 1)}v1/stream"
     websocket = await stack.enter_async_context(
         connect(address, compression=None, ping_interval=None, open_timeout=60)
@@ -109,7 +107,7 @@ async def open_stream(stack: AsyncExitStack, url: str) -> ClientConnection:
 
 
 async def keep_alive(members: list[ClientConnection], seconds: float) -> None:
-    """Say now and then that one is there."""
+    """Send a `keepalive` on every stream, every `KEEPALIVE_S` seconds."""
     end = time.perf_counter() + seconds
     while (left := end - time.perf_counter()) > 0:
         for websocket in members:
@@ -118,7 +116,7 @@ async def keep_alive(members: list[ClientConnection], seconds: float) -> None:
 
 
 async def send_silence(members: list[ClientConnection], seconds: float) -> None:
-    """Send silence at the pace of speech; what comes back is read and thrown away."""
+    """Send silence at the pace of speech on every stream; discard the server's messages."""
     frame = bytes(2 * SAMPLE_RATE * FRAME_MS // 1000)
     reading = [asyncio.create_task(read_all(websocket)) for websocket in members]
     began = time.perf_counter()
@@ -131,6 +129,6 @@ async def send_silence(members: list[ClientConnection], seconds: float) -> None:
 
 
 async def read_all(websocket: ClientConnection) -> None:
-    """Throw away what comes."""
+    """Read and discard all messages."""
     async for _ in websocket:
         pass

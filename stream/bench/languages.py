@@ -1,8 +1,9 @@
-"""What `language: "auto"` makes of speech in many languages, streamed.
+"""`bench languages`: measures language detection (`language: "auto"`) in streams.
 
-Robots speak the first article of the Universal Declaration of Human Rights, and people the prompts
-of a telephone system. Each language is streamed alone, then one after another in one stream: how
-many finals are in the language that was spoken, and are all their characters whole?
+The speech is the first article of the Universal Declaration of Human Rights, spoken by espeak-ng,
+and the prompts of a telephone system, spoken by people. Each language is streamed alone, then
+several languages one after another in one stream. Counted are the finals in the language that was
+spoken, and the events with an incomplete character.
 """
 
 import json
@@ -14,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.bench.audio_clock import Memory
+from stream.bench.audio_clock import CachedTranscriber
 from stream.bench.speech.espeak import speak
 from stream.bench.speech.prompts import joined, prompts
 from stream.core.audio import SAMPLE_RATE
@@ -25,7 +26,7 @@ from stream.core.transcript import text_of
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.material.mixing import chance
+from stream.evaluate.material.mixing import seeded_rng
 from stream.evaluate.material.recordings import at_16_khz, to_int16
 from stream.evaluate.material.sounds import noise
 
@@ -88,13 +89,13 @@ TEXTS = {
 }
 """The first article, in two sentences; Japanese in kana, which espeak-ng can read."""
 VOICES = {"en": "en-gb", "fr": "fr-fr", "zh": "cmn"}
-"""Of espeak-ng, where they are not named like the language."""
+"""Voices of espeak-ng whose names differ from the language code."""
 PEOPLE = ("en", "es", "fr", "it", "ru")
 PEOPLE_S = 12.0
 TO_AND_FRO = (("en", "es"), ("ru", "fr"))
-"""Languages that two people speak by turns."""
+"""Pairs of languages that alternate in one stream."""
 GAP_S = 0.9
-"""Between two utterances: more than endpointing waits."""
+"""Seconds between two utterances: longer than the silence that ends an utterance."""
 FLOOR_DBFS = -60.0
 BROKEN = "\ufffd"
 CHUNK_BYTES = SAMPLE_RATE // 10 * 2
@@ -103,8 +104,8 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A stretch of speech, (n_samples,) at 16 kHz, and its language."""
+class Speech:
+    """Speech in one language, (n_samples,) at 16 kHz."""
 
     language: str
     samples: Samples
@@ -112,42 +113,43 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class LanguageRow:
-    """What the finals of one stream said their language was."""
+    """The languages that the finals of one stream report."""
 
     stream: str
     finals: int
     right: int
-    """Those in the language that was spoken where they are."""
+    """Finals that report the language that was spoken at their middle."""
     heard: dict[str, int]
-    """How often each language was reported."""
+    """Number of finals by reported language."""
     switches: int
     """How often the reported language changed from one final to the next."""
     spoken_switches: int
+    """How often the spoken language changed."""
     broken: int
-    """Events with a character that is not whole."""
+    """Events with an incomplete character."""
 
 
 def run(model: str = "base", only: str = "", verbose: bool = False) -> None:
-    """Print the table and one JSON line.
+    """Print the reported languages of each stream as a table, and one JSON line.
 
     Parameters
     ----------
     model
-        Its name; one that knows many languages.
+        Name of the model, which must be multilingual.
     only
-        Stream only what has this in its name, such as "people".
+        Run only the streams whose names contain this text, such as "people".
     verbose
-        Print what was heard, too.
+        Also print the text of each final.
     """
-    memory = Memory(WhisperTranscriber(model, device="cpu"))
+    cached = CachedTranscriber(WhisperTranscriber(model, device="cpu"))
     print("| stream | finals | right | reported | switches | broken |")
     print("|---|---|---|---|---|---|")
     rows = []
-    for name, said in streams():
+    for name, speech in streams():
         if only not in name:
             continue
-        finals, broken = streamed(name, said, memory)
-        row = judge(name, said, finals, broken)
+        finals, broken = streamed(name, speech, cached)
+        row = judge(name, speech, finals, broken)
         rows.append(row)
         reported = ", ".join(f"{n} × {language}" for language, n in row.heard.items())
         print(
@@ -161,8 +163,8 @@ def run(model: str = "base", only: str = "", verbose: bool = False) -> None:
     print(json.dumps({"languages": [asdict(row) for row in rows]}))
 
 
-def streams() -> Iterator[tuple[str, list[Said]]]:
-    """Yield each language alone, then streams whose language changes."""
+def streams() -> Iterator[tuple[str, list[Speech]]]:
+    """Yield the name and the speech of each stream: one language, then changing languages."""
     robots = {language: robot(language) for language in TEXTS}
     people = {}
     for language in PEOPLE:
@@ -170,10 +172,10 @@ def streams() -> Iterator[tuple[str, list[Said]]]:
             people[language] = person(language)
         except UsageError as error:
             print(f"| a person, {language}: left out: {error} |")
-    for language, said in robots.items():
-        yield f"robot, {language}", said
-    for language, said in people.items():
-        yield f"person, {language}", said
+    for language, speech in robots.items():
+        yield f"robot, {language}", speech
+    for language, speech in people.items():
+        yield f"person, {language}", speech
     halves = [half for one in zip(*people.values(), strict=True) for half in one]
     if halves:
         yield "people, in turn", halves
@@ -183,58 +185,60 @@ def streams() -> Iterator[tuple[str, list[Said]]]:
             yield f"people, {first} and {second} to and fro", [a, c, b, d]
 
 
-def robot(language: str) -> list[Said]:
-    """Return the two sentences of a language."""
+def robot(language: str) -> list[Speech]:
+    """Return the two sentences of a language, spoken by espeak-ng."""
     voice = VOICES.get(language, language)
-    return [Said(language, at_16_khz(speak(text, voice, 150)[0])) for text in TEXTS[language]]
+    return [Speech(language, at_16_khz(speak(text, voice, 150)[0])) for text in TEXTS[language]]
 
 
-def person(language: str) -> list[Said]:
-    """Return two stretches of a person's prompts: the longer ones, for they are sentences."""
+def person(language: str) -> list[Speech]:
+    """Return two utterances made of a person's longest prompts, which are whole sentences."""
     longest = sorted(prompts(language), key=lambda prompt: -len(prompt.text))
-    found: list[Said] = []
+    found: list[Speech] = []
     taken = iter(p for p in longest if len(p.text) < 120)
     for _ in range(2):
         pieces: list[Samples] = []
         while sum(map(len, pieces)) < PEOPLE_S * SAMPLE_RATE / 2:
             audio, _ = joined([next(taken)], [0.25])
             pieces.append(at_16_khz(audio))
-        found.append(Said(language, np.concatenate(pieces)))
+        found.append(Speech(language, np.concatenate(pieces)))
     return found
 
 
-def streamed(name: str, said: Sequence[Said], memory: Memory) -> tuple[list[Final], int]:
-    """Return a stream's finals, and how many events held a broken character."""
+def streamed(
+    name: str, speech: Sequence[Speech], cached: CachedTranscriber
+) -> tuple[list[Final], int]:
+    """Run a stream; return its finals with words, and the number of events with broken text."""
     settings = StreamSettings(language="auto")
     session = Session(name, settings, SessionTuning(), choose_detector("silero"))
-    data = to_int16(sound(name, said)).tobytes()
-    heard: list[Event] = []
+    data = to_int16(sound(name, speech)).tobytes()
+    events: list[Event] = []
     for first in range(0, len(data), CHUNK_BYTES):
         session.receive_audio(data[first : first + CHUNK_BYTES])
-        heard += answered(session, memory)
+        events += transcribed(session, cached)
     session.receive_eof()
-    heard += answered(session, memory)
-    finals = [event for event in heard if isinstance(event, Final) and event.words]
-    return finals, sum(map(is_broken, heard))
+    events += transcribed(session, cached)
+    finals = [event for event in events if isinstance(event, Final) and event.words]
+    return finals, sum(map(is_broken, events))
 
 
-def answered(session: Session, memory: Memory) -> list[Event]:
-    """Answer all windows that are due, and return what the session sends."""
+def transcribed(session: Session, cached: CachedTranscriber) -> list[Event]:
+    """Transcribe all windows that are due, and return the session's events."""
     while windows := session.windows_to_transcribe():
         for window in windows:
-            session.receive_hypothesis(memory.hear(window))
+            session.receive_hypothesis(cached.transcribe(window))
     return session.events_to_send()
 
 
-def sound(name: str, said: Sequence[Said]) -> Samples:
-    """Return a stream's samples: each stretch and the gap after it, in a quiet room."""
+def sound(name: str, speech: Sequence[Speech]) -> Samples:
+    """Return the samples of a stream: all speech with gaps around it, over quiet noise."""
     gap = np.zeros(round(GAP_S * SAMPLE_RATE), np.float32)
-    samples = np.concatenate([gap, *(part for one in said for part in (one.samples, gap))])
-    return samples + noise(len(samples), 0.5, FLOOR_DBFS, chance(0, name)).astype(np.float32)
+    samples = np.concatenate([gap, *(part for one in speech for part in (one.samples, gap))])
+    return samples + noise(len(samples), 0.5, FLOOR_DBFS, seeded_rng(0, name)).astype(np.float32)
 
 
 def is_broken(event: Event) -> bool:
-    """Tell whether a reader would see a character that is none."""
+    """Return whether the text of an event has a replacement character or a lone surrogate."""
     match event:
         case Partial():
             texts = [text_of(event.committed), text_of(event.tentative)]
@@ -245,14 +249,14 @@ def is_broken(event: Event) -> bool:
     return any(BROKEN in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
 
 
-def judge(name: str, said: Sequence[Said], finals: Sequence[Final], broken: int) -> LanguageRow:
-    """Compare the languages of the finals with what was spoken in the middle of each."""
+def judge(name: str, speech: Sequence[Speech], finals: Sequence[Final], broken: int) -> LanguageRow:
+    """Compare the language of each final with the language that was spoken at its middle."""
     gap = round(GAP_S * SAMPLE_RATE)
-    ends = np.cumsum([gap + len(one.samples) for one in said])
+    ends = np.cumsum([gap + len(one.samples) for one in speech])
 
     def spoken_in(final: Final) -> str:
         middle = (final.start_sample + final.end_sample) // 2
-        return said[min(int(np.searchsorted(ends, middle)), len(said) - 1)].language
+        return speech[min(int(np.searchsorted(ends, middle)), len(speech) - 1)].language
 
     reported = [final.language for final in finals]
     return LanguageRow(
@@ -261,11 +265,11 @@ def judge(name: str, said: Sequence[Said], finals: Sequence[Final], broken: int)
         right=sum(final.language == spoken_in(final) for final in finals),
         heard=dict(Counter(reported).most_common()),
         switches=changes(reported),
-        spoken_switches=changes([one.language for one in said]),
+        spoken_switches=changes([one.language for one in speech]),
         broken=broken,
     )
 
 
 def changes(languages: Iterable[str]) -> int:
-    """Count how often a language is not the one before it."""
+    """Count how often a language differs from the one before it."""
     return sum(one != other for one, other in pairwise(languages))

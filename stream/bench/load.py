@@ -1,9 +1,9 @@
-"""How many streams a server carries: real-time streams, ramped until finals come too late.
+"""`bench load`: measures how many real-time streams a server can serve with finals in time.
 
-The same recordings are played, side by side, to our server and to one built the usual way, in turns
-on the same machine: first one stream each, then two, and so on, until the 95th percentile of the
-time from the end of speech to its final passes the bar. Then one stream of speech that never
-pauses, to see what a second of it costs, and whether it costs more the longer it lasts.
+The same recordings are played to our server and to one that is built the usual way, in turns on the
+same machine: first one stream, then two, and so on, until the 95th percentile of the time from the
+end of speech to its final is above the limit. Then one stream of speech without pauses shows the
+cost of a second of it, and whether the cost grows with the length of the utterance.
 """
 
 import json
@@ -25,7 +25,7 @@ from stream.evaluate.server_process import server_process, usual_server_process
 
 STREAMS = (1, 2, 3, 4, 6, 8, 12, 16)
 GAP_S = 0.8
-"""Between the sentences of a stream, so that utterances end."""
+"""Seconds between the sentences of a stream, so that utterances end."""
 
 
 def run(
@@ -39,28 +39,30 @@ def run(
     usual: bool = True,
     report: Path | None = None,
 ) -> None:
-    """Print how many streams our server and a usual one carry, and what each costs.
+    """Print how many streams our server and a usual one can serve, and the cost of a stream.
 
-    The last line is JSON. Our server takes its settings from the environment.
+    The last line is JSON. The settings of our server come from the environment.
 
     Parameters
     ----------
     data
-        The folder that holds `long.jsonl`.
+        Folder with `long.jsonl`.
     model
-        Its name.
+        Name of the model.
     streams
-        How many streams to try, one after another.
+        Numbers of streams to try, one after another.
     seconds
-        Audio in a stream, at least.
+        The least duration of a stream, in seconds of audio.
     continuous_s
-        Speech without pauses in the last part; 0 leaves it out.
+        Seconds of speech without pauses in the last part; 0 leaves that part out.
     continuous_speed
-        Of speech, in the last part: slow enough for both servers to show all captions that are due.
+        Speed of playing in the last part; it must be so low that both servers can show all
+        captions that are due.
     bar_s
-        What the 95th percentile of speech end to final may be beyond endpointing.
+        Limit for the 95th percentile of the time from the end of speech to the final, beyond
+        endpointing.
     usual
-        Measure the usual server, too: faster-whisper in int8, 30 s windows, a model behind a lock.
+        Also measure the usual server: faster-whisper in int8, 30 s windows, a model behind a lock.
     report
         Folder for load.json and load.html, with plots.
     """
@@ -77,7 +79,7 @@ def run(
             for system in list(climbing):
                 row = measure(system, recordings)
                 rows.append(row)
-                say(row)
+                print_progress(row)
                 if row.late_ms is None or row.late_ms > 1000 * bar_s:
                     climbing.remove(system)
         if continuous_s:
@@ -110,19 +112,19 @@ def started(
     process: AbstractContextManager[tuple[str, int]],
     has_metrics: bool,
 ) -> System:
-    """Start a server that runs until the stack is closed."""
+    """Start a server, which runs until the stack is closed."""
     url, pid = stack.enter_context(process)
     return System(name, adapter, url, pid, has_metrics)
 
 
-def say(row: LoadRow) -> None:
-    """Show on stderr how far the ramp is."""
+def print_progress(row: LoadRow) -> None:
+    """Print the result of a step to stderr."""
     late = "no finals" if row.late_ms is None else f"finals {row.late_ms:.0f} ms late"
     Console(stderr=True, highlight=False).print(f"{row.system}, {row.streams} streams: {late}")
 
 
 def carried(rows: Sequence[LoadRow], system: str, bar_s: float) -> int:
-    """Return the most streams that a system carried within the bar."""
+    """Return the highest number of streams for which a system stayed within the limit."""
     within = [
         row.streams
         for row in rows

@@ -1,4 +1,4 @@
-"""The figures of `bench load` on the terminal, and as a page with plots."""
+"""Shows the figures of `bench load` on the terminal, and as a page with plots."""
 
 from collections.abc import Iterator
 from html import escape
@@ -16,13 +16,13 @@ CONTINUOUS = {
     "partials_per_s": "partials/s",
     "word_error_rate": "WER %",
 }
-"""Figures of speech that never pauses, as a whole."""
+"""Figures of the whole stream of speech without pauses, and their labels."""
 
 STYLES = {"ours": "s0", "usual": "s1"}
 
 
 def print_tables(summary: dict[str, Any], console: Console) -> None:
-    """Print every figure of a summary."""
+    """Print all figures of a summary."""
     made = table(
         "streams at the pace of speech",
         "", "streams", "CPU/audio", "final p50", "p95", "late p95", "partials/s", "WER %",
@@ -30,8 +30,8 @@ def print_tables(summary: dict[str, Any], console: Console) -> None:
     )  # fmt: skip
     made.caption = (
         "CPU/audio: CPU seconds for a second of audio; final: from the end of speech, ms; late: "
-        "beyond endpointing;\nqueue: a final's wait for the engine; batch: windows; loop, player: "
-        "how late the server's event loop and the player's were, ms; others: cores busy with others"
+        "beyond endpointing;\nqueue: wait of a final's window for the engine; batch: windows; "
+        "loop, player: lateness of both event loops, ms;\nothers: cores used by other processes"
     )
     made.caption_justify = "left"
     for row in summary["rows"]:
@@ -52,7 +52,7 @@ def print_tables(summary: dict[str, Any], console: Console) -> None:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Return a row of the table, in milliseconds where nothing else is said."""
+    """Return the cells of a row of the table."""
     server = row["server"]
 
     def ms(figures: dict[str, float], name: str) -> str:
@@ -82,7 +82,7 @@ def systems(summary: dict[str, Any]) -> list[str]:
 
 
 def by_start(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return the cost of continuous speech from a second on, of each system."""
+    """Return the cost of continuous speech by the second where a part begins, then by system."""
     found: dict[str, dict[str, float]] = {}
     for talk in summary["continuous"]:
         for age in talk["ages"]:
@@ -92,12 +92,12 @@ def by_start(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def write_page(summary: dict[str, Any], path: Path) -> None:
-    """Write the page: one file, no script, nothing from elsewhere."""
+    """Write the page to a file; it has no scripts and needs no other file."""
     path.write_text("\n".join(page(summary)))
 
 
 def page(summary: dict[str, Any]) -> Iterator[str]:
-    """Yield the parts of the page."""
+    """Yield the parts of the page as HTML."""
     title = f"distil-stream bench load: {summary['model']}, {summary['cores']} cores"
     yield "<!doctype html><html lang='en'><meta charset='utf-8'>"
     yield f"<title>{escape(title)}</title><style>{html.STYLE}</style><h1>{escape(title)}</h1>"
@@ -110,7 +110,7 @@ def page(summary: dict[str, Any]) -> Iterator[str]:
     cost = {name: points(summary, name, "cpu_s_per_audio_s") for name in systems(summary)}
     yield html.figure(by_streams(cost, "CPU s"), "CPU seconds for a second of audio.")
     if summary["continuous"]:
-        yield html.figure(by_age(summary), "The same, of one stream that never pauses, by its age.")
+        yield html.figure(by_age(summary), "The same for one stream without pauses, by its age.")
     columns = list(summary["rows"][0])
     yield html.table(
         [column.replace("_", " ") for column in columns],
@@ -119,7 +119,7 @@ def page(summary: dict[str, Any]) -> Iterator[str]:
 
 
 def points(summary: dict[str, Any], system: str, name: str) -> list[tuple[float, float]]:
-    """Return a figure of a system by its number of streams."""
+    """Return the points (number of streams, figure) of a system, without missing figures."""
     rows = [row for row in summary["rows"] if row["system"] == system]
     return [(float(row["streams"]), row[name]) for row in rows if row[name] is not None]
 
@@ -127,12 +127,12 @@ def points(summary: dict[str, Any], system: str, name: str) -> list[tuple[float,
 def by_streams(
     lines: dict[str, list[tuple[float, float]]], label: str, bar: float | None = None
 ) -> str:
-    """Draw a line for each system, and the bar that must not be passed."""
+    """Draw a line for each system, and the limit if there is one."""
     everything = [point for line in lines.values() for point in line]
     if not everything:
         return ""
     most_streams = max(x for x, _ in everything)
-    # What is far beyond the bar would press the rest flat.
+    # Values far above the limit would make the others indistinguishable.
     most = max(y for _, y in everything) if bar is None else 3 * bar
     plot = Plot(Axis(0, most_streams + 1, "streams"), Axis(0, most * 1.08, label))
     if bar is not None:
@@ -145,7 +145,7 @@ def by_streams(
 
 
 def by_age(summary: dict[str, Any]) -> str:
-    """Draw what a second of continuous speech costs in its first minute and later."""
+    """Draw the cost of a second of continuous speech by the age of the stream."""
     talks = summary["continuous"]
     end_s = max(age["to_s"] for talk in talks for age in talk["ages"])
     most = max(age["cpu_s_per_audio_s"] for talk in talks for age in talk["ages"])
@@ -159,7 +159,7 @@ def by_age(summary: dict[str, Any]) -> str:
 
 
 def shown(value: Any) -> html.Cell:
-    """Return a figure, or several by name, as the page shows it."""
+    """Return a figure, or several figures by name, as a cell of the page."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {figure:g}" for name, figure in value.items())
     return None if value is None else value if isinstance(value, str) else round(value, 3)

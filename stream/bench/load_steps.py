@@ -1,4 +1,4 @@
-"""The steps of `bench load`: so many streams at once, or one that never pauses, on one server."""
+"""The steps of `bench load`: a number of streams, or one stream without pauses, on one server."""
 
 import asyncio
 import time
@@ -17,19 +17,20 @@ from stream.evaluate.measures.scoring import WordErrors, percentiles, word_error
 from stream.evaluate.playback import ENDPOINTING_MS, Pace, Played, play_all
 
 TRAILING_SILENCE_S = 2.0
-"""After each recording, so that its last utterance ends by itself."""
+"""Silence after each recording, so that silence ends its last utterance."""
 
 NEVER_MS = 10_000
-"""Silence that no reader makes: speech goes on as one utterance, or until the server cuts it."""
+"""Endpointing silence that does not occur in the speech, so that only the server's limit on the
+length of an utterance ends it."""
 
 TICK_S = 0.05
-"""Between two looks at the player's event loop: the server's own does the same."""
+"""Interval at which the lateness of the player's event loop is measured, as in the server."""
 
 RECOVERY_S = 120.0
-"""More than a server takes to come down from its highest load."""
+"""Longer than a server needs to return from its highest load level to 0."""
 
 BUCKET_S = 10
-"""Seconds of continuous speech whose cost is added up."""
+"""Seconds of continuous speech for which one cost is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +46,49 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class LoadRow:
-    """One server with so many streams."""
+    """The figures of one server with a number of streams."""
 
     system: str
     streams: int
     audio_s: float
-    """Played, in all streams."""
+    """Seconds of audio played, all streams together."""
     cpu_s_per_audio_s: float
     final_ms: dict[str, float]
-    """From the end of speech, of utterances that silence ended; percentiles. Endpointing is in
-    it."""
+    """Percentiles of the time from the end of speech to the final, with endpointing; only
+    utterances that silence ended."""
     finals: int
-    """That have words."""
+    """Finals with words that silence ended."""
     partials_per_s: float
-    """Captions shown for a second of audio: a server that is busy shows fewer."""
+    """Partials for a second of audio; a busy server sends fewer."""
     word_error_rate: float
     """Percent."""
     peak_mib: int
     feeder_late_ms: float
-    """How late audio was handed out at worst; the figures are worth little if it is much."""
+    """The largest delay of a chunk of audio; the figures are not valid if it is large."""
     player_late_p99_ms: float
-    """How late the player's own event loop was, which has no engine beside it: what of the
-    server's lateness is the machine's."""
+    """Lateness of the player's event loop, which shares its process with no engine: the part of the
+    server's lateness that the machine causes."""
     other_cores: float
-    """Cores that other processes than the server and the player kept busy: what is late beside
-    much of it is not the server's doing."""
+    """Cores that other processes than the server and the player used. If it is high, the lateness
+    is not that of the server alone."""
     failures: int
     """Streams that could not be played to their end."""
     queue_ms: dict[str, float]
-    """That windows of finals waited for the engine, as the finals say; percentiles."""
+    """Percentiles of the time that windows of finals waited for the engine, as the finals
+    report it."""
     server: dict[str, float]
-    """What the server's own metrics say of the time."""
+    """Figures of the server's metrics during the step."""
 
     @property
     def late_ms(self) -> float | None:
-        """The 95th percentile of end of speech to final, beyond endpointing; None without one."""
+        """The 95th percentile of end of speech to final, minus endpointing; None if no finals."""
         p95 = self.final_ms.get("p95")
         return None if p95 is None else p95 - ENDPOINTING_MS
 
 
 @dataclass(frozen=True, slots=True)
 class AgeRow:
-    """What speech that never pauses costs as it grows older, by its own clock."""
+    """The cost of speech without pauses in one part of the stream; times are of the recording."""
 
     from_s: float
     to_s: float
@@ -95,27 +97,27 @@ class AgeRow:
 
 @dataclass(frozen=True, slots=True)
 class ContinuousRow:
-    """One server with one stream of speech that never pauses."""
+    """The figures of one server with one stream of speech without pauses."""
 
     system: str
     audio_s: float
     cpu_s_per_audio_s: float
     partials_per_s: float
-    """Captions shown for a second of audio."""
+    """Partials for a second of audio."""
     word_error_rate: float
     """Percent."""
     ages: list[AgeRow]
 
 
 def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
-    """Play all recordings at once, at the pace of speech."""
+    """Play all recordings at the same time, at the pace of speech, and return the figures."""
     settle(system)
     pace = Pace(streams=len(recordings), trailing_silence_s=TRAILING_SILENCE_S)
-    listen = adapters.listener(system.adapter)
+    adapter = adapters.streaming_adapter(system.adapter)
     before = read_metrics(system.url) if system.has_metrics else ServerMetrics()
     began_s, busy_s, own_s = time.monotonic(), machine_cpu_s(), time.process_time()
     with measured(Cost(system.name, ""), system.pid) as cost:
-        played, late_ms = asyncio.run(timed(play_all(recordings, listen, system.url, pace)))
+        played, late_ms = asyncio.run(timed(play_all(recordings, adapter, system.url, pace)))
     took_s = time.monotonic() - began_s
     others_s = machine_cpu_s() - busy_s - (time.process_time() - own_s) - (cost.cpu_s or 0.0)
     after = read_metrics(system.url) if system.has_metrics else ServerMetrics()
@@ -151,7 +153,7 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
 
 
 async def timed(playing: Coroutine[Any, Any, list[Played]]) -> tuple[list[Played], list[float]]:
-    """Await something; return its result and how late the event loop was meanwhile, in ms."""
+    """Await a coroutine; return its result, and samples of the event loop's lateness in ms."""
     loop = asyncio.get_running_loop()
     task, late_ms = asyncio.create_task(playing), []
     while not task.done():
@@ -162,7 +164,11 @@ async def timed(playing: Coroutine[Any, Any, list[Played]]) -> tuple[list[Played
 
 
 def settle(system: System) -> None:
-    """Wait until a server has recovered from what was played before, and lets everybody in."""
+    """Wait until a server has returned to load level 0 after the step before.
+
+    Raises:
+        UsageError: it has not after `RECOVERY_S` seconds.
+    """
     end_s = time.monotonic() + RECOVERY_S
     while system.has_metrics and read_metrics(system.url).values[LOAD] > 0:
         if time.monotonic() > end_s:
@@ -171,7 +177,7 @@ def settle(system: System) -> None:
 
 
 def queue_ms(played: Sequence[Played]) -> Iterator[float]:
-    """Yield how long each final's window waited, where the server says so."""
+    """Yield how long the window of each final waited, if the server reports it."""
     for one in played:
         for stamped in one.events:
             if isinstance(stamped.event, Finished) and "queue" in stamped.event.server_ms:
@@ -179,23 +185,25 @@ def queue_ms(played: Sequence[Played]) -> Iterator[float]:
 
 
 def partials(played: Played) -> int:
-    """Return how many captions were shown."""
+    """Return the number of partials."""
     return sum(isinstance(stamped.event, Shown) for stamped in played.events)
 
 
 def continuous(system: System, talk: Recording, speed: float) -> ContinuousRow:
-    """Play speech as one utterance that never ends, and add up its cost bucket by bucket.
+    """Play speech as one utterance that never ends, and measure its cost every `BUCKET_S` seconds.
 
-    At less than the `speed` of speech a server that is too slow for it shows all its captions, too,
-    and is not cheaper for those that it leaves out.
+    With a `speed` below 1, even a slow server can show all captions; otherwise it would seem
+    cheaper because it leaves some out.
     """
     settle(system)
     pace = Pace(endpointing_ms=NEVER_MS, speed=speed)
-    listen = adapters.listener(system.adapter)
+    adapter = adapters.streaming_adapter(system.adapter)
     bucket_s = BUCKET_S / speed
 
     async def play() -> tuple[Played, list[tuple[float, float]]]:
-        playing = asyncio.create_task(play_all([replace(talk, words=())], listen, system.url, pace))
+        playing = asyncio.create_task(
+            play_all([replace(talk, words=())], adapter, system.url, pace)
+        )
         seen = [(0.0, cpu_s(system.pid))]
         clock: Callable[[], float] = asyncio.get_running_loop().time
         began_s = clock()
@@ -215,11 +223,11 @@ def continuous(system: System, talk: Recording, speed: float) -> ContinuousRow:
         ages=[
             AgeRow(round(a, 1), round(b, 1), round((used - before) / (b - a), 4))
             for (a, before), (b, used) in pairwise(seen)
-            if b - a > BUCKET_S / 2  # what is left at the end is too short to be measured
+            if b - a > BUCKET_S / 2  # a short rest at the end cannot be measured
         ],
     )
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process and of all below it."""
+    """Return the CPU seconds of a process and all its descendants."""
     return sum(tree_cpu_s(pid).values())

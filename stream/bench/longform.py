@@ -1,8 +1,8 @@
-"""Long recordings: how fast, and how many wrong words, next to others with the same weights.
+"""`bench longform`: measures speed and word errors on long recordings, next to other systems.
 
-Recording by recording all systems take turns, each first once, so that a machine that is busy with
-other things slows all of them alike; ratios are those of the sums. Only the audio is in memory
-beforehand: cutting, voice detection and joining are timed with the rest.
+All systems have the same weights. They take turns on each recording, and the order rotates from one
+recording to the next, so that other load on the machine slows all of them alike; ratios are those
+of the sums. Only the audio is read beforehand: cutting, voice detection and joining are timed.
 """
 
 import json
@@ -31,7 +31,7 @@ from stream.recordings.api import BATCH_SIZE
 from stream.recordings.options import FileOptions
 
 GAP_S = 0.3
-"""Between the cuts of a chapter: a reader's pause."""
+"""Seconds between the cuts of a chapter: the pause of a person who reads aloud."""
 WARM_UP_S = 30.0
 TRIAL_S = 60.0
 
@@ -39,23 +39,25 @@ Many = Parameter(consume_multiple=True, negative=())
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a system has taken and said so far."""
+class Totals:
+    """The time that a system has used so far, and its word errors."""
 
     audio_s: float = 0.0
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    """Of all threads."""
+    """CPU seconds of all threads."""
     errors: WordErrors = field(default_factory=WordErrors)
 
-    def add(self, read: contenders.Read, samples: NDArray[np.float32], text: str) -> None:
-        """Let it read a recording, (n_samples,)."""
+    def add(
+        self, transcribe: contenders.Transcribe, samples: NDArray[np.float32], reference: str
+    ) -> None:
+        """Time the transcription of samples (n_samples,) at 16 kHz, and count its word errors."""
         wall_s, cpu_s = time.perf_counter(), time.process_time()
-        heard = read(samples)
+        text = transcribe(samples)
         self.wall_s += time.perf_counter() - wall_s
         self.cpu_s += time.process_time() - cpu_s
         self.audio_s += len(samples) / SAMPLE_RATE
-        self.errors += word_errors(text, heard)
+        self.errors += word_errors(reference, text)
 
 
 def run(
@@ -76,28 +78,28 @@ def run(
     Parameters
     ----------
     data
-        The folder that holds `long.jsonl`, or a manifest; without it, the 44 seconds of speech that
-        the tests use.
+        Folder with `long.jsonl`, or a manifest. Without it, the 44 seconds of speech that the tests
+        use.
     model
-        Its name.
+        Name of the model.
     assistant
-        A smaller model that drafts what the model verifies, timed as well.
+        Name of a smaller model that drafts for the model; the pair is timed as well.
     minutes
-        So much of the speech: whole recordings, in the order of the manifest.
+        Minutes of speech to use: whole recordings, in the order of the manifest.
     batch_size
-        Windows that are heard at once, by us and by faster-whisper.
+        Windows that our engine and faster-whisper transcribe at once.
     chunk_lengths
         Other lengths of our chunks to time as well, in seconds.
     batch_sizes
         Other sizes of our batches to time as well.
     transformers_batches
-        Sizes of transformers' batches: the fastest on the first minute is taken.
+        Sizes of transformers' batches; the one that is fastest on the first minute is used.
     device
-        Where our engine and transformers run; faster-whisper takes CUDA where there is one.
+        Device of our engine and of transformers; faster-whisper uses CUDA if it is available.
     others
         Time faster-whisper and transformers, too.
     transformers
-        Without it the others are done much sooner.
+        Include transformers, which is much slower than the others.
     """
     recordings = chosen(recordings_of(data), minutes)
     systems = our_systems(model, device, assistant, batch_size, chunk_lengths, batch_sizes)
@@ -107,8 +109,8 @@ def run(
     if others and transformers:
         candidates = contenders.transformers_chunked(model, device, transformers_batches)
         systems.append(fastest(candidates, recordings[0].samples))
-    for system in systems:  # untimed: each is warm after it
-        system.read(recordings[0].samples[: round(WARM_UP_S * SAMPLE_RATE)])
+    for system in systems:  # untimed: it warms each up
+        system.transcribe(recordings[0].samples[: round(WARM_UP_S * SAMPLE_RATE)])
     rows = rows_of(systems, measured(systems, recordings))
     seconds = sum(len(spoken.samples) for spoken in recordings) / SAMPLE_RATE
     console.print(as_table(f"{len(recordings)} recordings, {seconds / 60:.1f} minutes", rows))
@@ -127,8 +129,8 @@ def run(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spoken:
-    """A recording in memory."""
+class ReadRecording:
+    """The samples and the reference text of a recording."""
 
     samples: NDArray[np.float32]
     """(n_samples,) at 16 kHz."""
@@ -136,21 +138,21 @@ class Spoken:
 
 
 def recordings_of(data: Path | None) -> list[Recording]:
-    """Return the recordings that have a text."""
+    """Return the recordings that have a reference text."""
     if data is None:
         return [shipped_speech()]
     manifest = data / "long.jsonl" if data.is_dir() else data
     return [one for one in read_manifest(manifest, GAP_S) if one.text]
 
 
-def chosen(recordings: Sequence[Recording], minutes: float) -> list[Spoken]:
-    """Read whole recordings of so many minutes in all, or a little more; at least one."""
-    spoken: list[Spoken] = []
+def chosen(recordings: Sequence[Recording], minutes: float) -> list[ReadRecording]:
+    """Read whole recordings in order until they last `minutes` in all; at least one."""
+    spoken: list[ReadRecording] = []
     seconds = 0.0
     for one in recordings:
         if seconds >= 60 * minutes:
             break
-        spoken.append(Spoken(at_16_khz(one.read()), one.text or ""))
+        spoken.append(ReadRecording(at_16_khz(one.read()), one.text or ""))
         seconds += len(spoken[-1].samples) / SAMPLE_RATE
     return spoken
 
@@ -163,7 +165,7 @@ def our_systems(
     chunk_lengths: Sequence[float],
     batch_sizes: Sequence[int],
 ) -> list[LongContender]:
-    """Return our own ways to transcribe: as it is by default, and with one thing changed."""
+    """Return our engine with its default settings, and variants with one setting changed."""
     checkpoint = load_checkpoint(model)
     alone = WhisperTranscriber(checkpoint, device=device)
     plain = FileOptions(language="en")
@@ -188,55 +190,61 @@ def fastest(
     samples: NDArray[np.float32],
     clock: Callable[[], float] = time.perf_counter,
 ) -> LongContender:
-    """Return the contender that reads the first minute fastest; none is timed cold."""
+    """Return the contender that transcribes the first minute fastest, each after a warm-up.
+
+    Args:
+        candidates: the contenders.
+        samples: (n_samples,) at 16 kHz.
+        clock: returns seconds.
+    """
     if len(candidates) == 1:
         return candidates[0]
 
     def duration_s(one: LongContender) -> float:
-        one.read(samples[: round(WARM_UP_S * SAMPLE_RATE)])
+        one.transcribe(samples[: round(WARM_UP_S * SAMPLE_RATE)])
         began = clock()
-        one.read(samples[: round(TRIAL_S * SAMPLE_RATE)])
+        one.transcribe(samples[: round(TRIAL_S * SAMPLE_RATE)])
         return clock() - began
 
     return min(candidates, key=duration_s)
 
 
-def measured(systems: Sequence[LongContender], recordings: Sequence[Spoken]) -> list[Tally]:
-    """Let all systems hear every recording, in turns; return what each has taken and said."""
-    tallies = [Tally() for _ in systems]
+def measured(systems: Sequence[LongContender], recordings: Sequence[ReadRecording]) -> list[Totals]:
+    """Let all systems transcribe each recording in turns; return the totals of each system."""
+    totals = [Totals() for _ in systems]
     for number, spoken in enumerate(recordings):
         for i in in_turns(len(systems), number):
-            tallies[i].add(systems[i].read, spoken.samples, spoken.text)
-        minutes = tallies[0].audio_s / 60
+            totals[i].add(systems[i].transcribe, spoken.samples, spoken.text)
+        minutes = totals[0].audio_s / 60
         print(f"{minutes:.1f} minutes of speech are done", file=sys.stderr)
-    return tallies
+    return totals
 
 
 def in_turns(count: int, number: int) -> Iterator[int]:
-    """Yield 0 to count, beginning one later each time."""
+    """Yield the numbers below `count`, rotated by `number`."""
     return ((number + i) % count for i in range(count))
 
 
-def rows_of(systems: Sequence[LongContender], tallies: Sequence[Tally]) -> list[LongRow]:
-    """Sum up."""
+def rows_of(systems: Sequence[LongContender], totals: Sequence[Totals]) -> list[LongRow]:
+    """Return the row of each system, with ratios to faster-whisper and transformers."""
 
-    def tally_of(name: str) -> Tally | None:
-        named = zip(systems, tallies, strict=True)
-        return next((tally for one, tally in named if one.system.startswith(name)), None)
+    def totals_of(name: str) -> Totals | None:
+        named = zip(systems, totals, strict=True)
+        return next((own for one, own in named if one.system.startswith(name)), None)
 
-    yardsticks = tally_of("faster-whisper"), tally_of("transformers")
+    baselines = totals_of("faster-whisper"), totals_of("transformers")
     rows = []
-    for system, tally in zip(systems, tallies, strict=True):
+    for system, own in zip(systems, totals, strict=True):
         ratios = [
             ratio
-            for theirs in yardsticks
+            for theirs in baselines
             for ratio in (
-                (round(theirs.wall_s / tally.wall_s, 2), round(theirs.cpu_s / tally.cpu_s, 2))
+                (round(theirs.wall_s / own.wall_s, 2), round(theirs.cpu_s / own.cpu_s, 2))
                 if theirs
                 else (None, None)
             )
         ]
-        errors, per_hour = tally.errors, 3600 / tally.audio_s
+        errors, per_hour = own.errors, 3600 / own.audio_s
         rows.append(
             LongRow(
                 system.system,
@@ -246,8 +254,8 @@ def rows_of(systems: Sequence[LongContender], tallies: Sequence[Tally]) -> list[
                 errors.substitutions,
                 errors.deletions,
                 errors.insertions,
-                round(tally.cpu_s * per_hour, 1),
-                round(tally.wall_s * per_hour, 1),
+                round(own.cpu_s * per_hour, 1),
+                round(own.wall_s * per_hour, 1),
                 *ratios,
             )
         )

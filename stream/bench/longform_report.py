@@ -1,4 +1,4 @@
-"""The figures of `bench longform`, and how they are shown."""
+"""The figures of `bench longform`, and the table that shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,24 +22,28 @@ class LongRow:
     deletions: int
     insertions: int
     cpu_s: float
-    """For an hour of audio; so the next."""
+    """CPU seconds for an hour of audio."""
     wall_s: float
+    """Seconds for an hour of audio."""
     faster_whisper: float | None
-    """How many times as fast as it, by the clock; None without it."""
+    """Time of faster-whisper divided by this time; None without it."""
     faster_whisper_cpu: float | None
+    """The same for CPU time."""
     transformers: float | None
+    """Time of transformers divided by this time; None without it."""
     transformers_cpu: float | None
+    """The same for CPU time."""
 
 
 def as_table(title: str, rows: Sequence[LongRow]) -> Table:
-    """Show the rows."""
+    """Return the table of the rows."""
     made = table(
         title,
         "", "precision", "batch", "WER %", "sub/del/ins", "CPU s/h", "s/h",
         "faster-whisper", "CPU", "transformers", "CPU",
     )  # fmt: skip
     made.columns[0].no_wrap = True
-    made.caption = "faster-whisper, transformers: how many times as fast as they are"
+    made.caption = "faster-whisper, transformers: time of that system / this time"
     made.caption_justify = "left"
     for row in rows:
         ratios = (

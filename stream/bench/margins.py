@@ -1,7 +1,8 @@
-"""How much silence a window needs after its speech: word errors by margin.
+"""`bench margins`: measures word errors by margin, the silence encoded after a window's speech.
 
-Full padding without guards is plain Whisper, the reference. The same recordings are decoded with
-the guards at each margin, so the table also shows what the guards are worth at full padding.
+The reference is plain Whisper: full padding without guards. The same recordings are decoded with
+the guards at each margin, full padding among them, so the table also shows the effect of the
+guards.
 """
 
 import json
@@ -27,7 +28,7 @@ BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A recording as one window, and what is said in it."""
+    """A recording as one window, and its reference text."""
 
     window: Window
     text: str
@@ -49,16 +50,16 @@ class MarginRow:
     insertions: int
     words: int
     compute_s: float
-    """Wall time of all recordings, in batches."""
+    """Elapsed time for all recordings, in batches."""
 
 
 def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 40) -> None:
     """Print the table and one JSON line for the longest LibriSpeech recordings of `dev.jsonl`.
 
     Args:
-        data: the folder that holds `dev.jsonl`.
-        models: names as `load_checkpoint` takes them.
-        limit: how many recordings; None for all.
+        data: folder with `dev.jsonl`.
+        models: names of models, as for `load_checkpoint`.
+        limit: number of recordings; None for all.
     """
     spoken = read_spoken(data / "dev.jsonl", limit)
     print("| model | precision | margin | guards | WER % | sub | del | ins | words | compute s |")
@@ -77,7 +78,11 @@ def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 40) -> N
 
 
 def read_spoken(manifest: Path, limit: int | None) -> list[Spoken]:
-    """The longest LibriSpeech recordings of a manifest, the longest first."""
+    """Return the longest LibriSpeech recordings of a manifest, the longest first.
+
+    Raises:
+        UsageError: the manifest has none.
+    """
     chosen = [r for r in read_manifest(manifest) if r.source.startswith("librispeech")]
     if not chosen:
         raise UsageError(f"{manifest} has no recordings of LibriSpeech.")
@@ -93,7 +98,7 @@ def measure_margins(
     precisions: Sequence[Precision],
     margins_s: Sequence[float],
 ) -> Iterator[MarginRow]:
-    """Yield the reference and a row a margin, for each model and precision."""
+    """Yield a row for the reference and for each margin, for each model and precision."""
     for model in models:
         checkpoint = load_checkpoint(model)
         for precision in precisions:
@@ -122,12 +127,12 @@ def measure_margins(
 def transcribe_all(
     transcriber: WhisperTranscriber, spoken: Sequence[Spoken], options: TranscribeOptions
 ) -> WordErrors:
-    """The word errors of all recordings, transcribed in batches."""
+    """Transcribe all recordings in batches, and return their word errors."""
     errors = WordErrors()
     for first in range(0, len(spoken), BATCH):
         batch = spoken[first : first + BATCH]
-        heard = transcriber.transcribe([s.window for s in batch], options)
-        for said, hypothesis in zip(batch, heard, strict=True):
+        hypotheses = transcriber.transcribe([s.window for s in batch], options)
+        for one, hypothesis in zip(batch, hypotheses, strict=True):
             text = "".join(word.text for word in hypothesis.words)
-            errors += word_errors(said.text, text)
+            errors += word_errors(one.text, text)
     return errors

@@ -1,10 +1,10 @@
-"""How soon the captions page shows a word as committed, and what of that is the page's own doing.
+"""`bench page`: measures when the captions page shows a word as committed, and the page's share.
 
-A real Chromium hears recordings as its microphone. A probe in the page (`page_probe.js`) notes when
-audio leaves, when messages come and when they are painted. A word is spoken when its last sample is
-heard; the origin of that clock is the frame of audio that took the least time to leave the page, so
-what the browser's capture adds before the page gets the sound is not in it. Word times are the
-model's own.
+Recordings are the microphone of a real Chromium. A probe in the page (`page_probe.js`) notes when
+audio is sent, when messages arrive and when they are painted. A word counts as spoken at its last
+sample. The origin of this clock is the frame of audio that was sent with the least delay; so the
+latency of the browser's audio capture, before the page receives the sound, is not included. Word
+times are those of the model.
 """
 
 import json
@@ -36,29 +36,30 @@ LABELS = {
 PROBE = Path(__file__).with_name("page_probe.js")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 GAP_S = 1.5
-"""Silence before each recording and behind the last."""
+"""Seconds of silence before each recording and after the last."""
 PATIENCE_MS = 120_000
 TARGET_S = 2.5
 TARGET_PAGE_MS = 50.0
 
 
 def run(manifest: Path, model: str = "base", limit: int = 8) -> int:
-    """Print a table and one JSON line. The exit status is 1 when a target is missed.
+    """Print the latencies of the captions page, and one JSON line; the exit status is 1 if a
+    target is missed.
 
     Parameters
     ----------
     manifest
-        JSON lines with recordings, which are played one after the other.
+        Manifest (JSON lines) of recordings, which are played one after the other.
     model
         Name of the model of the server that is started.
     limit
-        Play so many recordings.
+        Number of recordings to play.
     """
     with tempfile.TemporaryDirectory() as folder, server_process(model, 1) as (url, _):
         wav = Path(folder) / "microphone.wav"
         seconds = write_microphone(read_manifest(manifest)[:limit], wav)
-        seen = watch_page(url, wav, seconds)
-    rows = figures(seen)
+        probed = watch_page(url, wav, seconds)
+    rows = figures(probed)
     shown = table("The captions page, milliseconds", "", "median", "90 %", "words")
     for name, values in rows.items():
         shown.add_row(
@@ -73,7 +74,7 @@ def run(manifest: Path, model: str = "base", limit: int = 8) -> int:
 
 
 def write_microphone(recordings: Sequence[Recording], wav: Path) -> float:
-    """Join the recordings for Chromium's microphone; returns how long that is, in seconds."""
+    """Write the joined recordings to a WAV file; return its duration in seconds."""
     gap = np.zeros(round(GAP_S * SAMPLE_RATE), np.float32)
     pieces = [piece for one in recordings for piece in (gap, at_16_khz(one.read()))]
     samples = np.concatenate([*pieces, gap])  # (n_samples,)
@@ -82,11 +83,20 @@ def write_microphone(recordings: Sequence[Recording], wav: Path) -> float:
 
 
 def watch_page(url: str, wav: Path, seconds: float) -> dict[str, Any]:
-    """Let the page hear the file; return what the probe saw."""
+    """Open the page in Chromium with a file as its microphone; return the data of the probe.
+
+    Args:
+        url: address of the page.
+        wav: the file.
+        seconds: duration of the file.
+
+    Raises:
+        UsageError: Playwright or Chromium is not installed.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        raise UsageError("Playwright drives the browser: pip install playwright.") from None
+        raise UsageError("Playwright is not installed: pip install playwright.") from None
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:
         raise UsageError("Chromium is not installed; apt-get install chromium.")
@@ -106,21 +116,25 @@ def watch_page(url: str, wav: Path, seconds: float) -> dict[str, Any]:
         page.wait_for_timeout(seconds * 1000)
         page.get_by_role("button", name="Stop").click()
         page.wait_for_selector("body[data-state=idle]", timeout=PATIENCE_MS)
-        seen: dict[str, Any] = page.evaluate("window.probe")
+        probed: dict[str, Any] = page.evaluate("window.probe")
         browser.close()
-    return seen
+    return probed
 
 
-def figures(seen: dict[str, Any]) -> dict[str, list[float]]:
-    """Return milliseconds of every word, by what they measure."""
-    rate = seen["rate"]
-    ends_ms = [samples * 1000 / rate for _, samples in seen["sent"]]
-    origin_ms = min(at - end for (at, _), end in zip(seen["sent"], ends_ms, strict=True))
-    shown = sorted(seen["shown"], key=lambda one: float(one["came"]))
+def figures(probed: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the milliseconds of each word, by the names of `LABELS`.
+
+    Raises:
+        UsageError: the page showed no word.
+    """
+    rate = probed["rate"]
+    ends_ms = [samples * 1000 / rate for _, samples in probed["sent"]]
+    origin_ms = min(at - end for (at, _), end in zip(probed["sent"], ends_ms, strict=True))
+    shown = sorted(probed["shown"], key=lambda one: float(one["came"]))
     finals = [one["message"] for one in shown if one["message"]["type"] == "final"]
     words = [word for final in finals for word in final["words"]]
     if not words:
-        raise UsageError("Not a word was heard; are there recordings of speech in the manifest?")
+        raise UsageError("No word was recognised; check that the manifest has recorded speech.")
     counts = np.maximum.accumulate([one["committed"] for one in shown])
     rows: dict[str, list[float]] = {name: [] for name in LABELS}
     for number, word in enumerate(words, 1):
@@ -129,7 +143,7 @@ def figures(seen: dict[str, Any]) -> dict[str, list[float]]:
         frame = bisect_left(ends_ms, end_ms)
         if at == len(shown) or frame == len(ends_ms):
             continue
-        sending = seen["sent"][frame][0] - (origin_ms + end_ms)
+        sending = probed["sent"][frame][0] - (origin_ms + end_ms)
         painting = shown[at]["painted"] - shown[at]["came"]
         total = shown[at]["painted"] - (origin_ms + end_ms)
         for row, value in zip(

@@ -1,5 +1,6 @@
-// Runs in the page before its own code, and notes on the page's clock (milliseconds) when each frame
-// of audio left, when each message came, and how many words stood committed once it was painted.
+// Runs in the page before the page's own code. Records on the page's clock (milliseconds) when each
+// frame of audio was sent, when each message arrived, when it was painted, and how many words were
+// shown as committed then.
 
 window.probe = { rate: 0, sent: [], shown: [] };
 

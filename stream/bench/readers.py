@@ -1,7 +1,7 @@
-"""What many readers of one room cost: how late each final is for them, and the server's CPU.
+"""`bench readers`: measures the lateness of finals for many readers of a room, and CPU time.
 
-The words come from a script, so that the server's time is that of the readers and not the model's;
-the server is a process of its own, and all readers are one other.
+The server runs a scripted model, so that its CPU time is that of the readers and not of a model. It
+has its own process; all readers share another.
 """
 
 import asyncio
@@ -29,36 +29,39 @@ from stream.server.running import running_server
 
 ROOM = "bench"
 FINAL = re.compile(rb'data: {"type":"final"[^\n]*"text":"[^"]')
-"""A final with words in it, as it stands in a stream of server-sent events."""
+"""Matches a final with words in a stream of server-sent events."""
 
 GRACE_S = 10.0
-"""How long readers may take for the last final."""
+"""Seconds to wait after the recording for the last final of all readers."""
 
 OPEN_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class ReadersRow:
-    """What so many readers cost. A final is late by the time since anybody had it, the speaker or
-    the first of the readers."""
+    """The figures for a number of readers.
+
+    The lateness of a final is the time since the first client received it: the speaker, or the
+    first of the readers.
+    """
 
     readers: int
     finals: int
     delivered: float
-    """Of all finals for all readers, the part that arrived: 1 is every one."""
+    """The share of all finals for all readers that arrived, 0..1."""
     median_ms: float
     p95_ms: float
     worst_ms: float
     server_cpu: float
-    """Cores, on average, while the recording was played."""
+    """Average number of cores that the server used while the recording was played."""
 
 
 def run(recording: Path, readers: list[int] | None = None) -> None:
     """Print a row for each number of readers, and one JSON line.
 
     Args:
-        recording: speech to play, of any length; its finals are what is timed.
-        readers: how many readers; 1, 100 and 1000 unless told.
+        recording: file with speech to play, of any length; its finals are timed.
+        readers: numbers of readers; the default is 1, 100 and 1000.
     """
     print("| readers | finals | delivered | median ms | p95 ms | worst ms | server CPU, cores |")
     print("|---|---|---|---|---|---|---|")
@@ -76,7 +79,14 @@ def run(recording: Path, readers: list[int] | None = None) -> None:
 
 
 async def measure(address: str, pid: int, path: Path, count: int) -> ReadersRow:
-    """Play a recording into a room that so many read."""
+    """Play a recording into a room with `count` readers, and return the figures.
+
+    Args:
+        address: address of the server.
+        pid: process id of the server.
+        path: the recording.
+        count: number of readers.
+    """
     server = psutil.Process(pid)
     loop = asyncio.get_running_loop()
     async with many_readers(address, count) as readers:
@@ -88,7 +98,7 @@ async def measure(address: str, pid: int, path: Path, count: int) -> ReadersRow:
             if isinstance(event, Final) and event.text:
                 spoken += [loop.time()]
         took_s, after = loop.time() - began, server.cpu_times()
-        await everybody_has(readers, len(spoken))
+        await wait_for_finals(readers, len(spoken))
     late_ms = [
         (time - min(times)) * 1000
         for times in zip_longest(spoken, *(reader.finals for reader in readers), fillvalue=math.inf)
@@ -107,33 +117,33 @@ async def measure(address: str, pid: int, path: Path, count: int) -> ReadersRow:
     )
 
 
-async def everybody_has(readers: "list[Reader]", finals: int) -> None:
-    """Wait for the last final of the last reader, for a while."""
+async def wait_for_finals(readers: "list[Reader]", finals: int) -> None:
+    """Wait until every reader has this number of finals, but at most `GRACE_S` seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(GRACE_S):
             for reader in readers:
                 while len(reader.finals) < finals:
-                    reader.heard.clear()
-                    await reader.heard.wait()
+                    reader.received.clear()
+                    await reader.received.wait()
 
 
 class Reader(asyncio.Protocol):
-    """Notes when each final came; as little work as possible, since all share a process."""
+    """Records when each final arrived, with little work, since all readers share a process."""
 
     def __init__(self, request: bytes) -> None:
         self.request = request
         self.finals: list[float] = []
-        self.heard = asyncio.Event()
+        self.received = asyncio.Event()
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the room."""
+        """Send the HTTP request for the events of the room."""
         assert isinstance(transport, asyncio.Transport)
         transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
-        """Count the finals among what came."""
-        self.heard.set()
+        """Count the finals in the complete events, and keep an incomplete event for later."""
+        self.received.set()
         data = self._rest + data
         whole = data.rfind(b"\n\n") + 2
         self._rest = data[whole:] if whole > 1 else data
@@ -143,7 +153,7 @@ class Reader(asyncio.Protocol):
 
 @asynccontextmanager
 async def many_readers(address: str, count: int) -> AsyncIterator[list[Reader]]:
-    """Open so many readers of the room, and wait until each has its snapshot."""
+    """Open `count` readers of the room, and wait until each has received its snapshot."""
     host, port = urlsplit(address).hostname or "", urlsplit(address).port or 80
     request = f"GET /v1/rooms/{ROOM}/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     loop = asyncio.get_running_loop()
@@ -156,7 +166,7 @@ async def many_readers(address: str, count: int) -> AsyncIterator[list[Reader]]:
         )
         transports += [transport for transport, _ in opened]
         readers += [reader for _, reader in opened]
-        await asyncio.gather(*(reader.heard.wait() for _, reader in opened))
+        await asyncio.gather(*(reader.received.wait() for _, reader in opened))
     try:
         yield readers
     finally:
@@ -166,7 +176,7 @@ async def many_readers(address: str, count: int) -> AsyncIterator[list[Reader]]:
 
 @contextmanager
 def scripted_server() -> Iterator[tuple[str, int]]:
-    """Run a server with a scripted model in a process of its own: its address and process id."""
+    """Run a server with a scripted model in its own process; yield its address and process id."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve_scripted, args=(theirs,), daemon=True)
@@ -179,7 +189,7 @@ def scripted_server() -> Iterator[tuple[str, int]]:
 
 
 def serve_scripted(pipe: Connection) -> None:
-    """Serve until the process is ended."""
+    """Send the server's address through the pipe, and serve until the process is terminated."""
     import uvloop
 
     async def serve() -> None:

@@ -1,4 +1,4 @@
-"""What the settings of a session are worth: the same recordings, rehearsed with each variant."""
+"""`bench rehearsal`: compares settings of a session on the same recordings, on the audio clock."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from stream.bench.audio_clock import Memory, Rehearsal
+from stream.bench.audio_clock import CachedTranscriber, Rehearsal
 from stream.bench.cuts import AtCuts, at_cuts
 from stream.bench.repeats import Estimate, Louder
 from stream.bench.speech.pauseless import without_pauses
@@ -30,13 +30,13 @@ from stream.evaluate.measures.scoring import WordErrors, word_errors
 from stream.evaluate.measures.stability import Stability, stability
 
 ABOVE_ALL = 2.0
-"""No confidence reaches it."""
+"""A threshold that no confidence reaches."""
 NOW = SessionTuning()
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Settings of a session, of the server's side and of the client's."""
+    """Settings of a session: the server's tuning and the client's endpointing."""
 
     tuning: SessionTuning = NOW
     endpointing_ms: int = 500
@@ -73,17 +73,17 @@ VARIANTS = {
     "endpointing of 800 ms": Variant(endpointing_ms=800),
     "cut at 30 s, never at a pause": Variant(endpointing_ms=10_000),
 }
-"""Those that ask for the same windows stand together: only the first of them costs time."""
+"""Variants that need the same windows are next to each other: only the first one costs time."""
 
 TRAILING_S = 1.0
-"""Silence after a recording, more than the endpointing, so that its last utterance ends by it."""
+"""Silence after a recording, longer than endpointing, so that silence ends its last utterance."""
 
 Many = Parameter(consume_multiple=True, negative=())
 
 
 @dataclass(frozen=True, slots=True)
 class VariantRow:
-    """What one variant of the settings makes of all recordings."""
+    """The figures of one variant of the settings over all recordings."""
 
     variant: str
     word_error_rate: float
@@ -95,15 +95,17 @@ class VariantRow:
     cuts: int
     """Ends of utterances in the middle of speech."""
     deletions_at_cuts: int
-    """Within `NEAR_S` of one, as the next."""
+    """Deletions within `NEAR_S` of a cut."""
     insertions_at_cuts: int
+    """Insertions within `NEAR_S` of a cut."""
     erasure: float
-    """Words taken back for each final word."""
+    """Words erased for each final word."""
     shown_ms: float
-    """From the end of a word to its first appearance; this and the others are medians."""
+    """From the end of a word to its first appearance, median."""
     committed_ms: float
+    """From the end of a word to its commit, median."""
     first_partial_ms: float
-    """From the start of speech."""
+    """From the start of speech to the first partial with words, median."""
     cpu_s_per_audio_s: float
 
 
@@ -122,26 +124,26 @@ def run(
     Parameters
     ----------
     manifest
-        Of the recordings.
+        Manifest (JSON lines) of the recordings.
     model
-        Its name.
+        Name of the model.
     limit
-        How many recordings; all unless told.
+        Number of recordings; the default is all.
     every
-        Take only every so manyth.
+        Use every n-th recording.
     without_pauses_s
-        Join the recordings to speeches of about so many seconds, and take every pause out of them.
+        Join the recordings to speeches of about this number of seconds, and remove all pauses.
     variants
-        Names of the variants; all unless told.
+        Names of the variants; the default is all.
     ways
-        How the CPU computes, as `serve --ways` takes it; may be repeated, to compare several.
-        Pinned by default: words must not depend on what this machine computes fastest.
+        Kernels of the CPU, as in `serve --ways`; may be repeated to compare several. The default is
+        fixed, so that words do not depend on what is fastest on this machine.
     repeats
-        Times that everything is played, each a millionth louder; means and standard errors are
-        printed.
+        Number of times that everything is played, each a millionth louder than the one before;
+        means and standard errors are printed.
     """
     if unknown := sorted(set(variants) - set(VARIANTS)):
-        raise UsageError(f"There is no variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}.")
+        raise UsageError(f"There is no variant {unknown[0]!r}; choose from: {', '.join(VARIANTS)}.")
     recordings = read_manifest(manifest)[::every][:limit]
     if repeats < 1:
         raise UsageError(f"repeats is {repeats}; use 1 or more.")
@@ -163,7 +165,14 @@ def rehearse_repeatedly(
     variants: Sequence[str],
     repeats: int,
 ) -> dict[str, object]:
-    """Print a row for offline and for each variant; return them."""
+    """Print a row for the offline result and for each variant; return the rows as JSON objects.
+
+    Args:
+        recordings: the recordings.
+        transcriber: the model.
+        variants: names of the variants.
+        repeats: number of times that everything is played.
+    """
     offline: list[float] = []
     played: list[list[VariantRow]] = []
     for repeat in range(repeats):
@@ -171,7 +180,8 @@ def rehearse_repeatedly(
         errors = offline_errors(recordings, louder)
         offline.append(errors.rate)
         print(f"repeat {repeat}: offline {errors.rate:.2f}", end="", file=sys.stderr, flush=True)
-        rows = list(rehearse_all(recordings, Memory(louder), choose_detector("silero"), variants))
+        cached = CachedTranscriber(louder)
+        rows = list(rehearse_all(recordings, cached, choose_detector("silero"), variants))
         print(f", {rows[0].variant} {rows[0].word_error_rate:.2f}", file=sys.stderr, flush=True)
         played.append(rows)
     print(
@@ -188,20 +198,25 @@ def rehearse_repeatedly(
 
 @dataclass(frozen=True, slots=True)
 class RepeatedRow:
-    """What one variant makes of all recordings, over the repeats."""
+    """The figures of one variant over all recordings and repeats."""
 
     variant: str
     words: int
     word_error_rate: Estimate
     """Percent."""
     price: Estimate
-    """Of streaming: percent of the words that are wrong beyond those of the same repeat offline."""
+    """Price of streaming: word error rate minus that of the same repeat offline, percent."""
     mean: dict[str, float]
-    """Of all other figures of a `VariantRow`."""
+    """Means of all other figures of a `VariantRow`, by name."""
 
 
 def sum_up(rows: Sequence[VariantRow], offline: Sequence[float]) -> RepeatedRow:
-    """Sum up the rows of one variant, one a repeat."""
+    """Sum up the rows of one variant.
+
+    Args:
+        rows: one for each repeat.
+        offline: the offline word error rate of each repeat, percent.
+    """
     rates = [row.word_error_rate for row in rows]
     prices = [rate - plain for rate, plain in zip(rates, offline, strict=True)]
     columns = [name for name in asdict(rows[0]) if name not in ("variant", "words")]
@@ -212,7 +227,7 @@ def sum_up(rows: Sequence[VariantRow], offline: Sequence[float]) -> RepeatedRow:
 
 
 def as_line(row: RepeatedRow) -> str:
-    """Write a line of the table."""
+    """Return a row as a line of the table."""
     mean = row.mean
     counts = "/".join(f"{mean[name]:g}" for name in ("substitutions", "deletions", "insertions"))
     at_cuts = f"{mean['deletions_at_cuts']:g}/{mean['insertions_at_cuts']:g}"
@@ -225,7 +240,7 @@ def as_line(row: RepeatedRow) -> str:
 
 
 def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscriber) -> WordErrors:
-    """Return the errors of the same model, offline and fully padded."""
+    """Return the word errors of the same model offline, padded to 30 s."""
     errors = WordErrors()
     for recording in recordings:
         errors += word_errors(recording.text or "", offline_text(transcriber, recording.read()))
@@ -234,23 +249,30 @@ def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscri
 
 def rehearse_all(
     recordings: Sequence[Recording],
-    memory: Memory,
+    cached: CachedTranscriber,
     detector: MakeDetector,
     variants: Iterable[str] = VARIANTS,
 ) -> Iterator[VariantRow]:
-    """Yield a row a variant."""
+    """Rehearse all recordings with each variant, and yield its row.
+
+    Args:
+        recordings: with known text, and names that identify them.
+        cached: the model.
+        detector: makes the VAD of a session.
+        variants: names of the variants.
+    """
     for name in variants:
         variant = VARIANTS[name]
         errors, flicker, late = WordErrors(), Stability(), Latencies()
         cuts = AtCuts()
-        audio_s = memory.cpu_s = 0.0
+        audio_s = cached.cpu_s = 0.0
         for recording in recordings:
             audio = recording.read()
             silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
             settings = StreamSettings(sample_rate=audio.rate, endpointing_ms=variant.endpointing_ms)
             session = Session(recording.name, settings, variant.tuning, detector)
             samples = np.concatenate([audio.samples, silence])
-            shown = Rehearsal(session, memory.hear).play(samples)
+            shown = Rehearsal(session, cached.transcribe).play(samples)
             errors += word_errors(recording.text or "", transcript(shown))
             cuts += at_cuts(recording.text or "", shown)
             flicker += stability(shown)
@@ -270,10 +292,10 @@ def rehearse_all(
             shown_ms=median(late.word_to_shown),
             committed_ms=median(late.word_to_commit),
             first_partial_ms=median(late.speech_start_to_partial),
-            cpu_s_per_audio_s=round(memory.cpu_s / audio_s, 3),
+            cpu_s_per_audio_s=round(cached.cpu_s / audio_s, 3),
         )
 
 
 def median(values: Sequence[float]) -> float:
-    """The median of milliseconds; not a number where there are none."""
+    """Return the median of milliseconds, rounded; NaN if there are no values."""
     return round(float(np.median(values)), 0) if values else float("nan")

@@ -1,8 +1,8 @@
-"""The same measurement, repeated with audio that differs in its last bits.
+"""Repeats a measurement with audio that differs in its last bits.
 
-In int8 a last bit can become a step, a step another token, and a token a word: a single word error
-rate is a draw. So recordings are played again, each time louder by a millionth, and what is
-reported is the mean with its standard error.
+With int8 weights, a change of the last bit of a sample can change a rounding step, then a token,
+then a word: a single word error rate has a random part. So recordings are played again, each time
+louder by a millionth, and the mean is reported with its standard error.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from stream.core.windows import Hypothesis, Window
 from stream.engine.whisper_transcriber import WhisperTranscriber
 
 STEP = 1e-6
-"""Of the gain, from one repeat to the next: eight times the spacing of float32 numbers near one."""
+"""Difference of the gain between two repeats: eight times the spacing of float32 near one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Estimate:
 
     mean: float
     error: float | None
-    """Of the mean; None after a single repeat, which says nothing of it."""
+    """Standard error of the mean; None after a single repeat."""
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Estimate":
-        """Sum up one value a repeat."""
+        """Return the estimate from one value for each repeat."""
         error = stdev(values) / sqrt(len(values)) if len(values) > 1 else None
         return cls(fmean(values), error)
 
@@ -39,7 +39,7 @@ class Estimate:
 
 
 class Louder:
-    """A transcriber that gets all audio a little louder."""
+    """A transcriber that makes all audio a little louder before it transcribes it."""
 
     def __init__(self, transcriber: WhisperTranscriber, repeat: int) -> None:
         """Multiply all samples by 1 + `repeat` millionths."""
@@ -49,11 +49,11 @@ class Louder:
         self.at_once = transcriber.at_once
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """Return a hypothesis for each window, as the transcriber does."""
+        """Return a hypothesis for each window."""
         louder = [replace(window, samples=window.samples * self._gain) for window in windows]
         found = self._transcriber.transcribe(louder)
         return [replace(one, window=w) for one, w in zip(found, windows, strict=True)]
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
-        """Return the hypothesis of up to 30 s, (n_samples,), as the transcriber does."""
+        """Return the hypothesis for up to 30 s of samples, (n_samples,), at full padding."""
         return self._transcriber.offline(samples * self._gain, language)

@@ -41,13 +41,13 @@ def run(
     readme
         Markdown file whose lines between two marks are replaced.
     check
-        Write nothing; the exit status is 1 if a file is not what would be written.
+        Write nothing; the exit status is 1 if a file is not up to date.
     """
     runs = read_runs(folder)
     wanted = {page: page_of(runs), readme: readme_of(readme.read_text(), runs)}
     stale = [file for file, text in wanted.items() if not file.exists() or file.read_text() != text]
     for file in stale:
-        print(f"{file} {'is not what the stored runs say' if check else 'was written'}")
+        print(f"{file} {'is not up to date' if check else 'was written'}")
         if not check:
             file.write_text(wanted[file])
     return 1 if check and stale else 0
@@ -76,7 +76,7 @@ def readme_of(text: str, runs: Sequence[Run]) -> str:
 
 
 def table_of_headlines(runs: Sequence[Run]) -> str:
-    """Return the figures that a reader wants first."""
+    """Return the table of the main figures."""
     rows = [
         [one.question, one.answer, one.comparison, f"`{one.run.kind}`, {machine_of(one.run)}"]
         for one in headlines(runs)

@@ -1,4 +1,4 @@
-"""The five figures that a reader wants first."""
+"""The five main figures of a page of benchmarks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from stream.bench.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A figure that a reader wants first."""
+    """One of the main figures, with a figure to compare it with."""
 
     question: str
     answer: str
@@ -19,7 +19,7 @@ class Headline:
 
 
 def headlines(runs: Sequence[Run]) -> Iterator[Headline]:
-    """Yield the figures that a reader wants first, each from the newest run that has it."""
+    """Yield the main figures, each from the newest run that has it."""
     if run := newest(runs, "evaluate", lambda s: found(s, "suites", "speech", "total", "streamed")):
         speech = run.summary["suites"]["speech"]
         total = speech["total"]

@@ -13,9 +13,9 @@ from stream.evaluate.report.tables import LATENCIES, rows_of
 Row = list[str]
 
 
-def figure(value: float | None, form: str = "{:g}") -> str:
-    """Return a figure in a form; "" if there is none."""
-    return "" if value is None else form.format(value)
+def figure(value: float | None, template: str = "{:g}") -> str:
+    """Return a figure formatted with a template; "" if there is none."""
+    return "" if value is None else template.format(value)
 
 
 def found(summary: dict[str, Any], *path: str) -> Any:
@@ -57,7 +57,7 @@ def latency(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def flicker(summary: dict[str, Any]) -> Iterator[Row]:
-    """What was taken back."""
+    """Erasure, unstable words and violations."""
     measured = found(summary, "suites", "speech", "stability")
     if measured and summary.get("pace") != "fast":
         erasure, unstable = measured["normalised_erasure"], "unstable_partial_word_ratio"
@@ -66,7 +66,7 @@ def flicker(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def silence(summary: dict[str, Any]) -> Iterator[Row]:
-    """Words that were recognised where there are none."""
+    """Words that were recognised in audio without words."""
     for name, score in (found(summary, "suites", "silence", "groups") or {}).items():
         rates = score.get("words_per_hour")
         if rates:
@@ -84,7 +84,7 @@ def streaming_cost(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def engine(summary: dict[str, Any]) -> Iterator[Row]:
-    """What a window takes."""
+    """Time and decoder passes for a window."""
     for row in summary["rows"]:
         yield [
             f"{row['system']}, {row['precision']}",
@@ -100,7 +100,7 @@ def engine(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def longform(summary: dict[str, Any]) -> Iterator[Row]:
-    """Whole recordings."""
+    """Word errors and time of long recordings."""
     for row in summary["rows"]:
         yield [
             row["system"],
@@ -114,7 +114,7 @@ def longform(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def load(summary: dict[str, Any]) -> Iterator[Row]:
-    """Streams at once."""
+    """Cost and lateness by number of streams."""
     for row in summary["rows"]:
         yield [
             row["system"],
@@ -128,7 +128,7 @@ def load(summary: dict[str, Any]) -> Iterator[Row]:
 
 
 def continuous(summary: dict[str, Any]) -> Iterator[Row]:
-    """Speech that never pauses."""
+    """Cost and accuracy of speech without pauses."""
     for row in summary.get("continuous", ()):
         yield [
             row["system"],

@@ -1,4 +1,4 @@
-"""Stored results of measurements: a command, the machine that it ran on, and what it printed.
+"""Reads and writes stored results: a command, the machine that it ran on, and its JSON line.
 
 A run is one JSON file. `bench save` writes it, `bench results` makes the page of all of them.
 """
@@ -49,7 +49,7 @@ class Run:
 
 
 def machine() -> dict[str, Any]:
-    """Return the facts of this machine and checkout that a run is stored with."""
+    """Return the fields of a `Run` that describe this machine and checkout."""
     from stream.engine.cores import usable_cores
     from stream.engine.network.choosing import processor  # imports torch
 
@@ -78,7 +78,7 @@ def commit() -> str:
 
 
 def as_typed(arguments: Sequence[str]) -> str:
-    """Return a command for readers: paths of this machine become FOLDER and FOLDER/name."""
+    """Return a command as text; absolute paths of this machine become FOLDER and FOLDER/name."""
 
     def shown(argument: str) -> str:
         path = Path(argument)

@@ -1,4 +1,4 @@
-"""Runs a measurement and stores what it printed, with the facts of the machine."""
+"""Runs a measurement and stores its JSON line with the facts of the machine."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def run(
     try:
         summary = json.loads(last)
         if not isinstance(summary, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is another kind of value")
     except ValueError as error:
         raise UsageError(f"The last line of the command is not a JSON object: {error}.") from error
     write_run(

@@ -1,4 +1,4 @@
-"""What our server says of itself at `/metrics`, between two moments."""
+"""Reads the server's metrics from `/metrics`, and computes differences between two readings."""
 
 import urllib.request
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ LOAD = "distil_stream_load"
 
 @dataclass(frozen=True, slots=True)
 class ServerMetrics:
-    """Samples by name and, in buckets of histograms, by upper bound."""
+    """A reading: values of metrics by name, and counts of histograms by name and upper bound."""
 
     values: Mapping[str, float] = field(default_factory=dict)
     buckets: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
 
     def since(self, before: "ServerMetrics") -> dict[str, float]:
-        """Return what happened since then, as far as it is known."""
+        """Return the figures of the time since an earlier reading, as far as they are known."""
         found = {}
         if LATENESS in self.buckets:
             late = quantile(self._histogram(before, LATENESS), 0.99)
@@ -41,13 +41,13 @@ class ServerMetrics:
 
 
 def read_metrics(url: str) -> ServerMetrics:
-    """Ask a server."""
+    """Read the metrics of the server at `url`, which ends with a slash."""
     with urllib.request.urlopen(f"{url}metrics") as answer:
         return parse_metrics(answer.read().decode())
 
 
 def parse_metrics(text: str) -> ServerMetrics:
-    """Read Prometheus text; of samples with labels only the buckets of histograms are kept."""
+    """Parse Prometheus text; samples with labels are ignored, except buckets of histograms."""
     values: dict[str, float] = {}
     buckets: dict[str, dict[float, float]] = {}
     for family in text_string_to_metric_families(text):
@@ -61,7 +61,12 @@ def parse_metrics(text: str) -> ServerMetrics:
 
 
 def quantile(buckets: Mapping[float, float], part: float) -> float:
-    """Return a quantile of a histogram of cumulative counts, as Prometheus guesses it."""
+    """Return a quantile of a histogram, interpolated as in Prometheus.
+
+    Args:
+        buckets: cumulative counts by upper bound.
+        part: the quantile, 0..1.
+    """
     bounds = sorted(buckets.items())
     if not bounds or not bounds[-1][1]:
         return 0.0

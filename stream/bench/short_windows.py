@@ -1,7 +1,7 @@
-"""How much has to be encoded of a window that has only begun: faults by length.
+"""`bench short-windows`: counts the faults of short windows by the length that is encoded.
 
-The first partials of an utterance are a second or two long, end in mid-word, and tempt the model
-into repetitions more than any other window.
+The first partials of an utterance are a second or two long and end in the middle of a word; the
+model repeats itself more often in them than in other windows.
 """
 
 import json
@@ -26,13 +26,13 @@ LEASTS_S = (3.5, 5.0, 6.5, 8.0, 10.0, 15.0)
 
 @dataclass(frozen=True, slots=True)
 class ShortRow:
-    """What the guards say to windows of one length, encoded at one length."""
+    """The faults that the guards find in windows of one length, encoded at one length."""
 
     model: str
     prefix_s: float
-    """Audio of each window."""
+    """Seconds of audio in each window."""
     encoded_s: float
-    """With its silence."""
+    """Seconds that are encoded, with the silence after the audio."""
     windows: int
     unsure: int
     """Windows whose only fault is a low mean log-probability."""
@@ -40,16 +40,16 @@ class ShortRow:
     """Windows with any other fault."""
     words: int
     encode_ms: float
-    """Of a window, in batches."""
+    """Milliseconds to encode a window, in batches."""
 
 
 def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 45) -> None:
     """Print the table and one JSON line, for the beginnings of LibriSpeech recordings.
 
     Args:
-        data: the folder that holds `dev.jsonl`.
-        models: names as `load_checkpoint` takes them.
-        limit: how many recordings, the longest; None for all.
+        data: folder with `dev.jsonl`.
+        models: names of models, as for `load_checkpoint`.
+        limit: number of recordings, the longest first; None for all.
     """
     windows = [spoken.window for spoken in read_spoken(data / "dev.jsonl", limit)]
     print("| model | audio s | encoded s | windows | unsure | repeating | words | encode ms |")
@@ -66,7 +66,7 @@ def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 45) -> N
 
 
 def measure_short(windows: Sequence[Window], models: Sequence[str]) -> Iterator[ShortRow]:
-    """Yield a row a model, prefix and encoded length."""
+    """Yield a row for each model, length of audio and encoded length."""
     torch.set_num_threads(usable_cores())
     for model in models:
         recognizer = Recognizer(load_checkpoint(model), "cpu", "int8")
@@ -85,23 +85,23 @@ def measure_row(
     prefix_s: float,
     encoded_s: float,
 ) -> ShortRow:
-    """Decode once, at one encoded length, and count what the guards say."""
-    watch, seen = Stopwatch(), Counter[str]()
+    """Decode all windows at one encoded length, and count the faults that the guards find."""
+    watch, counts = Stopwatch(), Counter[str]()
     for first in range(0, len(stretches), BATCH):
         batch = stretches[first : first + BATCH]
         encoded = recognizer.encode(batch, 0.0, encoded_s, watch)
-        for heard in recognizer.decode(batch, encoded, watch):
-            names = {fault.name for fault in heard.faults}
-            seen["unsure"] += names == {"UNSURE"}
-            seen["repeating"] += bool(names - {"UNSURE"})
-            seen["words"] += len(heard.words)
+        for result in recognizer.decode(batch, encoded, watch):
+            names = {fault.name for fault in result.faults}
+            counts["unsure"] += names == {"UNSURE"}
+            counts["repeating"] += bool(names - {"UNSURE"})
+            counts["words"] += len(result.words)
     return ShortRow(
         model=model,
         prefix_s=prefix_s,
         encoded_s=encoded_s,
         windows=len(stretches),
-        unsure=seen["unsure"],
-        repeating=seen["repeating"],
-        words=seen["words"],
+        unsure=counts["unsure"],
+        repeating=counts["repeating"],
+        words=counts["words"],
         encode_ms=round(watch.encode_ms / len(stretches), 1),
     )

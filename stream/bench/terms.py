@@ -1,7 +1,7 @@
-"""What key terms are worth: how many are found, and what becomes of the other words.
+"""`bench terms`: measures the effect of key terms: how many are recognised, and errors elsewhere.
 
-The terms are the rarer words that the model gets wrong without them, all given for every recording,
-so that in each most of them are not said: what they spoil there shows, too.
+The terms are the rarer words that the model gets wrong without key terms. All of them are given for
+every recording, so that most are not spoken in it and errors that they cause are counted, too.
 """
 
 import json
@@ -19,22 +19,24 @@ from stream.evaluate.measures.scoring import normalised
 
 LEAST_LETTERS = 5
 MOST_FREQUENT = 2
-"""A term is said at most so often in all recordings."""
+"""The most occurrences of a term in all recordings."""
 MOST_TERMS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """What was found, with so many terms to expect."""
+    """The figures with a number of key terms."""
 
     terms: int
+    """Key terms that were given."""
     found: int
+    """Occurrences of terms that were recognised."""
     said: int
-    """How often a term was said."""
+    """Occurrences of terms in the references."""
     word_error_rate: float
     """Percent, of all words."""
     other_error_rate: float
-    """Percent, of the words that are no terms."""
+    """Percent, of the words that are not terms."""
 
 
 def run(data: Path, model: str = "base", limit: int | None = 40) -> None:
@@ -43,11 +45,11 @@ def run(data: Path, model: str = "base", limit: int | None = 40) -> None:
     Parameters
     ----------
     data
-        The folder that holds `dev.jsonl`.
+        Folder with `dev.jsonl`.
     model
-        Its name.
+        Name of the model.
     limit
-        How many recordings; all without.
+        Number of recordings; None for all.
     """
     spoken = read_spoken(data / "dev.jsonl", limit)
     transcriber = WhisperTranscriber(model)
@@ -69,22 +71,22 @@ def run(data: Path, model: str = "base", limit: int | None = 40) -> None:
 def transcripts(
     transcriber: WhisperTranscriber, spoken: Sequence[Spoken], terms: Sequence[str]
 ) -> list[str]:
-    """Return the normalised text of each recording, heard with these terms."""
+    """Return the normalised transcript of each recording, with these key terms."""
     options = DecodingOptions(keyterms=tuple(terms))
     windows = [replace(one.window, options=options) for one in spoken]
-    heard = [
+    hypotheses = [
         hypothesis
         for i in range(0, len(windows), BATCH)
         for hypothesis in transcriber.transcribe(windows[i : i + BATCH])
     ]
-    return [normalised("".join(word.text for word in one.words)) for one in heard]
+    return [normalised("".join(word.text for word in one.words)) for one in hypotheses]
 
 
-def missed_words(references: Sequence[str], heard: Sequence[str]) -> list[str]:
-    """Return the rarer words that were taken for others."""
+def missed_words(references: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Return the rarer words of the references for which another word was recognised."""
     frequency = Counter(word for text in references for word in text.split())
     missed = set()
-    for reference, chunks in aligned(references, heard):
+    for reference, chunks in aligned(references, texts):
         for chunk in chunks:
             if chunk.type == "substitute":
                 missed |= {*reference[chunk.ref_start_idx : chunk.ref_end_idx]}
@@ -93,11 +95,18 @@ def missed_words(references: Sequence[str], heard: Sequence[str]) -> list[str]:
 
 
 def score(
-    references: Sequence[str], heard: Sequence[str], terms: Sequence[str], given: int
+    references: Sequence[str], texts: Sequence[str], terms: Sequence[str], given: int
 ) -> TermRow:
-    """Count the terms that were found, and the errors of all words and of the others."""
+    """Count the recognised terms, and the errors of all words and of those that are not terms.
+
+    Args:
+        references: normalised reference of each recording.
+        texts: normalised transcript of each recording.
+        terms: the terms to count.
+        given: number of key terms that the model was given.
+    """
     found = said = 0
-    for reference, chunks in aligned(references, heard):
+    for reference, chunks in aligned(references, texts):
         for chunk in chunks:
             here = [w for w in reference[chunk.ref_start_idx : chunk.ref_end_idx] if w in terms]
             said += len(here)
@@ -106,19 +115,19 @@ def score(
         terms=given,
         found=found,
         said=said,
-        word_error_rate=100 * jiwer.wer([*references], [*heard]),
-        other_error_rate=100 * jiwer.wer(without(references, terms), without(heard, terms)),
+        word_error_rate=100 * jiwer.wer([*references], [*texts]),
+        other_error_rate=100 * jiwer.wer(without(references, terms), without(texts, terms)),
     )
 
 
 def aligned(
-    references: Sequence[str], heard: Sequence[str]
+    references: Sequence[str], texts: Sequence[str]
 ) -> list[tuple[list[str], list[jiwer.AlignmentChunk]]]:
-    """Return the words of each reference, and how they match what was heard."""
-    output = jiwer.process_words([*references], [*heard])
+    """Return the words of each reference, and the chunks of its alignment with the transcript."""
+    output = jiwer.process_words([*references], [*texts])
     return list(zip(output.references, output.alignments, strict=True))
 
 
 def without(texts: Sequence[str], terms: Sequence[str]) -> list[str]:
-    """Return the texts less the terms."""
+    """Return the texts without the terms."""
     return [" ".join(word for word in text.split() if word not in terms) for text in texts]

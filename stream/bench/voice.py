@@ -1,8 +1,8 @@
-"""What the detectors of speech let pass and what they lose, without a model: only the endpointing.
+"""`bench voice`: measures false alarms and missed speech of the VADs with endpointing, no model.
 
-In noise without speech every utterance is a false alarm. In speech an utterance must have begun
-before the first vowel, early enough for a consonant, and reach past the last. The same recordings
-are heard at full level, 20 and 30 dB quieter, in noise as loud as they are, and over a telephone.
+In noise without speech every utterance is a false alarm. In speech, an utterance must begin before
+the first vowel, early enough for a consonant, and end after the last vowel. The same recordings are
+used at full level, 20 and 30 dB quieter, in noise of the same level, and over a telephone line.
 """
 
 import json
@@ -23,7 +23,7 @@ from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
 from stream.engine.checkpoints.silero_weights import DISTRIBUTION, read_weights, weights_file
 from stream.engine.voice_detectors import silero_gate
 from stream.errors import UsageError
-from stream.evaluate.material.mixing import chance, with_noise
+from stream.evaluate.material.mixing import seeded_rng, with_noise
 from stream.evaluate.material.phone import phone_line
 from stream.evaluate.material.recordings import Audio, Recording, at_16_khz, read_manifest, to_int16
 from stream.evaluate.material.sounds import SILENCE, made_sounds
@@ -34,55 +34,60 @@ Samples = NDArray[np.float32]
 QUIETER_DB = (-20, -30)
 NOISE_RATIOS_DB = (10, 0)
 LONGEST_S = 60
-"""Of a recording, this much is heard."""
+"""Seconds of each recording that are used."""
 
 CONSONANT_MS = 100
-"""An utterance that begins later than this before its first vowel has lost the consonant."""
+"""An utterance must begin at least this long before its first vowel, or it loses a consonant."""
 
 PAUSE_MS = 300
-"""After a longer pause it is an onset."""
+"""A span of vowels after a longer pause begins with an onset."""
 
 NOT_NOISE = "rir"
-"""Impulse responses lie beside the recordings of noise."""
+"""Part of the names of impulse responses, which are in the manifest of noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something to hear, and where speech is in it."""
+    """Audio for the detectors, and the spans of speech in it."""
 
     group: str
     samples: Samples
     """(n_samples,) at 16 kHz."""
     spoken: Sequence[Span] = ()
     rate: int = SAMPLE_RATE
-    """At which it came."""
+    """Sample rate of the source, in hertz."""
 
 
 @dataclass(slots=True)
 class VoiceRow:
-    """What one detector made of one group."""
+    """The figures of one detector for one group of cases."""
 
     group: str
     detector: str
     heard_s: float = 0.0
+    """Seconds of audio."""
     utterances: int = 0
     utterances_s: float = 0.0
+    """Seconds within utterances."""
     spoken_s: float = 0.0
+    """Seconds of speech, from vowel to vowel."""
     missed_s: float = 0.0
+    """Seconds of speech that are in no utterance."""
     spans: int = 0
-    """Stretches of vowels without a pause."""
+    """Spans of vowels without a pause."""
     lost: int = 0
-    """Those of which more than half is in no utterance."""
+    """Spans of which more than half is in no utterance."""
     onsets: int = 0
+    """Spans after a pause."""
     clipped: int = 0
     """Onsets whose utterance began too late for a consonant."""
     judged_s: float = 0.0
-    """Audio that the network ran on, replays included."""
+    """Seconds of audio that the network ran on; audio that was replayed counts again."""
     cpu_s: float = 0.0
 
     @property
     def per_hour(self) -> float:
-        """Utterances an hour."""
+        """Utterances in an hour of audio."""
         return self.utterances * 3600 / self.heard_s
 
 
@@ -93,19 +98,19 @@ def run(
     enter: float = ENTER,
     leave: float = LEAVE,
 ) -> None:
-    """Print a table and one JSON line: false alarms in noise, and what is lost of speech.
+    """Print false alarms in noise and missed speech as tables, and one JSON line.
 
     Args:
-        data: the folder that holds `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and
+        data: folder with `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and
             `noisy.jsonl`.
-        limit: recordings of each set of speech; None for all.
-        seed: chooses the noise that speech is mixed with.
-        enter: the network's probability at which speech begins.
-        leave: the probability below which it is over.
+        limit: number of recordings of each set of speech; None for all.
+        seed: seed of the choice of noise that speech is mixed with.
+        enter: probability of the network at which speech begins.
+        leave: probability of the network below which speech ends.
     """
     path = weights_file()
     if path is None:
-        raise UsageError(f"{DISTRIBUTION} is not installed, so there is nothing to compare.")
+        raise UsageError(f"There is nothing to compare: pip install {DISTRIBUTION}.")
     detectors: dict[str, MakeDetector] = {
         "webrtc": webrtc_vad,
         "silero": partial(silero_gate, read_weights(path), enter=enter, leave=leave),
@@ -120,46 +125,46 @@ def run(
 
 
 def cases(data: Path, limit: int | None, seed: int) -> Iterator[Case]:
-    """Yield all that is heard, group by group."""
+    """Yield all cases, group by group."""
     noises = [r for r in read_manifest(data / "noise.jsonl") if NOT_NOISE not in r.name]
     for noise in noises:
-        yield Case("noise", heard(noise.read()))
+        yield Case("noise", beginning(noise.read()))
     for sound in made_sounds(1.0, seed):
         if sound.name in SILENCE:
-            yield Case("silence and tones", heard(sound.read()))
+            yield Case("silence and tones", beginning(sound.read()))
     for recording in spread(read_manifest(data / "dev.jsonl"), limit):
         yield from read_speech(recording, noises, seed)
     for name in ("phone", "stories"):
         for recording in spread(read_manifest(data / f"{name}.jsonl"), limit):
             audio = recording.read()
-            samples = heard(audio)
+            samples = beginning(audio)
             yield Case(name, samples, spoken_spans(samples), audio.rate)
     yield from noisy_twins(read_manifest(data / "noisy.jsonl"))
 
 
 def read_speech(recording: Recording, noises: Sequence[Recording], seed: int) -> Iterator[Case]:
     """Yield a recording as it is, quieter, in noise, and over a telephone line."""
-    samples = heard(recording.read())
+    samples = beginning(recording.read())
     spoken = spoken_spans(samples)
     yield Case("dev", samples, spoken)
     for level in QUIETER_DB:
         quiet = to_int16(samples * 10 ** (level / 20)).astype(np.float32)
         yield Case(f"dev {level} dB", quiet * np.float32(1 / 32_768), spoken)
     for ratio in NOISE_RATIOS_DB:
-        rng = chance(seed, recording.name, str(ratio))
+        rng = seeded_rng(seed, recording.name, str(ratio))
         mixed = at_16_khz(with_noise(recording.read(), noises, ratio, rng))
         yield Case(f"dev in noise, {ratio} dB", mixed[: len(samples)], spoken)
-    line = phone_line(recording.read(), 0.0, chance(seed, recording.name))
+    line = phone_line(recording.read(), 0.0, seeded_rng(seed, recording.name))
     yield Case("dev over a telephone", at_16_khz(line)[: len(samples)], spoken, line.rate)
 
 
 def noisy_twins(recordings: Sequence[Recording]) -> Iterator[Case]:
-    """Yield the noisy one of each pair, with the spans of the clean one."""
+    """Yield the noisy recording of each pair, with the speech spans of the clean one."""
     clean = {Path(r.name).name: r for r in recordings if "ground_truth" in r.name}
     for recording in recordings:
         if "ground_truth" not in recording.name:
-            spoken = spoken_spans(heard(clean[Path(recording.name).name].read()))
-            yield Case("noisy", heard(recording.read()), spoken)
+            spoken = spoken_spans(beginning(clean[Path(recording.name).name].read()))
+            yield Case("noisy", beginning(recording.read()), spoken)
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
@@ -168,13 +173,13 @@ def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording
     return [recordings[i * len(recordings) // n] for i in range(n)]
 
 
-def heard(audio: Audio) -> Samples:
-    """Return the beginning of a recording, (n_samples,) at 16 kHz."""
+def beginning(audio: Audio) -> Samples:
+    """Return the first `LONGEST_S` seconds of a recording, (n_samples,) at 16 kHz."""
     return at_16_khz(audio)[: LONGEST_S * SAMPLE_RATE]
 
 
 def add(row: VoiceRow, case: Case, make_detector: MakeDetector) -> None:
-    """Let a new detector hear a case, and count what it made of it."""
+    """Run a new detector on a case, and add the figures to its row."""
     detector = make_detector(case.rate)
     began = time.thread_time()
     found = utterances(case.samples, detector)
@@ -203,7 +208,7 @@ def add(row: VoiceRow, case: Case, make_detector: MakeDetector) -> None:
 
 
 def utterances(samples: Samples, detector: VoiceDetector) -> list[Span]:
-    """Return what of (n_samples,) would be transcribed, by the default settings."""
+    """Return the spans of samples (n_samples,) that are transcribed with the default settings."""
     tuning = SessionTuning()
     size = detector.frame_samples
     endpointer = Endpointer(
@@ -223,7 +228,7 @@ def utterances(samples: Samples, detector: VoiceDetector) -> list[Span]:
 
 
 def print_table(rows: Sequence[VoiceRow]) -> None:
-    """Print what is heard of noise, then what is lost of speech."""
+    """Print the table of false alarms in noise, then the table of missed speech."""
     print("| without speech | detector | minutes | utterances/h | seconds/h | network ran | CPU |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
@@ -245,5 +250,5 @@ def print_table(rows: Sequence[VoiceRow]) -> None:
 
 
 def cost(row: VoiceRow) -> str:
-    """Return how much of the audio the network ran on, and CPU time as a share of the audio's."""
+    """Return two cells: the share of the audio that the network ran on, and CPU time / duration."""
     return f"{row.judged_s / row.heard_s:.0%} | {row.cpu_s / row.heard_s:.2%}"

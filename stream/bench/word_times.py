@@ -1,9 +1,9 @@
-"""Where a stream says that words begin and end, against where they do.
+"""`bench word-times`: measures the errors of the word times of a stream.
 
-The session and the model are the real ones, rehearsed on the audio clock: a word has the times of
-the window in which it was committed, often a partial's. Three kinds of speech have known edges:
-espeak-ng reports them, people's prompts are joined with known silences, and PocketSphinx aligns
-read sentences with their text.
+The session and the model are real and are rehearsed on the audio clock: a word has the times of the
+window in which it was committed, often that of a partial. There are three kinds of speech with
+known word edges: espeak-ng reports them, people's prompts are joined with known silences, and
+PocketSphinx aligns read sentences with their text.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.bench.audio_clock import Memory, Rehearsal
+from stream.bench.audio_clock import CachedTranscriber, Rehearsal
 from stream.bench.speech.edges import EdgeErrors, bias_ms, close, median_ms
 from stream.bench.speech.espeak import speak
 from stream.bench.speech.forced import Aligner
@@ -24,7 +24,7 @@ from stream.core.settings import SessionTuning, StreamSettings
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.material.mixing import chance
+from stream.evaluate.material.mixing import seeded_rng
 from stream.evaluate.material.recordings import Audio, read_manifest, to_int16
 from stream.evaluate.material.sounds import noise
 from stream.evaluate.measures.record import Finished, TimedWord
@@ -38,66 +38,70 @@ PASSAGES = (
     "has counted them. After that, we can talk about the garden.",
 )
 VOICES = (("en-us", 150), ("en-gb", 175), ("en-gb-scotland", 160), ("en-us", 200))
-"""Voices of espeak-ng, and words a minute."""
+"""Voices of espeak-ng, with words in a minute."""
 
 SENTENCES = 24
 PROMPTS_EACH = 5
 PAUSES_S = (0.08, 0.6)
-"""Between two prompts."""
+"""Shortest and longest pause between two prompts."""
 LEAD_S = 0.5
 TRAILING_S = 1.2
 FLOOR_DBFS = -60.0
-"""Noise under all that is made, as a quiet room has: digital silence would be too easy."""
+"""Level of the noise under synthesised and joined speech, like that of a quiet room; digital
+silence would be unrealistically easy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Speech whose edges are known."""
+    """Speech with known word edges."""
 
     name: str
     audio: Audio
     words: tuple[TimedWord, ...]
-    """An edge that is not known is not a number."""
+    """The words; an edge that is not known is NaN."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimesRow:
-    """How far the edges of one kind of speech are off; milliseconds."""
+    """Errors of the word edges of one kind of speech, in milliseconds."""
 
     speech: str
     minutes: float
     said: int
+    """Words of the reference."""
     found: int
+    """Words of the reference that were recognised."""
     start_median: float
     start_p90: float
     start_bias: float
-    """Late where positive."""
+    """Median of the signed error; positive if word starts are too late."""
     end_median: float
     end_p90: float
     end_bias: float
     within_100_ms: float
-    """Of all edges, 0..1."""
+    """Share of all edges, 0..1."""
     backwards: int
-    """Words that overlap the one before, or run backwards."""
+    """Words that begin before the word before them ends, or end before they begin."""
 
 
 def run(
     data: Path | None = None, model: str = "base", every: int = 6, sentences: int = SENTENCES
 ) -> None:
-    """Print the table and one JSON line.
+    """Print the errors of word times as a table, and one JSON line.
 
     Parameters
     ----------
     data
-        The folder that holds `dev.jsonl`, to align its sentences; without it, made speech only.
+        Folder with `dev.jsonl`, whose sentences are aligned. Without it, only synthesised speech
+        and joined prompts are used.
     model
-        Its name.
+        Name of the model.
     every
-        Take only every so manyth recording of `dev.jsonl`.
+        Use every n-th recording of `dev.jsonl`.
     sentences
-        How many sentences are joined of prompts.
+        Number of sentences that are joined from prompts.
     """
-    memory = Memory(WhisperTranscriber(model, device="cpu"))
+    cached = CachedTranscriber(WhisperTranscriber(model, device="cpu"))
     kinds: dict[str, Callable[[], Iterator[Reference]]] = {
         "espeak-ng": spoken,
         "people's prompts": lambda: prompted(sentences),
@@ -111,7 +115,7 @@ def run(
     rows = []
     for kind, references in kinds.items():
         try:
-            row = measure(kind, references(), memory)
+            row = measure(kind, references(), cached)
         except UsageError as error:
             print(f"| {kind} | left out: {error} |")
             continue
@@ -120,12 +124,12 @@ def run(
     print(json.dumps({"word_times": [asdict(row) for row in rows]}))
 
 
-def measure(kind: str, references: Iterator[Reference], memory: Memory) -> TimesRow:
-    """Stream the references, and compare the finals' words with theirs."""
+def measure(kind: str, references: Iterator[Reference], cached: CachedTranscriber) -> TimesRow:
+    """Stream the references, and compare the words of the finals with the reference words."""
     errors = EdgeErrors()
     seconds = 0.0
     for reference in references:
-        errors.add(reference.words, streamed(reference, memory))
+        errors.add(reference.words, streamed(reference, cached))
         seconds += reference.audio.seconds
     return TimesRow(
         speech=kind,
@@ -143,8 +147,8 @@ def measure(kind: str, references: Iterator[Reference], memory: Memory) -> Times
     )
 
 
-def streamed(reference: Reference, memory: Memory) -> list[TimedWord]:
-    """Return the words of the finals of a stream, in order."""
+def streamed(reference: Reference, cached: CachedTranscriber) -> list[TimedWord]:
+    """Rehearse a stream, and return the words of its finals in order."""
     audio = reference.audio
     session = Session(
         reference.name,
@@ -152,12 +156,12 @@ def streamed(reference: Reference, memory: Memory) -> list[TimedWord]:
         SessionTuning(),
         choose_detector("silero"),
     )
-    shown = Rehearsal(session, memory.hear).play(audio.samples)
+    shown = Rehearsal(session, cached.transcribe).play(audio.samples)
     return [word for one in shown if isinstance(one.event, Finished) for word in one.event.words]
 
 
 def spoken() -> Iterator[Reference]:
-    """Yield each passage as each voice says it."""
+    """Yield each passage in each voice of espeak-ng."""
     for voice, pace in VOICES:
         for number, passage in enumerate(PASSAGES):
             name = f"{voice} {pace} {number}"
@@ -165,18 +169,18 @@ def spoken() -> Iterator[Reference]:
 
 
 def prompted(sentences: int) -> Iterator[Reference]:
-    """Yield sentences of people's prompts, with silences of chance between them."""
-    # Short ones: of a longer one only both ends are known. Single letters are heard as words.
+    """Yield sentences of random prompts, with pauses of random length between them."""
+    # Longer prompts have too few known edges; single letters are recognised as words.
     short = [p for p in prompts("en") if len(p.text.split()) <= 4 and len(p.text) > 2]
     for number in range(sentences):
-        rng = chance(0, "prompts", str(number))
+        rng = seeded_rng(0, "prompts", str(number))
         chosen = [short[i] for i in rng.choice(len(short), PROMPTS_EACH, replace=False)]
         pauses = [0.0, *rng.uniform(*PAUSES_S, PROMPTS_EACH - 1)]
         yield in_a_room(f"prompts {number}", *joined(chosen, pauses))
 
 
 def aligned(manifest: Path, every: int) -> Iterator[Reference]:
-    """Yield the recordings of a manifest whose words the aligner knows."""
+    """Yield the recordings of a manifest that PocketSphinx can align, each with a silence after."""
     aligner = Aligner()
     for recording in read_manifest(manifest)[::every]:
         audio = recording.read()
@@ -188,10 +192,10 @@ def aligned(manifest: Path, every: int) -> Iterator[Reference]:
 
 
 def in_a_room(name: str, audio: Audio, words: Sequence[TimedWord]) -> Reference:
-    """Return speech with a lead and a tail, over the noise of a quiet room."""
+    """Return speech with silence before and after it, over the noise of a quiet room."""
     lead = round(LEAD_S * audio.rate)
     padded = np.pad(audio.samples, (lead, round(TRAILING_S * audio.rate)))
-    floor: NDArray[np.float64] = noise(len(padded), 0.5, FLOOR_DBFS, chance(0, name))
+    floor: NDArray[np.float64] = noise(len(padded), 0.5, FLOOR_DBFS, seeded_rng(0, name))
     samples = to_int16(padded / 32_768 + floor)
     lead_s = lead / audio.rate
     later = (TimedWord(w.text, w.start_s + lead_s, w.end_s + lead_s) for w in words)
@@ -199,7 +203,7 @@ def in_a_room(name: str, audio: Audio, words: Sequence[TimedWord]) -> Reference:
 
 
 def as_line(row: TimesRow) -> str:
-    """Return a row of the table."""
+    """Return a row as a line of the table."""
     return (
         f"| {row.speech} | {row.minutes} | {row.said} | {row.found} "
         f"| {row.start_median:.0f} | {row.start_p90:.0f} | {row.start_bias:+.0f} "

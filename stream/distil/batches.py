@@ -1,4 +1,4 @@
-"""Examples in batches: in another order each pass, with rows of about the same length together."""
+"""Makes batches of examples: a new order in each pass, and rows of similar length together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,30 +11,31 @@ from stream.distil.examples import Examples
 from stream.engine.decoding.rows import ragged
 
 BATCHES_SORTED = 32
-"""Rows of so many batches are sorted by length: little padding, and still every batch by chance."""
+"""Rows are sorted by length within this number of batches: there is little padding, and batches are
+still random."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Some examples as the student reads them."""
+    """The tensors of some examples, for a step of the student."""
 
     audio: Tensor
     """(batch, n_positions, d_model) float32"""
     n_positions: Tensor
-    """(batch,) long: the real ones."""
+    """(batch,) long: positions that are not padding."""
     tokens: Tensor
-    """(batch, n_tokens) long: the opening and what the teacher says."""
+    """(batch, n_tokens) long: the opening and the teacher's tokens."""
     skip: int
-    """Tokens of the opening after which nothing is to be said yet."""
+    """Number of first tokens whose successor is part of the opening, so is not predicted."""
     real: Tensor
-    """(batch, n_tokens - skip) bool: where something is to be said."""
+    """(batch, n_tokens - skip) bool: positions after which a target is predicted."""
     targets: Tensor
-    """(n_targets,) long: it, row by row; the end of text last in each."""
+    """(n_targets,) long: the targets, row by row; the last of each row is the end of text."""
     teacher: Tensor
-    """(n_targets, d_model) float32: the teacher's hidden states there."""
+    """(n_targets, d_model) float32: the teacher's hidden states for the targets."""
 
     def to(self, device: str) -> "Batch":
-        """The same on another device; the counts stay on the CPU."""
+        """Return the batch on another device; `n_positions` stays on the CPU."""
         return Batch(
             self.audio.to(device),
             self.n_positions,
@@ -47,7 +48,7 @@ class Batch:
 
 
 def read_batch(source: Examples, chosen: Sequence[int]) -> Batch:
-    """Read these of the examples."""
+    """Return the batch of the examples with these indices."""
     recipe = source.recipe
     examples = [source.examples[i] for i in chosen]
     n_positions = torch.tensor([example.n_positions for example in examples])
@@ -56,7 +57,7 @@ def read_batch(source: Examples, chosen: Sequence[int]) -> Batch:
         row[: source.examples[i].n_positions] = torch.from_numpy(source.audio(i).astype(np.float32))
     tokens, lengths = ragged([[*recipe.opening, *example.tokens] for example in examples])
     skip = len(recipe.opening) - 1
-    said = [token for example in examples for token in (*example.tokens, recipe.end_of_text)]
+    targets = [token for example in examples for token in (*example.tokens, recipe.end_of_text)]
     hidden = np.concatenate([source.hidden(i) for i in chosen])
     return Batch(
         audio=audio,
@@ -64,34 +65,35 @@ def read_batch(source: Examples, chosen: Sequence[int]) -> Batch:
         tokens=tokens,
         skip=skip,
         real=torch.arange(tokens.shape[1] - skip) < (lengths - skip)[:, None],
-        targets=torch.tensor(said),
+        targets=torch.tensor(targets),
         teacher=torch.from_numpy(hidden.astype(np.float32)),
     )
 
 
-def spoilt(batch: Batch, noise: float, generator: torch.Generator) -> Batch:
-    """What the student reads, made harder, so that it cannot learn the examples by heart.
+def corrupted(batch: Batch, noise: float, generator: torch.Generator) -> Batch:
+    """Return a batch with random errors in its inputs, against overfitting.
 
-    Some of the tokens before are others than the teacher said, as they are when the student speaks
-    alone and errs; and it hears with gaps, of which there are as many as chance decides.
+    Some input tokens are replaced by other tokens, as happens when the student decodes alone and
+    errs. A random share of the encoder positions is removed.
 
     Args:
         batch: on the CPU.
-        noise: part of the tokens that are replaced, and half of the most that is not heard.
-        generator: of chance.
+        noise: share of the tokens that are replaced, and half of the largest share of positions
+            that are removed.
+        generator: the random generator.
     """
     tokens = batch.tokens.clone()
-    said = tokens[:, batch.skip + 1 :]
-    others = batch.targets[torch.randint(len(batch.targets), said.shape, generator=generator)]
-    wrong = torch.rand(said.shape, generator=generator) < noise
-    said[wrong] = others[wrong]
-    heard = torch.rand(batch.audio.shape[1], generator=generator)
+    inputs = tokens[:, batch.skip + 1 :]
+    others = batch.targets[torch.randint(len(batch.targets), inputs.shape, generator=generator)]
+    wrong = torch.rand(inputs.shape, generator=generator) < noise
+    inputs[wrong] = others[wrong]
+    drawn = torch.rand(batch.audio.shape[1], generator=generator)
     gaps = 2 * noise * float(torch.rand((), generator=generator))
-    kept = (heard >= gaps).index_fill(0, torch.tensor(0), True).nonzero()[:, 0]  # at least one
+    left = (drawn >= gaps).index_fill(0, torch.tensor(0), True).nonzero()[:, 0]  # at least one
     return replace(
         batch,
-        audio=batch.audio[:, kept],
-        n_positions=(kept < batch.n_positions[:, None]).sum(1),
+        audio=batch.audio[:, left],
+        n_positions=(left < batch.n_positions[:, None]).sum(1),
         tokens=tokens,
     )
 
@@ -102,10 +104,10 @@ def batches_of_pass(
     """Divide rows into batches for one pass over all of them; the same for the same arguments.
 
     Args:
-        lengths: of the rows.
-        batch: rows in a batch; the last may be smaller.
-        seed: of all chance.
-        number: of the pass.
+        lengths: lengths of the rows.
+        batch: rows in a batch; the last batch may be smaller.
+        seed: seed of the random order.
+        number: number of the pass.
 
     Returns:
         Indices into `lengths`, each once.

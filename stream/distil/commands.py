@@ -1,4 +1,4 @@
-"""`distil-stream distil`: the steps from a teacher to a student, each a command."""
+"""`distil-stream distil`: one command for each step from a teacher to a student."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ def init(
     layers: int = 2,
     language: str = "en",
 ) -> None:
-    """Make a student that has learnt nothing yet: its teacher with fewer decoder layers.
+    """Make an untrained student: a copy of its teacher with fewer decoder layers.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ def init(
     teacher
         Name or folder of the model.
     layers
-        Decoder layers that are copied: the first, the last, and evenly between them.
+        Number of decoder layers that are copied: the first, the last, and evenly between them.
     language
-        That the student will speak.
+        Language that the student will transcribe.
     """
-    from stream.distil.student import newborn, save_checkpoint
+    from stream.distil.student import save_checkpoint, untrained
     from stream.engine.checkpoints.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(teacher)
-    student = newborn(checkpoint, out.name, layers, language)
+    student = untrained(checkpoint, out.name, layers, language)
     save_checkpoint(student, out)
     print(f"{out}: {student.source}")
 
@@ -50,21 +50,21 @@ def speak(
     wordnet: Path = Path("/usr/share/wordnet"),
     seed: int = 1,
 ) -> None:
-    """Let flite read text: more words to learn than recorded speech has.
+    """Synthesise speech from text with flite; text has more different words than recorded speech.
 
     Parameters
     ----------
     out
         Folder of the sound files and their manifest, `speech.jsonl`.
     count
-        Passages, of about 12 s each.
+        Number of passages, of about 12 s each.
     text
-        Books, or your trade's own texts, in English: plain text, read from a sentence by chance on.
-        May be repeated. Without it sentences of WordNet are read.
+        Files of plain English text, such as books or texts of your subject; they are read from a
+        random sentence on. May be repeated. Without it, sentences of WordNet are read.
     wordnet
-        Folder of WordNet's files, as Debian's wordnet-base has them.
+        Folder of WordNet's files, as in Debian's package wordnet-base.
     seed
-        Of all chance.
+        Seed of all random choices.
     """
     from stream.distil.speak import speak as speak_passages
 
@@ -86,14 +86,14 @@ def label(
     device: str | None = None,
     seed: int = 0,
 ) -> None:
-    """Let the teacher transcribe speech: what a student is to learn.
+    """Transcribe speech with the teacher; the transcripts are the training data of a student.
 
-    Goes on where it was stopped. More variants may be asked for later.
+    A command that was stopped continues where it ended. The number of variants can be raised later.
 
     Parameters
     ----------
     manifest
-        JSON lines: audio, and where they apply start, end (seconds), text, speaker.
+        JSON lines: audio, and optionally start, end (seconds), text, speaker.
     out
         Folder of the labelled examples: about 0.8 MB each for base.
     teacher
@@ -102,20 +102,21 @@ def label(
         Windows to make of each passage: the passage as it is, then others that are cut at random,
         with more or less silence, in noise, over a telephone, faster or slower.
     language
-        That is spoken.
+        Language of the speech.
     timestamps
-        Teach timestamps, too.
+        Train timestamps, too.
     max_wer
-        Word error rate, in percent, above which a label will not be learnt from: here only counted.
+        Word error rate, in percent, above which a label is not used for training; this command
+        only counts such labels.
     batch
-        Windows that are heard at once.
+        Windows that are transcribed at once.
     precision
-        What the encoder multiplies in: bfloat16 takes half the time where the processor has it.
-        int8, for the CPU alone, takes less, and is what the student will hear with there.
+        Precision of the encoder. bfloat16 takes half the time if the processor supports it. int8
+        runs on the CPU only, takes less, and is the encoder that the student will have there.
     device
-        Such as cuda; it is taken where there is one.
+        Device, such as cuda; the default is cuda if it is available.
     seed
-        Of all chance.
+        Seed of all random choices.
     """
     from stream.distil.examples import Examples
     from stream.distil.label import Labeller, label_passages, recipe_of
@@ -152,12 +153,12 @@ def train(
     validate_every: int = 500,
     device: str | None = None,
 ) -> None:
-    """Teach a student what its teacher says. Goes on where it was stopped.
+    """Train a student on its teacher's labels. A run that was stopped continues where it ended.
 
     Parameters
     ----------
     student
-        Folder of a student: of `init`, or of an earlier run.
+        Folder of a student, made by `init` or by an earlier run.
     out
         Folder of the run: checkpoint, student, journal and plot.
     examples
@@ -165,9 +166,9 @@ def train(
     save_every
         Steps from one checkpoint to the next.
     validate_every
-        Steps from one look at the examples that are not learnt from to the next.
+        Steps from one validation on the held-out examples to the next.
     device
-        Such as cuda; it is taken where there is one.
+        Device, such as cuda; the default is cuda if it is available.
     """
     from stream.distil.examples import read_recipe
     from stream.distil.run import train as run_training
@@ -191,8 +192,9 @@ def train(
 def pack(student: Path, out: Path) -> None:
     """Write a student's decoder layers, and the tokens that it drafts with, into one file.
 
-    It is what this package ships of `distil-base.en`: all else is the teacher's. Prints the file's
-    SHA-256, which `stream/engine/checkpoints/students.py` holds it against.
+    This package contains such a file for `distil-base.en`; all other weights are those of the
+    teacher. The command prints the SHA-256 of the file, with which
+    `stream/engine/checkpoints/students.py` checks it.
 
     Parameters
     ----------
@@ -226,33 +228,34 @@ def evaluate(
 ) -> int:
     """Compare the teacher, the teacher with its student's drafts, and the student.
 
-    The exit status is 1 where the drafts changed a word. One JSON line comes last.
+    The exit status is 1 if the drafts changed a word. The last line is JSON.
 
     Parameters
     ----------
     manifests
-        Recordings: JSON lines of audio and text, as `distil-stream evaluate` takes them.
+        Recordings: JSON lines of audio and text, as for `distil-stream evaluate`.
     teacher
         Name or folder of the model.
     student
         Name or folder of the student.
     condition
-        As they are, over a telephone, in noise: may be repeated.
+        How recordings are changed: not (clean), by a telephone line (phone), or by noise of this
+        signal-to-noise ratio. May be repeated.
     noise
-        Manifest of noise to mix with; without one it is made.
+        Manifest of noise to mix with; without it, noise is generated.
     batch
         Windows decoded at once; may be repeated.
     limit
-        How many recordings of each manifest; all without.
+        Number of recordings of each manifest; the default is all.
     precision
-        Of the weights: the server's default unless told.
+        Precision of the weights; the default is that of the server.
     seed
-        Of the noise.
+        Seed of the noise.
     """
     import json
 
-    from stream.distil.evaluation import ASSISTED, Contest, hold_contest, under_conditions
-    from stream.distil.tables import print_contest
+    from stream.distil.evaluation import ASSISTED, Systems, compare, under_conditions
+    from stream.distil.tables import print_comparison
     from stream.engine.checkpoints.checkpoint import load_checkpoint
     from stream.evaluate.material.recordings import Recording, read_manifest
 
@@ -264,16 +267,16 @@ def evaluate(
     noises = read_manifest(noise) if noise else []
     found = under_conditions(recordings, noises, seed)
     chosen: dict[str, list[Recording]] = {name: found[name] for name in condition}
-    contest = Contest(load_checkpoint(teacher), load_checkpoint(student), precision)
-    results = [row for size in batch for row in hold_contest(contest, chosen, size)]
-    print_contest(results, contest.bytes_of_weights())
+    systems = Systems(load_checkpoint(teacher), load_checkpoint(student), precision)
+    results = [row for size in batch for row in compare(systems, chosen, size)]
+    print_comparison(results, systems.bytes_of_weights())
     rows = [r.as_json() for r in results]
-    print(json.dumps({"distil": rows, "weight_bytes": contest.bytes_of_weights()}))
-    return 1 if any(r.tally.different for r in results if r.system == ASSISTED) else 0
+    print(json.dumps({"distil": rows, "weight_bytes": systems.bytes_of_weights()}))
+    return 1 if any(r.counts.different for r in results if r.system == ASSISTED) else 0
 
 
 def chosen_device(device: str | None) -> str:
-    """Return the device that was asked for, else CUDA where there is one."""
+    """Return the given device; if it is None, CUDA if it is available, otherwise the CPU."""
     import torch
 
     return device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""The learning curve of a run, as a picture that needs nothing else."""
+"""Draws the learning curve of a run as a self-contained SVG file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,11 @@ SERIES = (
 
 
 def learning_curve(validations: Sequence[Mapping[str, Any]]) -> str:
-    """Draw what validation found over the passes, as SVG; the rows are the journal's."""
+    """Return the plot of validation figures over passes, as SVG.
+
+    Args:
+        validations: rows of the journal's file of validations.
+    """
     last = max((row["passes"] for row in validations), default=1) or 1
     plot = Plot(Axis(0, last, "passes over the examples"), Axis(0, 100), width=760)
     for key, style, name in SERIES:
@@ -33,5 +37,5 @@ def learning_curve(validations: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_curve(path: Path, validations: Sequence[Mapping[str, Any]]) -> None:
-    """Write the picture."""
+    """Write the plot to a file."""
     path.write_text(learning_curve(validations), encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Which windows a student is taught on: as the server's clients cut, pad and spoil them.
+"""Chooses the windows that a student is trained on: cut, padded and degraded as in the server.
 
-Variant 0 of a passage is the passage itself with the server's own silence after it: the one that a
-reference can be held against. Every other variant is drawn by chance from the run of speech that
-begins with the passage; chance depends on the seed and on the passage and variant alone.
+Variant 0 of a passage is the passage itself with the silence that the server adds; it can be
+compared with the reference. All other variants are drawn at random from the run of speech that
+begins with the passage. They depend only on the seed, the passage and the number of the variant.
 """
 
 from dataclasses import dataclass
@@ -14,36 +14,36 @@ from stream.core.audio import SAMPLE_RATE
 from stream.distil.passages import LONGEST_S, Passage, read_file, read_span
 from stream.engine.checkpoints.calibration import DEFAULT_MARGIN_S
 from stream.engine.whisper_transcriber import FULL_S, LEAST_S
-from stream.evaluate.material.mixing import chance, speech_power
+from stream.evaluate.material.mixing import seeded_rng, speech_power
 from stream.evaluate.material.phone import phone_line
 from stream.evaluate.material.recordings import Audio, at_16_khz, to_int16
 from stream.evaluate.material.sounds import keyboard, music, noise
 
 SHORTEST_S = 0.7
-"""Of a window cut at random: the first partial of an utterance is about as long."""
+"""Shortest random window, about as long as the first partial of an utterance."""
 USUAL_LONGEST_S = 20.0
 SPEEDS = (0.9, 0.95, 1.05, 1.1)
 LEAST_SNR_DB, MOST_SNR_DB = 0.0, 25.0
 VOICES = 6
-"""In a babble."""
+"""Voices in a babble."""
 FULL_SHARE, WHOLE_START_SHARE, SPEED_SHARE, NOISE_SHARE, PHONE_SHARE = 0.03, 0.5, 0.3, 0.4, 0.25
-"""How many windows of a hundred are padded to 30 s, begin with their passage, are played faster or
-slower, are in noise, are heard over a telephone."""
+"""Shares of the windows that are padded to 30 s, begin at the start of their passage, are played
+faster or slower, are in noise, are sent over a telephone line."""
 NOISES = ("white", "pink", "brown", "babble", "keyboard", "music")
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A window, and what is done to it."""
+    """A window, and how its audio is changed."""
 
     start_s: float
-    """In its file."""
+    """Position in the file."""
     end_s: float
     silence_s: float = DEFAULT_MARGIN_S
-    """After it; then up to what the server encodes at least."""
+    """Silence after the speech; more is added up to the shortest length that the server encodes."""
     speed: float = 1.0
     noise: str = ""
-    """One of `NOISES`, or none."""
+    """One of `NOISES`, or "" for none."""
     snr_db: float = 0.0
     phone: bool = False
 
@@ -71,19 +71,26 @@ def draw_cut(passage: Passage, rng: np.random.Generator) -> Cut:
 
 
 def whole(passage: Passage) -> Cut:
-    """The passage as it is, or as much of it as a window holds."""
+    """Return the cut of a whole passage, or of its first `LONGEST_S` seconds."""
     return Cut(passage.start_s, min(passage.end_s, passage.start_s + LONGEST_S))
 
 
 def cut_of(passage: Passage, number: int, variant: int, seed: int) -> Cut:
-    """Return the variant of a passage, which is the `number`th of its manifest."""
+    """Return the cut of a variant of a passage.
+
+    Args:
+        passage: the passage.
+        number: its index in the manifest.
+        variant: number of the variant.
+        seed: seed of all random choices.
+    """
     if variant == 0:
         return whole(passage)
-    return draw_cut(passage, chance(seed, f"{number}-{variant}"))
+    return draw_cut(passage, seeded_rng(seed, f"{number}-{variant}"))
 
 
 def read_cut(passage: Passage, cut: Cut, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the window's speech, (n_samples,) at 16 kHz, spoilt as the cut says."""
+    """Return the speech of a window, (n_samples,) at 16 kHz, changed as the cut describes."""
     samples = read_span(passage.audio, cut.start_s, cut.end_s)
     if cut.speed != 1.0:
         samples = at_16_khz(Audio(to_int16(samples), round(SAMPLE_RATE * cut.speed)))
@@ -95,7 +102,7 @@ def read_cut(passage: Passage, cut: Cut, rng: np.random.Generator) -> NDArray[np
 
 
 def encoded_samples(n_samples: int, silence_s: float) -> int:
-    """How many samples are encoded of a window of so many: as the server does it."""
+    """Return how many samples the server encodes for a window of `n_samples` of speech."""
     wanted = max(n_samples + round(silence_s * SAMPLE_RATE), round(LEAST_S * SAMPLE_RATE))
     return min(wanted, round(FULL_S * SAMPLE_RATE))
 
@@ -103,7 +110,14 @@ def encoded_samples(n_samples: int, silence_s: float) -> int:
 def make_noise(
     name: str, passage: Passage, n_samples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return noise of a name, (n_samples,) of any level; the babble is of the passage's file."""
+    """Return noise, (n_samples,) of any level.
+
+    Args:
+        name: one of `NOISES`.
+        passage: a babble is mixed from the speech of its file.
+        n_samples: length of the noise.
+        rng: the random generator.
+    """
     match name:
         case "babble":
             voices = read_file(passage.audio)
@@ -122,7 +136,7 @@ def make_noise(
 def in_noise(
     samples: NDArray[np.float32], noise: NDArray[np.float64], snr_db: float
 ) -> NDArray[np.float32]:
-    """Mix (n_samples,) with noise, the speech (its pauses left out) `snr_db` decibels above it."""
+    """Mix samples (n_samples,) with noise; speech without pauses is `snr_db` decibels above it."""
     power = max(float(np.square(noise).mean()), 1e-12)
     gain = np.sqrt(speech_power(samples, SAMPLE_RATE) / power / 10 ** (snr_db / 10))
     mixed = samples + noise * gain

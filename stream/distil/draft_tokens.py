@@ -1,4 +1,4 @@
-"""Which tokens a student drafts with: those that its teacher said, and other likely ones."""
+"""Chooses the tokens that a student drafts with: its teacher's labels, and other likely ones."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,21 +7,21 @@ from stream.distil.examples import Example
 from stream.engine.checkpoints.vocabulary import Vocabulary
 
 SIZE = 12_288
-"""A quarter of the vocabulary: of unseen English text it lacks about one token of twenty."""
+"""A quarter of the vocabulary; about one in twenty tokens of unseen English text is not in it."""
 
 
 def draft_tokens(
     examples: Iterable[Example], vocabulary: Vocabulary, size: int = SIZE
 ) -> tuple[int, ...]:
-    """Return that many tokens, in order, or all the text there is.
+    """Return `size` text tokens, or all if there are fewer, and special tokens; sorted by id.
 
-    Those that were said most come first; then those of the lowest numbers, for a tokenizer numbers
-    its tokens by how often it met them. The end of text and timestamps, special as they are, are
-    always among them.
+    The most frequent tokens of the examples are chosen first, then those with the lowest ids, since
+    a tokenizer numbers its tokens by their frequency. The end of text, and the timestamps of the
+    examples, are always included.
     """
-    said = Counter(token for example in examples for token in example.tokens)
+    counts = Counter(token for example in examples for token in example.tokens)
     text = range(vocabulary.end_of_text)
-    likely = [token for token, _ in said.most_common() if token < vocabulary.end_of_text]
+    likely = [token for token, _ in counts.most_common() if token < vocabulary.end_of_text]
     chosen = list(dict.fromkeys([*likely, *text]))[:size]
-    stamps = [token for token in said if token >= vocabulary.timestamp_begin]
+    stamps = [token for token in counts if token >= vocabulary.timestamp_begin]
     return tuple(sorted({*chosen, vocabulary.end_of_text, *stamps}))

@@ -1,8 +1,8 @@
-"""What a student buys: the teacher alone, with the student's drafts, and the student alone.
+"""Compares the teacher alone, the teacher with the student's drafts, and the student alone.
 
-The three hear the same windows in turn, so that a busy machine is as hard on each. Every recording
-is a window of its own, or several where it is longer than Whisper hears, and goes through all that
-a window of the server goes through.
+The three systems transcribe the same windows in turns, so that other load on the machine slows all
+alike. Each recording is one window, or several if it is longer than Whisper's 30 s, and is
+transcribed like a window of the server.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ from stream.evaluate.measures.scoring import WordErrors, normalised, word_errors
 
 TEACHER, ASSISTED, STUDENT = "teacher", "teacher with student", "student"
 CONDITIONS = {"clean": "clean", "phone": "0 % loss", "10 dB": "10 dB", "0 dB": "0 dB"}
-"""Our names of what is done to recordings before they are heard, and those of the suites."""
+"""Names of the conditions of recordings, and the names that the suites give them."""
 
 
 @dataclass(slots=True)
-class Tally:
-    """What one system did under one condition; adds up over batches."""
+class Counts:
+    """The counts of one system under one condition; sums up batches."""
 
     errors: WordErrors = field(default_factory=WordErrors)
     repeated: Repetitions = field(default_factory=Repetitions)
-    """5-grams that had been said before."""
+    """Repeated 5-grams."""
     windows: int = 0
     different: int = 0
     """Windows whose tokens are not the teacher's."""
@@ -43,19 +43,19 @@ class Tally:
     accepted: int = 0
     decode_s: float = 0.0
 
-    def add(self, other: "Tally") -> None:
-        """Add another's."""
+    def add(self, other: "Counts") -> None:
+        """Add other counts."""
         for one in fields(self):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures, and what follows from them."""
+        """Return the counts, and the rates that follow from them."""
         return {
             "wer": round(self.errors.rate, 2),
             "insertion_rate": round(self.errors.insertion_rate, 2),
             "words": self.errors.words,
             **{k: v for k, v in asdict(self.errors).items() if k != "words"},
-            "repeated_5grams": self.repeated.heard - self.repeated.said,
+            "repeated_5grams": self.repeated.transcript - self.repeated.reference,
             "windows": self.windows,
             "different": self.different,
             "tokens": self.tokens,
@@ -70,26 +70,30 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one system did, in batches of one size, under one condition."""
+    """The counts of one system with one batch size under one condition."""
 
     condition: str
     batch: int
     system: str
-    tally: Tally
+    counts: Counts
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it in a row."""
+        """Return the result as one row."""
         row = {"condition": self.condition, "batch": self.batch, "system": self.system}
-        return {**row, **self.tally.as_json()}
+        return {**row, **self.counts.as_json()}
 
 
-class Contest:
-    """The three systems, loaded."""
+class Systems:
+    """The three systems that are compared."""
 
     def __init__(
         self, teacher: Checkpoint, student: Checkpoint, precision: Precision | None
     ) -> None:
-        """Load them; raises `UsageError` where the student is no student of this teacher."""
+        """Load the systems and warm them up.
+
+        Raises:
+            UsageError: the student was not made from this teacher.
+        """
         self.systems = {
             TEACHER: WhisperTranscriber(teacher, precision),
             ASSISTED: WhisperTranscriber(teacher, precision, assistant=student),
@@ -99,64 +103,79 @@ class Contest:
             system.warm_up()
 
     def bytes_of_weights(self) -> dict[str, int]:
-        """Memory that the weights of each system take."""
+        """Return the bytes of the weights of each system."""
         return {
             name: weight_bytes(system.recognizer.model, system.recognizer.assistant)
             for name, system in self.systems.items()
         }
 
-    def hold(self, recordings: Sequence[Recording], batch: int) -> Iterator[dict[str, Tally]]:
-        """Let every system transcribe every recording; yields what a batch of windows added."""
+    def transcribe(
+        self, recordings: Sequence[Recording], batch: int
+    ) -> Iterator[dict[str, Counts]]:
+        """Transcribe all recordings with all systems.
+
+        Yields the counts by system: first for each batch of windows, then the word errors of each
+        recording.
+        """
         references = [recording.text for recording in recordings]
         windows: list[Window] = []
-        whose: list[int] = []
+        owners: list[int] = []
         for i, recording in enumerate(recordings):
             for piece in pieces(at_16_khz(recording.read())):
                 windows.append(as_window(len(windows), piece))
-                whose.append(i)
+                owners.append(i)
         texts = {name: [""] * len(recordings) for name in self.systems}
         for first in range(0, len(windows), batch):
             chosen = windows[first : first + batch]
-            heard = {name: system.transcribe(chosen) for name, system in self.systems.items()}
-            for name, hypotheses in heard.items():
-                for i, hypothesis in zip(whose[first : first + batch], hypotheses, strict=True):
+            found = {name: system.transcribe(chosen) for name, system in self.systems.items()}
+            for name, hypotheses in found.items():
+                for i, hypothesis in zip(owners[first : first + batch], hypotheses, strict=True):
                     texts[name][i] += text_of(hypothesis)
-            yield {name: counted(hypotheses, heard[TEACHER]) for name, hypotheses in heard.items()}
-        for name, said in texts.items():
-            for reference, text in zip(references, said, strict=True):
+            yield {name: counted(hypotheses, found[TEACHER]) for name, hypotheses in found.items()}
+        for name, transcripts in texts.items():
+            for reference, text in zip(references, transcripts, strict=True):
                 if reference is not None:
                     errors = word_errors(reference, text)
                     again = repetitions(normalised(reference), normalised(text))
-                    yield {name: Tally(errors=errors, repeated=again)}
+                    yield {name: Counts(errors=errors, repeated=again)}
 
 
-def counted(heard: Sequence[Hypothesis], teachers: Sequence[Hypothesis]) -> Tally:
-    """Count what a batch took and gave; its decoding is timed once for all of it."""
-    return Tally(
-        windows=len(heard),
-        different=sum(tokens_of(h) != tokens_of(t) for h, t in zip(heard, teachers, strict=True)),
-        tokens=sum(len(tokens_of(h)) for h in heard),
-        passes=sum(h.timing.decoder_passes for h in heard),
-        drafted=sum(h.timing.drafted_tokens for h in heard),
-        accepted=sum(h.timing.accepted_tokens for h in heard),
-        decode_s=heard[0].timing.decode_ms / 1000,
+def counted(found: Sequence[Hypothesis], teachers: Sequence[Hypothesis]) -> Counts:
+    """Return the counts of a batch of hypotheses, compared with the teacher's hypotheses.
+
+    Each hypothesis of a batch has the decoding time of the whole batch.
+    """
+    return Counts(
+        windows=len(found),
+        different=sum(tokens_of(h) != tokens_of(t) for h, t in zip(found, teachers, strict=True)),
+        tokens=sum(len(tokens_of(h)) for h in found),
+        passes=sum(h.timing.decoder_passes for h in found),
+        drafted=sum(h.timing.drafted_tokens for h in found),
+        accepted=sum(h.timing.accepted_tokens for h in found),
+        decode_s=found[0].timing.decode_ms / 1000,
     )
 
 
 def tokens_of(hypothesis: Hypothesis) -> tuple[int, ...]:
-    """The tokens of a hypothesis' words."""
+    """Return the tokens of the words of a hypothesis."""
     return tuple(token for word in hypothesis.words for token in word.tokens)
 
 
 def text_of(hypothesis: Hypothesis) -> str:
-    """The words of a hypothesis."""
+    """Return the text of a hypothesis."""
     return "".join(word.text for word in hypothesis.words)
 
 
 def under_conditions(
     recordings: Sequence[Recording], noises: Sequence[Recording], seed: int = 0
 ) -> dict[str, list[Recording]]:
-    """Return the recordings under each condition; noise is of `noises`, or made."""
+    """Return the recordings under each condition of `CONDITIONS`.
+
+    Args:
+        recordings: recordings of speech.
+        noises: recordings of noise; if there are none, noise is generated.
+        seed: seed of all random choices.
+    """
     everything = [
         *(replace(recording, condition="clean") for recording in recordings),
         *over_telephone(recordings, seed),
@@ -168,14 +187,20 @@ def under_conditions(
     }
 
 
-def hold_contest(
-    contest: Contest, recordings: dict[str, list[Recording]], batch: int
+def compare(
+    systems: Systems, recordings: dict[str, list[Recording]], batch: int
 ) -> Iterator[Result]:
-    """Yield what each system did under each condition."""
-    for condition, heard in recordings.items():
-        tallies = {name: Tally() for name in contest.systems}
-        for added in contest.hold(heard, batch):
-            for name, tally in added.items():
-                tallies[name].add(tally)
-        for name, tally in tallies.items():
-            yield Result(condition, batch, name, tally)
+    """Yield the result of each system under each condition.
+
+    Args:
+        systems: the systems.
+        recordings: recordings by the name of the condition.
+        batch: windows that are transcribed at once.
+    """
+    for condition, changed in recordings.items():
+        totals = {name: Counts() for name in systems.systems}
+        for added in systems.transcribe(changed, batch):
+            for name, counts in added.items():
+                totals[name].add(counts)
+        for name, counts in totals.items():
+            yield Result(condition, batch, name, counts)

@@ -1,13 +1,13 @@
-"""Labelled windows on disk: what the encoder made of each, and what the teacher says of it.
+"""Reads and writes labelled windows: the encoder's output and the teacher's label of each.
 
-The encoder is frozen and shared, so its output is computed once. Of the teacher it is the hidden
-state before the projection that is kept, not the logits: 1 KB a token instead of 200, and the
-projection, which the student shares, makes of it all of the teacher's logits again, none left out.
+The encoder is frozen and shared, so its output is computed once. For the teacher, the hidden states
+before the projection are stored, not the logits: 1 KB for each token instead of 200. The
+projection, which the student shares, turns them into all of the teacher's logits again.
 
-A folder holds `recipe.json`, `examples.jsonl` (a line an example, in order) and two files of
-float16 rows of d_model values, one row after the other: `audio.f16`, a row an encoder position, and
-`hidden.f16`, a row a token that the teacher says, its end of text included. They only ever grow; a
-line is written when its rows are, so what a killed run left unfinished is cut off by the next.
+A folder has `recipe.json`, `examples.jsonl` (one line for each example, in order) and two files of
+float16 rows of d_model values: `audio.f16` with a row for each encoder position, and `hidden.f16`
+with a row for each token of the teacher, the end of text included. The files only grow. A line is
+written after its rows, so the next run can remove what a killed run did not complete.
 """
 
 import json
@@ -33,15 +33,15 @@ class LabelRecipe:
 
     teacher: str
     teacher_sha256: str
-    """Of its weights."""
+    """SHA-256 of the teacher's weights."""
     manifest_sha256: str
     d_model: int
     opening: tuple[int, ...]
-    """Tokens that every row begins with, before the first that is the teacher's own."""
+    """First tokens of every row, before the first token that the teacher predicts."""
     end_of_text: int
     seed: int
     precision: str
-    """What the encoder multiplies in."""
+    """Precision of the encoder."""
 
     def check_goes_with(self, other: "LabelRecipe") -> None:
         """Raise `UsageError` unless one student can learn from examples of both."""
@@ -49,7 +49,7 @@ class LabelRecipe:
             if getattr(self, name) != getattr(other, name):
                 raise UsageError(
                     f"Examples of {self.teacher} and {other.teacher} differ in their {name}; "
-                    "label them by one teacher and alike."
+                    "label them with the same teacher and the same options."
                 )
 
 
@@ -58,37 +58,41 @@ class Example:
     """One labelled window."""
 
     passage: int
-    """Its number in the manifest."""
+    """Index of its passage in the manifest."""
     run: int
-    """Of the run of speech that it was cut from."""
+    """Number of the run of speech that it was cut from."""
     variant: int
     n_positions: int
-    """Of the encoder, 20 ms each."""
+    """Encoder positions, 20 ms each."""
     tokens: tuple[int, ...]
-    """What the teacher says, without the end."""
+    """The teacher's tokens, without the end of text."""
     ending: str
-    """Why it stopped: `Ending` by value."""
+    """Why the teacher's decoding stopped: a value of `Ending`."""
     mean_log_probability: float
     text: str
     words: int | None = None
-    """Of the normalised reference; None where there is none."""
+    """Words of the normalised reference; None if there is no reference."""
     errors: int | None = None
-    """Words of the label that are wrong."""
+    """Word errors of the label; None if there is no reference."""
 
     @property
     def n_targets(self) -> int:
-        """Tokens that are learnt from it: the teacher's, and the end."""
+        """Number of target tokens: the teacher's tokens and the end of text."""
         return len(self.tokens) + 1
 
 
 class Examples:
-    """The examples of some folders as one list, and the rows of each."""
+    """The examples of some folders as one list, and the stored rows of each."""
 
     def __init__(self, *folders: Path, limits: Sequence[int] = ()) -> None:
-        """Open folders, or so many of the first examples of each.
+        """Open folders.
+
+        Args:
+            folders: the folders.
+            limits: number of first examples to use, for each folder; () for all examples.
 
         Raises:
-            UsageError: a folder holds none, or those of one cannot be learnt with those of another.
+            UsageError: a folder has no examples, or the recipes of two folders do not fit together.
         """
         self.folders = [ExampleFolder(folder) for folder in folders]
         for folder, limit in zip(self.folders, limits, strict=bool(limits)):
@@ -109,16 +113,16 @@ class Examples:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many are of each folder."""
+        """Number of examples of each folder."""
         return tuple(len(folder.examples) for folder in self.folders)
 
     def audio(self, i: int) -> NDArray[np.float16]:
-        """The encoded window of example i, (n_positions, d_model)."""
+        """Return the encoder's output for example i, (n_positions, d_model)."""
         folder, number = self._at[i]
         return folder.audio.of(number)
 
     def hidden(self, i: int) -> NDArray[np.float16]:
-        """The teacher's hidden states of example i, (n_targets, d_model)."""
+        """Return the teacher's hidden states for example i, (n_targets, d_model)."""
         folder, number = self._at[i]
         return folder.hidden.of(number)
 
@@ -130,14 +134,14 @@ class ExampleFolder:
         self.recipe = read_recipe(folder)
         self.examples = list(read_examples(folder))
         if not self.examples:
-            raise UsageError(f"{folder} holds no examples; let `distil-stream distil label` run.")
+            raise UsageError(f"{folder} has no examples; `distil-stream distil label` makes them.")
         d_model = self.recipe.d_model
         self.audio = Rows(folder / AUDIO, d_model, [e.n_positions for e in self.examples])
         self.hidden = Rows(folder / HIDDEN, d_model, [e.n_targets for e in self.examples])
 
 
 class Rows:
-    """A file of rows, so many of which are of each example."""
+    """A file of float16 rows; each example has a number of consecutive rows."""
 
     def __init__(self, path: Path, d_model: int, lengths: Sequence[int]) -> None:
         self._starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
@@ -145,12 +149,12 @@ class Rows:
         self._rows: NDArray[np.float16] = np.memmap(path, np.float16, "r", shape=(n_rows, d_model))
 
     def of(self, i: int) -> NDArray[np.float16]:
-        """The rows of example i, (its length, d_model)."""
+        """Return the rows of example i, (its length, d_model)."""
         return self._rows[self._starts[i] : self._starts[i + 1]]
 
 
 class ExampleWriter:
-    """Appends to a folder; made by `appending`."""
+    """Appends examples to the files of a folder; `appending` makes it."""
 
     def __init__(self, lines: TextIO, audio: BinaryIO, hidden: BinaryIO) -> None:
         self._lines, self._audio, self._hidden = lines, audio, hidden
@@ -159,9 +163,9 @@ class ExampleWriter:
         """Append an example.
 
         Args:
-            example: what the teacher says.
-            audio: (n_positions, d_model).
-            hidden: (n_targets, d_model).
+            example: the teacher's label.
+            audio: (n_positions, d_model), the encoder's output.
+            hidden: (n_targets, d_model), the teacher's hidden states.
         """
         assert len(audio) == example.n_positions
         assert len(hidden) == example.n_targets
@@ -174,7 +178,7 @@ class ExampleWriter:
 
 @contextmanager
 def appending(folder: Path, recipe: LabelRecipe) -> Iterator[tuple[ExampleWriter, int]]:
-    """Open a folder to go on where it ends; yields the writer and how many examples there are.
+    """Open a folder to append examples; yield the writer, and the number of existing examples.
 
     Raises:
         UsageError: the folder's examples were made by another recipe.
@@ -184,7 +188,7 @@ def appending(folder: Path, recipe: LabelRecipe) -> Iterator[tuple[ExampleWriter
         if (theirs := read_recipe(folder)) != recipe:
             differs = [k for k, v in asdict(recipe).items() if asdict(theirs)[k] != v]
             raise UsageError(
-                f"{folder} holds examples of another recipe ({', '.join(differs)} differ); "
+                f"{folder} has examples of another recipe ({', '.join(differs)} differ); "
                 "name another folder, or delete this one."
             )
     else:
@@ -203,20 +207,24 @@ def appending(folder: Path, recipe: LabelRecipe) -> Iterator[tuple[ExampleWriter
 
 
 def read_recipe(folder: Path) -> LabelRecipe:
-    """Return the recipe of a folder; raises `UsageError` where there is none."""
+    """Return the recipe of a folder.
+
+    Raises:
+        UsageError: the folder has no recipe, or it is damaged.
+    """
     try:
         fields: dict[str, Any] = json.loads((folder / RECIPE).read_text())
         return LabelRecipe(**{**fields, "opening": tuple(fields["opening"])})
     except FileNotFoundError:
         raise UsageError(
-            f"{folder} holds no examples; `distil-stream distil label` makes them."
+            f"{folder} has no examples; `distil-stream distil label` makes them."
         ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{folder / RECIPE} is damaged: {error}.") from error
 
 
 def read_examples(folder: Path) -> Iterator[Example]:
-    """Yield the examples of which every byte was written."""
+    """Yield the examples of a folder that were written completely."""
     path = folder / LINES
     if not path.exists():
         return
@@ -227,12 +235,12 @@ def read_examples(folder: Path) -> Iterator[Example]:
 
 
 def complete_bytes(path: Path) -> int:
-    """How many bytes of a file are complete lines; 0 where there is no file."""
+    """Return the number of bytes of a file's complete lines; 0 if it does not exist."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
 
 
 def cut(path: Path, n_bytes: int) -> None:
-    """Shorten a file, making it where there is none; it is never shorter than that already."""
+    """Truncate a file to `n_bytes`; create it if it does not exist. It must not be shorter."""
     path.touch()
     assert path.stat().st_size >= n_bytes, f"{path} lost bytes"
     os.truncate(path, n_bytes)

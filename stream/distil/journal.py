@@ -1,4 +1,4 @@
-"""What a run has to say as it goes: kept in a file, and shown while it lasts."""
+"""Records the progress of a run in files, and shows it as a table while the run lasts."""
 
 import json
 import time
@@ -22,25 +22,29 @@ COLUMNS = ("step", "passes", "loss", "agreement %", "WER to teacher %", "accepte
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Some steps of a run, summed up."""
+    """The figures of some consecutive steps of a run."""
 
     step: int
+    """The last of the steps."""
     passes: float
-    """Over the examples, so far."""
+    """Passes over the examples so far."""
     loss: float
     agreement: float
     """Percent."""
     learning_rate: float
     gradient_norm: float
     cpu_s: float
-    """Of the process, since the run began."""
+    """CPU seconds since the run began."""
 
 
 class Journal:
     """The files of a run, and its table."""
 
     def __init__(self, folder: Path, done: int) -> None:
-        """Go on after a step: what was noted of later ones, that were never saved, is forgotten."""
+        """Open the journal of a run that continues after step `done`; drop the rows of later steps.
+
+        Later steps can have rows if the run was killed before it saved a checkpoint.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.validations = [row for row in read_rows(folder / VALIDATIONS) if row["step"] <= done]
@@ -55,12 +59,12 @@ class Journal:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds that the steps so far have taken, those of earlier processes among them."""
+        """CPU seconds of all steps so far, those of earlier processes included."""
         return time.process_time() - self._began_s
 
     @contextmanager
     def clock_stopped(self) -> Iterator[None]:
-        """Do not count what the block takes."""
+        """Exclude the CPU time of the block from `cpu_s`."""
         before_s = time.process_time()
         yield
         self._began_s += time.process_time() - before_s
@@ -73,13 +77,13 @@ class Journal:
         self._live = None
 
     def count(self, step: Step) -> None:
-        """Take a step's figures, to be noted with those of its neighbours."""
+        """Add the figures of a step, until `note` writes their sum."""
         self._judged += step.judgement
         self._norms += step.gradient_norm
         self._n_steps += 1
 
     def note(self, step: int, passes: float, rate: float) -> None:
-        """Keep and show how the steps went since the last note."""
+        """Write and show the figures of the steps since the last call."""
         progress = Progress(
             step=step,
             passes=round(passes, 3),
@@ -95,14 +99,14 @@ class Journal:
         self._show()
 
     def note_validation(self, validation: Validation, passes: float) -> None:
-        """Keep and show how good the student is."""
+        """Write and show the figures of a validation."""
         row = {**asdict(validation), "passes": round(passes, 3), "cpu_s": round(self.cpu_s, 1)}
         self.validations.append(row)
         append_row(self.folder / VALIDATIONS, row)
         self._show()
 
     def table(self) -> Table:
-        """Validations, and below them the latest steps."""
+        """Return the table of validations, with the latest steps below it."""
         table = Table(*COLUMNS)
         for row in self.validations:
             table.add_row(
@@ -129,7 +133,7 @@ class Journal:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the complete lines of a file; none where there is no file."""
+    """Return the rows of a file's complete lines; [] if it does not exist."""
     if not path.exists():
         return []
     lines = path.read_text().split("\n")[:-1]
@@ -137,11 +141,11 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a file anew."""
+    """Replace a file by these rows."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a line to a file."""
+    """Append a row to a file."""
     with path.open("a") as file:
         file.write(json.dumps(row) + "\n")

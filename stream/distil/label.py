@@ -1,8 +1,8 @@
-"""Pseudo-labels: what the teacher says of each window, with what it takes to learn from it.
+"""Makes pseudo-labels: the teacher's transcript of each window, with the tensors for training.
 
-Gandhi et al. (arXiv:2311.00430, section 3.2): the teacher's own transcript is the target, for it is
-in one style throughout and has punctuation and case. Windows are encoded and decoded in batches by
-the server's own decode loop.
+As in Gandhi et al. (arXiv:2311.00430, section 3.2), the teacher's transcript is the target, since
+its style is consistent and it has punctuation and case. Windows are encoded and decoded in batches
+by the server's decode loop.
 """
 
 import hashlib
@@ -34,11 +34,11 @@ from stream.engine.recognizer import (
     TOKENS_PER_S,
 )
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
-from stream.evaluate.material.mixing import chance
+from stream.evaluate.material.mixing import seeded_rng
 from stream.evaluate.measures.scoring import word_errors
 
 CHUNK = 64
-"""Windows that are read at once, and sorted by length before they are batched."""
+"""Windows that are read together and sorted by length before they are divided into batches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class Job:
     """A window to label."""
 
     number: int
-    """Of the passage in the manifest."""
+    """Index of the passage in the manifest."""
     run: int
     variant: int
     samples: NDArray[np.float32]
@@ -54,11 +54,11 @@ class Job:
     n_encoded: int
     """Samples that are encoded, silence included."""
     reference: str | None
-    """What is said in just this window."""
+    """Reference text of exactly this window, if it is known."""
 
 
 def checksum(state: dict[str, Tensor]) -> str:
-    """SHA-256 of weights, in order of their names."""
+    """Return the SHA-256 of weights in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(state[name].contiguous().view(torch.uint8).numpy().data)
@@ -74,7 +74,7 @@ def recipe_of(
     seed: int = 0,
     precision: str = "float32",
 ) -> LabelRecipe:
-    """Say how a teacher labels a manifest."""
+    """Return the recipe with which a teacher labels a manifest."""
     request = DecodeRequest(0, timestamps=timestamps)
     return LabelRecipe(
         teacher=teacher.name,
@@ -91,11 +91,13 @@ def recipe_of(
 
 
 def as_served(model: Whisper, *, encoder: bool) -> Whisper:
-    """The model as the server runs it: on the CPU in int8, sharing all that is not.
+    """Return the model as the server runs it: on the CPU with int8 layers, otherwise unchanged.
+
+    Layers that are not quantised are shared with the model.
 
     Args:
         model: in float32.
-        encoder: is in int8, too.
+        encoder: quantise the encoder, too.
     """
     if model.device.type != "cpu":
         return model
@@ -107,7 +109,7 @@ def as_served(model: Whisper, *, encoder: bool) -> Whisper:
 
 
 def share(original: nn.Module, other: nn.Module) -> None:
-    """Give a network the layers of its like."""
+    """Put the layers of a network into another one with the same structure."""
     for name, child in original.named_children():
         if next(child.children(), None) is None:
             setattr(other, name, child)
@@ -121,7 +123,7 @@ class Labeller:
     def __init__(
         self, teacher: Checkpoint, recipe: LabelRecipe, language: str = "en", device: str = "cpu"
     ) -> None:
-        """Build the teacher in float32; `recipe.precision` is what its encoder multiplies in."""
+        """Build the teacher in float32; its encoder computes in `recipe.precision`."""
         self.model = Whisper.from_checkpoint(teacher, device, "float32")
         self.speaker = as_served(self.model, encoder=recipe.precision == "int8")
         self.vocabulary = teacher.vocabulary
@@ -133,9 +135,10 @@ class Labeller:
 
     @torch.inference_mode()
     def label(self, jobs: Sequence[Job]) -> list[tuple[Example, Tensor, Tensor]]:
-        """Return each window's example, encoded audio and hidden states, as the writer wants them.
+        """Transcribe windows; return the arguments of `ExampleWriter.write` for each.
 
-        Shapes: (n_positions, d_model) and (n_targets, d_model).
+        They are the example, the encoder's output (n_positions, d_model) and the teacher's hidden
+        states (n_targets, d_model).
         """
         audio, n_positions = self._encode(jobs)
         results = decode(
@@ -159,7 +162,7 @@ class Labeller:
         ]
 
     def _encode(self, jobs: Sequence[Job]) -> tuple[Tensor, Tensor]:
-        """The encoder's output as it is kept, float16 and back, and (batch,) real positions."""
+        """Return the encoder's output, rounded to float16, and the real positions (batch,)."""
         mels = []
         for job in jobs:
             padded = np.zeros(-(-job.n_encoded // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
@@ -179,7 +182,7 @@ class Labeller:
         return audio.half().float(), (n_frames + 1) // 2
 
     def _request(self, job: Job) -> DecodeRequest:
-        """As the server asks of a window."""
+        """Return the decode request that the server would make for a window."""
         budget = EXTRA_TOKENS + TOKENS_PER_S * len(job.samples) // SAMPLE_RATE
         return DecodeRequest(
             max_new_tokens=min(budget, self.model.dims.max_tokens // 2 - OPENING_TOKENS),
@@ -189,7 +192,7 @@ class Labeller:
         )
 
     def _example(self, job: Job, result: DecodeResult, n_positions: int) -> Example:
-        """What is written down of a window."""
+        """Return the example of a window."""
         end = self.vocabulary.end_of_text
         spoken = [token for token in result.tokens if token < end]
         text = str(self.tokenizer.decode(spoken)).strip()
@@ -215,9 +218,17 @@ def label_passages(
     variants: int,
     batch: int,
 ) -> Iterator[int]:
-    """Label every variant of every passage that the folder lacks; yields how many it holds.
+    """Label all variants of all passages that the folder lacks; yield the number of its examples.
 
-    The first variant of all comes first, so that a run that is stopped has heard every speaker.
+    The first variant of all passages comes first, so that even an incomplete folder has all
+    speakers.
+
+    Args:
+        passages: the passages of the manifest.
+        labeller: the teacher.
+        folder: folder of examples, which may be incomplete or new.
+        variants: number of windows for each passage.
+        batch: windows that are transcribed at once.
     """
     everything = [(v, i) for v in range(variants) for i in range(len(passages))]
     with appending(folder, labeller.recipe) as (writer, done):
@@ -237,9 +248,9 @@ def label_passages(
 
 
 def read_job(passage: Passage, number: int, variant: int, seed: int) -> Job:
-    """Read and spoil a window."""
+    """Read the audio of a variant of a passage, changed as its cut describes."""
     cut = cut_of(passage, number, variant, seed)
-    samples = read_cut(passage, cut, chance(seed, f"{number}-{variant}", "sound"))
+    samples = read_cut(passage, cut, seeded_rng(seed, f"{number}-{variant}", "sound"))
     is_whole = variant == 0 and cut.end_s == passage.end_s
     return Job(
         number=number,

@@ -1,15 +1,16 @@
-"""What a student is judged by: how far it is from its teacher, and from what its teacher said.
+"""Computes the distillation loss: distance from the teacher's distribution and from its tokens.
 
 Gandhi et al. (arXiv:2311.00430, section 3.2, equation 5):
 
     loss = 0.8 · KL(teacher ‖ student) + 1.0 · cross-entropy(teacher's tokens, student)
 
-over every token that the teacher says. The divergence is between the distributions at temperature
-2, times 2², so that its gradient keeps its size (Hinton, Vinyals and Dean 2015, arXiv:1503.02531).
+summed over all tokens of the teacher. The divergence is between the distributions at temperature 2
+and multiplied by 2², so that its gradient keeps its size (Hinton, Vinyals and Dean 2015,
+arXiv:1503.02531).
 
-A vocabulary has 50 000 tokens, so the logits of a batch are far larger than all else in it. They
-are made some rows at a time, and their gradient at once, for with the projection frozen nothing of
-them is wanted later.
+A vocabulary has 50 000 tokens, so the logits are by far the largest tensors of a batch. They are
+computed for some rows at a time together with their gradient; since the projection is frozen, they
+are not needed later.
 """
 
 from dataclasses import dataclass
@@ -26,20 +27,21 @@ TEMPERATURE = 2.0
 KL_WEIGHT = 0.8
 CE_WEIGHT = 1.0
 ROWS = 128
-"""Whose logits are in memory at once."""
+"""Rows whose logits are in memory at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Sums over targets; adds up over batches."""
+    """The parts of the loss, summed over targets; supports `+` over batches."""
 
     targets: int = 0
+    """Number of targets."""
     kl: float = 0.0
-    """Nats, at the temperature and times its square."""
+    """Divergence in nats, at the temperature and multiplied by its square."""
     cross_entropy: float = 0.0
     """Nats."""
     agreed: int = 0
-    """Targets that are what the student would have said: drafts that would be accepted."""
+    """Targets that are the student's most probable token: drafts that would be accepted."""
 
     def __add__(self, other: "Judgement") -> "Judgement":
         return Judgement(
@@ -51,26 +53,27 @@ class Judgement:
 
     @property
     def loss(self) -> float:
-        """The mean a target."""
+        """The mean loss of a target."""
         return (KL_WEIGHT * self.kl + CE_WEIGHT * self.cross_entropy) / max(self.targets, 1)
 
     @property
     def agreement(self) -> float:
-        """Percent of the targets."""
+        """Agreed targets, in percent of all."""
         return 100 * self.agreed / max(self.targets, 1)
 
 
 def distillation_loss(
     student: Tensor, teacher: Tensor, targets: Tensor, projection: Tensor, candidates: Candidates
 ) -> tuple[Tensor, Judgement]:
-    """Return the loss, the mean over all targets, with a gradient for the student; and its parts.
+    """Return the mean loss of all targets, differentiable by `student`, and its parts.
 
     Args:
-        student: (n_targets, d_model), hidden states.
-        teacher: (n_targets, d_model), the teacher's.
+        student: (n_targets, d_model), the student's hidden states.
+        teacher: (n_targets, d_model), the teacher's hidden states.
         targets: (n_targets,) long, the teacher's tokens.
-        projection: (vocab_size, d_model), of both and frozen; logits are multiplied in its dtype.
-        candidates: the tokens whose logits are computed, the targets among them.
+        projection: (vocab_size, d_model), frozen and the same for both; logits are computed in its
+            dtype.
+        candidates: the tokens whose logits are computed; they include the targets.
     """
     device = projection.device
     loss, sums = _DistillationLoss.apply(  # type: ignore[no-untyped-call]
@@ -125,12 +128,16 @@ def _logits(hidden: Tensor, projection: Tensor) -> Tensor:
 def _judge(
     student: Tensor, teacher: Tensor, targets: Tensor, log_weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Judge logits (n, n_candidates) against others and against (n,) targets.
+    """Compare the student's logits with the teacher's and with the targets.
 
-    The (n_candidates,) logarithms of weights are of what a candidate stands for.
+    Args:
+        student: (n, n_candidates) logits; overwritten.
+        teacher: (n, n_candidates) logits; overwritten.
+        targets: (n,) long, columns of the candidates.
+        log_weights: (n_candidates,), `Candidates.log_weights`.
 
     Returns:
-        (3,) sums of divergence, cross-entropy and agreement; and the gradient of the loss's sum
+        (3,) sums of divergence, cross-entropy and agreement; and the gradient of the summed loss
         with respect to the student's logits, (n, n_candidates).
     """
     agreed = (student.argmax(-1) == targets).sum()

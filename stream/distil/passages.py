@@ -1,7 +1,8 @@
-"""The speech to distil on: stretches of sound files, and the ones that follow each other.
+"""Reads the passages of speech for distillation, and finds those that follow each other.
 
-A manifest is JSON lines: `audio` (a path from the manifest's folder), `start` and `end` in seconds,
-`text` or null, `speaker` or nothing. Without `start` and `end` it is the whole file.
+A manifest is a file of JSON lines: `audio` (a path relative to the manifest's folder), `start` and
+`end` in seconds, `text` or null, and optionally `speaker`. Without `start` and `end`, a passage is
+the whole file.
 """
 
 import json
@@ -18,28 +19,32 @@ from stream.errors import UsageError
 from stream.evaluate.material.recordings import at_16_khz, read_audio
 
 JOINED_WITHIN_S = 0.5
-"""Passages of one speaker with no longer a pause between them are one run of speech."""
+"""Passages of one speaker are one run of speech if the pause between them is at most this long."""
 LONGEST_S = 28.0
-"""No window of the server is longer."""
+"""Maximum length of a window in the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of speech in a file."""
+    """A part of a sound file that holds speech."""
 
     audio: Path
     start_s: float
     end_s: float
     text: str | None
-    """What is said; None where nobody wrote it down."""
+    """Reference text; None if it is not known."""
     run: int = 0
-    """Number of the run of speech that the passage is part of; windows never leave their run."""
+    """Number of the run of speech that the passage is part of; a window is within one run."""
     run_end_s: float = 0.0
-    """Where that run ends in the file."""
+    """End of that run in the file."""
 
 
 def read_passages(manifest: Path) -> list[Passage]:
-    """Return a manifest's passages; raises `UsageError` where it is none."""
+    """Return the passages of a manifest.
+
+    Raises:
+        UsageError: the file cannot be read or is not a manifest.
+    """
     try:
         lines = [json.loads(line) for line in manifest.read_text().splitlines() if line.strip()]
         passages = [passage(entry, manifest.parent) for entry in lines]
@@ -52,7 +57,11 @@ def read_passages(manifest: Path) -> list[Passage]:
 
 
 def passage(entry: dict[str, Any], folder: Path) -> Passage:
-    """Make a passage of a manifest's line."""
+    """Return the passage that a line of a manifest describes; `folder` is the manifest's.
+
+    Raises:
+        ValueError: the start is not before the end.
+    """
     path = folder / entry["audio"]
     start_s = float(entry.get("start", 0.0))
     end_s = float(entry["end"]) if "end" in entry else len(read_file(path)) / SAMPLE_RATE
@@ -62,7 +71,7 @@ def passage(entry: dict[str, Any], folder: Path) -> Passage:
 
 
 def with_runs(passages: list[Passage], speakers: list[str]) -> list[Passage]:
-    """Number the runs of speech: what one speaker, if it has a name, says without a long pause."""
+    """Number the runs of speech: consecutive passages of a named speaker without a long pause."""
     runs: list[int] = []
     ends_s: dict[int, float] = {}
     for i, this in enumerate(passages):
@@ -83,7 +92,7 @@ def with_runs(passages: list[Passage], speakers: list[str]) -> list[Passage]:
 
 @lru_cache(maxsize=2)
 def read_file(path: Path) -> NDArray[np.float32]:
-    """Return all of a sound file, (n_samples,) at 16 kHz; the last two stay in memory."""
+    """Return the samples of a sound file, (n_samples,) at 16 kHz; the last two files are cached."""
     return at_16_khz(read_audio([path]))
 
 

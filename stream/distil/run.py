@@ -1,7 +1,7 @@
-"""A run of training: from a student and labelled examples to a better student, in a folder.
+"""Trains a student on labelled examples, in a folder.
 
-The folder holds `checkpoint.safetensors` (to go on), `student/` (a model to use, as good as at the
-last validation), the journal's two files and `curve.svg`.
+The folder has `checkpoint.safetensors` (to continue the run), `student/` (the model at the last
+validation), the journal's two files and `curve.svg`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from stream.errors import UsageError
 
 CHECKPOINT, STUDENT, CURVE = "checkpoint.safetensors", "student", "curve.svg"
 NOTE_EVERY = 20
-"""Steps."""
+"""Steps from one row of the journal to the next."""
 
 
 def train(
@@ -39,10 +39,20 @@ def train(
     save_every: int = 100,
     validate_every: int = 500,
 ) -> Journal:
-    """Train until the last step, from where the folder `out` ends.
+    """Train until the last step; continue from the checkpoint in `out`, if there is one.
+
+    Args:
+        teacher: the model that labelled the examples.
+        student: the student at the start of the run.
+        folders: folders of examples.
+        out: folder of the run.
+        settings: settings of the run.
+        device: device of the training.
+        save_every: steps from one checkpoint to the next.
+        validate_every: steps from one validation to the next.
 
     Raises:
-        UsageError: the examples are another teacher's, or `out` is of another run.
+        UsageError: the examples are those of another teacher, or `out` is that of another run.
     """
     network = Whisper.from_checkpoint(teacher, device, "float32")
     trainer, held_out = prepare(network, checksum(teacher.state), student, folders, out, settings)
@@ -78,26 +88,33 @@ def prepare(
     out: Path,
     settings: TrainingSettings,
 ) -> tuple[Trainer, tuple[int, ...]]:
-    """Return the student at the step where the folder `out` ends, and which examples are held out.
+    """Return a trainer at the checkpoint in `out` or at the start, and the held-out examples.
 
     Args:
         network: the teacher, in float32.
-        teacher_sha256: of its weights, by which the examples must have been labelled.
-        student: as the run began, or begins.
-        folders: of examples.
-        out: folder of the run, empty or not.
-        settings: of the run.
+        teacher_sha256: SHA-256 of the teacher's weights; the examples must have the same.
+        student: the student at the start of the run.
+        folders: folders of examples.
+        out: folder of the run, which may be new.
+        settings: settings of the run.
+
+    Raises:
+        UsageError: the examples are those of another teacher, all are held out, or `out` is that of
+            another run.
     """
     if (out / CHECKPOINT).exists():
         settings = replace(settings, examples=saved_settings(out / CHECKPOINT).examples)
     examples = Examples(*folders, limits=settings.examples)
     settings = replace(settings, examples=examples.counts)
     if examples.recipe.teacher_sha256 != teacher_sha256:
-        raise UsageError(f"{folders[0]} was labelled by another {examples.recipe.teacher}.")
-    kept = select(examples.examples, settings.max_wer).kept
-    parts = divide(examples, kept, settings.held_out, settings.seed)
+        raise UsageError(
+            f"{folders[0]} was labelled by a teacher with other weights "
+            f"({examples.recipe.teacher}); label the manifest again."
+        )
+    selected = select(examples.examples, settings.max_wer).kept
+    parts = divide(examples, selected, settings.held_out, settings.seed)
     if not parts.learnt:
-        raise UsageError("There is nothing to learn from besides what is held out.")
+        raise UsageError("All examples are held out, so none are left to train on; label more.")
     layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
     trainer = Trainer(student_of(network, layers, student.dims), examples, parts.learnt, settings)
     if (out / CHECKPOINT).exists():
@@ -106,7 +123,7 @@ def prepare(
 
 
 def trained(student: Checkpoint, trainer: Trainer) -> Checkpoint:
-    """The student with what it has learnt so far."""
+    """Return the student with the trainer's current weights."""
     layers = half(split_projections(trainer.layers.state_dict()))
     likely = draft_tokens(trainer.examples.examples, student.vocabulary)
     return replace(student, state=with_layers(student.state, layers), shortlist=likely)

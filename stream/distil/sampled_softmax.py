@@ -1,10 +1,10 @@
-"""A part of the vocabulary that stands for all of it, so that a step costs a third less.
+"""Estimates the softmax from a part of the vocabulary, which makes a training step a third cheaper.
 
-Half of a step is the logits of 50 000 tokens, of which a batch has a use for few. Those that are
-likely in the language and those that the teacher says are always among the candidates; of all
-others a few are drawn anew in each step, and each stands for as many as it was drawn from: the sum
-under the softmax is estimated by importance sampling (Jean, Cho, Memisevic and Bengio 2015,
-arXiv:1412.2007, with a uniform proposal for the unlikely).
+Half of a step's time is spent on the logits of 50 000 tokens, most of which do not matter for a
+batch. The candidates always include the tokens that are frequent in the language and the teacher's
+tokens. Some of the other tokens are drawn at random in each step, and each has the weight of those
+that it represents: the sum in the softmax is estimated by importance sampling (Jean, Cho, Memisevic
+and Bengio 2015, arXiv:1412.2007, with a uniform proposal for the other tokens).
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Candidates:
     tokens: Tensor
     """(n,) long, in order."""
     log_weights: Tensor
-    """(n,) float32: the logarithm of how many tokens each stands for."""
+    """(n,) float32: the logarithm of the number of tokens that each represents."""
 
     def columns(self, tokens: Tensor) -> Tensor:
-        """Where these tokens, of any shape, are among the candidates; all must be."""
+        """Return the indices of tokens (any shape) among the candidates; all must be candidates."""
         return torch.searchsorted(self.tokens, tokens)
 
 
@@ -33,10 +33,10 @@ def draw_candidates(
     """Choose the candidates of a step.
 
     Args:
-        certain: (n,) long, on the CPU: tokens that stand for themselves; may repeat.
-        vocab_size: tokens there are.
-        n_drawn: how many of the others to draw.
-        generator: of chance.
+        certain: (n,) long, on the CPU: tokens that represent only themselves; may repeat.
+        vocab_size: number of tokens in the vocabulary.
+        n_drawn: number of other tokens to draw.
+        generator: the random generator.
     """
     weights = torch.zeros(vocab_size)
     weights[certain] = 1
@@ -49,5 +49,5 @@ def draw_candidates(
 
 
 def all_candidates(vocab_size: int) -> Candidates:
-    """Every token, standing for itself."""
+    """Return candidates for the exact softmax: every token represents itself."""
     return Candidates(torch.arange(vocab_size), torch.zeros(vocab_size))

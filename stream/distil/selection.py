@@ -1,8 +1,8 @@
-"""Which labels are taught: Distil-Whisper's filter, and what its server would not have believed.
+"""Selects the labels for training: Distil-Whisper's filter, and the guards of the server.
 
-Gandhi et al. (arXiv:2311.00430, section 4.2) keep a pseudo-label if the word error rate between
-the normalised reference and the label is at most a threshold, 10 %. What the teacher hears right it
-has usually heard without invention, so the filter takes out its hallucinations.
+Gandhi et al. (arXiv:2311.00430, section 4.2) use a pseudo-label if the word error rate between the
+normalised reference and the label is at most 10 %. This filter removes most of the teacher's
+hallucinations. Labels that the server's guards would reject are dropped, too.
 """
 
 from collections import Counter
@@ -15,36 +15,42 @@ from stream.engine.decoding.rows import Ending
 
 BIN_PERCENT = 5
 LAST_BIN = 50
-"""Percent; what is worse shares a bin."""
+"""Percent; all higher rates are in one bin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is kept of the examples, and why the rest is not."""
+    """The examples that are selected, and the numbers of dropped examples by reason."""
 
     kept: tuple[int, ...]
-    """Indices of the examples to learn from, in order."""
+    """Indices of the examples to train on, in order."""
     far_from_reference: int
-    """Dropped, because the label of their passage is too far from its reference."""
-    unbelieved: int
-    """Dropped, because the teacher looped, went on after the speech, or guessed."""
+    """Examples dropped because the word error rate of their passage's label is too high."""
+    rejected: int
+    """Examples dropped because the teacher repeated itself, went on after the speech, or had too
+    low a probability."""
 
 
 def word_error_rate(example: Example) -> float | None:
-    """Percent of the reference's words; None where there is no reference."""
+    """Return the word error rate of a label in percent; None if there is no reference."""
     if example.words is None or example.errors is None:
         return None
     return 100 * example.errors / max(example.words, 1)
 
 
-def believed(example: Example) -> bool:
-    """Whether the teacher came to an end, and knew what it said."""
-    came_to_an_end = example.ending == Ending.END_OF_TEXT.value
-    return came_to_an_end and example.mean_log_probability >= MEAN_LOG_PROBABILITY
+def is_reliable(example: Example) -> bool:
+    """Return whether decoding ended with the end of text and with a sufficient probability."""
+    ended = example.ending == Ending.END_OF_TEXT.value
+    return ended and example.mean_log_probability >= MEAN_LOG_PROBABILITY
 
 
 def select(examples: Sequence[Example], max_wer: float) -> Selection:
-    """Keep the believed examples of passages that the teacher heard right, or nobody wrote down."""
+    """Select the reliable examples of passages without a reference, or with a right label.
+
+    Args:
+        examples: all examples.
+        max_wer: the highest word error rate of a right label, percent.
+    """
     wrong = {
         example.passage
         for example in examples
@@ -52,12 +58,12 @@ def select(examples: Sequence[Example], max_wer: float) -> Selection:
     }
     far = {i for i, example in enumerate(examples) if example.passage in wrong}
     rest = [i for i in range(len(examples)) if i not in far]
-    kept = tuple(i for i in rest if believed(examples[i]))
+    kept = tuple(i for i in rest if is_reliable(examples[i]))
     return Selection(kept, len(far), len(rest) - len(kept))
 
 
 def histogram(rates: Sequence[float]) -> list[tuple[str, int]]:
-    """Count word error rates in bins of `BIN_PERCENT`, the exactly right ones apart."""
+    """Count word error rates in bins of `BIN_PERCENT`; rates of 0 have their own bin."""
     lows = range(0, LAST_BIN, BIN_PERCENT)
     counts = Counter(min(int(r // BIN_PERCENT) * BIN_PERCENT, LAST_BIN) for r in rates if r)
     return [

@@ -1,9 +1,9 @@
-"""More text for a student to learn: sentences of WordNet or of books, read by the voices of flite.
+"""Synthesises sentences of WordNet or of books with flite, as additional training data.
 
-Hours of recorded speech hold few words, and a small decoder soon knows its examples by heart. A
-synthesizer reads any text a hundred times faster than it is heard, and the teacher, which labels
-what it hears as it does all speech, understands flite's voices well. The encoder is frozen, so no
-voice is learnt; words are.
+Hours of recorded speech have few different words, and a small decoder soon overfits. A synthesiser
+reads any text a hundred times faster than real time, and the teacher, which labels synthetic speech
+like all speech, recognises flite's voices well. The encoder is frozen, so the student learns the
+words and not the voices.
 """
 
 import json
@@ -19,25 +19,27 @@ import soundfile
 from stream.errors import UsageError
 
 VOICES = ("awb", "rms", "slt", "awb", "rms", "slt", "kal16")
-"""Those of flite that are at 16 kHz; the last is a robot's, and the rarest."""
+"""The voices of flite at 16 kHz, repeated by their frequency; the last one sounds robotic."""
 PITCH_HZ, STRETCH = (85.0, 150.0), (0.8, 1.15)
 HIGHER = {"slt": 1.5}
 WORDS = (8, 40)
-"""In a passage, which sentences fill to this at least; and of no book is a sentence longer."""
+"""Range of the number of words to which a passage is filled with whole sentences; longer sentences
+of books are left out."""
 EXAMPLE_SHARE = 0.6
-"""Of the sentences drawn, those that are WordNet's examples; the others are its definitions."""
+"""Share of WordNet's examples among the sentences drawn; the others are its definitions."""
 DRAWN = 16
-"""So many sentences are drawn for each that is read: that with the most words not read before."""
+"""Sentences that are drawn for each one that is read: the one with the largest share of new words
+is chosen."""
 SPEAKABLE = re.compile(r"[A-Za-z0-9 ,.'?!;:-]+")
 SENTENCE_END = re.compile(r"(?<=[.?!])(?<!Mr\.)(?<!Mrs\.)(?<!Dr\.)(?<!St\.)\s+(?=[A-Z'])")
 UNSPEAKABLE = re.compile(r"\d{5}|[A-Z]{3}")
 
 
 def wordnet_sentences(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the examples and the definitions that WordNet's files give (Miller 1995).
+    """Return the examples and the definitions in WordNet's files (Miller 1995).
 
     Raises:
-        UsageError: the folder holds no WordNet.
+        UsageError: the folder does not have WordNet's files.
     """
     examples: list[str] = []
     definitions: list[str] = []
@@ -46,7 +48,7 @@ def wordnet_sentences(folder: Path) -> tuple[list[str], list[str]]:
             lines = (folder / f"data.{part}").read_text("latin-1").splitlines()
         except OSError as error:
             raise UsageError(
-                f"{folder} holds no WordNet ({error.strerror}); Debian has it as wordnet-base."
+                f"WordNet is not in {folder} ({error.strerror}); apt install wordnet-base."
             ) from error
         for line in lines:
             _, found, gloss = line.partition(" | ")
@@ -59,7 +61,7 @@ def wordnet_sentences(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def speakable(sentences: list[str], least_words: int) -> list[str]:
-    """Leave out what is short, or has signs and abbreviations that may be read in many ways."""
+    """Return the sentences with enough words and without ambiguous symbols and abbreviations."""
     return [
         sentence
         for sentence in sentences
@@ -69,8 +71,8 @@ def speakable(sentences: list[str], least_words: int) -> list[str]:
     ]
 
 
-def wordnet_by_chance(folder: Path, rng: random.Random) -> Iterator[str]:
-    """Yield sentences of WordNet by chance, without end; those with unread words come sooner."""
+def random_wordnet(folder: Path, rng: random.Random) -> Iterator[str]:
+    """Yield random sentences of WordNet, without end; sentences with new words come earlier."""
     examples, definitions = wordnet_sentences(folder)
     read: set[str] = set()
 
@@ -86,15 +88,15 @@ def wordnet_by_chance(folder: Path, rng: random.Random) -> Iterator[str]:
 
 
 def words_of(sentence: str) -> set[str]:
-    """The words of a sentence."""
+    """Return the different words of a sentence, in lower case."""
     return {word.strip(".,?!;:'") for word in sentence.lower().split()}
 
 
 def book_sentences(books: Sequence[Path]) -> list[str]:
-    """Return the sentences of plain text, in order, those that may be read in many ways left out.
+    """Return the sentences of plain text in order, without those that are ambiguous to read.
 
     Raises:
-        UsageError: a file is no text, or there is no sentence to read.
+        UsageError: a file is not text, or there is no sentence to read.
     """
     found: list[str] = []
     for book in books:
@@ -103,8 +105,8 @@ def book_sentences(books: Sequence[Path]) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{book} cannot be read as text in UTF-8: {error}.") from error
         text = re.sub(r'["_“”]', "", text.replace("’", "'"))
-        text = re.sub(r"(\w)\s*--+\s*", r"\1, ", text)  # a dash is a pause,
-        text = text.replace("--", " ")  # after a full stop none of its own
+        text = re.sub(r"(\w)\s*--+\s*", r"\1, ", text)  # a dash after a word is a pause
+        text = text.replace("--", " ")  # a dash after a full stop adds no pause
         for paragraph in re.split(r"\n\s*\n", text):
             found += SENTENCE_END.split(" ".join(paragraph.split()))
     sentences = [
@@ -113,18 +115,18 @@ def book_sentences(books: Sequence[Path]) -> list[str]:
         if sentence[-1] in ".?!" and len(sentence.split()) <= WORDS[1]
     ]
     if not sentences:
-        raise UsageError(f"No sentence to read in {', '.join(map(str, books))}.")
+        raise UsageError(f"There is no sentence to read in {', '.join(map(str, books))}.")
     return sentences
 
 
-def read_on(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Yield sentences in order from anywhere on, and all again after the last."""
+def from_random_start(sentences: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """Yield sentences in order from a random one on, again and again."""
     first = rng.randrange(len(sentences))
     return cycle([*sentences[first:], *sentences[:first]])
 
 
 def passages(sentences: Iterator[str], rng: random.Random) -> Iterator[str]:
-    """Yield passages of sentences, without end."""
+    """Join sentences to passages of random length, and yield them without end."""
     while True:
         wanted, text = rng.randint(*WORDS), ""
         while len(text.split()) < wanted:
@@ -137,24 +139,27 @@ def passages(sentences: Iterator[str], rng: random.Random) -> Iterator[str]:
 
 
 def speak(wordnet: Path, books: Sequence[Path], out: Path, count: int, seed: int) -> Path:
-    """Let flite read so many passages; returns their manifest, `speech.jsonl` in the folder.
+    """Synthesise passages with flite; return their manifest, `speech.jsonl` in the folder.
 
     Args:
-        wordnet: folder of its files, which are read where there are no books.
+        wordnet: folder of WordNet's files, which are read if there are no books.
         books: files of plain text.
         out: folder to write.
-        count: of passages.
-        seed: of all chance.
+        count: number of passages.
+        seed: seed of all random choices.
 
     Raises:
-        UsageError: there is no WordNet, no sentence in the books, or no flite.
+        UsageError: WordNet or flite is not installed, or the books have no sentence to read.
     """
     rng = random.Random(seed)
-    chosen = read_on(book_sentences(books), rng) if books else wordnet_by_chance(wordnet, rng)
+    if books:
+        chosen = from_random_start(book_sentences(books), rng)
+    else:
+        chosen = random_wordnet(wordnet, rng)
     texts = passages(chosen, rng)
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "speech.jsonl"
-    with manifest.open("w", buffering=1) as lines:  # what is done stays, should it be stopped
+    with manifest.open("w", buffering=1) as lines:  # complete lines remain if it is stopped
         for number, text in enumerate(islice(texts, count)):
             voice, stretch = rng.choice(VOICES), rng.uniform(*STRETCH)
             pitch_hz = HIGHER.get(voice, 1.0) * rng.uniform(*PITCH_HZ)
@@ -165,14 +170,25 @@ def speak(wordnet: Path, books: Sequence[Path], out: Path, count: int, seed: int
 
 
 def read_aloud(text: str, voice: str, stretch: float, pitch_hz: float, path: Path) -> None:
-    """Let flite read a text into a sound file, so much slower than it would, at a mean pitch."""
+    """Synthesise a text with flite into a FLAC file.
+
+    Args:
+        text: the text.
+        voice: one of `VOICES`.
+        stretch: factor of the duration.
+        pitch_hz: mean pitch.
+        path: file to write.
+
+    Raises:
+        UsageError: flite is not installed.
+    """
     settings = {"duration_stretch": f"{stretch:.2f}", "int_f0_target_mean": f"{pitch_hz:.0f}"}
     options = [word for name, value in settings.items() for word in ("--setf", f"{name}={value}")]
     wav = path.with_suffix(".wav")
     try:
         subprocess.run(["flite", "-voice", voice, *options, "-t", text, "-o", wav], check=True)
     except FileNotFoundError:
-        raise UsageError("flite, which reads the text, is not installed.") from None
+        raise UsageError("flite is not installed: apt install flite.") from None
     samples, rate = soundfile.read(wav, dtype="int16")
     soundfile.write(path, samples, rate)
     wav.unlink()

@@ -1,9 +1,9 @@
-"""A student at its birth: the teacher, with a few of its decoder layers.
+"""Makes an untrained student from a teacher, and writes students to files.
 
-Gandhi et al. (arXiv:2311.00430, section 3.1), after Shleifer and Rush (arXiv:2010.13002): the
-encoder is the teacher's and stays so; the decoder's layers are copies of the teacher's that lie as
-far apart as can be; embeddings and the last norm are copied. Here these stay the teacher's, too, so
-that a student is its decoder layers and nothing else.
+As in Gandhi et al. (arXiv:2311.00430, section 3.1), after Shleifer and Rush (arXiv:2010.13002), the
+encoder is that of the teacher and is frozen; the student's decoder layers are copies of maximally
+spaced layers of the teacher. In the paper, embeddings and the last norm are copied and trained.
+Here they are frozen, too, so that a student consists of its decoder layers only.
 """
 
 import json
@@ -23,28 +23,39 @@ from stream.errors import UsageError
 
 
 def spaced_layers(teacher_layers: int, student_layers: int) -> tuple[int, ...]:
-    """Return which layers a student copies: the first, the last, and evenly between them."""
+    """Return the layers that a student copies: the first, the last, and evenly between them.
+
+    Raises:
+        UsageError: the teacher does not have so many layers.
+    """
     if not 1 <= student_layers <= teacher_layers:
-        raise UsageError(f"A student has 1 to {teacher_layers} decoder layers of this teacher's.")
+        raise UsageError(f"A student of this teacher has 1 to {teacher_layers} decoder layers.")
     steps = max(student_layers - 1, 1)
     return tuple(round(i * (teacher_layers - 1) / steps) for i in range(student_layers))
 
 
-def newborn(
+def untrained(
     teacher: Checkpoint, name: str, student_layers: int, language: str = "en"
 ) -> Checkpoint:
-    """Return a student that has learnt nothing yet; all its weights are the teacher's own tensors.
+    """Return an untrained student; all its weights are the teacher's tensors.
 
-    It speaks one language from the start, for it will hear no other.
+    Args:
+        teacher: the teacher.
+        name: name of the student.
+        student_layers: number of decoder layers.
+        language: the one language that the student transcribes.
+
+    Raises:
+        UsageError: the teacher does not have this language or so many layers.
     """
     copied = spaced_layers(teacher.dims.decoder_layers, student_layers)
     if teacher.vocabulary.multilingual and language not in teacher.vocabulary.languages:
-        raise UsageError(f"{teacher.name} has no language {language!r}.")
+        raise UsageError(f"{teacher.name} does not support the language {language!r}.")
     return as_student(teacher, name, renumbered(teacher.state, copied), copied, language)
 
 
 def renumbered(state: Mapping[str, Tensor], copied: tuple[int, ...]) -> dict[str, Tensor]:
-    """The weights of these decoder layers, by the names that they have in the student."""
+    """Return the weights of the copied decoder layers, with their names in the student."""
     layers: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if name.startswith(LAYERS):
@@ -58,10 +69,12 @@ def renumbered(state: Mapping[str, Tensor], copied: tuple[int, ...]) -> dict[str
 
 
 def split_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the decoder layers of our network transformers' names, as `fuse_projections` undoes it.
+    """Convert the weights of our decoder layers to transformers' names.
+
+    This is the inverse of `fuse_projections`.
 
     Args:
-        state: of `Whisper.decoder.layers`, such as `0.self_attn.qkv.weight`.
+        state: weights of `Whisper.decoder.layers`, such as `0.self_attn.qkv.weight`.
     """
     split: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -71,13 +84,13 @@ def split_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             split[f"{LAYERS}{name}"] = tensor
             continue
         for letter, part in zip(letters, tensor.chunk(len(letters)), strict=True):
-            if (letter, last) != ("k", "bias"):  # keys have none
+            if (letter, last) != ("k", "bias"):  # keys have no bias in Whisper
                 split[f"{attention}.{letter}_proj.{last}"] = part.contiguous()
     return split
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a model as `load_checkpoint` and transformers read it."""
+    """Write a model to a folder in the format of transformers, which `load_checkpoint` reads."""
     folder.mkdir(parents=True, exist_ok=True)
     config = transformers_config(checkpoint.dims) | token_ids(checkpoint.vocabulary)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -89,14 +102,14 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def packed(student: Checkpoint) -> bytes:
-    """A student's own weights, in float16, and its shortlist: as `students.py` reads them."""
+    """Return a student's decoder layers in float16 and its shortlist, as a safetensors file."""
     layers = {name: tensor for name, tensor in student.state.items() if name.startswith(LAYERS)}
     shortlist = torch.tensor(student.shortlist, dtype=torch.int32)
     return save({**half(layers), SHORTLIST: shortlist}, metadata={"format": "pt"})
 
 
 def transformers_config(dims: WhisperDims) -> dict[str, Any]:
-    """The sizes of a model as transformers' `config.json` names them."""
+    """Return the sizes of a model for transformers' `config.json`."""
     return {
         "architectures": ["WhisperForConditionalGeneration"],
         "model_type": "whisper",
@@ -117,14 +130,14 @@ def transformers_config(dims: WhisperDims) -> dict[str, Any]:
 
 
 def token_ids(vocabulary: Vocabulary) -> dict[str, int]:
-    """Where a text begins and ends, by the names of both configurations."""
+    """Return the ids of the start and end tokens, by their names in both configuration files."""
     end = vocabulary.end_of_text
     ids = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), end)
     return {**ids, "decoder_start_token_id": vocabulary.start_of_transcript}
 
 
 def transformers_generation_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What may be said, and in which language, in the words of `generation_config.json`."""
+    """Return the contents of transformers' `generation_config.json` for a model."""
     vocabulary = checkpoint.vocabulary
     tasks = {"transcribe": vocabulary.transcribe, "translate": vocabulary.translate}
     return {
@@ -141,5 +154,5 @@ def transformers_generation_config(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def half(layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in float16, as they are kept."""
+    """Return weights in float16 on the CPU."""
     return {name: tensor.detach().to("cpu", torch.float16) for name, tensor in layers.items()}

@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""Prints the tables and progress bars of the commands."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,7 +18,7 @@ from stream.distil.selection import histogram, select, word_error_rate
 
 
 def labelling(done: Iterable[int], total: int) -> None:
-    """Show a bar that is full at `total`, while `done` says how many windows are labelled."""
+    """Consume `done`, numbers of labelled windows, and show them on a progress bar to `total`."""
     columns = (TextColumn("labelling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=total)
@@ -27,7 +27,7 @@ def labelling(done: Iterable[int], total: int) -> None:
 
 
 def print_selection(labelled: Examples, max_wer: float) -> None:
-    """Print how far the labels are from the references, and what is dropped."""
+    """Print the word error rates of the labels, and how many examples are selected."""
     examples = labelled.examples
     rates = [rate for example in examples if (rate := word_error_rate(example)) is not None]
     console = Console()
@@ -41,22 +41,22 @@ def print_selection(labelled: Examples, max_wer: float) -> None:
     found = select(examples, max_wer)
     console.print(
         f"{len(examples)} examples: {len(found.kept)} kept; {found.far_from_reference} dropped "
-        f"because their passage's label is more than {max_wer:g} % wrong, {found.unbelieved} "
-        "because the teacher looped or guessed."
+        f"because the word error rate of their passage's label is above {max_wer:g} %, "
+        f"{found.rejected} because the guards reject the label."
     )
 
 
-def print_contest(results: Sequence[Result], weight_bytes: Mapping[str, int]) -> None:
-    """Print what each system did, and how much faster than the teacher it decoded."""
+def print_comparison(results: Sequence[Result], weight_bytes: Mapping[str, int]) -> None:
+    """Print the figures of each system, and its decoding speed relative to the teacher."""
     table = Table(title="Teacher and student", title_justify="left")
     columns = ("condition", "batch", "system", "WER %", "ins %", "5-dup", "other words",
                "accepted %", "tokens/pass", "tokens/s", "decode", "weights MB")  # fmt: skip
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number in (0, 2) else "right")
-    teachers = {(r.condition, r.batch): r.tally for r in results if r.system == TEACHER}
+    teachers = {(r.condition, r.batch): r.counts for r in results if r.system == TEACHER}
     for row in results:
-        tally, teacher = row.tally, teachers[row.condition, row.batch]
-        found = tally.as_json()
+        counts, teacher = row.counts, teachers[row.condition, row.batch]
+        found = counts.as_json()
         compared = row.system not in (TEACHER, STUDENT)
         table.add_row(
             row.condition,
@@ -65,11 +65,11 @@ def print_contest(results: Sequence[Result], weight_bytes: Mapping[str, int]) ->
             f"{found['wer']:.2f}" if found["words"] else "",
             f"{found['insertion_rate']:.2f}" if found["words"] else "",
             str(found["repeated_5grams"]) if found["words"] else "",
-            f"{tally.different} of {tally.windows}" if compared else "",
+            f"{counts.different} of {counts.windows}" if compared else "",
             "" if found["accepted_percent"] is None else f"{found['accepted_percent']:.1f}",
             f"{found['tokens_per_pass']:.2f}",
             f"{found['tokens_per_s']:.0f}",
-            f"{teacher.decode_s / tally.decode_s:.2f}×",
+            f"{teacher.decode_s / counts.decode_s:.2f}×",
             f"{weight_bytes[row.system] / 1e6:.0f}",
         )
     Console(width=140).print(table)

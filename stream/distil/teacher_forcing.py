@@ -1,8 +1,8 @@
-"""A decoder's pass over whole sentences at once, with gradients: what training computes.
+"""Runs a decoder over whole token sequences with gradients, for training.
 
-The same layers as `stream.engine.network.layers.Decoder`, without its cache: each token sees those
-before it and all of the audio. Written apart because a cache that is written in place has no
-gradient.
+It uses the layers of `stream.engine.network.layers.Decoder` without its cache: each token attends
+to those before it and to all of the audio. The decoder's own code cannot be used, since its cache
+is written in place and has no gradient.
 """
 
 import torch.nn.functional as F
@@ -20,17 +20,17 @@ def hidden_states(
     skip: int = 0,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Return what the decoder makes of each token: `decoder.project` of it are the logits.
+    """Return the decoder's last hidden states; `decoder.project` turns them into logits.
 
-    Padding of the tokens comes after them, so that nothing real sees it.
+    Padding must follow the tokens, so that no real token attends to it.
 
     Args:
-        decoder: of teacher or student.
+        decoder: the decoder of the teacher or of the student.
         tokens: (batch, n_tokens) long; any ids in the padding.
         audio: (batch, n_positions, d_model) from the encoder.
-        n_positions: (batch,) long, how many positions of each row are real.
-        skip: leave out so many first tokens of what is returned.
-        dropout: share of what every layer adds that is left out by chance, while learning.
+        n_positions: (batch,) long, the number of real positions of each row.
+        skip: number of first tokens whose states are not returned.
+        dropout: dropout of the output of each sublayer, in training.
 
     Returns:
         (batch, n_tokens - skip, d_model).
@@ -47,18 +47,21 @@ def hidden_states(
 def layer_states(
     layer: DecoderLayer, x: Tensor, audio: Tensor, cross_mask: Tensor | None, dropout: float
 ) -> Tensor:
-    """(batch, n_tokens, d_model) -> the same; cross_mask (batch, 1, 1, n_positions)."""
+    """Apply a decoder layer to states x (batch, n_tokens, d_model); return the same shape.
 
-    def some(added: Tensor) -> Tensor:
+    `audio` is (batch, n_positions, d_model), `cross_mask` (batch, 1, 1, n_positions).
+    """
+
+    def dropped(added: Tensor) -> Tensor:
         return F.dropout(added, dropout)
 
     qkv = layer.self_attn.qkv(layer.self_attn_layer_norm(x))
     query, keys, values = split_qkv(qkv, layer.heads)
-    x = x + some(layer.self_attn.out_proj(attend(query, keys, values, None, causal=True)))
+    x = x + dropped(layer.self_attn.out_proj(attend(query, keys, values, None, causal=True)))
 
     query = layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(x))
     query = query.unflatten(-1, (layer.heads, -1))  # (batch, n_tokens, heads, head_size)
     keys, values = layer.encoder_attn.project_audio(audio, layer.heads)
-    x = x + some(layer.encoder_attn.out_proj(attend(query, keys, values, cross_mask)))
+    x = x + dropped(layer.encoder_attn.out_proj(attend(query, keys, values, cross_mask)))
 
-    return x + some(layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x)))))
+    return x + dropped(layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x)))))

@@ -1,9 +1,10 @@
-"""Steps of training: a student's decoder layers, and all that a run needs to go on exactly.
+"""Trains a student's decoder layers step by step, and saves the state to continue a run exactly.
 
-Gandhi et al. (arXiv:2311.00430, appendix A): AdamW, a linear warm-up, a linear decay, gradients
-clipped. Between warm-up and decay the rate stays, so that a run may be prolonged before its decay
-has begun. All chance of a step depends on the seed and its number, and the order of examples on the
-seed and the pass, so a step's number, the weights and AdamW's moments are all of a run's state.
+As in Gandhi et al. (arXiv:2311.00430, appendix A): AdamW, a linear warm-up, a linear decay, clipped
+gradients. Between warm-up and decay the learning rate is constant, so that a run can be prolonged
+until its decay begins. The random numbers of a step depend only on the seed and the step's number,
+the order of examples only on the seed and the pass. So the state of a run consists of the step's
+number, the weights and the moments of AdamW.
 """
 
 import json
@@ -19,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stream.distil.batches import Batch, batches_of_pass, read_batch, spoilt
+from stream.distil.batches import Batch, batches_of_pass, corrupted, read_batch
 from stream.distil.examples import Examples
 from stream.distil.loss import Judgement, distillation_loss
 from stream.distil.sampled_softmax import Candidates, all_candidates, draw_candidates
@@ -34,22 +35,23 @@ from stream.errors import UsageError
 BETAS = (0.9, 0.98)
 CLIP_NORM = 1.0
 LIKELY, DRAWN = 8192, 2048
-"""Tokens whose logits are computed in every step, and those drawn of all others."""
+"""Number of frequent tokens whose logits are computed in every step, and of others drawn at
+random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did."""
+    """The figures of a step."""
 
     number: int
-    """From 1."""
+    """Number of the step, from 1."""
     judgement: Judgement
     gradient_norm: float
-    """Before it was clipped."""
+    """Norm of the gradient before it was clipped."""
 
 
 class Trainer:
-    """A student on its way."""
+    """Trains the decoder layers of a student."""
 
     def __init__(
         self,
@@ -58,28 +60,28 @@ class Trainer:
         chosen: tuple[int, ...],
         settings: TrainingSettings,
     ) -> None:
-        """Make the student's layers learn; nothing else of it does.
+        """Prepare the training of the student's decoder layers; all other weights are frozen.
 
         Args:
-            student: as `student_of` makes it.
-            examples: that there are.
-            chosen: those to learn from.
-            settings: of the run.
+            student: made by `student_of`.
+            examples: all examples.
+            chosen: indices of the examples to train on.
+            settings: settings of the run.
         """
         self.student = student
         self.examples = examples
         self.chosen = chosen
         self.settings = settings
         self.done = 0
-        """Steps."""
+        """Number of steps so far."""
         self.layers = student.decoder.layers.requires_grad_(True)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.layers, settings.weight_decay), betas=BETAS, fused=True
         )
         dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
         self.projection = student.decoder.embed_tokens.weight.detach().to(dtype)
-        said = Counter(token for i in chosen for token in examples.examples[i].tokens)
-        self.likely = torch.tensor([token for token, _ in said.most_common(LIKELY)])
+        counts = Counter(token for i in chosen for token in examples.examples[i].tokens)
+        self.likely = torch.tensor([token for token, _ in counts.most_common(LIKELY)])
         self._lengths = [examples.examples[i].n_positions for i in chosen]
         self._batches = cache(
             lambda number: batches_of_pass(self._lengths, settings.batch, settings.seed, number)
@@ -87,33 +89,34 @@ class Trainer:
 
     @property
     def steps_a_pass(self) -> int:
-        """Steps that it takes to learn once from every example."""
+        """Number of steps in a pass over the examples."""
         return -(-len(self.chosen) // self.settings.batch)
 
     @property
     def passes(self) -> float:
-        """Over the examples, so far."""
+        """Number of passes over the examples so far."""
         return self.done / self.steps_a_pass
 
     def steps(self) -> Iterator[Step]:
-        """Take the steps that are left."""
+        """Run the remaining steps, and yield each."""
         while self.done < self.settings.steps:
             number, at = divmod(self.done, self.steps_a_pass)
             rows = self._batches(number)[at]
             yield self.step(read_batch(self.examples, [self.chosen[i] for i in rows]))
 
     def step(self, batch: Batch) -> Step:
-        """Learn from a batch, which is on the CPU."""
+        """Run a step with a batch, which is on the CPU."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(self.done)
-        torch.manual_seed(chance := hash((self.settings.seed, self.done)))  # of the dropout
-        generator = torch.Generator().manual_seed(chance)
+        seed = hash((self.settings.seed, self.done))
+        torch.manual_seed(seed)  # for dropout
+        generator = torch.Generator().manual_seed(seed)
         certain = torch.cat([self.likely, batch.targets])
         candidates = draw_candidates(certain, len(self.projection), DRAWN, generator)
-        spoilt_batch = spoilt(batch, self.settings.noise, generator)
-        loss, judgement = self.judge(spoilt_batch, candidates, self.settings.dropout)
+        noisy = corrupted(batch, self.settings.noise, generator)
+        loss, judgement = self.judge(noisy, candidates, self.settings.dropout)
         loss.backward()  # type: ignore[no-untyped-call]
-        still_keys(self.layers)
+        clear_key_bias_gradients(self.layers)
         norm = nn.utils.clip_grad_norm_(self.layers.parameters(), CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -123,7 +126,13 @@ class Trainer:
     def judge(
         self, batch: Batch, candidates: Candidates | None = None, dropout: float = 0.0
     ) -> tuple[Tensor, Judgement]:
-        """Return the loss of a batch, with its gradient: among all tokens, or these."""
+        """Return the differentiable loss of a batch, and its parts.
+
+        Args:
+            batch: the batch, on the CPU.
+            candidates: tokens whose logits are computed; None for all.
+            dropout: dropout of each sublayer.
+        """
         batch = batch.to(str(self.student.device))
         coarse = self.settings.precision == "bfloat16"
         with torch.autocast(self.student.device.type, torch.bfloat16, enabled=coarse):
@@ -144,7 +153,7 @@ class Trainer:
         )
 
     def save(self, path: Path) -> None:
-        """Write all of the run's state; whoever is killed half way leaves the old file."""
+        """Write the state of the run; a process that is killed meanwhile leaves the old file."""
         tensors = {f"weights/{name}": p.detach() for name, p in self.layers.named_parameters()}
         for name, p in self.layers.named_parameters():
             moments = self.optimizer.state[p]
@@ -156,10 +165,10 @@ class Trainer:
         scratch.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on where a saved run ends.
+        """Continue from a saved state.
 
         Raises:
-            UsageError: it was another run, or its rate has begun to fall for another end.
+            UsageError: the saved run has other settings, or another length and its decay has begun.
         """
         with safe_open(path, "pt", device=str(self.student.device)) as file:
             theirs, ours = saved_settings(path), self.settings
@@ -167,13 +176,14 @@ class Trainer:
             if theirs.fixed != ours.fixed:
                 changed = [k for k, v in ours.fixed.items() if theirs.fixed[k] != v]
                 raise UsageError(
-                    f"{path.parent} is a run of other settings ({', '.join(changed)}); "
+                    f"{path.parent} is a run with other settings ({', '.join(changed)}); "
                     "name another folder."
                 )
             if theirs != ours and done > min(theirs.first_decay_step, ours.first_decay_step):
                 raise UsageError(
-                    f"{path.parent} has begun to lower its rate towards step {theirs.steps}; "
-                    "let it end there, or train its student anew in another folder."
+                    f"{path.parent} has begun to lower its learning rate towards step "
+                    f"{theirs.steps}; use this number of steps, or train its student in another "
+                    "folder."
                 )
             with torch.no_grad():
                 for name, p in self.layers.named_parameters():
@@ -194,19 +204,19 @@ def saved_settings(path: Path) -> TrainingSettings:
 
 
 def student_of(teacher: Whisper, layers: Mapping[str, Tensor], dims: WhisperDims) -> Whisper:
-    """Build a student in float32 that has everything but its decoder layers in common with another.
+    """Build a student in float32 that shares everything but its decoder layers with its teacher.
 
     Args:
-        teacher: in float32.
-        layers: the student's decoder layers by transformers' names.
-        dims: of the student.
+        teacher: the teacher, in float32.
+        layers: weights of the student's decoder layers, by transformers' names.
+        dims: sizes of the student.
     """
     with torch.device("meta"):
         student = Whisper(dims)
     student.encoder = teacher.encoder
     for shared in ("embed_tokens", "embed_positions", "layer_norm", "project"):
         setattr(student.decoder, shared, getattr(teacher.decoder, shared))
-    # A copy, for what is learnt must not reach the teacher whose layers these once were.
+    # The weights are copied: training must not change the teacher, whose tensors they can be.
     own = {name: t.to(teacher.device, torch.float32, copy=True) for name, t in layers.items()}
     fused = fuse_projections({**own, "model.decoder.embed_tokens.weight": torch.empty(0)})
     prefix = LAYERS.removeprefix("model.")
@@ -217,7 +227,7 @@ def student_of(teacher: Whisper, layers: Mapping[str, Tensor], dims: WhisperDims
 
 
 def parameter_groups(layers: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, biases and norms do not."""
+    """Return AdamW's parameter groups: weight decay for matrices, none for biases and norms."""
     parameters = list(layers.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -225,10 +235,11 @@ def parameter_groups(layers: nn.Module, weight_decay: float) -> list[dict[str, A
     ]
 
 
-def still_keys(layers: nn.Module) -> None:
-    """Keep the bias of keys at nought, which Whisper has not and our fused projections have.
+def clear_key_bias_gradients(layers: nn.Module) -> None:
+    """Set the gradient of the keys' bias to 0, so that the bias stays 0.
 
-    It adds the same to a query's every score and so changes nothing: its gradient is noise.
+    Whisper has no such bias, but our fused projections do. It adds the same number to all scores of
+    a query and so has no effect: its gradient is only noise.
     """
     for module in layers.modules():
         if isinstance(module, (SelfAttention, CrossAttention)):

@@ -1,4 +1,4 @@
-"""How good a student is on speech that it has not learnt from: alone, and as an assistant."""
+"""Validates a student on held-out examples: alone, and as an assistant of its teacher."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,47 +19,53 @@ from stream.engine.network.whisper import Whisper
 from stream.evaluate.measures.scoring import WordErrors, word_errors
 
 DECODED = 48
-"""Windows that are decoded; all are judged."""
+"""Number of windows that are decoded; the loss is computed for all."""
 BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What was found at a step."""
+    """The figures of a validation after a step."""
 
     step: int
     loss: float
     agreement: float
-    """Percent of the teacher's tokens that the student would have said, given those before."""
+    """Percent of the teacher's tokens that the student predicts, given the tokens before."""
     word_error_rate: float
-    """Percent, of the student alone against what the teacher says."""
+    """Percent, of the student alone against the teacher's text."""
     accepted: float
-    """Percent of the drafted tokens, as the teacher's assistant."""
+    """Percent of the drafted tokens that the teacher accepts, with the student as assistant."""
     tokens_a_pass: float
-    """Tokens said in one pass of the teacher, with the student's drafts."""
+    """Tokens for each decoder pass of the teacher, with the student's drafts."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Which examples are learnt from and which are not."""
+    """Indices of the examples to train on, and of those that are held out."""
 
     learnt: tuple[int, ...]
     held_out: tuple[int, ...]
 
 
-def divide(examples: Examples, kept: Sequence[int], part: float, seed: int) -> HeldOut:
-    """Hold out whole runs of speech, by chance, that have at least this part of the examples.
+def divide(examples: Examples, selected: Sequence[int], part: float, seed: int) -> HeldOut:
+    """Hold out random whole runs of speech with at least the share `part` of the examples.
 
-    No window is of two runs, so none that is learnt from was heard in what is held out.
+    A window is within one run, so no held-out audio is in a training example.
+
+    Args:
+        examples: all examples.
+        selected: indices of the examples to divide.
+        part: share of the examples to hold out, 0..1; at least one example is held out.
+        seed: seed of the choice.
     """
-    sizes = Counter(examples.examples[i].run for i in kept)
+    sizes = Counter(examples.examples[i].run for i in selected)
     order = np.random.default_rng([seed, 1]).permutation(sorted(sizes)).tolist()
     out: set[int] = set()
-    while order and sum(sizes[run] for run in out) < max(1, part * len(kept)):
+    while order and sum(sizes[run] for run in out) < max(1, part * len(selected)):
         out.add(order.pop())
     return HeldOut(
-        tuple(i for i in kept if examples.examples[i].run not in out),
-        tuple(i for i in kept if examples.examples[i].run in out),
+        tuple(i for i in selected if examples.examples[i].run not in out),
+        tuple(i for i in selected if examples.examples[i].run in out),
     )
 
 
@@ -67,7 +73,14 @@ def divide(examples: Examples, kept: Sequence[int], part: float, seed: int) -> H
 def validate(
     trainer: Trainer, teacher: Whisper, checkpoint: Checkpoint, held_out: Sequence[int]
 ) -> Validation:
-    """Judge the student on examples that were held out, and let it speak on some of them."""
+    """Compute the loss of all held-out examples, and decode the first `DECODED` of them.
+
+    Args:
+        trainer: the student.
+        teacher: the network of the teacher, in float32.
+        checkpoint: the student's checkpoint, for its vocabulary and tokenizer.
+        held_out: indices of the examples.
+    """
     examples = trainer.examples
     judged = Judgement()
     by_length = sorted(held_out, key=lambda i: examples.examples[i].n_positions)
@@ -77,11 +90,11 @@ def validate(
         judged += judgement
     errors = WordErrors()
     results: list[DecodeResult] = []
-    spoken = sorted(held_out[:DECODED], key=lambda i: examples.examples[i].n_positions)
-    for first in range(0, len(spoken), MOST_ROWS):  # more have no drafts on a CPU
-        rows = spoken[first : first + MOST_ROWS]
-        alone = speak(trainer.student, None, examples, checkpoint, rows)
-        results += speak(teacher, trainer.student, examples, checkpoint, rows)
+    decoded = sorted(held_out[:DECODED], key=lambda i: examples.examples[i].n_positions)
+    for first in range(0, len(decoded), MOST_ROWS):  # larger batches get no drafts on a CPU
+        rows = decoded[first : first + MOST_ROWS]
+        alone = decode_rows(trainer.student, None, examples, checkpoint, rows)
+        results += decode_rows(teacher, trainer.student, examples, checkpoint, rows)
         for i, result in zip(rows, alone, strict=True):
             errors += word_errors(examples.examples[i].text, text_of(result, checkpoint))
     drafted = sum(result.drafted for result in results)
@@ -97,14 +110,14 @@ def validate(
     )
 
 
-def speak(
+def decode_rows(
     model: Whisper,
     student: Whisper | None,
     examples: Examples,
     checkpoint: Checkpoint,
     rows: Sequence[int],
 ) -> list[DecodeResult]:
-    """Decode examples, with a student's drafts or without."""
+    """Decode examples with a model, with drafts of a student if there is one."""
     batch = read_batch(examples, rows)
     audio = batch.audio.to(model.device)
     return decode(
@@ -118,7 +131,7 @@ def speak(
 
 
 def request(examples: Examples, row: int, checkpoint: Checkpoint) -> DecodeRequest:
-    """Ask for about as much as the teacher said: a student that repeats itself costs no more."""
+    """Return the request for an example; its limit of tokens bounds the cost of repetitions."""
     return DecodeRequest(
         max_new_tokens=min(
             2 * examples.examples[row].n_targets + 8, checkpoint.dims.max_tokens // 2
@@ -128,6 +141,6 @@ def request(examples: Examples, row: int, checkpoint: Checkpoint) -> DecodeReque
 
 
 def text_of(result: DecodeResult, checkpoint: Checkpoint) -> str:
-    """The words of a row."""
+    """Return the text of a decoded row."""
     end = checkpoint.vocabulary.end_of_text
     return str(checkpoint.tokenizer.decode([token for token in result.tokens if token < end]))

@@ -1,4 +1,4 @@
-"""How much memory the weights of networks take, what they share counted once."""
+"""Measures the memory of the weights of networks; shared weights count once."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from stream.engine.network.quantization import Int8Linear
 
 
 def weight_bytes(*networks: nn.Module | None) -> int:
-    """Return the bytes of all weights of these networks."""
+    """Return the bytes of all weights of these networks; None is skipped."""
     found: dict[int, int] = {}
     for network in networks:
         for module in network.modules() if network is not None else ():

@@ -1,8 +1,8 @@
-"""`distil-stream evaluate`: how good are the captions, how soon, how steady, at what cost?
+"""`distil-stream evaluate`: measures accuracy, latency, stability and cost of streaming.
 
-Recordings are played through the websocket like a microphone. What comes back is held against the
-published text, against the same model that hears each recording offline and fully padded, and
-against the promises of the protocol.
+Recordings are played through the websocket like a microphone. The events are compared with the
+published text, with the transcript of the same model on the whole recording (offline, padded to
+30 s), and with the guarantees of the protocol.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from stream.evaluate.report.tables import print_tables
 from stream.evaluate.server_process import server_process
 
 SILENT_STREAMS = 16
-"""Recordings without words that are played at a time, at least."""
+"""Recordings without words that are played at the same time, at least."""
 
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -56,49 +56,52 @@ def evaluate(
     seed: int = 0,
     report: Path | None = None,
 ) -> int:
-    """Play recordings through a server and measure words, milliseconds, flicker and cost.
+    """Play recordings through a server; measure accuracy, latency, stability and cost.
 
-    Prints tables, and one JSON line last. The exit status is 1 when a committed word changed, a
-    sample was not accounted for, a recording could not be played, or words were heard in silence.
+    Prints tables, and one JSON line last. The exit status is 1 if a committed word changed, a
+    sample was not accounted for, a recording could not be played, or words were recognised in
+    silence.
 
     Parameters
     ----------
     manifests
-        JSON lines, a recording each: `audio`, `text`, `kind`, and `words` where their times are
-        known; or `cuts` to be joined.
+        Files of JSON lines, one recording in each line: `audio`, `text`, `kind`, and `words` if
+        their times are known; or `cuts` to be joined.
     suite
         What to play: the recordings as they are (speech), in noise at 20, 10, 5 and 0 dB
-        (noise-levels), over a telephone that loses 0, 1, 3 and 5 % of its packets (phone), said
-        softly or fast (speakers), or what holds no words (silence). May be repeated.
+        (noise-levels), over a telephone line that loses 0, 1, 3 and 5 % of its packets (phone),
+        quieter or faster (speakers), or audio without words (silence). May be repeated.
     noise
-        Manifest of recordings without words, for noise-levels and silence; noise is made without.
+        Manifest of recordings without words, for noise-levels and silence. Without it, noise is
+        generated.
     minutes
-        Length of each sound that is made for the suite silence.
+        Length of each sound that is generated for the suite silence.
     server
-        Address of a running server, such as ws://127.0.0.1:8765; without it, one is started, with
-        the settings that the environment holds.
+        Address of a running server, such as ws://127.0.0.1:8765. Without it, a server is started
+        with the settings of the environment.
     adapter
-        Protocol that the server speaks.
+        Protocol of the server.
     model
-        Name of the model: of the server that is started, and of those that hear offline.
+        Name of the model of the server that is started, and of the offline systems.
     streams
-        Recordings played at a time; of what holds no words, sixteen at least.
+        Recordings played at the same time; at least sixteen of those without words.
     fast
-        Play as fast as the server takes it, not at the pace of speech: there are no latencies then.
+        Play as fast as the server accepts audio, not at the pace of speech; no latencies are
+        measured.
     limit
-        Play so many recordings of each manifest only, spread over it.
+        Play at most this number of recordings of each manifest, spread evenly over it.
     offline
-        Have the same model transcribe what was said offline too, plainly and fully padded.
+        Also transcribe the recordings of speech offline with the same model, padded to 30 s.
     yardstick
-        Have faster-whisper transcribe everything offline too.
+        Also transcribe all recordings offline with faster-whisper.
     endpointing_ms
-        Silence that ends an utterance.
+        Silence that ends an utterance, in milliseconds.
     trailing_silence_s
-        Silence after each recording, in seconds, so that its last utterance ends by itself.
+        Silence after each recording, in seconds, so that silence ends its last utterance.
     gap_s
-        Silence between the cuts of a recording, in seconds, where the manifest does not say.
+        Silence between the cuts of a recording, in seconds, if the manifest does not give it.
     seed
-        Of all chance: noises, their places, lost packets.
+        Seed of all random choices: noises, their positions, lost packets.
     report
         Folder for report.json, with every event, and report.html, with plots.
     """
@@ -115,9 +118,9 @@ def evaluate(
         endpointing_ms=endpointing_ms,
     )
     with serving(server, model, streams) as (url, pid):
-        played = stream_all(to_play, adapters.listener(adapter), url, pid, pace, costs)
+        played = stream_all(to_play, adapters.streaming_adapter(adapter), url, pid, pace, costs)
     systems = ["same-model"] * offline + ["faster-whisper"] * yardstick
-    results = hear_offline([Result(one) for one in played], systems, model, costs)
+    results = transcribe_offline([Result(one) for one in played], systems, model, costs)
     summary: dict[str, Any] = {
         "command": "evaluate",
         "manifest": "+".join(path.stem for path in manifests),
@@ -155,24 +158,27 @@ def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording
 
 @contextmanager
 def serving(server: str | None, model: str, streams: int) -> Iterator[tuple[str, int | None]]:
-    """Yield a server's address and process id, if it is to be seen; starts one unless it runs."""
+    """Yield the address and process id of a server; start one if no address is given.
+
+    The process id of a running server is None if it cannot be found on this machine.
+    """
     if server is not None:
         yield server, listening_pid(server)
     else:
-        # What is measured shall not depend on how busy this machine is.
+        # "wait": the server must not skip partials because this machine is busy.
         with server_process(model, streams, "wait") as found:
             yield found
 
 
 def stream_all(
     recordings: Sequence[Recording],
-    listen: adapters.Listen,
+    adapter: adapters.StreamingAdapter,
     url: str,
     pid: int | None,
     pace: Pace,
     costs: list[Cost],
 ) -> list[Played]:
-    """Play everything, suite by suite."""
+    """Play all recordings, suite by suite, and append the cost of each suite to `costs`."""
     suites: dict[str, list[Recording]] = {}
     for recording in recordings:
         suites.setdefault(recording.suite, []).append(recording)
@@ -183,7 +189,7 @@ def stream_all(
             own = pace_of(name, pace)
             with measured(Cost("streamed", name), pid) as cost:
                 played = asyncio.run(
-                    play_all(members, listen, url, own, lambda _, task=task: bars.advance(task))  # type: ignore[misc]
+                    play_all(members, adapter, url, own, lambda _, task=task: bars.advance(task))  # type: ignore[misc]
                 )
             cost.audio_s = sum(one.seconds + own.trailing_silence_s for one in played)
             costs.append(cost)
@@ -192,38 +198,41 @@ def stream_all(
 
 
 def pace_of(suite: str, pace: Pace) -> Pace:
-    """Return how a suite is played: of silence no latency is measured, so more go side by side."""
+    """Return the pace of a suite: silence has no latencies, so more streams run in parallel."""
     if suite != "silence":
         return pace
     return replace(pace, streams=max(pace.streams, SILENT_STREAMS), trailing_silence_s=0.0)
 
 
-def hear_offline(
+def transcribe_offline(
     results: Sequence[Result], systems: Sequence[str], model: str, costs: list[Cost]
 ) -> list[Result]:
-    """Have each offline system transcribe what was played; the same model only what was said."""
+    """Transcribe the recordings with each offline system, and append its cost to `costs`.
+
+    The system `same-model` transcribes only recordings with words.
+    """
     with progress() as bars:
         for system in systems:
-            transcribe = adapters.offline(system, model)
+            transcribe = adapters.load_offline(system, model)
             for name, members in by_suite(results).items():
-                heard = [
+                chosen = [
                     r for r in members
                     if r.played.recording.text or (system != "same-model" and not r.played.failure)
                 ]  # fmt: skip
-                if not heard:
+                if not chosen:
                     continue
-                task = bars.add_task(f"{system}: {name}", total=len(heard))
+                task = bars.add_task(f"{system}: {name}", total=len(chosen))
                 with measured(Cost(system, name), os.getpid()) as cost:
-                    for result in heard:
+                    for result in chosen:
                         result.offline[system] = transcribe(result.played.recording.read())
                         bars.advance(task)
-                cost.audio_s = sum(r.played.seconds for r in heard)
+                cost.audio_s = sum(r.played.seconds for r in chosen)
                 cost.peak_bytes = 0  # this process also holds the events, and other systems
                 costs.append(cost)
     return list(results)
 
 
 def progress() -> Progress:
-    """Return bars on stderr, one a task."""
+    """Return progress bars on stderr, one for each task."""
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True))

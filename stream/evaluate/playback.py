@@ -1,11 +1,11 @@
-"""Plays recordings to a streaming system, as a microphone would, and keeps what comes back."""
+"""Plays recordings to a streaming system like a microphone, and records the events."""
 
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from stream.evaluate.adapters import Listen
+from stream.evaluate.adapters import StreamingAdapter
 from stream.evaluate.adapters.feed import Feed
 from stream.evaluate.material.recordings import Recording
 from stream.evaluate.measures.record import (
@@ -19,22 +19,22 @@ from stream.evaluate.measures.record import (
 from stream.evaluate.measures.stability import changed_commits
 
 ENDPOINTING_MS = 500
-"""Silence that ends an utterance: the protocol's default, and what finals' latencies count from."""
+"""Silence that ends an utterance: the protocol's default, and included in finals' latencies."""
 
 
 @dataclass(slots=True)
 class Played:
-    """A recording and what the system made of it."""
+    """A recording and the events of the system."""
 
     recording: Recording
     seconds: float = 0.0
     real_time: bool = False
-    """Played at the pace of speech: only then do its latencies mean anything."""
+    """It was played at the pace of speech; only then are its latencies valid."""
     events: list[Stamped] = field(default_factory=list)
     failure: str = ""
-    """Why the stream could not be played to its end."""
+    """Why the stream could not be played to its end; empty if it was."""
     late_ms: float = 0.0
-    """How late the feeder was at worst."""
+    """The largest delay of a chunk by the feeder."""
 
     @property
     def text(self) -> str:
@@ -48,7 +48,7 @@ class Played:
 
     @property
     def violations(self) -> list[str]:
-        """Promises broken, a sentence each."""
+        """Violations of the protocol's guarantees, one sentence each."""
         broken = [e.event.promise for e in self.events if isinstance(e.event, Broken)]
         return broken + changed_commits(self.events)
 
@@ -58,23 +58,23 @@ class Pace:
     """How recordings are played."""
 
     streams: int = 1
-    """At a time."""
+    """Recordings played at the same time."""
     fast: bool = False
-    """As fast as the system takes it, not at the pace of speech."""
+    """As fast as the system accepts audio, not at the pace of speech."""
     speed: float = 1.0
-    """Of speech: at half of it who hears has twice the time."""
+    """Seconds of speech that are played in a second: at 0.5 a system has twice the time."""
     trailing_silence_s: float = 0.0
-    """After each recording, so that its last utterance ends by itself."""
+    """Silence after each recording, so that silence ends its last utterance."""
     endpointing_ms: int = ENDPOINTING_MS
 
 
-async def play(recording: Recording, listen: Listen, url: str, pace: Pace) -> Played:
-    """Stream a recording."""
+async def play(recording: Recording, adapter: StreamingAdapter, url: str, pace: Pace) -> Played:
+    """Stream a recording, and return its events; a broken stream is noted in `failure`."""
     audio = await asyncio.to_thread(recording.read)
     feed = Feed(audio, fast=pace.fast, speed=pace.speed, trailing_silence_s=pace.trailing_silence_s)
     played = Played(recording, audio.seconds, real_time=not pace.fast)
     try:
-        async with aclosing(listen(url, feed, pace.endpointing_ms)) as events:
+        async with aclosing(adapter(url, feed, pace.endpointing_ms)) as events:
             async for event in events:
                 played.events.append(Stamped(feed.now_s(), event))
     except StreamError as failed:
@@ -85,17 +85,17 @@ async def play(recording: Recording, listen: Listen, url: str, pace: Pace) -> Pl
 
 async def play_all(
     recordings: Iterable[Recording],
-    listen: Listen,
+    adapter: StreamingAdapter,
     url: str,
     pace: Pace,
     on_played: Callable[[Played], None] = lambda played: None,
 ) -> list[Played]:
-    """Play all recordings, so many at a time; the results are in the order of the recordings."""
+    """Play all recordings, `pace.streams` at the same time; return results in the same order."""
     places = asyncio.Semaphore(pace.streams)
 
     async def one(recording: Recording) -> Played:
         async with places:
-            played = await play(recording, listen, url, pace)
+            played = await play(recording, adapter, url, pace)
         on_played(played)
         return played
 

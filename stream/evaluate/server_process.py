@@ -1,4 +1,4 @@
-"""A server of our own, in a process of its own: so that its cost and its clock are its own."""
+"""Starts a server in its own process, so that its cost can be measured separately."""
 
 import os
 import re
@@ -14,24 +14,31 @@ from stream.config import WhenBusy
 from stream.errors import UsageError
 
 COMMAND = (sys.executable, "-c", "from stream.cli.main import main; main()", "serve")
-"""`distil-stream serve`, wherever its script is."""
+"""Runs `distil-stream serve` without the script, which may not be on the path."""
 
 MAX_SESSIONS = 64
-"""What a server takes unless told."""
+"""The default limit of streams of a server."""
 
 
 USUAL_COMMAND = (sys.executable, "-m", "stream.bench.rivals.usual_server")
-"""A server built the usual way, to measure against."""
+"""Runs a server that is built the usual way, for comparison."""
 
 
 @contextmanager
 def server_process(
     model: str, streams: int, when_busy: WhenBusy = "shed"
 ) -> Iterator[tuple[str, int]]:
-    """Start a server and yield its address and process id, once it is ready; stop it at the end.
+    """Start a server, yield its address and process id when it is ready, and stop it at the end.
 
-    Settings come from the environment, as always: DISTIL_STREAM_PARTIAL_HOP_MS=250 and so on.
-    Raises `UsageError` where it does not start, with what it said last.
+    Other settings come from the environment, such as DISTIL_STREAM_PARTIAL_HOP_MS=250.
+
+    Args:
+        model: name of the model.
+        streams: number of streams that the server must accept.
+        when_busy: what the server does under load, as in `serve --when-busy`.
+
+    Raises:
+        UsageError: the server did not start; the message has the last line of its log.
     """
     options = ["--port", "0", "--model", model, "--when-busy", when_busy]
     if streams > MAX_SESSIONS:
@@ -42,7 +49,11 @@ def server_process(
 
 @contextmanager
 def usual_server_process(model: str) -> Iterator[tuple[str, int]]:
-    """Start the usual server and yield the same. Raises `UsageError` where it does not start."""
+    """Start the usual server, and yield its address and process id; stop it at the end.
+
+    Raises:
+        UsageError: the server did not start.
+    """
     with _process([*USUAL_COMMAND, model]) as found:
         yield found
 
@@ -66,12 +77,12 @@ def _process(command: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 def _address(process: "subprocess.Popen[str]", log: IO[str]) -> str:
-    """Wait for the line that tells the address."""
+    """Wait for the line with the address, and return the address."""
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.search(r"http://\S+", line):
             return found.group()
     process.wait()
     log.seek(0, os.SEEK_SET)
-    said = log.read().strip().splitlines()
-    raise UsageError(f"The server did not start: {said[-1] if said else 'it said nothing'}")
+    lines = log.read().strip().splitlines()
+    raise UsageError(f"The server did not start: {lines[-1] if lines else 'its log is empty'}")

@@ -6,14 +6,14 @@ import pytest
 import soundfile
 
 from stream.bench.engine import differences, measure, run
-from stream.bench.rivals.contenders import Contender, Said
+from stream.bench.rivals.contenders import Contender, WindowResult
 from tests.engine.windows import a_window
 
 WINDOWS = (a_window(1), a_window(2))
 
 
-class Speaker:
-    """Says the same of every window, and notes when it was its turn."""
+class FakeSystem:
+    """Returns the same tokens for every call, and records the order of the calls."""
 
     def __init__(self, name, turns, *tokens, decode_ms=None):
         self.name, self.turns, self.tokens, self.decode_ms = name, turns, tokens, decode_ms
@@ -21,15 +21,15 @@ class Speaker:
     def __call__(self, windows):
         self.turns.append(self.name)
         own = {"passes": 2, "drafted": 3, "accepted": 1, "decode_ms": self.decode_ms}
-        return [Said(f"it says {t}", (t,), **own) for t in self.tokens]
+        return [WindowResult(f"it says {t}", (t,), **own) for t in self.tokens]
 
 
-def field():
+def fake_systems():
     turns = []
-    ours = Speaker("ours", turns, 7, 8, decode_ms=30.0)
-    batched = Speaker("batched", turns, 7, 9, decode_ms=20.0)
-    theirs = Speaker("theirs", turns, 7, 9)
-    oracle = Speaker("oracle", turns, 7, 7)
+    ours = FakeSystem("ours", turns, 7, 8, decode_ms=30.0)
+    batched = FakeSystem("batched", turns, 7, 9, decode_ms=20.0)
+    theirs = FakeSystem("theirs", turns, 7, 9)
+    oracle = FakeSystem("oracle", turns, 7, 7)
     return turns, [
         Contender("ours", "int8", 1, "right", ours, WINDOWS, ((7,), (8,))),
         Contender("ours", "int8", 8, "right", batched, WINDOWS, ((7,), (8,))),
@@ -39,38 +39,38 @@ def field():
 
 
 def test_all_take_turns_after_one_round_to_warm_up():
-    turns, contenders = field()
+    turns, contenders = fake_systems()
     list(measure(contenders, 1.0, rounds=2))
     assert turns == ["ours", "batched", "theirs", "oracle"] * 3
 
 
 def test_a_changed_token_is_found_and_other_systems_promise_nothing():
-    _, contenders = field()
+    _, contenders = fake_systems()
     rows = list(measure(contenders, 1.0, rounds=1))
     assert [row.changed for row in rows] == [0, 1, None, None]
 
 
 def test_ratios_and_shares():
-    _, contenders = field()
-    ours, batched, yardstick, oracle = measure(contenders, 1.0, rounds=3)
+    _, contenders = fake_systems()
+    ours, batched, baseline, oracle = measure(contenders, 1.0, rounds=3)
     assert (ours.decode_ms, ours.batch_ratio) == (30, 1)
     assert (batched.decode_ms, batched.batch_ratio) == (20, 1.5)
-    assert (yardstick.decode_ms, yardstick.batch_ratio) == (None, None)
+    assert (baseline.decode_ms, baseline.batch_ratio) == (None, None)
     assert ours.wall_ratio > 0
-    assert yardstick.wall_ratio == yardstick.cpu_ratio == 1
+    assert baseline.wall_ratio == baseline.cpu_ratio == 1
     assert (ours.passes, ours.drafted, ours.accepted) == (2, 6, 2)
     assert oracle.word_differences == 0
     assert ours.word_differences == pytest.approx(100 / 6, abs=0.01)
 
 
 def test_without_the_others_there_is_nothing_to_compare():
-    _, contenders = field()
+    _, contenders = fake_systems()
     ours, _ = measure(contenders[:2], 1.0, rounds=1)
     assert ours.wall_ratio is ours.cpu_ratio is ours.word_differences is None
 
 
 def test_spelling_is_no_difference():
-    assert differences([Said("Hello, World")], [Said("hello world")]) == 0
+    assert differences([WindowResult("Hello, World")], [WindowResult("hello world")]) == 0
 
 
 @pytest.mark.model

@@ -1,4 +1,4 @@
-"""Whole recordings are heard in turns, and what each system takes and says adds up."""
+"""Tests that systems transcribe whole recordings in turns, and that their totals are right."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stream.bench.longform import Spoken, chosen, fastest, measured, recordings_of, rows_of, run
+from stream.bench.longform import (
+    ReadRecording,
+    chosen,
+    fastest,
+    measured,
+    recordings_of,
+    rows_of,
+    run,
+)
 from stream.bench.rivals.long_contenders import LongContender
 from stream.errors import UsageError
 from stream.evaluate.material.recordings import Audio, Recording
@@ -15,38 +23,38 @@ from stream.evaluate.material.recordings import Audio, Recording
 SECOND = 16_000
 
 
-class Reader:
-    """Says the same of every recording, and notes how much it heard of each."""
+class FakeTranscriber:
+    """Returns the same text for every recording, and records the length of each."""
 
-    def __init__(self, name: str, heard: list[tuple[str, int]], says: str = "") -> None:
-        self.name, self.heard, self.says = name, heard, says
+    def __init__(self, name: str, lengths: list[tuple[str, int]], text: str = "") -> None:
+        self.name, self.lengths, self.text = name, lengths, text
 
     def __call__(self, samples: NDArray[np.float32]) -> str:
-        self.heard.append((self.name, len(samples)))
-        return self.says
+        self.lengths.append((self.name, len(samples)))
+        return self.text
 
 
-def contender(name: str, read: Reader, batch: int = 1) -> LongContender:
-    return LongContender(name, "int8", batch, read)
+def contender(name: str, transcribe: FakeTranscriber, batch: int = 1) -> LongContender:
+    return LongContender(name, "int8", batch, transcribe)
 
 
-def spoken(seconds: int, text: str) -> Spoken:
-    return Spoken(np.zeros(seconds * SECOND, np.float32), text)
+def spoken(seconds: int, text: str) -> ReadRecording:
+    return ReadRecording(np.zeros(seconds * SECOND, np.float32), text)
 
 
 def test_each_is_first_once() -> None:
-    heard: list[tuple[str, int]] = []
-    systems = [contender(name, Reader(name, heard)) for name in "abc"]
+    lengths: list[tuple[str, int]] = []
+    systems = [contender(name, FakeTranscriber(name, lengths)) for name in "abc"]
     measured(systems, [spoken(1, "x"), spoken(2, "x"), spoken(3, "x")])
-    assert "".join(name for name, _ in heard) == "abc" + "bca" + "cab"
+    assert "".join(name for name, _ in lengths) == "abc" + "bca" + "cab"
 
 
-def test_errors_add_up_and_the_others_are_the_yardsticks() -> None:
-    heard: list[tuple[str, int]] = []
+def test_errors_add_up_and_the_others_are_the_baselines() -> None:
+    lengths: list[tuple[str, int]] = []
     systems = [
-        contender("ours, chunked", Reader("ours", heard, "red green")),
-        contender("faster-whisper, batched", Reader("theirs", heard, "red green blue")),
-        contender("transformers", Reader("oracle", heard, "red grown blue")),
+        contender("ours, chunked", FakeTranscriber("ours", lengths, "red green")),
+        contender("faster-whisper, batched", FakeTranscriber("theirs", lengths, "red green blue")),
+        contender("transformers", FakeTranscriber("oracle", lengths, "red grown blue")),
     ]
     tallies = measured(systems, [spoken(60, "red green blue"), spoken(60, "red green blue")])
     assert [tally.audio_s for tally in tallies] == [120.0] * 3
@@ -60,18 +68,18 @@ def test_errors_add_up_and_the_others_are_the_yardsticks() -> None:
 
 
 def test_alone_there_is_nothing_to_compare() -> None:
-    systems = [contender("ours, chunked", Reader("ours", []))]
+    systems = [contender("ours, chunked", FakeTranscriber("ours", []))]
     (row,) = rows_of(systems, measured(systems, [spoken(1, "one")]))
     assert row.faster_whisper is row.transformers is None
 
 
 def test_the_fastest_goes_on() -> None:
-    heard: list[tuple[str, int]] = []
+    lengths: list[tuple[str, int]] = []
     ticks = iter([0.0, 5.0, 10.0, 12.0, 20.0, 24.0])
-    candidates = [contender(name, Reader(name, heard)) for name in "abc"]
+    candidates = [contender(name, FakeTranscriber(name, lengths)) for name in "abc"]
     chosen = fastest(candidates, np.zeros(100 * SECOND, np.float32), lambda: next(ticks))
     assert chosen.system == "b"
-    assert [n // SECOND for _, n in heard] == [30, 60] * 3
+    assert [n // SECOND for _, n in lengths] == [30, 60] * 3
 
 
 def test_whole_recordings_up_to_the_minutes() -> None:

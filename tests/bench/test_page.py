@@ -42,5 +42,5 @@ def test_a_message_overtaken_by_the_paint_of_the_next_is_the_one_that_committed(
 
 
 def test_words_are_needed() -> None:
-    with pytest.raises(UsageError, match="Not a word"):
+    with pytest.raises(UsageError, match="No word was recognised"):
         figures({"rate": RATE, "sent": [frame(1, 1)], "shown": []})

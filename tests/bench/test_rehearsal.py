@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stream.bench.audio_clock import Memory
+from stream.bench.audio_clock import CachedTranscriber
 from stream.bench.rehearsal import AS_IT_IS, as_line, rehearse_all, sum_up
 from stream.bench.repeats import Estimate, Louder
 from stream.core.audio import SAMPLE_RATE
@@ -28,7 +28,7 @@ def rows(script: Script, variants: list[str]):
     recording = Recording("made", "made", "made", script.text, lambda: audio)
     transcriber = Counting(script.words)
     found = {}
-    for row in rehearse_all([recording], Memory(transcriber), LoudIsSpeech, variants):
+    for row in rehearse_all([recording], CachedTranscriber(transcriber), LoudIsSpeech, variants):
         found[row.variant] = row, transcriber.asked
     return found
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.distil.batches import batches_of_pass, read_batch, spoilt
+from stream.distil.batches import batches_of_pass, corrupted, read_batch
 from tests.distil.small import small_teacher, write_examples
 
 
@@ -52,11 +52,11 @@ def test_what_is_learnt_lines_up(tmp_path):
     assert batch.real.shape == (3, batch.tokens.shape[1] - batch.skip)
 
 
-def test_what_is_spoilt_is_what_is_read_and_not_what_is_learnt(tmp_path):
+def test_inputs_are_corrupted_and_targets_are_not(tmp_path):
     folder = write_examples(tmp_path, small_teacher(), n=24)
     batch = read_batch(folder, range(24))
     opening = batch.skip + 1
-    one, other = (spoilt(batch, 0.3, torch.Generator().manual_seed(4)) for _ in range(2))
+    one, other = (corrupted(batch, 0.3, torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(one.tokens, other.tokens)
     assert torch.equal(one.audio, other.audio)
     assert torch.equal(one.tokens[:, :opening], batch.tokens[:, :opening])
@@ -71,9 +71,9 @@ def test_what_is_spoilt_is_what_is_read_and_not_what_is_learnt(tmp_path):
     assert torch.equal(one.teacher, batch.teacher)
 
 
-def test_nothing_is_spoilt_without_noise(tmp_path):
+def test_nothing_is_corrupted_without_noise(tmp_path):
     batch = read_batch(write_examples(tmp_path, small_teacher(), n=6), range(6))
-    same = spoilt(batch, 0.0, torch.Generator().manual_seed(0))
+    same = corrupted(batch, 0.0, torch.Generator().manual_seed(0))
     assert torch.equal(same.tokens, batch.tokens)
     assert torch.equal(same.audio, batch.audio)
     assert torch.equal(same.n_positions, batch.n_positions)

@@ -8,12 +8,12 @@ from stream.distil.evaluation import (
     CONDITIONS,
     STUDENT,
     TEACHER,
-    Contest,
-    Tally,
-    hold_contest,
+    Counts,
+    Systems,
+    compare,
     under_conditions,
 )
-from stream.distil.student import newborn
+from stream.distil.student import untrained
 from stream.distil.weight_bytes import weight_bytes
 from stream.engine.network.quantization import Int8Linear
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
@@ -27,13 +27,15 @@ def recording(samples, text="yes", name="a.wav"):
 
 
 def test_figures_follow_from_what_was_counted():
-    tally = Tally(decode_s=2.0, tokens=30, passes=10, drafted=40, accepted=25, windows=2)
-    tally.add(Tally(WordErrors(10, 1, 0, 1), Repetitions(heard=3, said=1), decode_s=1.0))
-    found = tally.as_json()
+    counts = Counts(decode_s=2.0, tokens=30, passes=10, drafted=40, accepted=25, windows=2)
+    counts.add(
+        Counts(WordErrors(10, 1, 0, 1), Repetitions(transcript=3, reference=1), decode_s=1.0)
+    )
+    found = counts.as_json()
     assert (found["wer"], found["insertion_rate"], found["repeated_5grams"]) == (20, 10, 2)
     assert (found["tokens_per_s"], found["tokens_per_pass"]) == (10, 3)
     assert found["accepted_percent"] == 62.5
-    assert Tally().as_json()["accepted_percent"] is None
+    assert Counts().as_json()["accepted_percent"] is None
 
 
 @pytest.mark.slow
@@ -62,11 +64,11 @@ def test_drafts_change_no_word_and_the_student_speaks_for_itself(base_checkpoint
         recording(speech[at : at + 4 * SAMPLE_RATE], name=f"{at}.wav")
         for at in range(0, 12 * SAMPLE_RATE, 4 * SAMPLE_RATE)
     ]
-    contest = Contest(base_checkpoint, newborn(base_checkpoint, "newborn", 2), "int8")
-    results = {row.system: row.tally for row in hold_contest(contest, {"clean": heard}, batch)}
+    systems = Systems(base_checkpoint, untrained(base_checkpoint, "untrained", 2), "int8")
+    results = {row.system: row.counts for row in compare(systems, {"clean": heard}, batch)}
     assert results[ASSISTED].different == 0
     assert results[ASSISTED].tokens == results[TEACHER].tokens > 0
     assert results[ASSISTED].drafted > 0
     assert results[STUDENT].different == 3  # it has learnt nothing
-    sizes = contest.bytes_of_weights()
+    sizes = systems.bytes_of_weights()
     assert sizes[STUDENT] < sizes[TEACHER] < sizes[ASSISTED] < sizes[STUDENT] + sizes[TEACHER]

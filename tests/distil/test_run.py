@@ -5,7 +5,7 @@ import pytest
 
 from stream.distil.run import CHECKPOINT, CURVE, STUDENT, train
 from stream.distil.settings import TrainingSettings
-from stream.distil.student import newborn
+from stream.distil.student import untrained
 from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.errors import UsageError
 from tests.distil.small import small_teacher, write_examples
@@ -28,7 +28,7 @@ def examples(teacher, tmp_path_factory):
 
 
 def run(teacher, examples, out, settings=SETTINGS):
-    student = newborn(teacher, "student", 2)
+    student = untrained(teacher, "student", 2)
     return train(teacher, student, [examples], out, settings, save_every=10, validate_every=20)
 
 
@@ -75,6 +75,6 @@ def test_examples_that_came_later_are_not_of_the_run(teacher, tmp_path):
 
 
 def test_examples_of_another_teacher_are_refused(examples, tmp_path):
-    with pytest.raises(UsageError, match="labelled by another small"):
+    with pytest.raises(UsageError, match="teacher with other weights"):
         run(small_teacher(seed=1), examples, tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()

@@ -15,14 +15,14 @@ def test_a_passage_that_was_heard_wrong_is_dropped_in_every_variant():
     ]
     found = select(examples, max_wer=10)
     assert found.kept == (0, 2)
-    assert (found.far_from_reference, found.unbelieved) == (2, 0)
+    assert (found.far_from_reference, found.rejected) == (2, 0)
 
 
 def test_what_nobody_wrote_down_is_kept_if_the_teacher_was_sure():
     examples = [example(0), example(1, ending="loop"), example(2, sure=-1.3)]
     found = select(examples, max_wer=10)
     assert found.kept == (0,)
-    assert found.unbelieved == 2
+    assert found.rejected == 2
 
 
 def test_a_label_where_nothing_was_said_is_all_wrong():

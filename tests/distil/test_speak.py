@@ -9,10 +9,10 @@ import soundfile
 from stream.distil.passages import read_passages
 from stream.distil.speak import (
     book_sentences,
+    from_random_start,
     passages,
-    read_on,
+    random_wordnet,
     speak,
-    wordnet_by_chance,
     wordnet_sentences,
 )
 from stream.errors import UsageError
@@ -47,7 +47,7 @@ def test_passages_are_of_whole_sentences(wordnet):
 
     def some(seed: int, count: int) -> list[str]:
         rng = random.Random(seed)
-        return list(islice(passages(wordnet_by_chance(wordnet, rng), rng), count))
+        return list(islice(passages(random_wordnet(wordnet, rng), rng), count))
 
     for text in some(0, 20):
         assert 8 <= len(text.split()) < 40 + 6
@@ -65,7 +65,7 @@ def test_the_more_words_are_new_the_sooner_a_sentence_is_read(tmp_path):
     rare = [f'say no such thing {i}; "quinces {i} marmalade {i}{i}"' for i in range(5)]
     lines = [f"0001 29 v 01 say 0 001 @ 00 v 0000 | {gloss}\n" for gloss in (*common, *rare)]
     (tmp_path / "data.verb").write_text("".join(lines))
-    said = list(islice(wordnet_by_chance(tmp_path, random.Random(0)), 16))
+    said = list(islice(random_wordnet(tmp_path, random.Random(0)), 16))
     assert sum("quinces" in sentence for sentence in said) > 16 * 5 / 65 * 2
 
 
@@ -83,7 +83,7 @@ def test_sentences_of_a_book_come_in_order(tmp_path):
         "But he said that it's all one.",
         "The last sentence of all is this.",
     ]
-    said = list(islice(read_on(sentences, random.Random(1)), 8))
+    said = list(islice(from_random_start(sentences, random.Random(1)), 8))
     assert said[:4] == said[4:]
     first = sentences.index(said[0])
     assert said[:4] == sentences[first:] + sentences[:first]
@@ -92,7 +92,7 @@ def test_sentences_of_a_book_come_in_order(tmp_path):
 def test_a_book_without_a_sentence_is_refused(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text("CHAPTER THE FIRST\n")
-    with pytest.raises(UsageError, match=r"No sentence to read in .*book.txt"):
+    with pytest.raises(UsageError, match=r"no sentence to read in .*book.txt"):
         book_sentences([book])
     book.write_bytes(b"\xff\xfe not text")
     with pytest.raises(UsageError, match=r"book\.txt cannot be read as text in UTF-8"):
@@ -115,5 +115,5 @@ def test_what_is_spoken_can_be_labelled(wordnet, tmp_path):
 
 
 def test_a_folder_without_wordnet_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="holds no WordNet"):
+    with pytest.raises(UsageError, match="WordNet is not in"):
         speak(tmp_path, (), tmp_path / "out", 1, seed=0)

@@ -3,10 +3,10 @@ import torch
 
 from stream.distil.student import (
     half,
-    newborn,
     save_checkpoint,
     spaced_layers,
     split_projections,
+    untrained,
 )
 from stream.distil.training import student_of
 from stream.engine.checkpoints.checkpoint import load_checkpoint
@@ -33,12 +33,12 @@ def test_layers_lie_as_far_apart_as_can_be(layers, of, copied):
 
 @pytest.mark.parametrize("layers", [0, 7])
 def test_no_student_has_more_layers_than_its_teacher(layers):
-    with pytest.raises(UsageError, match="1 to 6 decoder layers"):
+    with pytest.raises(UsageError, match="has 1 to 6 decoder layers"):
         spaced_layers(6, layers)
 
 
-def test_a_newborn_is_its_teacher_with_fewer_layers(teacher):
-    student = newborn(teacher, "student", 2)
+def test_an_untrained_student_is_its_teacher_with_fewer_layers(teacher):
+    student = untrained(teacher, "student", 2)
     assert student.dims.decoder_layers == 2
     assert same_encoder(teacher, student)
     for name, tensor in student.state.items():
@@ -50,12 +50,12 @@ def test_a_newborn_is_its_teacher_with_fewer_layers(teacher):
 
 
 def test_a_language_that_the_teacher_lacks(teacher):
-    with pytest.raises(UsageError, match="no language 'fr'"):
-        newborn(teacher, "student", 2, "fr")
+    with pytest.raises(UsageError, match="does not support the language 'fr'"):
+        untrained(teacher, "student", 2, "fr")
 
 
 def test_a_student_is_read_as_it_was_saved(teacher, tmp_path):
-    student = newborn(teacher, "student", 3, "de")
+    student = untrained(teacher, "student", 3, "de")
     save_checkpoint(student, tmp_path / "student")
     read = load_checkpoint(str(tmp_path / "student"))
     assert read.dims == student.dims
@@ -68,7 +68,7 @@ def test_a_student_is_read_as_it_was_saved(teacher, tmp_path):
 def test_transformers_reads_it_too(teacher, tmp_path):
     from transformers import WhisperForConditionalGeneration
 
-    student = newborn(teacher, "student", 2)
+    student = untrained(teacher, "student", 2)
     save_checkpoint(student, tmp_path)
     theirs = WhisperForConditionalGeneration.from_pretrained(tmp_path)
     assert theirs.generation_config.lang_to_id == {"<|en|>": student.vocabulary.languages["en"]}
@@ -77,7 +77,7 @@ def test_transformers_reads_it_too(teacher, tmp_path):
 
 
 def test_splitting_undoes_fusing(teacher):
-    student = newborn(teacher, "student", 2)
+    student = untrained(teacher, "student", 2)
     layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
     network = student_of(Whisper.from_checkpoint(teacher, "cpu", "float32"), layers, student.dims)
     split = split_projections(network.decoder.layers.state_dict())

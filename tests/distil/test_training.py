@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stream.distil.settings import TrainingSettings
-from stream.distil.student import newborn
+from stream.distil.student import untrained
 from stream.distil.training import Trainer, student_of
 from stream.engine.checkpoints.students import LAYERS
 from stream.engine.network.whisper import Whisper
@@ -27,7 +27,7 @@ def folder(teacher, tmp_path_factory):
 
 
 def a_trainer(teacher, folder, settings=SETTINGS) -> Trainer:
-    student = newborn(teacher, "student", 2)
+    student = untrained(teacher, "student", 2)
     layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
     network = student_of(Whisper.from_checkpoint(teacher, "cpu", "float32"), layers, student.dims)
     return Trainer(network, folder, tuple(range(20)), settings)
@@ -90,7 +90,7 @@ def test_a_run_may_be_prolonged_until_its_rate_falls(teacher, folder, tmp_path):
     assert before + losses(prolonged) == losses(a_trainer(teacher, folder, longer))
     losses(stopped, 31)
     stopped.save(path)
-    with pytest.raises(UsageError, match="begun to lower its rate towards step 40"):
+    with pytest.raises(UsageError, match="begun to lower its learning rate towards step 40"):
         a_trainer(teacher, folder, longer).load(path)
 
 

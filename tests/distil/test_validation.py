@@ -1,7 +1,7 @@
 import pytest
 
 from stream.distil.settings import TrainingSettings
-from stream.distil.student import newborn
+from stream.distil.student import untrained
 from stream.distil.training import Trainer, student_of
 from stream.distil.validation import divide, validate
 from stream.engine.checkpoints.students import LAYERS
@@ -35,7 +35,7 @@ def test_another_seed_holds_others_out(folder):
 
 def test_a_student_with_all_of_its_teachers_layers_is_its_teacher(folder, teacher):
     network = Whisper.from_checkpoint(teacher, "cpu", "float32")
-    student = newborn(teacher, "student", teacher.dims.decoder_layers)
+    student = untrained(teacher, "student", teacher.dims.decoder_layers)
     layers = {name: t for name, t in student.state.items() if name.startswith(LAYERS)}
     settings = TrainingSettings(steps=1, examples=(24,), decay_steps=0)
     trainer = Trainer(student_of(network, layers, student.dims), folder, tuple(range(18)), settings)

@@ -1,7 +1,8 @@
-"""What `bench engine` times: our engine in its variations, faster-whisper, and transformers.
+"""The systems that `bench engine` times: our engine in variants, faster-whisper, transformers.
 
-Each has the same weights and hears the same windows. All decode greedily and without timestamps;
-the other two pad to 30 s, as Whisper is made, and know neither drafts nor batches of windows.
+All have the same weights, transcribe the same windows, and decode greedily and without timestamps.
+The other two pad to 30 s, as in the original Whisper, and have neither drafts nor batches of
+windows.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,28 +21,29 @@ from stream.evaluate.adapters.faster_whisper import load_whisper
 from stream.evaluate.material.windows import beginning
 
 Draft = Literal["none", "right", "last", "wrong"]
-"""What a window brings along: nothing, its own words, those of the window before it (shorter by a
-hop), or another window's."""
+"""The draft of a window: nothing, its own tokens, those of the same window shorter by a hop, or
+those of another window."""
 
 HOP_S = 0.5
 """New audio from one partial of an utterance to the next."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What was heard in a window."""
+class WindowResult:
+    """The result of transcribing a window."""
 
     text: str
     tokens: tuple[int, ...] = ()
     passes: int | None = None
-    """Of the decoder; None where a system does not say."""
+    """Decoder passes; None if a system does not report them."""
     drafted: int = 0
     accepted: int = 0
     decode_ms: float | None = None
-    """This window's share of its batch's time in the decoder; None where a system does not say."""
+    """This window's share of its batch's time in the decoder; None if a system does not report
+    it."""
 
 
-Hear = Callable[[Sequence[Window]], list[Said]]
+Transcribe = Callable[[Sequence[Window]], list[WindowResult]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +54,11 @@ class Contender:
     precision: str
     batch: int
     draft: str
-    hear: Hear
+    transcribe: Transcribe
     windows: tuple[Window, ...]
-    """With their drafts."""
+    """The windows with their drafts."""
     expected: tuple[tuple[int, ...], ...] | None = None
-    """The tokens that must come out of each window; None where another system hears."""
+    """The tokens that the result of each window must have; None if they are not checked."""
 
 
 def ours(
@@ -65,17 +67,17 @@ def ours(
     batches: Sequence[int],
     drafts: Sequence[Draft],
 ) -> list[Contender]:
-    """Return our engine with every size of batch and every kind of draft.
+    """Return our engine with each batch size and each kind of draft.
 
-    What must come out is what comes out of each window alone and without a draft.
+    The expected tokens are those of each window alone, without a draft.
     """
-    plain = hearer(transcriber, 1)
-    own = [said.tokens for said in plain(windows)]
+    plain = in_batches(transcriber, 1)
+    own = [result.tokens for result in plain(windows)]
     earlier = [beginning(w, len(w.samples) / SAMPLE_RATE - HOP_S) for w in windows]
     drafted: dict[Draft, list[tuple[int, ...]]] = {
         "none": [() for _ in own],
         "right": own,
-        "last": [said.tokens for said in plain(earlier)],
+        "last": [result.tokens for result in plain(earlier)],
         "wrong": [*own[1:], *own[:1]],
     }
     return [
@@ -84,7 +86,7 @@ def ours(
             precision=transcriber.precision,
             batch=batch,
             draft=draft,
-            hear=hearer(transcriber, batch),
+            transcribe=in_batches(transcriber, batch),
             windows=tuple(
                 replace(w, draft=tokens) for w, tokens in zip(windows, drafted[draft], strict=True)
             ),
@@ -96,9 +98,9 @@ def ours(
 
 
 def ours_padded(transcriber: WhisperTranscriber, windows: Sequence[Window]) -> Contender:
-    """Return our engine without its own habits: one window at a time, padded, no guards."""
-    hear = hearer(transcriber, 1, OFFLINE)
-    return Contender("ours, 30 s", transcriber.precision, 1, "none", hear, tuple(windows))
+    """Return our engine as plain Whisper: one window at a time, padded to 30 s, no guards."""
+    transcribe = in_batches(transcriber, 1, OFFLINE)
+    return Contender("ours, 30 s", transcriber.precision, 1, "none", transcribe, tuple(windows))
 
 
 def ours_assisted(
@@ -107,14 +109,14 @@ def ours_assisted(
     batches: Sequence[int],
     expected: tuple[tuple[int, ...], ...] | None,
 ) -> list[Contender]:
-    """Return our engine with an assistant, which must say what the model says alone."""
+    """Return our engine with an assistant; the tokens must be those of the model alone."""
     return [
         Contender(
             "ours, assisted",
             transcriber.precision,
             batch,
             "none",
-            hearer(transcriber, batch),
+            in_batches(transcriber, batch),
             tuple(windows),
             expected,
         )
@@ -122,26 +124,26 @@ def ours_assisted(
     ]
 
 
-def hearer(
+def in_batches(
     transcriber: WhisperTranscriber, batch: int, options: TranscribeOptions | None = None
-) -> Hear:
-    """Return what transcribes windows, so many at a time."""
+) -> Transcribe:
+    """Return a function that transcribes windows in batches of `batch` windows."""
 
-    def hear(windows: Sequence[Window]) -> list[Said]:
+    def transcribe(windows: Sequence[Window]) -> list[WindowResult]:
         batches = [windows[i : i + batch] for i in range(0, len(windows), batch)]
         return [
-            said(hypothesis, len(together))
+            result_of(hypothesis, len(together))
             for together in batches
             for hypothesis in transcriber.transcribe(together, options)
         ]
 
-    return hear
+    return transcribe
 
 
-def said(hypothesis: Hypothesis, batch: int) -> Said:
-    """Return the words of a hypothesis, and what they took in a batch of so many windows."""
+def result_of(hypothesis: Hypothesis, batch: int) -> WindowResult:
+    """Return the result of a window from its hypothesis and the size of its batch."""
     timing = hypothesis.timing
-    return Said(
+    return WindowResult(
         "".join(word.text for word in hypothesis.words),
         tuple(token for word in hypothesis.words for token in word.tokens),
         timing.decoder_passes,
@@ -152,14 +154,15 @@ def said(hypothesis: Hypothesis, batch: int) -> Said:
 
 
 def faster_whisper(model: str, windows: Sequence[Window]) -> Contender:
-    """Return CTranslate2's engine at its leanest: one temperature, no timestamps, one beam.
+    """Return faster-whisper with its fastest settings: one temperature, no timestamps, one beam.
 
-    Raises `UsageError` where it is not installed.
+    Raises:
+        UsageError: faster-whisper is not installed.
     """
     whisper = load_whisper(model)
 
-    def hear(windows: Sequence[Window]) -> list[Said]:
-        return [Said(transcript(window)) for window in windows]
+    def transcribe(windows: Sequence[Window]) -> list[WindowResult]:
+        return [WindowResult(transcript(window)) for window in windows]
 
     def transcript(window: Window) -> str:
         segments, _ = whisper.transcribe(
@@ -173,48 +176,49 @@ def faster_whisper(model: str, windows: Sequence[Window]) -> Contender:
         return "".join(segment.text for segment in segments)
 
     kind = str(whisper.model.compute_type)
-    return Contender("faster-whisper", kind, 1, "none", hear, tuple(windows))
+    return Contender("faster-whisper", kind, 1, "none", transcribe, tuple(windows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transformers:
-    """A model of transformers with all that it takes to use it; the library has no types."""
+    """A model of transformers, its feature extractor and tokenizer; the library has no types."""
 
     whisper: Any
     extract: Any
-    """Its feature extractor."""
+    """The feature extractor."""
     tokenizer: Any
-    """Of the tokenizers library."""
+    """A tokenizer of the tokenizers library."""
     end_of_text: int
     english: dict[str, str]
-    """What `generate` is told, so that it hears English."""
+    """The arguments of `generate` that set the language to English."""
 
 
 def transformers(model: str, device: str, windows: Sequence[Window]) -> Contender:
-    """Return transformers' own Whisper: what every other implementation is held against.
+    """Return Whisper as transformers implements it: the reference for the words of the others.
 
-    Raises as `load_transformers` does.
+    Raises the errors of `load_transformers`.
     """
     loaded = load_transformers(model, device)
 
-    def hear(windows: Sequence[Window]) -> list[Said]:
+    def transcribe(windows: Sequence[Window]) -> list[WindowResult]:
         return [transcript(window) for window in windows]
 
     @torch.inference_mode()
-    def transcript(window: Window) -> Said:
+    def transcript(window: Window) -> WindowResult:
         mel = loaded.extract(window.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         ids = loaded.whisper.generate(mel.input_features.to(device), **loaded.english)[0].tolist()
         text = [token for token in ids if token < loaded.end_of_text]
-        return Said(str(loaded.tokenizer.decode(text)), passes=len(text) + 1)
+        return WindowResult(str(loaded.tokenizer.decode(text)), passes=len(text) + 1)
 
-    return Contender("transformers", "float32", 1, "none", hear, tuple(windows))
+    return Contender("transformers", "float32", 1, "none", transcribe, tuple(windows))
 
 
 def load_transformers(model: str, device: str) -> Transformers:
-    """Load a model as transformers has it, in float32.
+    """Load a model with transformers, in float32.
 
-    Raises `CheckpointError` where the model is not to be had, and `UsageError` where it is not in
-    transformers' layout.
+    Raises:
+        CheckpointError: the model is not available.
+        UsageError: it is not in the format of transformers.
     """
     library = untyped_transformers()
     library.logging.set_verbosity_error()
@@ -226,7 +230,7 @@ def load_transformers(model: str, device: str) -> Transformers:
             folder, dtype=torch.float32
         )
     except OSError as error:
-        raise UsageError(f"transformers does not read {folder}: {error}") from error
+        raise UsageError(f"transformers cannot read {folder}: {error}") from error
     whisper.eval().to(device)
     whisper.generation_config = generation_config(checkpoint)
     return Transformers(
@@ -239,7 +243,7 @@ def load_transformers(model: str, device: str) -> Transformers:
 
 
 def generation_config(checkpoint: Checkpoint) -> Any:
-    """Return what transformers is to know of a model's tokens: converted models lack most of it."""
+    """Return the generation settings of a model; converted models lack most of them."""
     vocabulary = checkpoint.vocabulary
     languages = {f"<|{code}|>": token for code, token in vocabulary.languages.items()}
     tasks = {"transcribe": vocabulary.transcribe, "translate": vocabulary.translate}
@@ -251,7 +255,8 @@ def generation_config(checkpoint: Checkpoint) -> Any:
         no_timestamps_token_id=vocabulary.no_timestamps,
         prev_sot_token_id=vocabulary.start_of_previous,
         is_multilingual=vocabulary.multilingual,
-        # A table of languages, empty or not, makes it listen for one, and tell the decoder.
+        # If a table of languages is given, even an empty one, generate() detects the language and
+        # adds it to the prompt.
         **({"lang_to_id": languages, "task_to_id": tasks} if languages else {}),
         suppress_tokens=list(vocabulary.suppressed),
         begin_suppress_tokens=list(vocabulary.suppressed_at_start),
@@ -260,5 +265,5 @@ def generation_config(checkpoint: Checkpoint) -> Any:
 
 
 def untyped_transformers() -> Any:
-    """Return the library, whose annotations do not hold."""
+    """Return the library as `Any`, since its annotations are not correct."""
     return import_module("transformers")

@@ -1,8 +1,8 @@
-"""What `bench longform` holds against each other: ours, faster-whisper, and transformers.
+"""The systems that `bench longform` compares: ours, faster-whisper, and transformers.
 
-Each has the same weights, is told that the language is English, and decodes greedily. The other two
-are left what they do with long recordings: faster-whisper's batched pipeline cuts out the silence
-and fills windows of 30 s, transformers' chunks by the clock and joins what overlaps.
+All have the same weights, are set to English, and decode greedily. The other two divide long
+recordings in their own way: faster-whisper's batched pipeline removes silence and fills windows of
+30 s; the pipeline of transformers uses chunks of a fixed length and joins their overlaps.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,12 +21,13 @@ from stream.recordings.options import FileOptions
 from stream.recordings.transcribing import Transcribing
 
 TRANSFORMERS_CHUNK_S = 15.0
-"""As Distil-Whisper's authors recommend; the strides are a sixth of it, the pipeline's default."""
+"""Seconds in a chunk, as Distil-Whisper's authors recommend; the strides are a sixth of it, the
+default of the pipeline."""
 
 END_OF_TEXT = "<|endoftext|>"
 
-Read = Callable[[NDArray[np.float32]], str]
-"""The text of a recording, (n_samples,) at 16 kHz."""
+Transcribe = Callable[[NDArray[np.float32]], str]
+"""Returns the text of a recording, (n_samples,) at 16 kHz."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,27 +37,27 @@ class LongContender:
     system: str
     precision: str
     batch: int
-    """Windows that are heard at once."""
-    read: Read
+    """Windows that are transcribed at once."""
+    transcribe: Transcribe
 
 
 def ours(
     transcriber: WhisperTranscriber, options: FileOptions, batch: int, system: str
 ) -> LongContender:
-    """Return our files under some options."""
+    """Return our transcription of recordings with some options."""
     detector = choose_detector("silero")
 
-    def read(samples: NDArray[np.float32]) -> str:
+    def transcribe(samples: NDArray[np.float32]) -> str:
         blocks = in_blocks(samples)
         segments = Transcribing(blocks, 1, transcriber, detector, options, batch)
         return " ".join(segment.text for segment in segments)
 
-    batch_told = 1 if options.long_form == "sequential" else batch
-    return LongContender(system, transcriber.precision, batch_told, read)
+    reported = 1 if options.long_form == "sequential" else batch
+    return LongContender(system, transcriber.precision, reported, transcribe)
 
 
 def in_blocks(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """Yield (1, n_samples) a second at a time, as a file is read."""
+    """Yield blocks (1, n_samples) of one second, like a reader of files."""
     for start in range(0, len(samples), SAMPLE_RATE):
         yield samples[None, start : start + SAMPLE_RATE]
 
@@ -64,27 +65,28 @@ def in_blocks(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 def faster_whisper_batched(model: str, batch: int) -> LongContender:
     """Return faster-whisper's batched pipeline.
 
-    Raises `UsageError` where it is not installed.
+    Raises:
+        UsageError: faster-whisper is not installed.
     """
     whisper = load_whisper(model)
     from faster_whisper import BatchedInferencePipeline
 
     pipeline = BatchedInferencePipeline(whisper)
 
-    def read(samples: NDArray[np.float32]) -> str:
+    def transcribe(samples: NDArray[np.float32]) -> str:
         segments, _ = pipeline.transcribe(
             samples, language="en", beam_size=1, temperature=0.0, batch_size=batch
         )
         return " ".join(segment.text.strip() for segment in segments)
 
     kind = str(whisper.model.compute_type)
-    return LongContender("faster-whisper, batched", kind, batch, read)
+    return LongContender("faster-whisper, batched", kind, batch, transcribe)
 
 
 def transformers_chunked(model: str, device: str, batches: tuple[int, ...]) -> list[LongContender]:
-    """Return transformers' pipeline with each size of batch.
+    """Return the pipeline of transformers with each batch size.
 
-    Raises as `load_transformers` does.
+    Raises the errors of `load_transformers`.
     """
     library = untyped_transformers()
     loaded = load_transformers(model, device)
@@ -98,18 +100,18 @@ def transformers_chunked(model: str, device: str, batches: tuple[int, ...]) -> l
         ignore_warning=True,
     )
 
-    def reader(batch: int) -> Read:
+    def with_batch(batch: int) -> Transcribe:
         @torch.inference_mode()
-        def read(samples: NDArray[np.float32]) -> str:
-            heard = pipeline(
+        def transcribe(samples: NDArray[np.float32]) -> str:
+            found = pipeline(
                 samples.copy(),
                 chunk_length_s=TRANSFORMERS_CHUNK_S,
                 batch_size=batch,
                 ignore_warning=True,
                 generate_kwargs=loaded.english,
             )
-            return str(heard["text"])
+            return str(found["text"])
 
-        return read
+        return transcribe
 
-    return [LongContender("transformers", "float32", batch, reader(batch)) for batch in batches]
+    return [LongContender("transformers", "float32", n, with_batch(n)) for n in batches]

@@ -1,10 +1,10 @@
-"""A server built the usual way, for `bench load` to measure against.
+"""A server that is built the usual way, with which `bench load` compares ours.
 
-faster-whisper in int8, one model behind a lock; every stream asks for a transcript of its current
-utterance, padded to 30 s and decoded from scratch, after each second of new audio, and once more
-when the utterance is over. An utterance that grows past 20 s gives up its finished segments. Where
-speech begins and ends it is told by the same detector as our server, so that only the engines
-differ.
+It has one faster-whisper model in int8 behind a lock. Each stream requests a transcript of its
+current utterance, padded to 30 s and decoded from scratch, after each second of new audio and when
+the utterance is over. If an utterance is longer than 20 s, its finished segments are committed and
+removed from the window. Speech is detected by the same VAD as in our server, so that only the
+engines differ.
 
 Run as `python -m stream.bench.rivals.usual_server MODEL`; it prints its address.
 """
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 HOP = SAMPLE_RATE
-"""New audio that makes the next transcript due."""
+"""Samples of new audio after which the next transcript is due."""
 TRIM = 20 * SAMPLE_RATE
-"""A longer window gives up the segments that are finished."""
+"""Samples; the finished segments are removed from a longer window."""
 TAIL = SAMPLE_RATE // 4
-"""Silence at the end of an utterance that is heard with it."""
+"""Samples of silence after an utterance that are transcribed with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Segment:
 
 
 class LockedModel:
-    """One model for all: who wants it waits in line."""
+    """One model for all streams; a lock allows one transcription at a time."""
 
     def __init__(self, whisper: "WhisperModel") -> None:
         self._whisper = whisper
         self._lock = asyncio.Lock()
 
     async def transcribe(self, samples: NDArray[np.float32]) -> list[Segment]:
-        """Transcribe (n_samples,)."""
+        """Transcribe samples (n_samples,) at 16 kHz, when the model is free."""
         async with self._lock:
             return await asyncio.to_thread(self._transcribe, samples)
 
@@ -73,21 +73,21 @@ class LockedModel:
 
 @dataclass(slots=True)
 class Utterance:
-    """What somebody says between two pauses."""
+    """One utterance of a stream."""
 
     number: int
     start: int
-    """Sample of the stream from which it is still to be transcribed."""
-    asked: int
-    """It was transcribed up to here."""
+    """Sample of the stream where the window begins."""
+    transcribed: int
+    """Sample up to which the utterance was transcribed."""
     end: int | None = None
     by_silence: bool = False
-    said: str = ""
-    """The segments that were given up."""
+    committed: str = ""
+    """Text of the segments that were removed from the window."""
 
 
 class Stream:
-    """One client."""
+    """The stream of one client."""
 
     def __init__(
         self, websocket: ServerConnection, model: LockedModel, detector: VoiceDetector
@@ -113,7 +113,7 @@ class Stream:
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve the client to its end."""
+        """Serve the client until its audio has ended and all finals are sent."""
         transcribing = asyncio.create_task(self._transcribe())
         try:
             async for message in self._websocket:
@@ -121,12 +121,12 @@ class Stream:
                     self._end()
                     break
                 samples = np.frombuffer(message, "<i2").astype(np.float32)
-                await self._hear(self._resampler.feed(samples * np.float32(1 / 32_768)))
+                await self._receive(self._resampler.feed(samples * np.float32(1 / 32_768)))
             await transcribing
         except ConnectionClosed:
             transcribing.cancel()
 
-    async def _hear(self, samples: NDArray[np.float32]) -> None:
+    async def _receive(self, samples: NDArray[np.float32]) -> None:
         self._audio.append(samples)
         frame_samples = self._detector.frame_samples
         while self._now + frame_samples <= self._audio.end_sample:
@@ -136,10 +136,10 @@ class Stream:
                 case Onset(start_sample=start):
                     self._count += 1
                     self._utterances.append(Utterance(self._count, start, start))
-                    await self._say("speech_started", utterance=self._count, time=start)
+                    await self._send("speech_started", utterance=self._count, time=start)
                 case Endpoint(speech_end_sample=end):
                     self._close(min(end + TAIL, self._now), by_silence=True)
-                    await self._say("speech_ended", utterance=self._count, time=end)
+                    await self._send("speech_ended", utterance=self._count, time=end)
         self._changed.set()
 
     def _close(self, end: int, *, by_silence: bool) -> None:
@@ -156,51 +156,51 @@ class Stream:
         while self._utterances or not self._over:
             if self._utterances and (self._utterances[0].end is not None):
                 await self._finish(self._utterances.pop(0))
-            elif self._utterances and self._now - self._utterances[0].asked >= HOP:
+            elif self._utterances and self._now - self._utterances[0].transcribed >= HOP:
                 await self._partial(self._utterances[0])
             else:
                 needed = self._utterances[0].start if self._utterances else self._now
                 self._audio.discard_before(max(0, needed - 2 * SAMPLE_RATE))
                 await self._changed.wait()
                 self._changed.clear()
-        await self._say("ended")
+        await self._send("ended")
 
     async def _finish(self, utterance: Utterance) -> None:
         assert utterance.end is not None
         segments = await self._model.transcribe(self._audio.read(utterance.start, utterance.end))
-        await self._say(
+        await self._send(
             "final",
             utterance=utterance.number,
-            text=(utterance.said + joined(segments)).strip(),
+            text=(utterance.committed + joined(segments)).strip(),
             by_silence=utterance.by_silence,
         )
 
     async def _partial(self, utterance: Utterance) -> None:
-        end = utterance.asked = self._now
+        end = utterance.transcribed = self._now
         segments = await self._model.transcribe(self._audio.read(utterance.start, end))
         if end - utterance.start > TRIM and len(segments) > 1:
-            utterance.said += joined(segments[:-1])
+            utterance.committed += joined(segments[:-1])
             utterance.start += segments[-1].start
             segments = segments[-1:]
-        await self._say(
+        await self._send(
             "partial",
             utterance=utterance.number,
-            committed=utterance.said.strip(),
+            committed=utterance.committed.strip(),
             tentative=joined(segments).strip(),
         )
 
-    async def _say(self, type: str, **fields: object) -> None:
+    async def _send(self, type: str, **fields: object) -> None:
         await self._websocket.send(json.dumps({"type": type, **fields}))
 
 
 def joined(segments: Sequence[Segment]) -> str:
-    """Return the text of segments."""
+    """Return the joined text of segments."""
     return "".join(segment.text for segment in segments)
 
 
 @asynccontextmanager
 async def serving(whisper: "WhisperModel", detector: MakeDetector) -> AsyncIterator[str]:
-    """Serve with this model, and yield the address."""
+    """Run a server with this model, and yield its address."""
     model = LockedModel(whisper)
 
     async def answer(websocket: ServerConnection) -> None:
@@ -212,7 +212,7 @@ async def serving(whisper: "WhisperModel", detector: MakeDetector) -> AsyncItera
 
 
 async def main(name: str) -> None:
-    """Serve until the process is told to stop."""
+    """Serve until the process receives SIGTERM."""
     from stream.evaluate.adapters.faster_whisper import load_whisper
 
     stopped = asyncio.Event()

@@ -1,8 +1,8 @@
-"""Sentences spoken by espeak-ng, which knows to the millisecond when it says what.
+"""Synthesises sentences with espeak-ng, which reports word times to the millisecond.
 
-A robot's voice, but one that exists for a hundred languages and whose words have known edges: the
-library (`libespeak-ng`, called through ctypes) reports where each word and each sound begins. A
-word ends where the next one begins, or the pause after it.
+The voice is artificial, but it exists for a hundred languages, and its words have known edges: the
+library (`libespeak-ng`, called through ctypes) reports where each word and each phoneme begins. A
+word ends where the next word, or the pause after it, begins.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from stream.evaluate.material.recordings import Audio
 from stream.evaluate.measures.record import TimedWord
 
 RETRIEVAL = 1
-"""`AUDIO_OUTPUT_RETRIEVAL`: the samples come to the callback, and nothing is played."""
+"""`AUDIO_OUTPUT_RETRIEVAL`: the samples are passed to the callback, and nothing is played."""
 PHONEME_EVENTS = 1
 """`espeakINITIALIZE_PHONEME_EVENTS`."""
 UTF_8 = 1
@@ -28,11 +28,11 @@ UTF_8 = 1
 BY_CHARACTER = 1
 """`POS_CHARACTER`."""
 PACE = 1
-"""`espeakRATE`: words a minute."""
+"""`espeakRATE`: words in a minute."""
 LAST, WORD, PHONEME = 0, 1, 7
 """Types of events."""
 PAUSE = "_"
-"""The first letter of the names of all pauses among the sounds."""
+"""The names of pauses among the phonemes begin with this character."""
 USUAL_PACE = 175
 
 
@@ -77,25 +77,26 @@ Callback = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Where a word or a phoneme begins."""
+    """The start of a word or of a phoneme."""
 
     kind: int
+    """`WORD` or `PHONEME`."""
     at_s: float
     place: slice
     """The characters of a word in the text."""
     name: str
-    """Of a phoneme, or a pause."""
+    """Name of a phoneme or a pause; "" for a word."""
 
 
 def speak(text: str, voice: str, pace: int = USUAL_PACE) -> tuple[Audio, tuple[TimedWord, ...]]:
-    """Return speech, and when each word of it is said.
+    """Synthesise a text; return the audio, and its words with their times.
 
-    espeak-ng says some pairs ("of the") as one word: the edge within such a pair is not known.
+    espeak-ng speaks some pairs ("of the") as one word: the edge within such a pair is not known.
 
     Args:
-        text: in the language of the voice.
-        voice: its language as `espeak-ng --voices` lists it, such as `en-gb` or `de`.
-        pace: words a minute.
+        text: the text, in the language of the voice.
+        voice: the voice's language as `espeak-ng --voices` lists it, such as `en-gb` or `de`.
+        pace: words in a minute.
 
     Raises:
         UsageError: espeak-ng is not installed, or has no such voice.
@@ -135,36 +136,36 @@ def _until_last(events: Any) -> list[EspeakEvent]:
 
 
 def timed_words(text: str, sounds: Sequence[Sound], seconds: float) -> tuple[TimedWord, ...]:
-    """Return the words that the events tell of.
+    """Return the words with their times, from the events of espeak-ng.
 
     Args:
-        text: what was said.
+        text: the text that was spoken.
         sounds: words and phonemes in order of time.
-        seconds: the length of the speech.
+        seconds: the duration of the speech.
     """
     starts = [i for i, sound in enumerate(sounds) if sound.kind == WORD]
     words: list[TimedWord] = []
     for i, following in zip(starts, [*starts[1:], len(sounds)], strict=True):
-        said = [s for s in sounds[i + 1 : following] if s.kind == PHONEME]
-        spoken = [n for n, s in enumerate(said) if s.name and not s.name.startswith(PAUSE)]
+        phonemes = [s for s in sounds[i + 1 : following] if s.kind == PHONEME]
+        spoken = [n for n, s in enumerate(phonemes) if s.name and not s.name.startswith(PAUSE)]
         if not spoken:
             continue
-        after = said[spoken[-1] + 1 :]
+        after = phonemes[spoken[-1] + 1 :]
         end_s = sounds[following].at_s if following < len(sounds) else seconds
         end_s = after[0].at_s if after else end_s
         until = sounds[following].place.start if following < len(sounds) else len(text)
-        words += phrase(text[sounds[i].place.start : until], said[spoken[0]].at_s, end_s)
+        words += phrase(text[sounds[i].place.start : until], phonemes[spoken[0]].at_s, end_s)
     return tuple(words)
 
 
 @cache
 def _espeak() -> tuple[Any, int]:
-    """Load the library, once in a process; return it and its rate in hertz."""
+    """Load the library, once in a process; return it and its sample rate in hertz."""
     name = ctypes.util.find_library("espeak-ng")
     if name is None:
-        raise UsageError("Speech with known times comes from espeak-ng: apt install espeak-ng.")
+        raise UsageError("espeak-ng is not installed: apt install espeak-ng.")
     library = ctypes.CDLL(name)
     rate = library.espeak_Initialize(RETRIEVAL, 0, None, PHONEME_EVENTS)
     if rate <= 0:
-        raise UsageError("espeak-ng finds no voices: apt install espeak-ng-data.")
+        raise UsageError("espeak-ng has no voices: apt install espeak-ng-data.")
     return library, int(rate)

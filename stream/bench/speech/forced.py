@@ -1,8 +1,8 @@
-"""When the words of a known text are said, by another recogniser's forced alignment.
+"""Finds the times of the words of a known text by forced alignment with PocketSphinx.
 
-PocketSphinx is told the text and only has to place it: a hidden Markov model of phonemes in steps
-of 10 ms, of another make than Whisper's attention, so that the two do not share their faults. It
-is no dependency: `pip install pocketsphinx` (its wheel holds the model of American English).
+PocketSphinx aligns the text with a hidden Markov model of phonemes in steps of 10 ms. Its method
+differs from Whisper's attention, so the two do not share their errors. It is an optional package:
+`pip install pocketsphinx` (the wheel contains the model of American English).
 """
 
 import re
@@ -15,26 +15,30 @@ from stream.evaluate.measures.record import TimedWord
 
 FRAME_S = 0.01
 SILENCE = re.compile(r"<.*>|\[.*\]|\+\+.*")
-"""How PocketSphinx names what is no word."""
+"""Matches PocketSphinx's names of segments that are not words."""
 VARIANT = re.compile(r"\(\d+\)$")
-"""The number of a word's other pronunciation, such as "was(2)"."""
+"""Matches the number of an alternative pronunciation, such as "was(2)"."""
 
 
 class Aligner:
-    """Places words in English speech.
+    """Aligns the words of a text with English speech.
 
-    Raises `UsageError` where PocketSphinx is not installed.
+    Raises:
+        UsageError: PocketSphinx is not installed.
     """
 
     def __init__(self) -> None:
         if find_spec("pocketsphinx") is None:
-            raise UsageError("Words are aligned by PocketSphinx: pip install pocketsphinx.")
+            raise UsageError("PocketSphinx is not installed: pip install pocketsphinx.")
         from pocketsphinx import Decoder
 
         self._decoder: Any = Decoder(lm=None, loglevel="FATAL")
 
     def align(self, audio: Audio, text: str) -> tuple[TimedWord, ...]:
-        """Return when each word is said; nothing where a word is not in the dictionary."""
+        """Return the words with their times; () if the alignment failed.
+
+        It fails if a word is not in the dictionary.
+        """
         words = re.sub(r"[^a-z' ]", " ", text.lower()).split()
         if not words or any(self._decoder.lookup_word(word) is None for word in words):
             return ()
@@ -51,5 +55,5 @@ class Aligner:
             for segment in self._decoder.seg() or ()
             if not SILENCE.fullmatch(segment.word)
         )
-        # Where the beam lost the text, what was placed is not it.
+        # If the beam search lost the text, the words are not those of the text.
         return placed if [word.text for word in placed] == words else ()

@@ -1,7 +1,7 @@
-"""Speech that never pauses: recordings joined to long ones, with their pauses taken out.
+"""Makes speech without pauses: joins recordings to long ones, and removes their pauses.
 
-A stream of it has no endpoint for minutes, and is cut where its length says so. That such a cut
-neither doubles nor loses a word is heard best here.
+A stream of such speech has no endpoint for minutes, so it is cut when its maximum length is
+reached. It shows best whether such a cut doubles or loses words.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +14,13 @@ from stream.evaluate.material.recordings import Audio, Recording, at_16_khz, to_
 from stream.evaluate.measures.speech_times import spoken_spans
 
 AROUND = SAMPLE_RATE * 3 // 20
-"""150 ms before and after vowels: the consonants beside them, and no more than a breath."""
+"""150 ms are kept before and after vowels: enough for the consonants beside them."""
 
 
 def without_pauses(recordings: Iterable[Recording], seconds: float) -> list[Recording]:
-    """Join recordings of clean speech, whose text is known, to ones of at least `seconds`.
+    """Join recordings of clean speech with known text to recordings of at least `seconds`.
 
-    What is left over at the end and shorter is joined as well. Their audio is at 16 kHz.
+    The last one can be shorter. The audio of the results is at 16 kHz.
     """
     return [joined(speech) for speech in speeches(recordings, seconds)]
 
@@ -28,7 +28,7 @@ def without_pauses(recordings: Iterable[Recording], seconds: float) -> list[Reco
 def speeches(
     recordings: Iterable[Recording], seconds: float
 ) -> Iterator[list[tuple[Recording, NDArray[np.float32]]]]:
-    """Yield the recordings of each speech, with their samples (n,) without pauses."""
+    """Yield the recordings that are joined to one, with their samples (n,) without pauses."""
     speech: list[tuple[Recording, NDArray[np.float32]]] = []
     for recording in recordings:
         speech.append((recording, pauseless(at_16_khz(recording.read()))))
@@ -40,15 +40,15 @@ def speeches(
 
 
 def pauseless(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (n,) of clean speech without what is farther than `AROUND` from a vowel."""
-    kept = np.zeros(len(samples), bool)
+    """Return samples (n,) of clean speech without those farther than `AROUND` from a vowel."""
+    near = np.zeros(len(samples), bool)
     for start, end in spoken_spans(samples):
-        kept[max(0, start - AROUND) : end + AROUND] = True
-    return samples[kept]
+        near[max(0, start - AROUND) : end + AROUND] = True
+    return samples[near]
 
 
 def joined(speech: Sequence[tuple[Recording, NDArray[np.float32]]]) -> Recording:
-    """Return recordings as one."""
+    """Return recordings with their samples as one recording."""
     first = speech[0][0]
     audio = Audio(to_int16(np.concatenate([samples for _, samples in speech])), SAMPLE_RATE)
     return Recording(

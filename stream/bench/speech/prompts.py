@@ -1,8 +1,9 @@
-"""What the voice of a telephone system says, joined into sentences whose edges are known.
+"""Joins recorded prompts of a telephone system into sentences with known word edges.
 
-Debian packages hold prompts of people, each word or phrase a file of its own: Asterisk's, in five
-languages (`asterisk-core-sounds-en-wav`, and `es`, `fr`, `it`, `ru`; CC BY-SA 3.0). The silence
-around each is taken off by loudness, and they are joined with silences of known lengths.
+Debian packages of Asterisk contain prompts spoken by people, one file for each word or phrase, in
+five languages (`asterisk-core-sounds-en-wav`, and `es`, `fr`, `it`, `ru`; CC BY-SA 3.0). The
+silence around each prompt is trimmed by loudness, and prompts are joined with silences of known
+length.
 """
 
 import gzip
@@ -26,34 +27,35 @@ VOICES = {
     "it": "it_IT_m_Carlo",
     "ru": "ru_RU_f_IvrvoiceRU",
 }
-"""The folder of each language's prompts."""
+"""Folder of the prompts, by language."""
 SOUNDS = Path("/usr/share/asterisk/sounds")
 TEXTS = Path("/usr/share/doc")
 
 NUMBER = re.compile(r"digits/(h-)?\d|letters/")
-"""Names of prompts that may be written in two ways."""
+"""Matches names of prompts that can be written in two ways."""
 SPELT = re.compile(r"[\d<>\[\]()]|\.\.")
-"""What a text has that is not only words."""
+"""Matches texts that do not consist of words only."""
 
 STEP_S = 0.005
 BELOW_LOUDEST_DB = 40.0
-"""Speech is not so far below the loudest step of its prompt: the softest consonants are 35 dB."""
+"""Speech is at most this far below the loudest step of its prompt; the softest consonants are at
+35 dB."""
 ABOVE_FLOOR_DB = 8.0
-"""Nor is it nearer to the noise of the recording."""
+"""Speech is at least this far above the noise of the recording."""
 LEAST_S = 0.03
-"""What is shorter is a click."""
+"""A shorter sound is a click."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What one file says."""
+    """One file, and its text."""
 
     path: Path
     text: str
 
 
 def prompts(language: str, sounds: Path = SOUNDS, texts: Path = TEXTS) -> list[Prompt]:
-    """Return the prompts of a language that are words, without numbers and letters.
+    """Return the prompts of a language that consist of words, without numbers and letters.
 
     Raises:
         UsageError: their package is not installed.
@@ -63,26 +65,26 @@ def prompts(language: str, sounds: Path = SOUNDS, texts: Path = TEXTS) -> list[P
         (texts / f"{package}-wav").glob("*.txt.gz")
     )
     if not found or not (sounds / VOICES[language]).is_dir():
-        raise UsageError(f"People's prompts are not here: apt install {package}-wav.")
-    kept = []
+        raise UsageError(f"The prompts are not installed: apt install {package}-wav.")
+    usable = []
     for line in gzip.decompress(found[0].read_bytes()).decode("utf-8", "replace").splitlines():
         name, colon, text = line.partition(":")
         path = sounds / VOICES[language] / f"{name}.wav"
         text = text.strip(" .\t")
         plain = text and not NUMBER.match(name) and not SPELT.search(text)
         if colon and plain and path.is_file():
-            kept.append(Prompt(path, text))
-    return kept
+            usable.append(Prompt(path, text))
+    return usable
 
 
 def joined(
     chosen: Sequence[Prompt], pauses_s: Sequence[float]
 ) -> tuple[Audio, tuple[TimedWord, ...]]:
-    """Return prompts one after the other, each after its pause, and the edges of each.
+    """Return the audio of prompts, each after its pause, and their words with known edges.
 
     Args:
-        chosen: the prompts, of one sample rate.
-        pauses_s: one a prompt, before it, in seconds.
+        chosen: the prompts, all with the same sample rate.
+        pauses_s: the pause before each prompt, in seconds.
     """
     pieces: list[NDArray[np.int16]] = []
     words: list[TimedWord] = []
@@ -97,7 +99,7 @@ def joined(
 
 
 def trimmed(audio: Audio) -> Audio:
-    """Return a prompt from its first sound to its last."""
+    """Return a prompt without the silence before and after its speech."""
     step = round(STEP_S * audio.rate)
     whole = audio.samples[: len(audio.samples) // step * step].astype(np.float64)
     levels = 10 * np.log10(np.square(whole).reshape(-1, step).mean(axis=1) + 1e-3)  # (n_steps,)
@@ -108,10 +110,10 @@ def trimmed(audio: Audio) -> Audio:
 
 
 def sustained(steps: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """Return the steps (n_steps,) without those in runs shorter than `least`."""
-    kept = steps.copy()
+    """Return the mask `steps` (n_steps,) without runs shorter than `least`, if any run is left."""
+    long = steps.copy()
     edges = np.flatnonzero(np.diff(np.concatenate([[0], steps.view(np.int8), [0]])))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         if end - start < least:
-            kept[start:end] = False
-    return kept if kept.any() else steps
+            long[start:end] = False
+    return long if long.any() else steps

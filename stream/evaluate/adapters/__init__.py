@@ -1,9 +1,9 @@
-"""The systems under test, one file each.
+"""Adapters for the systems under test, one file each.
 
-A streaming adapter is `listen(url, feed, endpointing_ms)`: it sends the feed's chunks to a server
-and yields what comes back as events; it raises `StreamError` where the stream breaks. An offline
-adapter is `load(model)`, which returns what turns a whole recording into text. Another system is
-one more file and one more row.
+A streaming adapter is a function `stream_feed(url, feed, endpointing_ms)`: it sends the chunks of
+the feed to a server and yields the server's messages as events; it raises `StreamError` if the
+stream breaks. An offline adapter is a function `load(model)`, which returns a function from a whole
+recording to its text. To add a system, add a file here and a row to `STREAMING` or `OFFLINE`.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -14,31 +14,37 @@ from stream.evaluate.adapters.feed import Feed
 from stream.evaluate.material.recordings import Audio
 from stream.evaluate.measures.record import Event
 
-Listen = Callable[[str, Feed, int], AsyncGenerator[Event, None]]
-"""Server's address, audio, silence that ends an utterance in milliseconds."""
+StreamingAdapter = Callable[[str, Feed, int], AsyncGenerator[Event, None]]
+"""Arguments: the server's address, the audio, the silence that ends an utterance (milliseconds)."""
 
 Transcribe = Callable[[Audio], str]
+"""Returns the transcript of a whole recording."""
 
 STREAMING = {
-    "native": "stream.evaluate.adapters.native:listen",
-    "usual": "stream.evaluate.adapters.usual:listen",
+    "native": "stream.evaluate.adapters.native:stream_feed",
+    "usual": "stream.evaluate.adapters.usual:stream_feed",
 }
-"""By the protocol that the server speaks."""
+"""Streaming adapters, by the protocol of the server: `module:function`."""
 
 OFFLINE = {
     "same-model": "stream.evaluate.adapters.same_model:load",
     "faster-whisper": "stream.evaluate.adapters.faster_whisper:load",
 }
+"""Offline adapters, by name: `module:function`."""
 
 
-def listener(name: str) -> Listen:
-    """Return a streaming adapter."""
-    listen: Listen = _import(STREAMING[name])
-    return listen
+def streaming_adapter(name: str) -> StreamingAdapter:
+    """Import and return a streaming adapter of `STREAMING`."""
+    adapter: StreamingAdapter = _import(STREAMING[name])
+    return adapter
 
 
-def offline(name: str, model: str) -> Transcribe:
-    """Load an offline system. Raises `UsageError` where it is not installed."""
+def load_offline(name: str, model: str) -> Transcribe:
+    """Load a model with an offline adapter of `OFFLINE`.
+
+    Raises:
+        UsageError: the system is not installed.
+    """
     load: Callable[[str], Transcribe] = _import(OFFLINE[name])
     return load(model)
 

@@ -1,7 +1,7 @@
-"""The yardstick: faster-whisper, offline, with the same weights.
+"""Transcribes whole recordings with faster-whisper and the same weights, for comparison.
 
-It decodes greedily, as we do, and is left its other habits: timestamps, six temperatures, its
-no-speech and compression thresholds. Its VAD filter stays off, as it is by default.
+Decoding is greedy, as in our engine. All other settings are faster-whisper's defaults: timestamps,
+six temperatures, the no-speech and compression thresholds, and no VAD filter.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load(model: str) -> Transcribe:
-    """Load the yardstick. Raises as `load_whisper` does."""
+    """Load faster-whisper. Raises the errors of `load_whisper`."""
     whisper = load_whisper(model)
 
     def transcribe(audio: Audio) -> str:
@@ -37,13 +37,13 @@ def load_whisper(model: str) -> "WhisperModel":
 
     Raises:
         UsageError: faster-whisper is not installed.
-        CheckpointError: a file of an embedded model is not what it should be.
+        CheckpointError: a file of an embedded model has the wrong checksum.
     """
     try:
         from faster_whisper import WhisperModel
     except ImportError as error:
         raise UsageError(
-            "The yardstick is faster-whisper: pip install 'distil-stream[yardstick]'."
+            "faster-whisper is not installed: pip install 'distil-stream[yardstick]'."
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         where = model
@@ -54,7 +54,7 @@ def load_whisper(model: str) -> "WhisperModel":
 
 
 def write_folder(model: EmbeddedModel, folder: Path) -> None:
-    """Put the files of an embedded model together as CTranslate2 reads them."""
+    """Write the files of an embedded model into a folder, with the names that CTranslate2 reads."""
     with (folder / "model.bin").open("wb") as file:
         for part in model.weights:
             file.write(read_embedded(part))

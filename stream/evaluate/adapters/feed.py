@@ -1,4 +1,4 @@
-"""A recording fed as a microphone would, and the audio clock that latencies are read from."""
+"""Feeds a recording at the pace of a microphone, and keeps the audio clock for latencies."""
 
 import asyncio
 import time
@@ -7,32 +7,33 @@ from collections.abc import AsyncIterator
 from stream.evaluate.material.recordings import Audio
 
 CHUNK_MS = 40
-"""Audio in a message: about what a browser sends."""
+"""Milliseconds of audio in a message, about as much as in a browser's message."""
 
 
 class Feed:
-    """One recording on its way to a system: 16-bit little-endian samples, one channel.
+    """Yields one recording in chunks of 16-bit little-endian samples, one channel.
 
-    The clock starts with the first chunk and does not wait for anybody: where the system takes the
-    audio late, that is the system's delay, as it is for a person who goes on speaking.
+    The audio clock starts with the first chunk and never stops: if a system accepts audio late, the
+    lateness counts as delay of the system, as it does for a person who goes on speaking.
     """
 
     def __init__(
         self, audio: Audio, *, fast: bool, speed: float = 1.0, trailing_silence_s: float = 0.0
     ) -> None:
-        """Take a recording.
+        """Prepare the feed of a recording.
 
         Args:
             audio: the recording.
-            fast: do not wait at all.
-            speed: seconds of it that are spoken in a second.
-            trailing_silence_s: follows it, so that its last utterance ends by itself.
+            fast: yield the chunks without waiting.
+            speed: seconds of the recording that are fed in a second.
+            trailing_silence_s: silence after the recording, so that silence ends its last
+                utterance.
         """
         self.rate = audio.rate
         self.fast = fast
         self._speed = speed
         self.late_ms = 0.0
-        """How late the latest chunk was handed out; the figures are worth nothing if it is much."""
+        """The largest delay of a chunk, in milliseconds. Latencies are not valid if it is large."""
         self._data = audio.samples.astype("<i2").tobytes()
         self._data += bytes(2 * round(trailing_silence_s * audio.rate))
         self._sent = 0
@@ -40,17 +41,17 @@ class Feed:
 
     @property
     def n_samples(self) -> int:
-        """All that will be fed."""
+        """Number of samples that will be fed, with the trailing silence."""
         return len(self._data) // 2
 
     def now_s(self) -> float:
-        """Seconds of audio that have been spoken; played fast, that have been handed out."""
+        """Return the audio clock: seconds of audio spoken so far; if fast, seconds yielded."""
         if self.fast or self._began_s is None:
             return self._sent / self.rate
         return (time.perf_counter() - self._began_s) * self._speed
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the audio in chunks, each when its last sample has been spoken, or at once."""
+        """Yield the audio in chunks, each at the time of its last sample; if fast, at once."""
         size = 2 * (self.rate * CHUNK_MS // 1000)
         self._began_s = time.perf_counter()
         for start in range(0, len(self._data), size):

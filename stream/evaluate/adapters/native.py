@@ -1,4 +1,4 @@
-"""Our own server, over its websocket; while it listens it holds the server to its accounts."""
+"""Streams to our own server over its websocket, and checks its sequence and sample numbers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -28,19 +28,23 @@ from stream.evaluate.measures.record import (
 )
 
 
-async def listen(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Event, None]:
-    """Stream a feed; yields what the server says of it, and the promises it breaks."""
-    accounts = Accounts()
+async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Event, None]:
+    """Stream a feed; yield the server's messages as events, and a `Broken` for each violation.
+
+    Raises:
+        StreamError: the server refused the stream, reported an error, or the connection was lost.
+    """
+    checks = SequenceCheck()
     try:
         async with connect(
             url, sample_rate=feed.rate, endpointing_ms=endpointing_ms, words=True
         ) as stream:
-            for broken in accounts.check(stream.ready, 0):
+            for broken in checks.check(stream.ready, 0):
                 yield broken
             sending = asyncio.create_task(stream.send_all(feed.chunks()))
             try:
                 async for message in stream:
-                    for broken in accounts.check(message, feed.n_samples):
+                    for broken in checks.check(message, feed.n_samples):
                         yield broken
                     event = event_of(message, endpointing_ms)
                     if event is not None:
@@ -53,7 +57,7 @@ async def listen(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Ev
 
 
 def event_of(message: ServerEvent, endpointing_ms: int) -> Event | None:
-    """Say what a message means to a reader; None where it means nothing."""
+    """Turn a message into an event of the record; None for a message that shows nothing."""
     match message:
         case SpeechEnded():
             return SpeechOver((message.channel, message.utterance), message.time)
@@ -83,14 +87,19 @@ def event_of(message: ServerEvent, endpointing_ms: int) -> Event | None:
     return None
 
 
-class Accounts:
+class SequenceCheck:
     """Checks that messages are numbered without gaps, and that every sample is settled."""
 
     def __init__(self) -> None:
         self._seq = 0
 
     def check(self, message: ServerEvent, sent: int) -> Iterator[Broken]:
-        """Take the next message; `sent` is how many samples the server was given in all."""
+        """Check the next message, and yield each violation.
+
+        Args:
+            message: the next message of the server.
+            sent: samples that were sent in the whole stream.
+        """
         if message.seq != self._seq + 1:
             yield Broken(f"message {message.seq} follows message {self._seq}")
         self._seq = message.seq

@@ -1,4 +1,4 @@
-"""The reference: the same model, offline, each recording plainly decoded at full padding."""
+"""Transcribes a recording offline with the same model, padded to 30 s: the reference result."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -11,20 +11,20 @@ from stream.core.windows import Hypothesis
 from stream.evaluate.material.recordings import Audio, at_16_khz
 
 LONGEST_S = 28
-"""Whisper hears 30 s at once; a longer recording is cut."""
+"""Whisper encodes at most 30 s at once; a longer recording is cut into pieces of this length."""
 
 CUT_WITHIN_S = 8
-"""The cut is at the quietest moment of so many seconds before it must be."""
+"""Seconds before the latest possible cut in which the quietest moment is searched."""
 
 MOMENT = SAMPLE_RATE // 10
-"""Samples over which a moment's loudness is taken."""
+"""Samples over which loudness is measured."""
 
 
 class OfflineTranscriber(Protocol):
-    """What transcribes up to 30 s, plainly."""
+    """Transcribes up to 30 s at full padding, without guards."""
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
-        """Transcribe (n_samples,) at 16 kHz."""
+        """Transcribe samples (n_samples,) at 16 kHz."""
 
 
 def offline_text(transcriber: OfflineTranscriber, audio: Audio) -> str:
@@ -36,7 +36,7 @@ def offline_text(transcriber: OfflineTranscriber, audio: Audio) -> str:
 
 
 def pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """Cut (n_samples,) at quiet moments into pieces of at most `LONGEST_S`."""
+    """Cut samples (n_samples,) at quiet moments into pieces of at most `LONGEST_S`."""
     longest, within = LONGEST_S * SAMPLE_RATE, CUT_WITHIN_S * SAMPLE_RATE
     while len(samples) > longest:
         moments = samples[longest - within : longest].reshape(-1, MOMENT)  # (n_moments, MOMENT)

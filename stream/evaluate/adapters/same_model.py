@@ -1,11 +1,15 @@
-"""The same model offline, plainly decoded at full padding: what streaming is measured against."""
+"""Transcribes with the same model offline, at full padding: the baseline for streaming."""
 
 from stream.evaluate.adapters import Transcribe
 from stream.evaluate.adapters.offline_text import offline_text
 
 
 def load(model: str) -> Transcribe:
-    """Load the model, warm. Raises `CheckpointError` where it is not to be had."""
+    """Load the model and warm it up.
+
+    Raises:
+        CheckpointError: the model is not available.
+    """
     from stream.engine.whisper_transcriber import WhisperTranscriber
 
     transcriber = WhisperTranscriber(model)

@@ -1,4 +1,4 @@
-"""The server built the usual way (`usual_server.py`), over its own small protocol."""
+"""Streams to the server that is built the usual way (`usual_server.py`), over its own protocol."""
 
 import asyncio
 import json
@@ -20,8 +20,12 @@ from stream.evaluate.measures.record import (
 )
 
 
-async def listen(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Event, None]:
-    """Stream a feed; yields what the server says of it."""
+async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Event, None]:
+    """Stream a feed; yield the server's messages as events.
+
+    Raises:
+        StreamError: the connection was lost before the stream ended.
+    """
     address = url.replace("http", "ws", 1)
     query = f"sample_rate={feed.rate}&endpointing_ms={endpointing_ms}"
     try:
@@ -38,18 +42,18 @@ async def listen(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Ev
                 sending.cancel()
     except (ConnectionClosed, OSError) as error:
         raise StreamError(str(error)) from error
-    raise StreamError("the server went before the end")
+    raise StreamError("the server closed the connection before the end of the stream")
 
 
 async def send_all(websocket: ClientConnection, feed: Feed) -> None:
-    """Send all audio, and that it was all."""
+    """Send all audio, then the message that ends the stream."""
     async for chunk in feed.chunks():
         await websocket.send(chunk)
     await websocket.send("end")
 
 
 def event_of(message: dict[str, Any]) -> Event:
-    """Say what a message means to a reader."""
+    """Turn a message into an event of the record."""
     utterance = (0, message["utterance"])
     match message["type"]:
         case "speech_started":

@@ -1,1 +1,1 @@
-"""What is played to a system: recordings, noise, telephone lines, and suites of them."""
+"""Audio that is played to a system: recordings, noise, telephone lines, and suites of them."""

@@ -1,4 +1,4 @@
-"""Speech in noise, at a given ratio, the same every time; and many voices at once."""
+"""Mixes speech with noise at a given ratio, reproducibly, and many voices into a babble."""
 
 import zlib
 from collections.abc import Sequence
@@ -11,16 +11,20 @@ from stream.evaluate.material.recordings import Audio, Recording, at_16_khz, to_
 
 FRAME_S = 0.02
 AUDIBLE = 10 ** (-40 / 10)
-"""Frames so much below the loudest are pauses, and no part of the level of the speech."""
+"""Frames whose power is below this share of the loudest are pauses; they do not count for the
+level of the speech."""
 
 
-def chance(seed: int, *names: str) -> np.random.Generator:
-    """Return chance that is the same for the same names, in whatever order they come."""
+def seeded_rng(seed: int, *names: str) -> np.random.Generator:
+    """Return a random generator that depends only on the seed and the names.
+
+    The results for one recording do not depend on which recordings come before it.
+    """
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
 def speech_power(samples: NDArray[np.float32], rate: int) -> float:
-    """Return the mean square of samples (n,) while somebody speaks."""
+    """Return the mean square of samples (n,) at `rate` hertz, without the pauses."""
     frame = round(FRAME_S * rate)
     whole = samples[: len(samples) - len(samples) % frame].astype(np.float64)
     powers = np.square(whole).reshape(-1, frame).mean(axis=1)  # (n_frames,)
@@ -32,10 +36,15 @@ def speech_power(samples: NDArray[np.float32], rate: int) -> float:
 def with_noise(
     speech: Audio, noises: Sequence[Recording], snr_db: float, rng: np.random.Generator
 ) -> Audio:
-    """Return speech at 16 kHz, mixed with one of the noises from a place in it, both by chance.
+    """Return speech at 16 kHz mixed with a random part of a random noise.
 
-    `snr_db` is the level of the speech, its pauses left out, over that of the noise, in decibels.
-    The mixture is made quieter where it would clip.
+    Args:
+        speech: the speech.
+        noises: recordings to choose from.
+        snr_db: level of the speech (without pauses) over the level of the noise, in decibels.
+        rng: chooses the noise and where in it the part begins.
+
+    The mixture is made quieter if it would clip.
     """
     samples = at_16_khz(speech)
     noise = at_16_khz(noises[int(rng.integers(len(noises)))].read())
@@ -49,14 +58,14 @@ def with_noise(
 def babble(
     voices: Sequence[Recording], n_voices: int, seconds: float, rng: np.random.Generator
 ) -> Audio:
-    """Return so many voices at once, each saying recordings chosen by chance, equally loud."""
+    """Return `n_voices` voices at the same time and level, each a sequence of random recordings."""
     n_samples = round(seconds * SAMPLE_RATE)
     mixed = np.zeros(n_samples)
     for _ in range(n_voices):
-        said: list[NDArray[np.float32]] = []
-        while sum(map(len, said)) < n_samples:
+        voice: list[NDArray[np.float32]] = []
+        while sum(map(len, voice)) < n_samples:
             samples = at_16_khz(voices[int(rng.integers(len(voices)))].read())
             power = speech_power(samples, SAMPLE_RATE)
-            said.append(samples / np.float32(np.sqrt(power) or 1.0))
-        mixed += np.concatenate(said)[:n_samples]
+            voice.append(samples / np.float32(np.sqrt(power) or 1.0))
+        mixed += np.concatenate(voice)[:n_samples]
     return Audio(to_int16(mixed * 0.1 / max(mixed.std(), 1e-9)), SAMPLE_RATE)

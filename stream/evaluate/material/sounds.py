@@ -1,7 +1,8 @@
-"""Sounds without words, made from a seed: every word that is heard in them was invented.
+"""Generates sounds without words, reproducibly from a seed.
 
-`silence` is what a line carries when nobody speaks: nothing, stationary noise, the tones of a
-telephone. Then there is what surrounds people: keys, music.
+Every word that is recognised in them is a hallucination. `SILENCE` is what a line carries when
+nobody speaks: digital silence, stationary noise, the tones of a telephone. `NOISE` and `MUSIC` are
+sounds around people: a keyboard, music.
 """
 
 from collections.abc import Callable
@@ -14,16 +15,20 @@ from stream.evaluate.material.recordings import BABBLE_OR_MUSIC, Audio, Recordin
 
 Samples = NDArray[np.float64]
 Make = Callable[[int, np.random.Generator], Samples]
-"""Makes so many samples at 16 kHz, in -1..1, with the help of chance."""
+"""Generates a number of samples at 16 kHz, in -1..1."""
 
 TELEPHONE_DBFS = -20.0
-"""Of telephone tones, which are sent at about -13 dBm."""
+"""Level of telephone tones, which are sent at about -13 dBm; decibels of full scale."""
 
 
 def noise(n_samples: int, slope: float, dbfs: float, rng: np.random.Generator) -> Samples:
-    """Return noise whose amplitude falls as frequency**-slope: 0 is white, 0.5 pink.
+    """Return noise whose amplitude falls as frequency**-slope.
 
-    `dbfs` is its root mean square level in decibels of full scale.
+    Args:
+        n_samples: its length.
+        slope: 0 is white noise, 0.5 pink noise.
+        dbfs: root mean square level in decibels of full scale.
+        rng: the random generator.
     """
     spectrum = np.fft.rfft(rng.standard_normal(n_samples))
     spectrum[0] = 0.0
@@ -37,13 +42,13 @@ def at_level(samples: Samples, dbfs: float) -> Samples:
 
 
 def tones(n_samples: int, *hertz: float) -> Samples:
-    """Return steady tones of equal strength."""
+    """Return the sum of steady tones of equal amplitude, at `TELEPHONE_DBFS`."""
     t = np.arange(n_samples) / SAMPLE_RATE
     return at_level(np.sum([np.sin(2 * np.pi * f * t) for f in hertz], axis=0), TELEPHONE_DBFS)
 
 
 def cadence(samples: Samples, on_s: float, off_s: float) -> Samples:
-    """Switch a sound on and off."""
+    """Switch a sound on for `on_s` seconds and off for `off_s`, again and again."""
     t = np.arange(len(samples)) / SAMPLE_RATE
     return samples * (t % (on_s + off_s) < on_s)
 
@@ -54,7 +59,7 @@ def hold_beeps(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def dialling(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Return keys of a telephone (ITU-T Q.23), chosen by chance: 100 ms each, twice a second."""
+    """Return random dialling tones (ITU-T Q.23) of 100 ms each, two in a second."""
     low, high = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0)
     key_samples = SAMPLE_RATE // 2
     keys = [
@@ -65,7 +70,7 @@ def dialling(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def keyboard(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Return someone typing, five keys a second: a click as a key goes down, a softer one after."""
+    """Return typing at five keys a second: a click when a key goes down, a softer one after it."""
     samples = noise(n_samples, 0.5, -65, rng)
     at = 0
     while True:
@@ -80,7 +85,7 @@ def keyboard(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def music(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Return a tune over chords, at two notes a second, with overtones as of plucked strings."""
+    """Return a melody over chords, two notes in a second, with the overtones of plucked strings."""
     note_samples = SAMPLE_RATE // 2
     scale = 261.63 * 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12]) / 12)  # C major
     chords = ((0, 2, 4), (3, 5, 7), (4, 6, 1), (0, 2, 4))
@@ -94,7 +99,7 @@ def music(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def strings(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Return held notes with a vibrato, a new one every second and a half: nearest to a voice."""
+    """Return chords of bowed strings with vibrato, a new one every 1.5 s; they resemble voices."""
     note_samples = 3 * SAMPLE_RATE // 2
     scale = 220.0 * 2 ** (np.array([0, 2, 3, 5, 7, 8, 10, 12]) / 12)  # A minor
     t = np.arange(note_samples) / SAMPLE_RATE
@@ -108,13 +113,13 @@ def strings(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def bow(t: Samples, hertz: float) -> Samples:
-    """Return a note that trembles five times a second, with overtones as strong as a voice's."""
+    """Return a bowed note: a vibrato of 5 Hz, and overtones as strong as those of a voice."""
     phase = 2 * np.pi * hertz * t + 0.3 * np.sin(2 * np.pi * 5 * t)
     return np.asarray(np.sum([np.sin(k * phase) / k for k in range(1, 9)], axis=0))
 
 
 def drums(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Return a beat of two a second: a low drum, a snare between, a cymbal on each eighth."""
+    """Return a drum pattern with a period of half a second: low drum, snare, cymbal on eighths."""
     beat_samples = SAMPLE_RATE // 8
     t = np.arange(beat_samples) / SAMPLE_RATE
     low = np.sin(2 * np.pi * (50 * t + 4 * np.exp(-30 * t))) * np.exp(-20 * t)
@@ -127,7 +132,7 @@ def drums(n_samples: int, rng: np.random.Generator) -> Samples:
 
 
 def pluck(t: Samples, hertz: float) -> Samples:
-    """Return a note with its overtones, each weaker and shorter than the one below."""
+    """Return a plucked note: each overtone is weaker and shorter than the one below it."""
     overtones = range(1, 7)
     notes = [np.sin(2 * np.pi * hertz * k * t) * np.exp(-3 * k * t) / k for k in overtones]
     return np.asarray(np.sum(notes, axis=0))
@@ -146,14 +151,14 @@ SILENCE: dict[str, Make] = {
     "on hold": hold_beeps,
     "dialling": dialling,
 }
-"""Must be captioned with nothing. The tones are those of North America."""
+"""Sounds in which no word may be recognised. The tones are those of North America."""
 
 NOISE: dict[str, Make] = {"keyboard": keyboard}
 MUSIC: dict[str, Make] = {"music": music, "music, strings": strings, "music, drums": drums}
 
 
 def made_sounds(minutes: float, seed: int = 0) -> list[Recording]:
-    """Return a recording of each sound, so many minutes long."""
+    """Return a recording of each sound, `minutes` long."""
     n_samples = round(minutes * 60 * SAMPLE_RATE)
 
     def made(name: str, kind: str, make: Make) -> Recording:

@@ -1,4 +1,4 @@
-"""The same words said softly, or fast."""
+"""Makes recordings of speech quieter, or faster at the same pitch."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +14,11 @@ from stream.evaluate.measures.record import TimedWord
 
 QUIETER_DB = (-20, -30)
 FASTER = (1.25, 1.5, 1.75)
-"""A reader of books says 150 words a minute: these are as fast as people in a hurry."""
+"""Factors of speed. Audiobooks have about 150 words in a minute; these are as fast as people in a
+hurry."""
 
 
-def softly_and_fast(speech: Sequence[Recording]) -> list[Recording]:
+def quieter_and_faster(speech: Sequence[Recording]) -> list[Recording]:
     """Return each recording at each lower level, and at each higher speed."""
     soft = [
         one.under("speakers", f"{level_db} dB", partial(quieter, level_db=level_db))
@@ -25,7 +26,7 @@ def softly_and_fast(speech: Sequence[Recording]) -> list[Recording]:
         for one in speech
     ]
     fast = [
-        replace(one, words=sooner(one, tempo)).under(
+        replace(one, words=scaled_words(one, tempo)).under(
             "speakers", f"{tempo} times as fast", partial(faster, tempo=tempo)
         )
         for tempo in FASTER
@@ -35,12 +36,12 @@ def softly_and_fast(speech: Sequence[Recording]) -> list[Recording]:
 
 
 def quieter(audio: Audio, level_db: float) -> Audio:
-    """Return the audio at a level that is so many decibels from its own, and still 16-bit."""
+    """Return the audio with its level changed by `level_db` decibels, rounded to 16 bits."""
     return Audio(np.rint(audio.samples * 10 ** (level_db / 20)).astype(np.int16), audio.rate)
 
 
 def faster(audio: Audio, tempo: float) -> Audio:
-    """Return the audio so many times as fast, at its own pitch (FFmpeg's `atempo`)."""
+    """Return the audio `tempo` times as fast, at the same pitch (FFmpeg's `atempo`)."""
     graph = Graph()
     source = graph.add_abuffer(
         format="s16", sample_rate=audio.rate, layout="mono", time_base=Fraction(1, audio.rate)
@@ -59,8 +60,8 @@ def faster(audio: Audio, tempo: float) -> Audio:
             return Audio(np.concatenate(pieces), audio.rate)
 
 
-def sooner(recording: Recording, tempo: float) -> tuple[TimedWord, ...]:
-    """Return the recording's words at the times at which they are said then."""
+def scaled_words(recording: Recording, tempo: float) -> tuple[TimedWord, ...]:
+    """Return the recording's words with their times in the audio that is `tempo` times as fast."""
     return tuple(
         replace(word, start_s=word.start_s / tempo, end_s=word.end_s / tempo)
         for word in recording.words

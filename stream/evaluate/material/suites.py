@@ -1,4 +1,4 @@
-"""What to play: the recordings as they are, in noise, over a telephone, said otherwise, or none."""
+"""Makes the suites: speech as it is, in noise, over a telephone, quieter or faster; and silence."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,24 +7,24 @@ from typing import Literal
 
 import numpy as np
 
-from stream.evaluate.material.mixing import babble, chance, with_noise
+from stream.evaluate.material.mixing import babble, seeded_rng, with_noise
 from stream.evaluate.material.phone import phone_line
 from stream.evaluate.material.recordings import BABBLE_OR_MUSIC, Audio, Recording
 from stream.evaluate.material.sounds import made_sounds
-from stream.evaluate.material.speakers import softly_and_fast
+from stream.evaluate.material.speakers import quieter_and_faster
 
 Suite = Literal["speech", "noise-levels", "phone", "speakers", "silence", "all"]
 
 NOISE_LEVELS_DB = (20, 10, 5, 0)
 LOSSES_PERCENT = (0, 1, 3, 5)
 VOICES = 8
-"""In a babble: too many for any of them to be understood."""
+"""Voices in a babble: too many for any of them to be intelligible."""
 
 BACKGROUND_VOICES = "voices in the background"
-"""The kind of what holds words that can be understood."""
+"""The kind of recordings of noise with intelligible words."""
 HOLD_WORDS = ("announce", "neighbor", "rir")
-"""Recordings of noise whose names say that they hold words that can be understood, or that are
-impulse responses and no noise: speech is not mixed with them."""
+"""Parts of the names of recordings that are not mixed with speech: noise with intelligible words,
+and impulse responses."""
 
 
 def recordings_of(
@@ -34,33 +34,33 @@ def recordings_of(
     minutes: float,
     seed: int = 0,
 ) -> list[Recording]:
-    """Return what the suites play.
+    """Return the recordings of the suites.
 
     Args:
         suites: their names.
-        recordings: a manifest's.
-        noises: recordings without words; where there are none, noise is made.
-        minutes: the length of each made sound.
-        seed: of all chance.
+        recordings: the recordings of a manifest.
+        noises: recordings without words; if there are none, noise is generated.
+        minutes: the length of each generated sound.
+        seed: seed of all random choices.
     """
     chosen = set(ALL if "all" in suites else suites)
     speech = [recording for recording in recordings if recording.suite == "speech"]
-    said = [recording for recording in speech if recording.text]
+    spoken = [recording for recording in speech if recording.text]
     noises = [*noises, *(r for r in recordings if r.suite == "silence")]
     found: list[Recording] = []
     if "speech" in chosen:
         found += speech
     if "noise-levels" in chosen:
-        found += in_noise(said, noises or made_sounds(minutes, seed), seed)
+        found += in_noise(spoken, noises or made_sounds(minutes, seed), seed)
     if "phone" in chosen:
-        # What is a telephone's already needs no other.
-        found += over_telephone([one for one in said if one.kind != "phone"], seed)
+        # Recordings of telephone calls have the line's distortions already.
+        found += over_telephone([one for one in spoken if one.kind != "phone"], seed)
     if "speakers" in chosen:
-        found += softly_and_fast(said)
+        found += quieter_and_faster(spoken)
     if "silence" in chosen:
         found += made_sounds(minutes, seed)
-        if len(said) >= VOICES and minutes:
-            found.append(voices(said, minutes, seed))
+        if len(spoken) >= VOICES and minutes:
+            found.append(voices(spoken, minutes, seed))
         found += [understandable(noise) for noise in noises]
     elif "speech" in chosen:
         found += [recording for recording in recordings if recording.suite == "silence"]
@@ -68,9 +68,10 @@ def recordings_of(
 
 
 def understandable(noise: Recording) -> Recording:
-    """Return a recording of noise, of a kind of its own where it holds words to be understood.
+    """Return a recording of noise, with its own kind if it contains intelligible words.
 
-    What is heard of announcements and neighbours was said: it is no invention.
+    Words that are recognised in announcements and conversations were spoken: they must not count as
+    hallucinations.
     """
     held = any(word in noise.condition.lower() for word in HOLD_WORDS)
     return replace(noise, kind=BACKGROUND_VOICES) if held else noise
@@ -82,7 +83,7 @@ ALL: tuple[Suite, ...] = ("speech", "noise-levels", "phone", "speakers", "silenc
 def in_noise(
     speech: Sequence[Recording], noises: Sequence[Recording], seed: int
 ) -> list[Recording]:
-    """Return each recording at each noise level; its noise is the same at all levels."""
+    """Return each recording at each noise level; a recording has the same noise at all levels."""
     mixed_with = [
         noise
         for noise in noises
@@ -99,8 +100,8 @@ def in_noise(
 def mixer(
     recording: Recording, noises: Sequence[Recording], snr_db: float, seed: int
 ) -> Callable[[Audio], Audio]:
-    """Return what mixes this recording with noise; chance begins anew with every reading."""
-    return lambda audio: with_noise(audio, noises, snr_db, chance(seed, recording.name))
+    """Return a function that mixes this recording with noise, the same each time it is called."""
+    return lambda audio: with_noise(audio, noises, snr_db, seeded_rng(seed, recording.name))
 
 
 def over_telephone(speech: Sequence[Recording], seed: int) -> list[Recording]:
@@ -108,7 +109,7 @@ def over_telephone(speech: Sequence[Recording], seed: int) -> list[Recording]:
 
     def line(recording: Recording, percent: int) -> Callable[[Audio], Audio]:
         return lambda audio: phone_line(
-            audio, percent / 100, chance(seed, recording.name, str(percent))
+            audio, percent / 100, seeded_rng(seed, recording.name, str(percent))
         )
 
     return [
@@ -119,7 +120,7 @@ def over_telephone(speech: Sequence[Recording], seed: int) -> list[Recording]:
 
 
 def voices(speech: Sequence[Recording], minutes: float, seed: int) -> Recording:
-    """Return a babble of many of the voices; nobody could write down its words, so it has none."""
+    """Return a babble of `VOICES` voices; its reference is empty, since no word is intelligible."""
     name = f"babble of {VOICES} voices"
     read: Callable[[], Audio] = partial(
         lambda seconds: babble(speech, VOICES, seconds, np.random.default_rng(seed)), minutes * 60

@@ -1,4 +1,4 @@
-"""Whole recordings as windows, as an engine takes them."""
+"""Makes windows for an engine from whole recordings."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from stream.core.windows import Window, WindowKind
 
 
 def as_window(number: int, samples: NDArray[np.float32]) -> Window:
-    """A whole recording, (n_samples,), as one final window with the speech that the VAD hears."""
+    """Return a whole recording, (n_samples,) at 16 kHz, as a final window with its VAD spans."""
     detector, tuning = WebRtcVad(), SessionTuning()
     ends = Endpointer(
         tuning.pre_roll_ms,
@@ -28,7 +28,7 @@ def as_window(number: int, samples: NDArray[np.float32]) -> Window:
 
 
 def beginning(window: Window, seconds: float) -> Window:
-    """The first seconds of a window, and the speech within them."""
+    """Return the first seconds of a window, and the speech spans within them."""
     end = round(seconds * SAMPLE_RATE)
     speech = tuple((start, min(stop, end)) for start, stop in window.speech if start < end)
     return replace(window, samples=window.samples[:end], speech=speech)

@@ -1,1 +1,1 @@
-"""What is computed from a record of events: one measure in each file."""
+"""Measures that are computed from a record of events, one in each file."""

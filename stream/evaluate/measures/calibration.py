@@ -1,4 +1,4 @@
-"""What confidences mean: of the words at about 0.9, how many are right?"""
+"""Measures calibration: whether the share of right words equals their confidence."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A word's confidence, and whether it was said."""
+    """A word's confidence (0..1), and whether the word is in the reference."""
 
     confidence: float
     right: bool
@@ -16,15 +16,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The words whose confidence is within [low, high), or up to 1 in the last."""
+    """The words with a confidence in [low, high); the last bin includes 1."""
 
     low: float
     high: float
     words: int
     confidence: float
-    """Mean."""
+    """Mean confidence of the words."""
     right: float
-    """The part of the words that is right, 0..1."""
+    """The share of the words that is right, 0..1."""
 
 
 def calibration(words: Iterable[Judged], bins: int = BINS) -> list[Bin]:
@@ -46,7 +46,7 @@ def calibration(words: Iterable[Judged], bins: int = BINS) -> list[Bin]:
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Return how far confidence is from truth, the mean over words, 0..1.
+    """Return the mean over words of the distance between a bin's confidence and accuracy, 0..1.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
     """

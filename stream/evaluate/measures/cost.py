@@ -1,4 +1,4 @@
-"""What a system costs while it runs: CPU time and memory of its processes, use of the GPU."""
+"""Measures the cost of a running system: CPU time and memory of its processes, use of the GPU."""
 
 import shutil
 import subprocess
@@ -17,23 +17,23 @@ SAMPLE_EVERY_S = 0.5
 
 @dataclass(slots=True)
 class Cost:
-    """Of one system over one run."""
+    """The cost of one system for one suite."""
 
     system: str
     suite: str
     audio_s: float = 0.0
     """Seconds of audio in the run."""
     cpu_s: float | None = None
-    """Seconds of CPU time of the process tree; None where its processes are elsewhere."""
+    """Seconds of CPU time of the process tree; None if it does not run on this machine."""
     peak_bytes: int = 0
-    """Of memory, resident, all processes together: the model's weights are in it. 0 where it cannot
-    be told apart from that of others."""
+    """Peak resident memory of all processes together, with the model's weights; 0 if it cannot be
+    separated from the memory of other systems."""
     gpu_percent: float | None = None
     """Mean utilisation; None without a GPU."""
     gpu_peak_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return what was found, by name."""
+        """Return the figures that were measured, by name."""
         found: dict[str, Any] = {
             "system": self.system,
             "suite": self.suite,
@@ -51,7 +51,7 @@ class Cost:
 
 @contextmanager
 def measured(cost: Cost, pid: int | None) -> Iterator[Cost]:
-    """Fill in the cost of the process tree under `pid` for as long as the block runs."""
+    """Measure the process tree of `pid` while the block runs, and fill in `cost`."""
     stop = threading.Event()
     before = {} if pid is None else tree_cpu_s(pid)
     gpu: list[float] = []
@@ -82,26 +82,26 @@ def measured(cost: Cost, pid: int | None) -> Iterator[Cost]:
 
 
 def tree_cpu_s(pid: int) -> dict[int, float]:
-    """Return the CPU time of a process and of all below it, by their ids."""
+    """Return the CPU seconds of a process and all its descendants, by process id."""
     found = {}
     for process in tree(pid):
         try:
             times = process.cpu_times()
         except _psutil().Error:
-            continue  # it ended meanwhile; what it took is lost
+            continue  # it has ended; its CPU time is lost
         found[process.pid] = times.user + times.system
     return found
 
 
 def machine_cpu_s() -> float:
-    """Return the CPU time of everything that ran on this machine since it started."""
+    """Return the CPU seconds of all processes of this machine since it started."""
     times = _psutil().cpu_times()
     # Linux counts a guest's time as its host's user time as well.
     return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 def tree_bytes(pid: int) -> int:
-    """Return the resident memory of a process and of all below it."""
+    """Return the resident memory of a process and all its descendants, in bytes."""
     total = 0
     for process in tree(pid):
         try:
@@ -112,7 +112,7 @@ def tree_bytes(pid: int) -> int:
 
 
 def tree(pid: int) -> list[Any]:
-    """Return a process and all below it; nothing where it has ended."""
+    """Return a process and all its descendants; an empty list if it has ended."""
     try:
         process = _psutil().Process(pid)
         return [process, *process.children(recursive=True)]
@@ -121,7 +121,10 @@ def tree(pid: int) -> list[Any]:
 
 
 def listening_pid(url: str) -> int | None:
-    """Return the process that serves an address of this machine; None where none is seen."""
+    """Return the id of the process that listens on an address of this machine, or None.
+
+    None means that the address is of another machine, or that the process cannot be found.
+    """
     parts = urlsplit(url if "//" in url else f"//{url}")
     if parts.hostname not in ("localhost", "127.0.0.1", "::1") or parts.port is None:
         return None
@@ -146,7 +149,7 @@ def gpu_state() -> tuple[float, int] | None:
 
 
 def read_gpu_state(answer: str) -> tuple[float, int] | None:
-    """Read what `nvidia-smi` answers: a line a GPU, percent and MiB."""
+    """Parse the output of `nvidia-smi`: one line for each GPU, percent and MiB."""
     try:
         percent, mib = answer.splitlines()[0].split(",")
         return float(percent), int(mib) * 2**20

@@ -1,9 +1,10 @@
-"""What a system makes up, counted as the Distil-Whisper paper counts it.
+"""Measures hallucinations with the repeated 5-grams of the Distil-Whisper paper.
 
 Gandhi et al., "Distil-Whisper: Robust Knowledge Distillation via Large-Scale Pseudo Labelling"
-(arXiv:2311.00430): 5-grams of words that are said again, and the insertion error rate. The paper
-counts 5-grams over a whole set; here each recording is counted on its own, so that a set that says
-the same thing twice is not to blame, and the reference's own repetitions are counted beside.
+(arXiv:2311.00430), count the word 5-grams that are repeated, and the insertion error rate. The
+paper counts 5-grams over a whole set. Here each recording is counted separately, so that two
+recordings with the same sentence do not count, and the repetitions in the reference are counted
+too.
 """
 
 from dataclasses import dataclass, fields
@@ -13,18 +14,19 @@ DEGREE = 5
 
 @dataclass(frozen=True, slots=True)
 class Repetitions:
-    """5-grams that had been said before in the same recording; adds up over recordings."""
+    """5-grams that repeat an earlier one of the same recording; supports `+` over recordings."""
 
-    heard: int = 0
-    said: int = 0
-    """In the reference: people do repeat themselves."""
+    transcript: int = 0
+    """Repetitions in the transcript."""
+    reference: int = 0
+    """Repetitions in the reference: speakers repeat themselves, too."""
 
     def __add__(self, other: "Repetitions") -> "Repetitions":
         return Repetitions(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 def repeated_ngrams(words: list[str], degree: int = DEGREE) -> int:
-    """Return how many n-grams of the words are not the first of their kind."""
+    """Return how many n-grams of the words have occurred before."""
     ngrams = [tuple(words[i : i + degree]) for i in range(len(words) - degree + 1)]
     return len(ngrams) - len(set(ngrams))
 
@@ -35,5 +37,5 @@ def repetitions(reference: str, transcript: str) -> Repetitions:
 
 
 def words_per_hour(words: int, seconds: float) -> float:
-    """Return the rate of words in audio that holds none."""
+    """Return the rate of words that were recognised in `seconds` of audio without words."""
     return 3600 * words / seconds if seconds else 0.0

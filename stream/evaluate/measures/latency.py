@@ -1,8 +1,8 @@
-"""How soon words come: computed from a record of events, on the feeder's audio clock.
+"""Measures the latency of words from a record of events, on the feeder's audio clock.
 
 The audio clock and the times of words have the same zero, the first sample; so "a word was
-committed 1.2 s after its end" is a difference of two numbers. The end of a word is the manifest's
-where it has word times, else the system's own: what the finals say. The two are told apart.
+committed 1.2 s after its end" is a difference of two numbers. The times of words are those of the
+manifest if it has them, otherwise those of the system's finals; the results name their origin.
 """
 
 import re
@@ -15,33 +15,36 @@ from stream.evaluate.measures.record import Caption, Stamped, TimedWord, caption
 
 @dataclass(slots=True)
 class Latencies:
-    """Milliseconds, a value a word or an utterance; adds up over recordings."""
+    """Milliseconds, one value for each word or utterance; supports `+` over recordings."""
 
     word_to_shown: list[float] = field(default_factory=list)
-    """From the end of a word to its first appearance, tentative or not. A word may be guessed
-    before it is over: then it is negative."""
+    """From the end of a word to its first appearance, tentative or committed. It is negative if the
+    word was shown before its end."""
     word_to_commit: list[float] = field(default_factory=list)
-    """To the message that promised it, which may be the final."""
+    """From the end of a word to the message that committed it, which may be the final."""
     word_to_final: list[float] = field(default_factory=list)
+    """From the end of a word to its final."""
     speech_end_to_final: list[float] = field(default_factory=list)
-    """Of utterances that silence ended: the endpointing time is in it."""
+    """From the end of an utterance to its final, with the endpointing time; only utterances that
+    silence ended."""
     speech_start_to_partial: list[float] = field(default_factory=list)
-    """To the first message that shows a word."""
+    """From the start of an utterance to the first message that shows a word."""
     word_start_error: list[float] = field(default_factory=list)
-    """How far the system's word times are from the manifest's, where it has some; absolute."""
+    """Absolute difference of the system's word starts from the manifest's, if it has them."""
     word_end_error: list[float] = field(default_factory=list)
+    """Absolute difference of the system's word ends from the manifest's, if it has them."""
 
     def __add__(self, other: "Latencies") -> "Latencies":
         return Latencies(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 def plain(word: str) -> str:
-    """Return a word in lower case without punctuation, so that two spellings can be one word."""
+    """Return a word in lower case without punctuation, for comparisons."""
     return re.sub(r"[^\w]", "", word).casefold()
 
 
 def matched(words: Sequence[str], others: Sequence[str]) -> dict[int, int]:
-    """Return which of `words` stands for which of `others`: index to index, both increasing."""
+    """Align two sequences of words; map the indices of equal ones, both increasing."""
     matcher = SequenceMatcher(None, words, others, autojunk=False)
     return {
         block.a + i: block.b + i
@@ -54,13 +57,13 @@ def latencies(events: Sequence[Stamped], reference: Sequence[TimedWord] = ()) ->
     """Return the latencies of one recording that was played in real time.
 
     Args:
-        events: what the system showed, and when.
-        reference: the words and their true times; empty where nobody knows them.
+        events: the events of the system, with their arrival times.
+        reference: the words and their true times; empty if they are not known.
     """
     found = Latencies()
-    told = captions(events)
-    truth = true_times(told, reference)
-    for number, caption in enumerate(told):
+    shown = captions(events)
+    truth = true_times(shown, reference)
+    for number, caption in enumerate(shown):
         if caption.final is None or not caption.final.words:
             continue
         times = truth[number] if reference else dict(enumerate(caption.final.words))
@@ -68,33 +71,37 @@ def latencies(events: Sequence[Stamped], reference: Sequence[TimedWord] = ()) ->
         _speech(found, caption, times, from_manifest=bool(reference))
         if reference:
             for index, word in times.items():
-                heard = caption.final.words[index]
-                found.word_start_error.append(1000 * abs(heard.start_s - word.start_s))
-                found.word_end_error.append(1000 * abs(heard.end_s - word.end_s))
+                final = caption.final.words[index]
+                found.word_start_error.append(1000 * abs(final.start_s - word.start_s))
+                found.word_end_error.append(1000 * abs(final.end_s - word.end_s))
     return found
 
 
 def true_times(
-    told: Sequence[Caption], reference: Sequence[TimedWord]
+    shown: Sequence[Caption], reference: Sequence[TimedWord]
 ) -> list[dict[int, TimedWord]]:
-    """Return, for each caption, the manifest's word for those of its final that were right."""
+    """Return, for each caption, the reference words that are in its final.
+
+    The keys are indices of the final's words; words that are not in the reference are left out.
+    """
     places = [
         (number, index)
-        for number, caption in enumerate(told)
+        for number, caption in enumerate(shown)
         for index in range(len(caption.final.words) if caption.final else 0)
     ]
-    heard = [plain(told[n].final.words[i].text) for n, i in places]  # type: ignore[union-attr]
-    times: list[dict[int, TimedWord]] = [{} for _ in told]
-    for ours, theirs in matched(heard, [plain(word.text) for word in reference]).items():
+    words = [plain(shown[n].final.words[i].text) for n, i in places]  # type: ignore[union-attr]
+    times: list[dict[int, TimedWord]] = [{} for _ in shown]
+    for ours, theirs in matched(words, [plain(word.text) for word in reference]).items():
         number, index = places[ours]
         times[number][index] = reference[theirs]
     return times
 
 
 def appearances(caption: Caption) -> tuple[dict[int, float], dict[int, float]]:
-    """Return when each word of the final was first shown, and when first committed, by index.
+    """Return when each word of the final was first shown, and when first committed.
 
-    A word that only the final has is in neither.
+    Both map the index of a word in the final to seconds of the audio clock. Words that appear only
+    in the final are in neither.
     """
     final = [plain(word.text) for word in caption.final.words] if caption.final else []
     shown_s: dict[int, float] = {}
@@ -122,7 +129,11 @@ def _words(found: Latencies, caption: Caption, times: dict[int, TimedWord]) -> N
 def _speech(
     found: Latencies, caption: Caption, times: dict[int, TimedWord], from_manifest: bool
 ) -> None:
-    """Speech begins and ends with its words where the manifest times them, else as the VAD says."""
+    """Add the latencies of an utterance from the start and to the end of its speech.
+
+    Speech starts and ends with its words if the times are from the manifest; otherwise with the
+    system's events for the start and end of speech.
+    """
     if not times:
         return
     assert caption.final is not None

@@ -1,7 +1,7 @@
-"""What a streaming system showed, and when: the record that every figure is computed from.
+"""The events of a streaming system with their arrival times, from which all figures are computed.
 
-An adapter makes these events of whatever its system says; nothing here knows a protocol. Times
-within events are seconds of the recording; `Stamped.at_s` is the feeder's audio clock.
+An adapter turns the messages of its system into these events; they do not depend on a protocol.
+Times within events are seconds of the recording; `Stamped.at_s` is the feeder's audio clock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,12 +25,12 @@ class TimedWord:
     start_s: float
     end_s: float
     confidence: float | None = None
-    """Probability, 0..1; None where the system does not say."""
+    """Probability, 0..1; None if the system does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechBegan:
-    """The system heard speech begin."""
+    """The system detected the start of speech, at `time_s`."""
 
     utterance: Utterance
     time_s: float
@@ -38,7 +38,7 @@ class SpeechBegan:
 
 @dataclass(frozen=True, slots=True)
 class SpeechOver:
-    """The system heard speech end."""
+    """The system detected the end of speech, at `time_s`."""
 
     utterance: Utterance
     time_s: float
@@ -46,37 +46,38 @@ class SpeechOver:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """From now on a reader sees these words of an utterance."""
+    """A partial: it replaces the words of its utterance that were shown before."""
 
     utterance: Utterance
     committed: tuple[str, ...]
-    """Promised to stay."""
+    """Words that must not change any more."""
     tentative: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All of them."""
+        """The committed and the tentative words."""
         return self.committed + self.tentative
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An utterance as it stays."""
+    """The final of an utterance."""
 
     utterance: Utterance
     text: str
     words: tuple[TimedWord, ...] = ()
     by_silence: bool = False
-    """Silence ended it, not a cut and not the end of the stream."""
+    """Silence ended the utterance, not a cut or the end of the stream."""
     server_ms: Mapping[str, float] = field(default_factory=dict)
-    """Where the system says that it spent the time, in milliseconds."""
+    """Milliseconds for each step of the system, as it reports them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A promise of the protocol was broken: a sentence that says which."""
+    """A guarantee of the protocol was violated."""
 
     promise: str
+    """A sentence that describes the violation."""
 
 
 Event = SpeechBegan | SpeechOver | Shown | Finished | Broken
@@ -84,31 +85,32 @@ Event = SpeechBegan | SpeechOver | Shown | Finished | Broken
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """An event, and when it arrived."""
+    """An event with its arrival time."""
 
     at_s: float
-    """Seconds of audio that a microphone had heard by then."""
+    """Arrival time on the audio clock: seconds of audio that a microphone had recorded by then."""
     event: Event
 
 
 @dataclass(slots=True)
 class Caption:
-    """All that was shown of one utterance."""
+    """The events of one utterance."""
 
     utterance: Utterance
     shown: list[tuple[float, Shown]] = field(default_factory=list)
-    """When, and what."""
+    """The partials, each with its arrival time."""
     began_s: float | None = None
-    """Where in the recording the system heard its speech begin; None where it does not say."""
+    """Start of speech in the recording; None if the system does not report it."""
     over_s: float | None = None
+    """End of speech in the recording; None if the system does not report it."""
     final: Finished | None = None
     final_at_s: float = 0.0
     forced: bool = False
-    """The stream ended before its silence did, so the final came sooner than it would have."""
+    """The stream ended before silence ended the utterance, so the final came early."""
 
 
 def captions(events: Iterable[Stamped]) -> list[Caption]:
-    """Sort events by utterance, in the order in which the utterances were first heard of."""
+    """Group events by utterance, in the order of the first event of each utterance."""
     found: dict[Utterance, Caption] = {}
     for stamped in events:
         event = stamped.event
@@ -136,5 +138,5 @@ def transcript(events: Sequence[Stamped]) -> str:
 
 
 def final_words(events: Sequence[Stamped]) -> list[TimedWord]:
-    """Return the words of the finals, where the system times them."""
+    """Return the words of the finals; empty if the system does not report word times."""
     return [word for e in events if isinstance(e.event, Finished) for word in e.event.words]

@@ -1,4 +1,4 @@
-"""Word errors, each kind apart, and percentiles."""
+"""Counts word errors by kind, and computes percentiles."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from stream.evaluate.measures.record import TimedWord
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """What it takes to turn the reference into the transcript; adds up over recordings."""
+    """The edits that turn the reference into the transcript; supports `+` over recordings."""
 
     words: int = 0
-    """Of the reference."""
+    """Words of the reference."""
     substitutions: int = 0
     deletions: int = 0
     insertions: int = 0
@@ -32,30 +32,30 @@ class WordErrors:
 
     @property
     def errors(self) -> int:
-        """All of them."""
+        """The sum of the three kinds."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def insertion_rate(self) -> float:
-        """Words that were not said, in percent of those that were."""
+        """Insertions in percent of the reference words."""
         return 100 * self.insertions / self.words if self.words else 0.0
 
     @property
     def rate(self) -> float:
-        """The word error rate in percent; 0 where nothing was said."""
+        """The word error rate in percent; 0 if the reference is empty."""
         return 100 * self.errors / self.words if self.words else 0.0
 
 
 def word_errors(reference: str, transcript: str) -> WordErrors:
-    """Compare two texts, both normalised as the Whisper paper does.
+    """Compare two texts, both normalised as in the Whisper paper.
 
-    The normaliser's table of British and American spellings comes with the hub's checkpoints and
-    not with transformers: without it "colour" for "color" counts as an error.
+    The normaliser's table of British and American spellings is part of the hub's checkpoints, not
+    of transformers; it is not used, so "colour" for "color" counts as an error.
     """
-    said, heard = normalised(reference), normalised(transcript)
-    if not said:
-        return WordErrors(insertions=len(heard.split()))
-    output = _jiwer().process_words(said, heard)
+    expected, found = normalised(reference), normalised(transcript)
+    if not expected:
+        return WordErrors(insertions=len(found.split()))
+    output = _jiwer().process_words(expected, found)
     return WordErrors(
         output.hits + output.substitutions + output.deletions,
         output.substitutions,
@@ -65,54 +65,57 @@ def word_errors(reference: str, transcript: str) -> WordErrors:
 
 
 def judged(reference: str, words: Sequence[TimedWord]) -> list[Judged]:
-    """Return the confidence of each word that has one, and whether it was said."""
+    """Return the confidence of each word that has one, and whether it is right."""
     confident = [word for word in words if word.confidence is not None]
-    heard, chunks = aligned(reference, confident)
+    parts, chunks = aligned(reference, confident)
     right = {
         index
         for chunk in chunks
         if chunk.type == "equal"
         for index in range(chunk.hyp_start_idx, chunk.hyp_end_idx)
     }
-    confidences = [word.confidence or 0.0 for word in heard]
+    confidences = [word.confidence or 0.0 for word in parts]
     return [Judged(confidence, i in right) for i, confidence in enumerate(confidences)]
 
 
-def left_out_and_added(
+def deletion_and_insertion_times(
     reference: str, words: Sequence[TimedWord]
 ) -> tuple[list[float], list[float]]:
-    """Return when each missing word would have come, and when each added one does, in seconds.
+    """Return the times of deletions and of insertions, in seconds.
 
-    A missing word's time is the end of the word that was heard before it.
+    The time of a deletion is the end of the recognised word before it; the time of an insertion is
+    the end of the inserted word.
     """
-    heard, chunks = aligned(reference, words)
+    parts, chunks = aligned(reference, words)
     missing: list[float] = []
     added: list[float] = []
     for chunk in chunks:
         if chunk.type == "delete":
-            before_s = heard[chunk.hyp_start_idx - 1].end_s if chunk.hyp_start_idx else 0.0
+            before_s = parts[chunk.hyp_start_idx - 1].end_s if chunk.hyp_start_idx else 0.0
             missing += [before_s] * (chunk.ref_end_idx - chunk.ref_start_idx)
         elif chunk.type == "insert":
-            added += [word.end_s for word in heard[chunk.hyp_start_idx : chunk.hyp_end_idx]]
+            added += [word.end_s for word in parts[chunk.hyp_start_idx : chunk.hyp_end_idx]]
     return missing, added
 
 
 def aligned(reference: str, words: Sequence[TimedWord]) -> tuple[list[TimedWord], list[Any]]:
-    """Return the words as often as they have parts when normalised, and jiwer's chunks of these.
+    """Align words with a reference; return one word for each normalised part, and jiwer's chunks.
 
     Both texts are normalised word by word, so that a time or a confidence stays with its word.
+    Normalisation can split a word into several parts: such a word is returned several times, so
+    that the indices of the chunks fit.
     """
-    said = " ".join(normalised(word) for word in reference.split())
+    expected = " ".join(normalised(word) for word in reference.split())
     parts = [(part, word) for word in words for part in normalised(word.text).split()]
-    output = _jiwer().process_words(said, " ".join(part for part, _ in parts))
+    output = _jiwer().process_words(expected, " ".join(part for part, _ in parts))
     return [word for _, word in parts], output.alignments[0]
 
 
 def normalised(text: str) -> str:
     """Return the text in lower case, without punctuation, with numbers in one spelling.
 
-    What is in parentheses stays: the normaliser takes it for a subtitler's remark, but a book's
-    reader reads it out.
+    Words in parentheses are kept: the normaliser would remove them as remarks of a subtitler, but
+    readers of audiobooks read them aloud.
     """
     return str(_normaliser()(text.replace("(", " ").replace(")", " "))).strip()
 
@@ -139,7 +142,7 @@ PERCENTILES = (50, 90, 95, 99)
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """Return the percentiles `p50` to `p99`, and how many values there are."""
+    """Return the percentiles `p50` to `p99`, and the number of values as `count`."""
     data = np.fromiter(values, float)
     if not len(data):
         return {"count": 0}

@@ -1,7 +1,7 @@
-"""When somebody speaks in a clean recording, by loudness and pitch: no detector of ours decides.
+"""Finds speech in a clean recording by loudness and periodicity, as a reference for the VADs.
 
-A word has a vowel, and a vowel is loud and periodic; breath, clicks and the noise of a room are not
-both. Consonants around the vowels are no part of what is found here.
+Each word has a vowel, and a vowel is loud and periodic; breath, clicks and the noise of a room are
+not both. The spans do not include the consonants around the vowels.
 """
 
 import numpy as np
@@ -13,31 +13,32 @@ Span = tuple[int, int]
 """[start, end) in samples at 16 kHz."""
 
 STEP = SAMPLE_RATE // 100
-HEARD = 4 * STEP
+FRAME = 4 * STEP
 """40 ms: at least two periods of any voice."""
 
 PERIODS = slice(SAMPLE_RATE // 400, SAMPLE_RATE // 70)
-"""Of voices between 70 and 400 Hz, in samples."""
+"""Periods of voices between 70 and 400 Hz, in samples."""
 
 PERIODIC = 0.6
-"""The share of a vowel that a period later comes again."""
+"""The least autocorrelation of a vowel at the lag of its period."""
 
 BELOW_LOUD_DB = 25.0
-"""Vowels are not so far below the loudest twentieth of a recording."""
+"""Vowels are at most this far below the 95th percentile of a recording's levels."""
 
 ABOVE_FLOOR_DB = 10.0
+"""Vowels are at least this far above the 5th percentile of a recording's levels."""
 JOINED_STEPS = 15
-"""150 ms without a vowel are no pause."""
+"""A gap of at most 150 ms between vowels is not a pause."""
 
 LEAST_STEPS = 4
 """The shortest vowel: 40 ms."""
 
 
 def spoken_spans(samples: NDArray[np.float32]) -> list[Span]:
-    """Return where vowels follow each other in (n_samples,) of clean speech, in order."""
-    if len(samples) < 2 * HEARD:
+    """Return the spans of clean speech, (n_samples,), in which vowels follow without a pause."""
+    if len(samples) < 2 * FRAME:
         return []
-    frames = np.lib.stride_tricks.sliding_window_view(samples, HEARD)[::STEP]  # (n, HEARD)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::STEP]  # (n, FRAME)
     levels = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-12)
     loud = np.percentile(levels, 95) - BELOW_LOUD_DB
     floor = np.percentile(levels, 5) + ABOVE_FLOOR_DB
@@ -46,25 +47,25 @@ def spoken_spans(samples: NDArray[np.float32]) -> list[Span]:
 
 
 def periodicity(frames: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the height, at most about 1, of the autocorrelation's peak in frames (n, HEARD).
+    """Return the peak of the normalised autocorrelation of frames (n, FRAME): (n,), at most ~1.
 
-    Corrected for the window as in Boersma, "Accurate short-term analysis of the fundamental
+    It is corrected for the window as in Boersma, "Accurate short-term analysis of the fundamental
     frequency", 1993.
     """
-    window = np.hanning(HEARD)
+    window = np.hanning(FRAME)
     correlation = autocorrelation(frames * window)
     correlation /= autocorrelation(window[None])
     return np.asarray((correlation[:, PERIODS] / (correlation[:, :1] + 1e-9)).max(axis=1))
 
 
 def autocorrelation(frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return that of each of frames (n, HEARD), for the lags up to the longest period."""
-    spectrum = np.fft.rfft(frames, 2 * HEARD)
+    """Return the autocorrelation of frames (n, FRAME) for the lags up to the longest period."""
+    spectrum = np.fft.rfft(frames, 2 * FRAME)
     return np.fft.irfft(np.square(np.abs(spectrum)))[:, : PERIODS.stop]
 
 
 def joined(steps: NDArray[np.intp]) -> list[Span]:
-    """Join steps that hold vowels to spans, and leave out those too short to be one."""
+    """Join steps with vowels to spans, and drop the spans that are shorter than a vowel."""
     if not len(steps):
         return []
     runs = np.split(steps, np.flatnonzero(np.diff(steps) > JOINED_STEPS) + 1)

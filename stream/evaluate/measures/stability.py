@@ -1,14 +1,14 @@
-"""How much captions flicker: what readers saw that was taken back.
+"""Measures the flicker of captions: words that were shown and then changed or removed.
 
 Two published measures. *Normalised erasure* (Arivazhagan et al., "Re-translation Strategies for
 Long Form, Simultaneous, Spoken Language Translation", ICASSP 2020, arXiv:1912.03393): from one
-revision to the next, all words after the first one that changed count as erased; their sum over
-all revisions, the final among them, by the words of the finals. *Unstable partial word ratio*
-(Shangguan et al., "Analyzing the Quality and Stability of a Streaming End-to-End On-Device Speech
-Recognizer", Interspeech 2020, arXiv:2006.01416): only the words that were themselves changed or
-dropped count, again by the words of the finals.
+revision to the next, all words from the first changed one on count as erased; the measure is their
+sum over all revisions (with the final), divided by the number of words in the finals. *Unstable
+partial word ratio* (Shangguan et al., "Analyzing the Quality and Stability of a Streaming
+End-to-End On-Device Speech Recognizer", Interspeech 2020, arXiv:2006.01416): only words that were
+changed or dropped themselves count, divided by the same number.
 
-A word is the same in another case or with other punctuation; the measure `as shown` minds both.
+Case and punctuation are ignored, except in the measures that are named `as_shown`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,38 +23,39 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """Counts of words; adds up over recordings."""
+    """Counts of words; supports `+` over recordings."""
 
     final_words: int = 0
     revisions: int = 0
-    """Times that what was shown of an utterance was replaced."""
+    """How often the shown text of an utterance was replaced."""
     erased: int = 0
+    """Words from the first changed one on."""
     erased_as_shown: int = 0
-    """The same where a comma or a capital is a change."""
+    """The same, if a difference in case or punctuation counts as a change."""
     unstable: int = 0
-    """Words that were themselves changed or dropped."""
+    """Words that were changed or dropped themselves."""
 
     def __add__(self, other: "Stability") -> "Stability":
         return Stability(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     @property
     def normalised_erasure(self) -> float:
-        """Words erased for each final word; 0 where there is none."""
+        """Words erased for each final word; 0 if there is no final word."""
         return self.erased / self.final_words if self.final_words else 0.0
 
     @property
     def normalised_erasure_as_shown(self) -> float:
-        """The same, of words as they were written."""
+        """Words erased for each final word, if case and punctuation count."""
         return self.erased_as_shown / self.final_words if self.final_words else 0.0
 
     @property
     def unstable_partial_word_ratio(self) -> float:
-        """Words changed or dropped for each final word; 0 where there is none."""
+        """Words changed or dropped for each final word; 0 if there is no final word."""
         return self.unstable / self.final_words if self.final_words else 0.0
 
 
 def stability(events: Sequence[Stamped]) -> Stability:
-    """Count what was taken back in one recording."""
+    """Count the erased words of one recording."""
     total = Stability()
     for caption in captions(events):
         final = _final_words(caption)
@@ -67,9 +68,10 @@ def stability(events: Sequence[Stamped]) -> Stability:
 
 
 def revisions(caption: Caption) -> Iterator[tuple[float, Words, Words]]:
-    """Yield when each text replaced another, the old one and the new one; the final is the last.
+    """Yield each replacement of the shown text: its time, the old words, the new words.
 
-    A caption without a final is one that vanished: its final has no words.
+    The last one is the replacement by the final. A caption without a final has disappeared, as if
+    its final had no words.
     """
     shown = [(at_s, shown.words) for at_s, shown in caption.shown]
     shown.append((caption.final_at_s if caption.final else _last_s(caption), _final_words(caption)))
@@ -78,7 +80,7 @@ def revisions(caption: Caption) -> Iterator[tuple[float, Words, Words]]:
 
 
 def erased(old: Words, new: Words) -> int:
-    """Return how many words go when `new` replaces `old` from the first difference on."""
+    """Return how many words of `old` are at or after the first difference from `new`."""
     same = 0
     for a, b in zip(old, new, strict=False):
         if a != b:
@@ -88,14 +90,14 @@ def erased(old: Words, new: Words) -> int:
 
 
 def lost(old: Words, new: Words) -> int:
-    """Return how many words of `old` are not in `new`, wherever they stand."""
+    """Return how many words of `old` have no counterpart in `new` when both are aligned."""
     return len(old) - len(matched(_plain(old), _plain(new)))
 
 
 def erased_at(events: Sequence[Stamped]) -> list[tuple[float, int]]:
-    """Return how old its utterance was, in seconds, when words were erased, and how many.
+    """Return each erasure: the age of the utterance in seconds, and the number of erased words.
 
-    An utterance's age counts from what was first shown of it.
+    The age of an utterance counts from its first partial.
     """
     return [
         (at_s - caption.shown[0][0], count)
@@ -106,12 +108,12 @@ def erased_at(events: Sequence[Stamped]) -> list[tuple[float, int]]:
 
 
 def ages(events: Sequence[Stamped]) -> list[float]:
-    """Return for how many seconds each utterance was shown before its final."""
+    """Return for each utterance the seconds from its first partial to its final."""
     return [c.final_at_s - c.shown[0][0] for c in captions(events) if c.shown and c.final]
 
 
 def changed_commits(events: Sequence[Stamped]) -> list[str]:
-    """Return a sentence for each time that committed words changed: there must be none."""
+    """Return a sentence for each change of committed words, which the protocol forbids."""
     broken = []
     for caption in captions(events):
         promised: Words = ()

@@ -1,13 +1,13 @@
-"""What is to be reached, and whether it was: a row for each target that a run can speak of."""
+"""Compares the figures of a run with the project's targets."""
 
 from typing import Any
 
 MAX_PRICE = 0.5
-"""Word error rate, percentage points over the same model offline."""
+"""Price of streaming: WER minus that of the same model offline, percentage points."""
 MAX_SILENT_WORDS = 0.0
-"""In an hour of silence, tones and stationary noise."""
+"""Words recognised in an hour of silence, tones and stationary noise."""
 MAX_BABBLE_WORDS = 5.0
-"""In an hour of babble and music."""
+"""Words recognised in an hour of babble and music."""
 MAX_ERASURE = 0.15
 """Words erased for each final word."""
 MAX_FIRST_PARTIAL_MS = 1000.0
@@ -15,7 +15,10 @@ MAX_COMMIT_MS = 2000.0
 
 
 def targets(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return each target, its limit, what was measured, and whether it was met."""
+    """Return a row for each target that the run has figures for.
+
+    A row has the target's name, its limit, the measured value, and whether the target was met.
+    """
     suites = summary["suites"]
     rows: list[tuple[str, float, float | None]] = []
     for kind, score in _of(suites, "speech", "kinds").items():
@@ -27,7 +30,7 @@ def targets(summary: dict[str, Any]) -> list[dict[str, Any]]:
         rate = _of(silent.get(kind, {}), "words_per_hour").get("streamed")
         rows.append((f"words an hour, {kind}", most, rate))
     speech = _of(suites, "speech")
-    # Played fast there are few partials to flicker: that says nothing.
+    # If recordings are played fast, there are few partials, and flicker is not representative.
     steady = {} if summary.get("pace") == "fast" else _of(speech, "stability")
     erasure = steady.get("normalised_erasure")
     rows.append(("normalised erasure, speech", MAX_ERASURE, erasure))
@@ -51,7 +54,7 @@ def targets(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _of(found: dict[str, Any], *path: str) -> dict[str, Any]:
-    """Follow names into figures; empty where there is nothing."""
+    """Return the nested object at a path of names; empty if it does not exist."""
     for name in path:
         found = found.get(name, {})
     return found

@@ -1,1 +1,1 @@
-"""Results of an evaluation as tables, plots, an HTML page and JSON."""
+"""Reports the results of an evaluation as tables, plots, an HTML page and JSON."""

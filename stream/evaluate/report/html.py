@@ -1,4 +1,4 @@
-"""The results of an evaluation as one page that needs nothing else: no script, no other origin."""
+"""Writes the results of an evaluation as one HTML page, without scripts or external files."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -47,12 +47,12 @@ Cell = str | float | int | None
 
 
 def write_html(summary: dict[str, Any], results: Sequence[Result], path: Path) -> None:
-    """Write the page."""
+    """Write the page to a file."""
     path.write_text(page(summary, results))
 
 
 def page(summary: dict[str, Any], results: Sequence[Result]) -> str:
-    """Return the page."""
+    """Return the page as HTML."""
     title = f"{summary.get('manifest') or 'Silence'}, {summary.get('model', '')}"
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -60,14 +60,14 @@ def page(summary: dict[str, Any], results: Sequence[Result]) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         f"<h1>distil-stream evaluate: {escape(title)}</h1>",
         table(["setting", "value"], settings(summary)),
-        *wrongs(results),
+        *problems(results),
         *targets(summary.get("targets", [])),
     ]
-    of = by_suite(results)
+    results_of = by_suite(results)
     for name, suite in summary["suites"].items():
         parts += [f"<h2>{escape(name)}</h2>", *accuracy(name, suite, summary["suites"])]
         if "latency_ms" in suite:
-            parts += [*behaviour(suite, of[name])]
+            parts += [*behaviour(suite, results_of[name])]
     chosen = timeline_choice(results)
     if chosen is not None:
         parts += timeline(chosen)
@@ -79,13 +79,13 @@ def page(summary: dict[str, Any], results: Sequence[Result]) -> str:
 
 
 def settings(summary: dict[str, Any]) -> list[list[Cell]]:
-    """Return what was run."""
+    """Return the rows of the settings: all plain values of the summary."""
     plain = (str, int, float)
     return [[k, v] for k, v in summary.items() if isinstance(v, plain) and not isinstance(v, bool)]
 
 
 def targets(found: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield what is to be reached, and what was."""
+    """Yield the table of targets and measured values."""
     if found:
         rows = [
             [r["target"], r["at_most"], r["measured"], "yes" if r["met"] else "no"] for r in found
@@ -93,17 +93,17 @@ def targets(found: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield "<h2>Targets</h2>" + table(["", "at most", "measured", "met"], rows)
 
 
-def wrongs(results: Sequence[Result]) -> Iterator[str]:
-    """Yield a line for each broken promise and each failure."""
+def problems(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a line for each protocol violation and each failure."""
     for result in results:
-        for wrong in (*result.played.violations, result.played.failure):
-            if wrong:
+        for problem in (*result.played.violations, result.played.failure):
+            if problem:
                 name = escape(result.played.recording.name)
-                yield f"<p class='bad'>{name}: {escape(wrong)}</p>"
+                yield f"<p class='bad'>{name}: {escape(problem)}</p>"
 
 
 def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterator[str]:
-    """Yield word errors, or words invented, by group."""
+    """Yield the word errors, or the hallucinated words, of each group of recordings."""
     total = suite["total"]
     systems = [k for k, v in total.items() if isinstance(v, dict) and "wer" in v]
     if systems:
@@ -120,20 +120,20 @@ def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterat
             for row in error_rows(group, score, systems)
         ]
         yield table(columns, rows)
-        said = total["repeated_5_grams_said"]
-        yield f"<p class='note'>5-dup: 5-grams said again; the reference itself has {said}.</p>"
+        count = total["repeated_5_grams_said"]
+        yield f"<p class='note'>5-dup: repeated 5-grams; the reference has {count}.</p>"
     if "words_per_hour" in total:
-        heard = list(total["words_per_hour"])
+        names = list(total["words_per_hour"])
         rows = [
-            [group, score["minutes"], *(score["words_per_hour"].get(s) for s in heard)]
+            [group, score["minutes"], *(score["words_per_hour"].get(s) for s in names)]
             for group, score in rows_of(suite).items()
             if "words_per_hour" in score
         ]
-        yield table(["holds no words", "min", *(f"{s}, words an hour" for s in heard)], rows)
+        yield table(["audio without words", "min", *(f"{s}, words/hour" for s in names)], rows)
 
 
 def error_rows(group: str, score: dict[str, Any], systems: Sequence[str]) -> Iterator[list[Cell]]:
-    """Yield a row for each system that heard a group of recordings; ours is the first."""
+    """Yield a row for each system that transcribed a group of recordings; ours is the first."""
     for system in systems:
         if errors := score.get(system):
             yield [
@@ -147,7 +147,7 @@ def error_rows(group: str, score: dict[str, Any], systems: Sequence[str]) -> Ite
 
 
 def behaviour(suite: dict[str, Any], results: Sequence[Result]) -> Iterator[str]:
-    """Yield latency, stability and calibration."""
+    """Yield the sections about latency, stability and calibration of a suite."""
     found = suite["latency_ms"]
     rows = [
         [label, *(found[key].get(f"p{p}") for p in PERCENTILES), found[key]["count"]]
@@ -160,34 +160,34 @@ def behaviour(suite: dict[str, Any], results: Sequence[Result]) -> Iterator[str]
         yield table(["milliseconds", *(f"p{p}" for p in PERCENTILES), "count"], rows)
     stable = suite["stability"]
     yield "<h3>Stability</h3>" + figure(
-        flicker_plot(stable), "Words taken back a second, by the age of the utterance."
+        flicker_plot(stable), "Words erased in a second, by the age of the utterance."
     )
     keys = ("normalised_erasure", "normalised_erasure_as_shown", "unstable_partial_word_ratio")
     yield table(["for each final word", ""], [[k.replace("_", " "), stable[k]] for k in keys])
     calibration = suite["calibration"]
     if calibration["bins"]:
         off = 100 * calibration["expected_calibration_error"]
-        note = f"Of the words of each confidence, how many were right; off by {off:.1f} points."
+        note = f"Share of right words by confidence; the mean distance is {off:.1f} points."
         yield "<h3>Confidence</h3>" + figure(calibration_plot(calibration), note)
 
 
 def timeline(result: Result) -> list[str]:
-    """Return one recording as it came: a row for each word, and every revision below."""
+    """Return the section about one recording: a plot with a row for each word, and all events."""
     rows = []
     for stamped in result.played.events:
         match stamped.event:
             case Shown(_, committed, tentative):
-                said = f"{escape(' '.join(committed))} <span class='tentative'>"
-                said += f"{escape(' '.join(tentative))}</span>"
+                cell = f"{escape(' '.join(committed))} <span class='tentative'>"
+                cell += f"{escape(' '.join(tentative))}</span>"
             case Finished(text=text):
-                said = f"<b>{escape(text)}</b>"
+                cell = f"<b>{escape(text)}</b>"
             case SpeechBegan(time_s=time_s):
-                said = f"<i>speech began at {time_s:.2f} s</i>"
+                cell = f"<i>speech began at {time_s:.2f} s</i>"
             case SpeechOver(time_s=time_s):
-                said = f"<i>speech ended at {time_s:.2f} s</i>"
+                cell = f"<i>speech ended at {time_s:.2f} s</i>"
             case _:
                 continue
-        rows.append(f"<tr><td>{stamped.at_s:.2f} s</td><td class='text'>{said}</td></tr>")
+        rows.append(f"<tr><td>{stamped.at_s:.2f} s</td><td class='text'>{cell}</td></tr>")
     name = escape(result.played.recording.name)
     return [
         "<h2>One recording</h2>",
@@ -197,12 +197,12 @@ def timeline(result: Result) -> list[str]:
 
 
 def figure(svg: str, caption: str) -> str:
-    """Return a plot with its caption; nothing where there is no plot."""
+    """Return a plot with its caption; "" if there is no plot."""
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" if svg else ""
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table."""
+    """Return an HTML table."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{cell_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -211,5 +211,5 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def cell_text(cell: Cell) -> str:
-    """Return a cell's text; nothing for what is not known."""
+    """Return the text of a cell; "" for None."""
     return "" if cell is None else escape(f"{cell:g}" if isinstance(cell, float) else str(cell))

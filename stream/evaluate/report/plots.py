@@ -1,4 +1,4 @@
-"""The plots of an evaluation."""
+"""Draws the plots of an evaluation as SVG."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from stream.evaluate.report.results import Result, all_latencies
 from stream.evaluate.report.svg import Axis, Plot
 
 SHOWN, COMMITTED, FINAL, SPOKEN = "s0", "s1", "s2", "spoken"
-LONGEST_TIMELINE_S = 15.0
-"""A recording of about this length fills a page and can still be read."""
+TIMELINE_S = 15.0
+"""The preferred length of the recording in the timeline: it fills a page and can be read."""
 MOST_ROWS = 80
-"""Words in a timeline."""
+"""The most words in a timeline, unless its first utterance has more."""
 
 
 def latency_plot(results: Sequence[Result]) -> str:
-    """Draw the part of the words that was shown, committed and final by so many milliseconds."""
+    """Draw the cumulative distributions of the latencies of words: shown, committed, final."""
     found = all_latencies(results)
     series = [
         (found.word_to_shown, SHOWN, "shown"),
@@ -69,7 +69,7 @@ def error_plot(suite: dict[str, Any]) -> str:
 
 
 def is_system(value: Any) -> bool:
-    """Whether an entry of a score is a system's errors."""
+    """Return whether an entry of a score has the errors of a system."""
     return isinstance(value, dict) and "wer" in value
 
 
@@ -98,7 +98,7 @@ def level_plot(suites: dict[str, Any], name: str, label: str) -> str:
 
 
 def flicker_plot(stability: dict[str, Any]) -> str:
-    """Draw how many words are taken back in each second of an utterance's life."""
+    """Draw the words erased in each second of an utterance's age."""
     rows = stability["erased_by_age"]
     if not rows:
         return ""
@@ -114,7 +114,7 @@ def flicker_plot(stability: dict[str, Any]) -> str:
 
 
 def calibration_plot(calibration: dict[str, Any]) -> str:
-    """Draw how many words were right against how confident they were; the diagonal is honest."""
+    """Draw the share of right words against their confidence; the diagonal is perfect."""
     bins = calibration["bins"]
     if not bins:
         return ""
@@ -130,16 +130,16 @@ def calibration_plot(calibration: dict[str, Any]) -> str:
 
 
 def timeline_choice(results: Sequence[Result]) -> Result | None:
-    """Return the recording to draw: spoken, shown in partials, and of a length that can be read."""
+    """Return the recording with speech and words whose length is nearest to `TIMELINE_S`."""
     spoken = [r for r in results if r.played.recording.text and r.played.words]
-    return min(spoken, key=lambda r: abs(r.played.seconds - LONGEST_TIMELINE_S), default=None)
+    return min(spoken, key=lambda r: abs(r.played.seconds - TIMELINE_S), default=None)
 
 
 def timeline_plot(result: Result) -> str:
     """Draw a row for each word: when it was spoken, first shown, committed and final."""
-    told = first_captions(result)
-    words = [word for caption in told if caption.final for word in caption.final.words]
-    end_s = max(caption.final_at_s for caption in told) + 0.2
+    drawn = first_captions(result)
+    words = [word for caption in drawn if caption.final for word in caption.final.words]
+    end_s = max(caption.final_at_s for caption in drawn) + 0.2
     rows = [(len(words) - i - 0.5, word.text) for i, word in enumerate(words)]
     plot = Plot(
         Axis(0, end_s, "seconds of audio"),
@@ -148,7 +148,7 @@ def timeline_plot(result: Result) -> str:
         left=120,
     )
     top = len(words)
-    for caption in told:
+    for caption in drawn:
         top -= timeline_rows(plot, caption, top)
     plot.name(SPOKEN, "spoken")
     plot.name(SHOWN, "shown")
@@ -158,20 +158,20 @@ def timeline_plot(result: Result) -> str:
 
 
 def first_captions(result: Result) -> list[Caption]:
-    """Return the first utterances of a recording: as many as a page can hold, one at least."""
-    told: list[Caption] = []
+    """Return the first utterances of a recording: at most `MOST_ROWS` words, but at least one."""
+    chosen: list[Caption] = []
     rows = 0
     for caption in captions(result.played.events):
         if caption.final and caption.final.words:
             rows += len(caption.final.words)
-            if told and rows > MOST_ROWS:
+            if chosen and rows > MOST_ROWS:
                 break
-            told.append(caption)
-    return told
+            chosen.append(caption)
+    return chosen
 
 
 def timeline_rows(plot: Plot, caption: Caption, top: int) -> int:
-    """Draw the words of an utterance from the row `top` down; returns how many there are."""
+    """Draw the words of an utterance from the row `top` down; return the number of words."""
     assert caption.final is not None
     words = caption.final.words
     for at_s, _ in caption.shown:

@@ -1,4 +1,4 @@
-"""The results of an evaluation added up: by condition, by suite, and as JSON."""
+"""Sums up the results of an evaluation by condition and suite, and turns them into JSON."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ STREAMED = "streamed"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A recording, and what each system heard in it."""
+    """A recording, and the transcript of each system."""
 
     played: Played
     offline: dict[str, str] = field(default_factory=dict)
@@ -35,24 +35,24 @@ class Result:
 
     @property
     def transcripts(self) -> dict[str, str]:
-        """Of all systems, ours first."""
+        """Transcripts by the name of the system, ours first."""
         return {STREAMED: self.played.text, **self.offline}
 
     def errors(self) -> dict[str, WordErrors]:
-        """Return each system's word errors; nothing where no text is known or nothing is said."""
+        """Return each system's word errors; empty if the text is unknown or there is no speech."""
         text = self.played.recording.text
         if not text:
             return {}
-        return {name: word_errors(text, heard) for name, heard in self.transcripts.items()}
+        return {name: word_errors(text, found) for name, found in self.transcripts.items()}
 
     def invented(self) -> dict[str, int]:
-        """Return how many words each system heard where there are none."""
+        """Return how many words each system recognised; empty if the recording has words."""
         if self.played.recording.text != "":
             return {}
         return {name: len(normalised(t).split()) for name, t in self.transcripts.items()}
 
     def went_well(self) -> bool:
-        """Whether every promise was kept, and silence stayed silent."""
+        """Return whether there was no violation, no failure, and no word in silence."""
         invented = self.played.recording.kind == "silence" and self.played.text
         return not (self.played.violations or self.played.failure or invented)
 
@@ -64,24 +64,25 @@ class Score:
     recordings: int
     seconds: float
     silent_s: float
-    """Seconds of the recordings that hold no words."""
+    """Seconds of the recordings without words."""
     errors: dict[str, WordErrors]
-    """By system."""
+    """Word errors by system."""
     invented: dict[str, int]
-    """Words heard where there are none, by system; they do not count as errors."""
+    """Words recognised in recordings without words, by system; they do not count as errors."""
     repetitions: dict[str, Repetitions]
+    """Repeated 5-grams by system."""
 
     @classmethod
     def of(cls, results: Sequence[Result]) -> "Score":
-        """Add up."""
+        """Sum up the results of some recordings."""
         errors: dict[str, WordErrors] = {}
         invented: dict[str, int] = {}
         repeated: dict[str, Repetitions] = {}
         for result in results:
-            said = normalised(result.played.recording.text or "")
+            reference = normalised(result.played.recording.text or "")
             for name, found in result.errors().items():
                 errors[name] = errors.get(name, WordErrors()) + found
-                again = repetitions(said, normalised(result.transcripts[name]))
+                again = repetitions(reference, normalised(result.transcripts[name]))
                 repeated[name] = repeated.get(name, Repetitions()) + again
             for name, count in result.invented().items():
                 invented[name] = invented.get(name, 0) + count
@@ -104,9 +105,9 @@ class Score:
                     "deletions": errors.deletions,
                     "insertions": errors.insertions,
                     "insertion_rate": round(errors.insertion_rate, 2),
-                    "repeated_5_grams": self.repetitions[name].heard,
+                    "repeated_5_grams": self.repetitions[name].transcript,
                 }
-            found["repeated_5_grams_said"] = self.repetitions[STREAMED].said
+            found["repeated_5_grams_said"] = self.repetitions[STREAMED].reference
             if "same-model" in self.errors:
                 price = self.errors[STREAMED].rate - self.errors["same-model"].rate
                 found["price_of_streaming"] = round(price, 2)
@@ -120,7 +121,7 @@ class Score:
 
 
 def groups(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Sort results by what they are given for, in the order in which they were played."""
+    """Group results by condition (or kind and source), in the order in which they were played."""
     found: dict[str, list[Result]] = {}
     for result in results:
         found.setdefault(result.played.recording.group, []).append(result)
@@ -128,7 +129,7 @@ def groups(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def kinds(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Sort results by kind, in the order in which they were played."""
+    """Group results by kind, in the order in which they were played."""
     found: dict[str, list[Result]] = {}
     for result in results:
         found.setdefault(result.played.recording.kind, []).append(result)
@@ -136,7 +137,7 @@ def kinds(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def by_suite(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Sort results by suite, in the order in which they were played."""
+    """Group results by suite, in the order in which they were played."""
     found: dict[str, list[Result]] = {}
     for result in results:
         found.setdefault(result.played.recording.suite, []).append(result)
@@ -145,14 +146,14 @@ def by_suite(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 def all_latencies(results: Sequence[Result]) -> Latencies:
     """Return the latencies of the recordings that were played in real time."""
-    heard = (
+    found = (
         latencies(r.played.events, r.played.recording.words) for r in results if r.played.real_time
     )
-    return sum(heard, Latencies())
+    return sum(found, Latencies())
 
 
 def latency_json(results: Sequence[Result]) -> dict[str, Any]:
-    """Return the percentiles of every latency, in milliseconds, and what they count from."""
+    """Return the percentiles of each latency, in milliseconds, and the origin of the word times."""
     found = all_latencies(results)
     timed = {bool(r.played.recording.words) for r in results if r.played.real_time}
     origin = {True: "manifest", False: "finals"}
@@ -171,7 +172,7 @@ def latency_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def stability_json(results: Sequence[Result]) -> dict[str, Any]:
-    """Return how much was taken back."""
+    """Return the measures of stability."""
     total = sum((stability(r.played.events) for r in results), Stability())
     return {
         "normalised_erasure": round(total.normalised_erasure, 4),
@@ -184,10 +185,10 @@ def stability_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def flicker(results: Sequence[Result], seconds: int = 30) -> list[list[float]]:
-    """Return the words erased a second, by the age of the utterance.
+    """Return the words erased in each second of an utterance's age.
 
-    A row for each second of age: the age, words erased within it for each utterance that became so
-    old, and how many did.
+    There is a row for each second: the age, the words erased in that second for each utterance that
+    reached the age, and the number of such utterances.
     """
     erasures = [e for r in results for e in erased_at(r.played.events)]
     lived = np.array([age for r in results for age in ages(r.played.events)])
@@ -201,7 +202,7 @@ def flicker(results: Sequence[Result], seconds: int = 30) -> list[list[float]]:
 
 
 def calibration_json(results: Sequence[Result]) -> dict[str, Any]:
-    """Return of the words of each confidence how many were right, where a text is known."""
+    """Return the calibration of the words of all recordings whose text is known."""
     words = [
         word
         for r in results
@@ -239,7 +240,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def recording_json(result: Result) -> dict[str, Any]:
-    """Return one recording: its texts, its errors, every event, what went wrong."""
+    """Return one recording: its texts, its errors, all events, violations and failure."""
     played = result.played
     return {
         "name": played.recording.name,
@@ -266,6 +267,6 @@ def recording_json(result: Result) -> dict[str, Any]:
 
 
 def write_json(summary: dict[str, Any], results: Sequence[Result], path: Path) -> None:
-    """Write the summary with all its recordings."""
+    """Write the summary and all recordings to a file."""
     whole = {**summary, "recordings": [recording_json(result) for result in results]}
     path.write_text(json.dumps(whole, ensure_ascii=False, indent=1))

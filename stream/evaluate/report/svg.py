@@ -1,6 +1,6 @@
-"""Plots as SVG: axes, lines, dots and bars, drawn by hand so that a page needs nothing else.
+"""Draws plots as SVG: axes, lines, dots and bars. A page with them needs no script or library.
 
-Colours are CSS classes (`s0`, `s1`, … for series); the page that holds the plot defines them.
+Colours are CSS classes (`s0`, `s1`, … for series), which the page must define.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 16, 28, 44
 
 
 def ticks(low: float, high: float, about: int = 6) -> list[float]:
-    """Return round numbers within [low, high], about so many."""
+    """Return about `about` round numbers within [low, high]."""
     span = high - low
     if span <= 0:
         return [low]
@@ -46,7 +46,7 @@ class Axis:
 
 
 class Plot:
-    """A plot with two linear axes; what is drawn outside of them is cut off."""
+    """A plot with two linear axes; values outside of their ranges are drawn at the edge."""
 
     def __init__(
         self, x: Axis, y: Axis, *, width: int = 720, height: int = 300, left: int = LEFT
@@ -87,13 +87,13 @@ class Plot:
         return self.height - BOTTOM - part * (self.height - TOP - BOTTOM)
 
     def line(self, points: Sequence[Point], style: str, name: str = "") -> None:
-        """Draw a line through points; a name makes it part of the legend."""
+        """Draw a line through points; if it has a name, add it to the legend."""
         path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
         self.parts.append(f'<polyline class="line {style}" points="{path}"/>')
         self._name(style, name)
 
     def dot(self, at: Point, style: str, title: str = "", size: float = 3.5) -> None:
-        """Draw a dot; its title shows under the pointer."""
+        """Draw a dot; the title is shown when the pointer is over it."""
         self.parts.append(
             f'<circle class="dot {style}" cx="{self.x(at[0]):.1f}" cy="{self.y(at[1]):.1f}" '
             f'r="{size:.1f}"><title>{escape(title)}</title></circle>'
@@ -109,17 +109,17 @@ class Plot:
         )
 
     def text(self, at: Point, text: str) -> None:
-        """Write beside a point."""
+        """Write text beside a point."""
         self.parts.append(
             f'<text x="{self.x(at[0]) + 4:.1f}" y="{self.y(at[1]) + 4:.1f}">{escape(text)}</text>'
         )
 
     def name(self, style: str, name: str) -> None:
-        """Add to the legend what is drawn without a name of its own."""
+        """Add a style and its name to the legend."""
         self._name(style, name)
 
     def svg(self) -> str:
-        """Return the plot."""
+        """Return the plot as an SVG element."""
         at, named = float(self.left), []
         for style, name in self.legend:
             named.append(
@@ -127,7 +127,7 @@ class Plot:
                 f'<text x="{at + 14:.0f}" y="14">{escape(name)}</text>'
             )
             at += 30 + 6.6 * len(name)
-        # The label of the vertical axis makes way for the legend.
+        # The legend is to the right of the vertical axis's label.
         return (
             f'<svg viewBox="0 0 {self.width} {self.height}" role="img">'
             f'<g transform="translate(0 2)">{"".join(self.parts)}</g>'

@@ -1,4 +1,4 @@
-"""The figures of an evaluation on the terminal."""
+"""Prints the figures of an evaluation as tables on the terminal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ LATENCIES = {
 
 
 def table(title: str, *columns: str) -> Table:
-    """Return an empty table; its first column is of names, the others are of figures."""
+    """Return an empty table; the first column is left-aligned, the others are right-aligned."""
     made = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
         made.add_column(column, justify="right" if number else "left")
@@ -29,7 +29,7 @@ def table(title: str, *columns: str) -> Table:
 
 
 def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Console) -> None:
-    """Print every figure of a summary, and what went wrong."""
+    """Print the tables of a summary, then each violation and failure."""
     for name, suite in summary["suites"].items():
         console.print(accuracy(name, suite))
     for name, suite in summary["suites"].items():
@@ -42,13 +42,14 @@ def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Co
     if summary.get("targets"):
         console.print(targets(summary["targets"]))
     for result in results:
-        for wrong in (*result.played.violations, result.played.failure):
-            if wrong:
-                console.print(f"[red]{result.played.recording.name}[/red]: {wrong}", soft_wrap=True)
+        name = result.played.recording.name
+        for problem in (*result.played.violations, result.played.failure):
+            if problem:
+                console.print(f"[red]{name}[/red]: {problem}", soft_wrap=True)
 
 
 def accuracy(name: str, suite: dict[str, Any]) -> Table:
-    """Word errors or invented words by condition, ours beside the others."""
+    """Return the table of word errors or hallucinated words, by condition and system."""
     total = suite["total"]
     systems = [key for key, value in total.items() if isinstance(value, dict) and "wer" in value]
     columns = [c for s in systems for c in (f"{s} %", "sub/del/ins", "5-dup")]
@@ -81,14 +82,14 @@ def accuracy(name: str, suite: dict[str, Any]) -> Table:
 
 
 def rows_of(suite: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of the groups, of the kinds where there are several, and of all."""
+    """Return the scores of the groups, of the kinds if there are several, and the total."""
     kinds = suite["kinds"] if len(suite["kinds"]) > 1 else {}
     sums = {f"all of {kind}": score for kind, score in kinds.items()}
     return {**suite["groups"], **sums, "total": suite["total"]}
 
 
 def latency(name: str, suite: dict[str, Any]) -> Table:
-    """The percentiles of each latency; the server's own account of its finals below."""
+    """Return the table of latency percentiles, with the durations that the server reports."""
     found = suite["latency_ms"]
     origin = f"; word times from the {found['word_times_from']}" if found["word_times_from"] else ""
     made = table(f"{name}: milliseconds{origin}", "", *(f"p{p}" for p in PERCENTILES), "count")
@@ -101,17 +102,17 @@ def latency(name: str, suite: dict[str, Any]) -> Table:
 
 
 def stability(name: str, suite: dict[str, Any]) -> Table:
-    """What was taken back."""
+    """Return the table of stability measures."""
     found = suite["stability"]
     made = table(f"{name}: stability", "", "for each final word")
     made.add_row("normalised erasure", f"{found['normalised_erasure']:.3f}")
-    made.add_row("… minding case and commas", f"{found['normalised_erasure_as_shown']:.3f}")
+    made.add_row("… with case and punctuation", f"{found['normalised_erasure_as_shown']:.3f}")
     made.add_row("unstable partial words", f"{found['unstable_partial_word_ratio']:.3f}")
     return made
 
 
 def calibration(name: str, suite: dict[str, Any]) -> Table:
-    """Of the words of each confidence, how many were right."""
+    """Return the table of calibration: confidence and share of right words."""
     found = suite["calibration"]
     error = found["expected_calibration_error"]
     made = table(
@@ -129,7 +130,7 @@ def calibration(name: str, suite: dict[str, Any]) -> Table:
 
 
 def targets(found: Sequence[dict[str, Any]]) -> Table:
-    """What is to be reached, and what was."""
+    """Return the table of targets and measured values."""
     made = table("targets", "", "at most", "measured", "met")
     for row in found:
         met = "[green]yes[/green]" if row["met"] else "[red]no[/red]"
@@ -138,7 +139,7 @@ def targets(found: Sequence[dict[str, Any]]) -> Table:
 
 
 def cost(runs: Sequence[dict[str, Any]]) -> Table:
-    """What each system took."""
+    """Return the table of the cost of each system."""
     made = table("cost", "", "audio s", "CPU s / audio s", "peak MiB", "GPU %", "GPU peak MiB")
     for run in runs:
         keys = ("audio_s", "cpu_s_per_audio_s", "peak_mib", "gpu_percent", "gpu_peak_mib")

@@ -8,7 +8,7 @@ import pytest
 
 from stream.bench.rivals.usual_server import serving
 from stream.core.vad import webrtc_vad
-from stream.evaluate.adapters.usual import listen
+from stream.evaluate.adapters.usual import stream_feed
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
 from stream.evaluate.measures.record import Finished, Shown, SpeechBegan, SpeechOver
 from stream.evaluate.playback import Pace, play
@@ -38,7 +38,9 @@ async def played(samples, whisper):
     audio = Audio(to_int16(samples), 16_000)
     async with serving(whisper, webrtc_vad) as url:
         pace = Pace(fast=True, trailing_silence_s=1.0)
-        return await play(Recording("a", "read", "made", None, lambda: audio), listen, url, pace)
+        return await play(
+            Recording("a", "read", "made", None, lambda: audio), stream_feed, url, pace
+        )
 
 
 async def test_every_utterance_is_finished_once():

@@ -6,7 +6,7 @@ import pytest
 
 from stream.engine.checkpoints.embedded_models import EMBEDDED_MODELS, is_installed
 from stream.errors import UsageError
-from stream.evaluate.adapters import offline
+from stream.evaluate.adapters import load_offline
 from stream.evaluate.adapters.faster_whisper import write_folder
 from stream.evaluate.material.recordings import Audio, to_int16
 
@@ -27,7 +27,7 @@ def test_the_parts_of_a_model_are_joined(tmp_path):
 @pytest.mark.model
 def test_it_hears_what_is_said(speech):
     pytest.importorskip("faster_whisper", reason="the extra yardstick is not installed")
-    transcribe = offline("faster-whisper", "tiny.en")
+    transcribe = load_offline("faster-whisper", "tiny.en")
     text = transcribe(Audio(to_int16(speech[: 6 * 16_000]), 16_000))
     assert "best of times" in text.lower()
 
@@ -37,4 +37,4 @@ def test_it_says_how_to_get_it():
         import faster_whisper  # noqa: F401
     except ImportError:
         with pytest.raises(UsageError, match="yardstick"):
-            offline("faster-whisper", "tiny.en")
+            load_offline("faster-whisper", "tiny.en")

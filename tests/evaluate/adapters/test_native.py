@@ -15,9 +15,9 @@ from distil_stream_client import (
 
 from stream.config import ServerConfig
 from stream.engine.scripted import ScriptedTranscriber, counting
-from stream.evaluate.adapters import OFFLINE, STREAMING, listener
+from stream.evaluate.adapters import OFFLINE, STREAMING, streaming_adapter
 from stream.evaluate.adapters.feed import Feed
-from stream.evaluate.adapters.native import Accounts, event_of, listen
+from stream.evaluate.adapters.native import SequenceCheck, event_of, stream_feed
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
 from stream.evaluate.measures.record import (
     Finished,
@@ -32,8 +32,8 @@ from stream.server.running import running_server
 
 
 def broken(*messages, sent=0):
-    accounts = Accounts()
-    return [found.promise for message in messages for found in accounts.check(message, sent)]
+    checks = SequenceCheck()
+    return [found.promise for message in messages for found in checks.check(message, sent)]
 
 
 def progress(seq):
@@ -94,7 +94,7 @@ async def test_against_our_server(speech):
     recording = Recording("cities", "read", "made", None, lambda: audio)
     config = ServerConfig(port=0)
     async with running_server(config, ScriptedTranscriber(counting())) as url:
-        (played,) = await play_all([recording], listener("native"), url, Pace(fast=True))
+        (played,) = await play_all([recording], streaming_adapter("native"), url, Pace(fast=True))
     assert played.failure == ""
     assert played.violations == []
     assert played.text
@@ -104,7 +104,7 @@ async def test_against_our_server(speech):
 async def test_nobody_there():
     feed = Feed(Audio(np.zeros(1, np.int16), 16_000), fast=True)
     with pytest.raises(StreamError, match="No server"):
-        async for _ in listen("ws://127.0.0.1:9", feed, 500):
+        async for _ in stream_feed("ws://127.0.0.1:9", feed, 500):
             pass
 
 
@@ -112,5 +112,5 @@ def test_every_row_is_a_system():
     for row in (*STREAMING.values(), *OFFLINE.values()):
         module, _, name = row.partition(":")
         assert module.startswith("stream.evaluate.adapters.")
-        assert name in ("listen", "load")
-    assert listener("native") is listen
+        assert name in ("stream_feed", "load")
+    assert streaming_adapter("native") is stream_feed

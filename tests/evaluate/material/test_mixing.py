@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stream.evaluate.material.mixing import babble, chance, speech_power, with_noise
+from stream.evaluate.material.mixing import babble, seeded_rng, speech_power, with_noise
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
 
 RATE = 16_000
@@ -22,7 +22,7 @@ def recording(samples, name="made"):
 def test_the_ratio_is_that_of_speech_without_its_pauses(snr_db):
     silence = np.zeros(RATE)
     speech = Audio(to_int16(np.concatenate([tone(1000, 1), silence])), RATE)
-    mixed = with_noise(speech, [recording(tone(3000, 0.5))], snr_db, chance(0)).samples / 32_768
+    mixed = with_noise(speech, [recording(tone(3000, 0.5))], snr_db, seeded_rng(0)).samples / 32_768
     power = np.square(mixed[RATE:]).mean()  # where nobody speaks there is noise only
     assert 10 * np.log10(0.1**2 / 2 / power) == pytest.approx(snr_db, abs=0.1)
     assert len(mixed) == 2 * RATE
@@ -30,7 +30,7 @@ def test_the_ratio_is_that_of_speech_without_its_pauses(snr_db):
 
 def test_loud_noise_does_not_clip():
     speech = Audio(to_int16(tone(1000, 1, 0.9)), RATE)
-    mixed = with_noise(speech, [recording(tone(3000, 1, 0.9))], -10, chance(0)).samples
+    mixed = with_noise(speech, [recording(tone(3000, 1, 0.9))], -10, seeded_rng(0)).samples
     assert 30_000 < np.abs(mixed).max() <= 32_767
 
 
@@ -39,7 +39,7 @@ def test_chance_depends_on_the_names_and_nothing_else():
     noises = [recording(np.random.default_rng(i).normal(0, 0.1, RATE)) for i in range(5)]
 
     def mixed(seed, name):
-        return with_noise(speech, noises, 0, chance(seed, name)).samples
+        return with_noise(speech, noises, 0, seeded_rng(seed, name)).samples
 
     np.testing.assert_array_equal(mixed(0, "a"), mixed(0, "a"))
     assert (mixed(0, "a") != mixed(0, "b")).any()

@@ -48,7 +48,7 @@ def test_excerpts_are_whole_cuts_of_different_recordings_first(tmp_path):
     texts = [one.text for one in read_excerpts(manifest, 3, 9, gap_s=1)]
     assert texts == ["a b", "x y", "c d"]
     assert [one.text for one in read_excerpts(manifest, 2, 9, gap_s=0)] == ["a b c", "x y z"]
-    with pytest.raises(UsageError, match="only 4 stretches of 9 s, not 5"):
+    with pytest.raises(UsageError, match="only 4 excerpts of 9 s, not 5"):
         read_excerpts(manifest, 5, 9, gap_s=1)
 
 

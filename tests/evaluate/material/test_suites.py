@@ -60,7 +60,7 @@ def test_every_recording_over_every_line():
     assert {r.read().rate for r in found} == {8000}
 
 
-def test_every_recording_softly_and_fast():
+def test_every_recording_quieter_and_faster():
     found = played("speakers", recordings=SPEECH[:1])
     clean = SPEECH[0].read()
     by_condition = {r.condition: r for r in found}

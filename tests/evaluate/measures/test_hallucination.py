@@ -29,7 +29,7 @@ def test_never_more_than_there_are_ngrams(words):
 
 def test_what_people_repeat_is_counted_beside():
     loop, said = "thank you " * 10, "row row row row row row your boat"
-    assert repetitions(said, loop) == Repetitions(heard=14, said=1)
+    assert repetitions(said, loop) == Repetitions(transcript=14, reference=1)
     assert Repetitions(1, 2) + Repetitions(3, 4) == Repetitions(4, 6)
 
 

@@ -5,7 +5,7 @@ import pytest
 from stream.evaluate.measures.record import TimedWord
 from stream.evaluate.measures.scoring import (
     WordErrors,
-    left_out_and_added,
+    deletion_and_insertion_times,
     percentiles,
     word_errors,
 )
@@ -39,11 +39,11 @@ def test_what_is_missing_or_added_has_a_time():
         TimedWord(word, i, i + 0.5)
         for i, word in enumerate(["Mr.", "Smith,", "one", "one", "called"])
     ]
-    missing, added = left_out_and_added("then mister smith 1 called back", heard)
+    missing, added = deletion_and_insertion_times("then mister smith 1 called back", heard)
     assert missing == [0.0, 4.5]
     assert added in ([2.5], [3.5])  # either of the two alike
-    assert left_out_and_added("", heard[:1]) == ([], [0.5])
-    assert left_out_and_added("a b", []) == ([0.0, 0.0], [])
+    assert deletion_and_insertion_times("", heard[:1]) == ([], [0.5])
+    assert deletion_and_insertion_times("a b", []) == ([0.0, 0.0], [])
 
 
 def test_percentiles():
