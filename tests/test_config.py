@@ -11,16 +11,14 @@ from cyclopts import App, CycloptsError
 from stream.config import CHOICES, ENV_PREFIX, SOURCES, ServerConfig
 from stream.errors import UsageError
 
-DEFAULTS = ServerConfig()
-
 
 def parse(*arguments: str) -> ServerConfig:
     """What `serve` is called with."""
     app = App(config=SOURCES, result_action="return_value")
 
     @app.default
-    def serve(*, config: Path | None = None, settings: ServerConfig = DEFAULTS) -> ServerConfig:
-        return settings
+    def serve(*, config: Path | None = None, settings: ServerConfig | None = None) -> ServerConfig:
+        return settings or ServerConfig()
 
     parsed = app(arguments, exit_on_error=False, print_error=False)
     assert isinstance(parsed, ServerConfig)

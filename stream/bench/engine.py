@@ -127,9 +127,9 @@ def load_engines(
     checkpoint = load_checkpoint(model)
     engines: Engines = []
     for precision in precisions:
-        alone = WhisperTranscriber(model, precision, device, checkpoint=checkpoint)
+        alone = WhisperTranscriber(checkpoint, precision, device)
         assisted = assistant and WhisperTranscriber(
-            model, precision, device, assistant=assistant, checkpoint=checkpoint
+            checkpoint, precision, device, assistant=assistant
         )
         engines.append((alone, assisted or None))
     return engines

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from stream.evaluate.report import html
-from stream.evaluate.report.svg import Plot
+from stream.evaluate.report.svg import Axis, Plot
 from stream.evaluate.report.tables import table
 
 CONTINUOUS = {
@@ -134,7 +134,7 @@ def by_streams(
     most_streams = max(x for x, _ in everything)
     # What is far beyond the bar would press the rest flat.
     most = max(y for _, y in everything) if bar is None else 3 * bar
-    plot = Plot((0, most_streams + 1), (0, most * 1.08), x_label="streams", y_label=label)
+    plot = Plot(Axis(0, most_streams + 1, "streams"), Axis(0, most * 1.08, label))
     if bar is not None:
         plot.line([(0, bar), (most_streams + 1, bar)], "honest", "the bar")
     for name, line in lines.items():
@@ -149,7 +149,7 @@ def by_age(summary: dict[str, Any]) -> str:
     talks = summary["continuous"]
     end_s = max(age["to_s"] for talk in talks for age in talk["ages"])
     most = max(age["cpu_s_per_audio_s"] for talk in talks for age in talk["ages"])
-    plot = Plot((0, end_s), (0, most * 1.08), x_label="seconds of speech", y_label="CPU s")
+    plot = Plot(Axis(0, end_s, "seconds of speech"), Axis(0, most * 1.08, "CPU s"))
     for talk in talks:
         middle = [
             ((age["from_s"] + age["to_s"]) / 2, age["cpu_s_per_audio_s"]) for age in talk["ages"]

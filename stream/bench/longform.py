@@ -165,7 +165,7 @@ def our_systems(
 ) -> list[LongContender]:
     """Return our own ways to transcribe: as it is by default, and with one thing changed."""
     checkpoint = load_checkpoint(model)
-    alone = WhisperTranscriber(model, device=device, checkpoint=checkpoint)
+    alone = WhisperTranscriber(checkpoint, device=device)
     plain = FileOptions(language="en")
     sequential = FileOptions(language="en", long_form="sequential")
     systems = [
@@ -178,9 +178,7 @@ def our_systems(
         systems.append(contenders.ours(alone, options, batch_size, name))
     systems += [contenders.ours(alone, plain, size, "ours, chunked") for size in batch_sizes]
     if assistant:
-        assisted = WhisperTranscriber(
-            model, device=device, assistant=assistant, checkpoint=checkpoint
-        )
+        assisted = WhisperTranscriber(checkpoint, device=device, assistant=assistant)
         systems.append(contenders.ours(assisted, plain, batch_size, "ours, assisted"))
     return systems
 

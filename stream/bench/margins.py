@@ -97,7 +97,7 @@ def measure_margins(
     for model in models:
         checkpoint = load_checkpoint(model)
         for precision in precisions:
-            transcriber = WhisperTranscriber(model, precision, "cpu", checkpoint=checkpoint)
+            transcriber = WhisperTranscriber(checkpoint, precision, "cpu")
             transcriber.warm_up()
             for options in (
                 OFFLINE,

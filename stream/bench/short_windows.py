@@ -17,7 +17,7 @@ from stream.core.windows import Window
 from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.engine.cores import usable_cores
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.words.coverage import Stretch
+from stream.engine.words.coverage import AudioSpan
 from stream.evaluate.material.windows import beginning
 
 PREFIXES_S = (1.5, 3.0)
@@ -72,7 +72,7 @@ def measure_short(windows: Sequence[Window], models: Sequence[str]) -> Iterator[
         recognizer = Recognizer(load_checkpoint(model), "cpu", "int8")
         for prefix_s in PREFIXES_S:
             cut = [beginning(window, prefix_s) for window in windows]
-            begun = [Stretch(window, 0, ()) for window in cut if window.speech]
+            begun = [AudioSpan(window, 0, ()) for window in cut if window.speech]
             for encoded_s in LEASTS_S:
                 if encoded_s > prefix_s:
                     yield measure_row(recognizer, model, begun, prefix_s, encoded_s)
@@ -81,7 +81,7 @@ def measure_short(windows: Sequence[Window], models: Sequence[str]) -> Iterator[
 def measure_row(
     recognizer: Recognizer,
     model: str,
-    stretches: Sequence[Stretch],
+    stretches: Sequence[AudioSpan],
     prefix_s: float,
     encoded_s: float,
 ) -> ShortRow:

@@ -12,8 +12,6 @@ from cyclopts import App, Parameter
 from stream.config import SOURCES, ServerConfig
 from stream.errors import DistilStreamError
 
-DEFAULTS = ServerConfig()
-
 app = App(
     name="distil-stream",
     help="Real-time speech to text over a websocket, with Whisper and Distil-Whisper models.",
@@ -109,7 +107,7 @@ bench.command(
 def serve(
     *,
     config: Annotated[Path | None, Parameter(show_default=False)] = None,
-    settings: ServerConfig = DEFAULTS,
+    settings: ServerConfig | None = None,
 ) -> None:
     """Run the server: the captions page, the websocket and HTTP interfaces.
 
@@ -126,6 +124,7 @@ def serve(
     from stream.server.logs import set_up_logging
     from stream.server.running import serve as run_server
 
+    settings = settings or ServerConfig()
     set_up_logging(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         load = partial(

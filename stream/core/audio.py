@@ -1,7 +1,7 @@
-"""The sample clock, and the bytes of a client's audio made into samples.
+"""The sample clock, and decoders of a client's bytes to samples.
 
-Knows the four encodings and how channels are interleaved. Does not know sample rates: the samples
-that come out are at the rate the client sends.
+This module knows the four encodings and how channels are interleaved. It does not know sample
+rates: decoded samples are at the rate that the client sends.
 """
 
 from typing import Protocol
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stream.core.settings import StreamSettings, one_of
 
 SAMPLE_RATE = 16_000
-"""Hertz. Everything behind the resampler counts samples at this rate."""
+"""Hertz. Everything after the resampler counts samples at this rate."""
 
 SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
@@ -23,7 +23,7 @@ def samples_of_ms(ms: float) -> int:
 
 
 PCM16_SCALE = 1 / 32_768
-"""One step of 16-bit audio, where full scale is 1."""
+"""One step of 16-bit audio, if full scale is 1."""
 
 
 def mulaw_table() -> NDArray[np.float32]:
@@ -58,28 +58,28 @@ BYTES_PER_SAMPLE = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
 class AudioDecoder(Protocol):
-    """What makes samples of a stream's bytes: `StreamDecoder`, or what the server brings along."""
+    """Decodes a stream's bytes to samples: `StreamDecoder`, or a decoder of containers."""
 
     @property
     def leftover(self) -> int:
-        """Bytes of an incomplete sample frame, kept for the next call."""
+        """How many bytes of an incomplete sample frame wait for the next call."""
 
     @property
     def problem(self) -> str:
-        """What keeps the bytes from being decoded, a sentence; empty where nothing does."""
+        """Why the bytes cannot be decoded, as a sentence; empty if they can."""
 
     def forget_leftover(self) -> None:
-        """Forget the incomplete sample frame: the client begins it anew."""
+        """Drop the incomplete sample frame, which the client sends again."""
 
     def decode(self, data: bytes) -> NDArray[np.float32]:
-        """Return the samples that are complete by now, (channels, n_samples) in -1..1."""
+        """Return the samples that are complete now, (channels, n_samples) in -1..1."""
 
     def flush(self) -> NDArray[np.float32]:
-        """Return the samples that only the end completes, (channels, n_samples)."""
+        """Return the samples that are complete at the end of the stream, (channels, n_samples)."""
 
 
 class StreamDecoder:
-    """Decodes one stream's audio, cut into messages anywhere."""
+    """Decodes one stream's audio, however it is divided into messages."""
 
     def __init__(self, encoding: str, channels: int) -> None:
         """Raise `SettingsError` for an encoding that is not known."""
@@ -88,32 +88,32 @@ class StreamDecoder:
         self.encoding = encoding
         self.channels = channels
         self.frame_bytes = BYTES_PER_SAMPLE[encoding] * channels
-        self._kept = b""
+        self._leftover = b""
 
     @property
     def leftover(self) -> int:
-        """Bytes of an incomplete sample frame, kept for the next call."""
-        return len(self._kept)
+        """How many bytes of an incomplete sample frame wait for the next call."""
+        return len(self._leftover)
 
     def forget_leftover(self) -> None:
-        """Forget the incomplete sample frame: the client begins it anew."""
-        self._kept = b""
+        """Drop the incomplete sample frame, which the client sends again."""
+        self._leftover = b""
 
     @property
     def problem(self) -> str:
-        """Any byte is a sample of these encodings."""
+        """Return no problem: any bytes are samples in these encodings."""
         return ""
 
     def flush(self) -> NDArray[np.float32]:
-        """Return no samples, (channels, 0): whole ones are decoded as they come."""
+        """Return no samples, (channels, 0): complete ones have been decoded already."""
         return np.zeros((self.channels, 0), np.float32)
 
     def decode(self, data: bytes) -> NDArray[np.float32]:
-        """Return the samples that are complete by now, (channels, n_samples) in -1..1."""
-        if self._kept:
-            data = self._kept + data
+        """Return the samples that are complete now, (channels, n_samples) in -1..1."""
+        if self._leftover:
+            data = self._leftover + data
         whole = len(data) - len(data) % self.frame_bytes
-        self._kept = bytes(data[whole:])
+        self._leftover = bytes(data[whole:])
         interleaved = self._samples(memoryview(data)[:whole])  # (n_samples * channels,)
         if self.channels == 1:
             return interleaved.reshape(1, -1)
@@ -128,6 +128,6 @@ class StreamDecoder:
             case "alaw":
                 return ALAW[np.frombuffer(data, np.uint8)]
         samples = np.frombuffer(data, "<f4").astype(np.float32)
-        # One NaN would silence the model for a whole window: what is no number is no sound.
+        # One NaN would spoil the model's output for a whole window, so NaN becomes silence.
         samples[~np.isfinite(samples)] = 0.0
         return np.clip(samples, -1.0, 1.0, out=samples)

@@ -1,7 +1,7 @@
-"""One channel of a session: its audio clock, its VAD, its utterances in order.
+"""One channel of a session: its audio clock, its voice detector, its utterances in order.
 
-Utterances queue behind one another: a fast upload can have several closed ones whose finals are
-still being decoded, and finals leave in the order of speech.
+Utterances form a queue: a fast upload can have several closed ones whose finals are still being
+decoded, and finals are sent in the order of speech.
 """
 
 from collections.abc import Iterator
@@ -22,20 +22,17 @@ from stream.core.windowing import Span
 from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 
 LANGUAGE_S = 3.0
-"""Speech in which a language can be told: what sounds like one after a second is often another."""
+"""Seconds of speech in which a language is detected reliably: after one second it often changes."""
 
 
-def heard_enough(window: Window) -> bool:
-    """Tell whether what was heard in a window says which language to expect from here on."""
+def shows_language(window: Window) -> bool:
+    """Return whether a window has enough speech of its own to set the expected language."""
     own = sum(max(0, end - max(start, window.own_sample)) for start, end in window.speech)
     return own >= LANGUAGE_S * SAMPLE_RATE
 
 
 class Channel:
-    """Samples and hypotheses in; windows and events out, into the session's own lists.
-
-    `window_ids` counts the windows of the session.
-    """
+    """Samples and hypotheses in; windows and events out, drained after each call."""
 
     def __init__(
         self,
@@ -45,9 +42,17 @@ class Channel:
         tuning: SessionTuning,
         detector: VoiceDetector,
         window_ids: Iterator[int],
-        windows: list[Window],
-        events: list[Event],
     ) -> None:
+        """Begin a channel.
+
+        Args:
+            session: its id.
+            index: of the channel in the session.
+            settings: the client's, as the session has checked them.
+            tuning: the server's.
+            detector: of this channel alone.
+            window_ids: counts the windows of the session.
+        """
         self.settings = settings
         self.load = Load.NORMAL
         self.finals = 0
@@ -59,11 +64,11 @@ class Channel:
         self._context = round(tuning.context_s * SAMPLE_RATE)
         self._detector = detector
         self._window_ids = window_ids
-        self._windows = windows
-        self._events = events
+        self._windows: list[Window] = []
+        self._events: list[Event] = []
         self._resampler = Resampler(settings.sample_rate)
         self._audio = RollingBuffer()
-        self._now = 0  # samples that the VAD has judged
+        self._now = 0  # samples that the voice detector has judged
         self._endpointer = Endpointer(
             pre_roll_ms=tuning.pre_roll_ms,
             onset_ms=tuning.onset_ms,
@@ -71,67 +76,77 @@ class Channel:
             frame_samples=detector.frame_samples,
         )
         self._utterances: list[Utterance] = []
-        self._said: tuple[Word, ...] = ()  # in the last utterance that is final,
-        self._said_in = ""  # and its language
-        self._language = ""  # heard last, in enough speech
+        self._context_words: tuple[Word, ...] = ()  # the end of the last utterance that is final,
+        self._context_language = ""  # and its language
+        self._expected_language = ""  # detected last in enough speech
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take samples (n,) at the client's rate."""
         self._audio.append(self._resampler.feed(samples))
-        self._hear()
+        self._detect_speech()
 
     def receive_end(self) -> None:
-        """Take note that no more samples come."""
+        """End the audio, and the last utterance with it."""
         self._audio.append(self._resampler.flush())
         end = self._audio.end_sample
-        # The VAD judges whole frames: silence fills the last one, and is taken off again.
+        # The detector judges whole frames: silence fills the last one, and is subtracted again.
         self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
-        self._hear()
+        self._detect_speech()
         self._now = end
         self.force_endpoint()
 
     def force_endpoint(self) -> None:
-        """End the utterance here and now, also in the middle of a word."""
+        """End the utterance now, even in the middle of a word."""
         endpoint = self._endpointer.force_end()
         if endpoint is not None:
             self._close(endpoint.speech_end_sample, pause=False)
         self._plan()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Hand a hypothesis to its utterance, and tell what it changed."""
+        """Pass a hypothesis to its utterance, and emit what changed."""
         window = hypothesis.window
-        first = window.kind is WindowKind.FINAL and not self._language
-        if hypothesis.words and (first or heard_enough(window)):
-            self._language = hypothesis.language
+        first = window.kind is WindowKind.FINAL and not self._expected_language
+        if hypothesis.words and (first or shows_language(window)):
+            self._expected_language = hypothesis.language
         for utterance in self._utterances:
             if utterance.index == hypothesis.window.utterance:
                 utterance.receive(hypothesis)
-                if hypothesis.words and self._said_in not in ("", hypothesis.language):
-                    utterance.hear_alone()
+                if hypothesis.words and self._context_language not in ("", hypothesis.language):
+                    utterance.drop_context()
                 if not utterance.finished and not hypothesis.failure and self.settings.partials:
                     self._events.append(self._partial(utterance))
                 break
         self._plan()
 
+    def windows_to_transcribe(self) -> list[Window]:
+        """Return the windows that became due, each once."""
+        windows, self._windows = self._windows, []
+        return windows
+
+    def events_to_send(self) -> list[Event]:
+        """Return the events since the last call."""
+        events, self._events = self._events, []
+        return events
+
     def configure(self, settings: StreamSettings) -> None:
-        """Let new settings hold from here on."""
+        """Apply new settings from here on."""
         self.settings = settings
         self._endpointer.endpointing_ms = settings.endpointing_ms
 
     @property
     def _hops(self) -> int | None:
-        """How many hops of new audio make a partial due; None where none is wanted."""
+        """How many hops of new audio make a partial due; None for no partials."""
         if not self.settings.partials or self.load is Load.FINALS_ONLY:
             return None
         return SLOW_HOPS if self.load is Load.SLOW_PARTIALS else 1
 
     @property
     def judged_sample(self) -> int:
-        """The VAD has judged everything before this 16 kHz sample."""
+        """The voice detector has judged everything before this 16 kHz sample."""
         return self._now
 
     def all_final_before(self, sample: int) -> bool:
-        """Tell whether all speech before a judged sample is final, and none may be beginning."""
+        """Return whether all speech before a judged sample is final, and none may have begun."""
         if self._utterances:
             return sample <= self._utterances[0].speech_sample
         return sample <= self._endpointer.undecided_sample
@@ -145,13 +160,13 @@ class Channel:
 
     @property
     def lag_samples(self) -> int:
-        """Audio, of an utterance, that no hypothesis has covered yet."""
+        """Samples of the first utterance that no hypothesis has covered yet."""
         if not self._utterances:
             return 0
         utterance = self._utterances[0]
         return max(0, self._now - max(utterance.start_sample, utterance.covered_sample))
 
-    def _hear(self) -> None:
+    def _detect_speech(self) -> None:
         frame_samples = self._detector.frame_samples
         while self._now + frame_samples <= self._audio.end_sample:
             frame = self._audio.read(self._now, self._now + frame_samples)
@@ -163,19 +178,19 @@ class Channel:
                     self._close(speech_end, pause=True)
             self._split_if_too_long()
             self._plan()
-        self._forget()
+        self._discard_audio()
 
     def _open(self, start_sample: int, speech_sample: int) -> None:
         self.utterances_begun += 1
         utterance = Utterance(self.utterances_begun, start_sample, speech_sample, self._tuning)
         if not self._utterances:
-            utterance.begin(self._said)
+            utterance.begin(self._context_words)
         self._utterances.append(utterance)
         self._events.append(SpeechStarted(self._index, utterance.index, speech_sample))
 
     def _close(self, speech_end: int, *, pause: bool, split: bool = False) -> None:
         utterance = self._utterances[-1]
-        # The VAD's last frame may have been filled up with silence; the audio ends at now.
+        # The detector's last frame may have been filled with silence; the audio ends at now.
         speech_end = max(min(speech_end, self._now), utterance.start_sample)
         self.speech_samples += speech_end - utterance.start_sample
         utterance.close(speech_end, self._now, pause=pause, split=split)
@@ -188,12 +203,14 @@ class Channel:
             self._open(self._now, self._now)
 
     def _plan(self) -> None:
-        """Emit every final that is ready, and ask for every window that is due."""
+        """Emit every final that is ready, and request every window that is due."""
         while self._utterances and self._utterances[0].finished:
             finished = self._utterances.pop(0)
             self._events.append(self._final(finished))
-            self._said = finished.transcript.words_from(finished.start_sample - self._context)
-            self._said_in = finished.language if self._said else ""
+            self._context_words = finished.transcript.words_from(
+                finished.start_sample - self._context
+            )
+            self._context_language = finished.language if self._context_words else ""
             if self._utterances:
                 finished.hand_over(self._utterances[0])
         for utterance in self._utterances:
@@ -220,13 +237,14 @@ class Channel:
             draft=utterance.draft(span.start_sample),
             options=DecodingOptions(
                 language=settings.language,
-                expected_language=self._language,
+                expected_language=self._expected_language,
                 task=settings.task,
                 prompt=settings.prompt,
                 keyterms=settings.keyterms,
             ),
             own_sample=utterance.start_sample,
             awaited=not utterance.readable,
+            full=span.full,
         )
 
     def _partial(self, utterance: Utterance) -> Partial:
@@ -255,13 +273,13 @@ class Channel:
             timing=utterance.timing,
         )
 
-    def _forget(self) -> None:
-        """Let go of audio that no window will ask for again."""
+    def _discard_audio(self) -> None:
+        """Discard audio that no later window includes."""
         needed = [utterance.needed_sample for utterance in self._utterances]
         sample = min([*needed, self._endpointer.safe_sample])
-        # What was said before is heard again; where nobody has spoken lately, nothing is.
+        # Windows include the last words before an utterance, if these are recent enough.
         if self._utterances or (
-            self._said and self._said[-1].start_sample >= sample - self._context
+            self._context_words and self._context_words[-1].start_sample >= sample - self._context
         ):
             sample = max(sample - self._context, 0)
         self._audio.discard_before(sample)

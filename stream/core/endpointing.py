@@ -1,20 +1,20 @@
-"""Where utterances begin and end, from one speech-or-not answer a frame.
+"""Detects where utterances begin and end, from one decision of the voice detector per frame.
 
 Theory of operation. Three states: SILENCE between utterances, SPEECH inside one, HANGOVER inside
-one while it may be over. Each frame, with those just before it, is heard as one of four things:
+one that may be over. Each frame, with those just before it, is of one of four classes:
 
 - QUIET: the frame is not speech, or is a lone speech frame without another in the two before it.
-  A lone frame is a click or a cough of the detector: it neither begins speech nor prolongs it.
+  A lone frame is a click or an error of the detector: it neither begins nor prolongs speech.
 - VOICED: the frame is speech, and so is one of the two before it.
 - SUSTAINED: the frame is VOICED, and speech fills `onset_ms` of a span a little longer (70 %).
 - TIMEOUT: the frame is QUIET, and for `endpointing_ms` nothing was VOICED.
 
-It takes SUSTAINED speech to begin an utterance, so noise seldom does; VOICED is enough to go on,
-so a short word after a pause is not lost. SILENCE to SPEECH is the onset; the way back to SILENCE
-is the endpoint. The detector's own hesitation at an onset is made good by the pre-roll, which never
-reaches into the utterance before.
+Only SUSTAINED speech begins an utterance, so noise seldom does; VOICED is enough to continue one,
+so a short word after a pause is not lost. The transition from SILENCE to SPEECH is the onset, and
+the transition back to SILENCE is the endpoint. The pre-roll makes up for the detector's delay at an
+onset; it never includes audio of the previous utterance.
 
-Knows neither audio nor text: time is the count of samples fed.
+It knows neither audio nor text: time is the count of samples fed.
 """
 
 from collections import deque
@@ -25,19 +25,20 @@ from math import ceil
 from stream.core.audio import SAMPLES_PER_MS
 
 MERGED_GAP_MS = 200
-"""A shorter gap between speech frames is a consonant's closure or the detector's: one span."""
+"""A shorter gap between speech frames is the closure of a consonant or an error of the detector:
+it is part of the span."""
 
 
 class State(Enum):
-    """Where the audio stands."""
+    """Whether the audio is in an utterance."""
 
     SILENCE = auto()
     SPEECH = auto()
     HANGOVER = auto()
 
 
-class Heard(Enum):
-    """What a frame is in the light of those before it."""
+class FrameClass(Enum):
+    """The class of a frame, given those before it."""
 
     QUIET = auto()
     VOICED = auto()
@@ -47,22 +48,22 @@ class Heard(Enum):
 
 TRANSITIONS = {
     State.SILENCE: {
-        Heard.QUIET: State.SILENCE,
-        Heard.VOICED: State.SILENCE,
-        Heard.SUSTAINED: State.SPEECH,  # the onset
-        Heard.TIMEOUT: State.SILENCE,
+        FrameClass.QUIET: State.SILENCE,
+        FrameClass.VOICED: State.SILENCE,
+        FrameClass.SUSTAINED: State.SPEECH,  # the onset
+        FrameClass.TIMEOUT: State.SILENCE,
     },
     State.SPEECH: {
-        Heard.QUIET: State.HANGOVER,
-        Heard.VOICED: State.SPEECH,
-        Heard.SUSTAINED: State.SPEECH,
-        Heard.TIMEOUT: State.SILENCE,  # the endpoint, where it takes no more than a frame
+        FrameClass.QUIET: State.HANGOVER,
+        FrameClass.VOICED: State.SPEECH,
+        FrameClass.SUSTAINED: State.SPEECH,
+        FrameClass.TIMEOUT: State.SILENCE,  # the endpoint, if endpointing_ms is at most a frame
     },
     State.HANGOVER: {
-        Heard.QUIET: State.HANGOVER,
-        Heard.VOICED: State.SPEECH,
-        Heard.SUSTAINED: State.SPEECH,
-        Heard.TIMEOUT: State.SILENCE,  # the endpoint
+        FrameClass.QUIET: State.HANGOVER,
+        FrameClass.VOICED: State.SPEECH,
+        FrameClass.SUSTAINED: State.SPEECH,
+        FrameClass.TIMEOUT: State.SILENCE,  # the endpoint
     },
 }
 
@@ -72,7 +73,7 @@ class Onset:
     """An utterance has begun."""
 
     start_sample: int
-    """The first speech less the pre-roll, but not before the end of the last utterance."""
+    """The first speech frame less the pre-roll, but not before the end of the last utterance."""
     speech_sample: int
     """The first sample of the first speech frame."""
 
@@ -84,39 +85,46 @@ class Endpoint:
     speech_end_sample: int
     """The end of its last speech frame."""
     decided_sample: int
-    """Where the audio stood when this was decided."""
+    """How much audio had been fed when this was decided."""
 
 
 EndpointEvent = Onset | Endpoint
 
 
 class Endpointer:
-    """Finds the utterances of one channel."""
+    """Detects the utterances of one channel."""
 
     def __init__(
         self, pre_roll_ms: int, onset_ms: int, endpointing_ms: int, frame_samples: int
     ) -> None:
-        """Take the durations of `SessionTuning` and `StreamSettings`, and the detector's frame."""
+        """Begin in silence.
+
+        Args:
+            pre_roll_ms: as in `SessionTuning`.
+            onset_ms: as in `SessionTuning`.
+            endpointing_ms: as in `StreamSettings`.
+            frame_samples: of the voice detector, at 16 kHz.
+        """
         self.endpointing_ms = endpointing_ms
         """Silence that ends an utterance; may be set at any time."""
         self.now_sample = 0
         """Samples fed so far."""
         self.speech_end_sample = 0
-        """The end of the last voiced frame of this utterance, or of the last one."""
+        """The end of the last voiced frame of this utterance, or of the previous one."""
         self.state = State.SILENCE
         self._frame_samples = frame_samples
         self._pre_roll_samples = pre_roll_ms * SAMPLES_PER_MS
         self._onset_frames = max(ceil(onset_ms * SAMPLES_PER_MS / frame_samples), 1)
         self._span_samples = ceil(self._onset_frames / 0.7) * frame_samples
         self._recent: deque[int] = deque()
-        """Starts of the speech frames that may yet be part of an onset."""
+        """Starts of the speech frames that may still be part of an onset."""
         self._boundary_sample = 0
-        """The end of the last utterance: the next one cannot begin before."""
+        """The end of the last utterance: the next one cannot begin before it."""
         self._spans: list[tuple[int, int]] = []
 
     @property
     def in_speech(self) -> bool:
-        """Whether an utterance has begun and not ended."""
+        """Whether there is an utterance that has not ended."""
         return self.state is not State.SILENCE
 
     @property
@@ -126,22 +134,22 @@ class Endpointer:
 
     @property
     def safe_sample(self) -> int:
-        """The sample before which no later utterance can begin; it never goes back."""
+        """The sample before which no later utterance can begin; it never decreases."""
         if self.in_speech:
             return self.speech_end_sample
         return max(self._boundary_sample, self.undecided_sample - self._pre_roll_samples)
 
     @property
     def undecided_sample(self) -> int:
-        """The first sample that may yet turn out to be the beginning of speech."""
+        """The first sample at which speech may have begun without having been decided."""
         return self._recent[0] if self._recent else self.now_sample
 
     def feed(self, is_speech: bool) -> EndpointEvent | None:
-        """Take the detector's answer for the next frame; return what it decides, if anything."""
+        """Take the detector's decision for the next frame; return an onset or endpoint, if any."""
         before = self.state
-        heard = self._hear(is_speech)
-        self.state = TRANSITIONS[before][heard]
-        if self.in_speech and heard in (Heard.VOICED, Heard.SUSTAINED):
+        frame_class = self._classify(is_speech)
+        self.state = TRANSITIONS[before][frame_class]
+        if self.in_speech and frame_class in (FrameClass.VOICED, FrameClass.SUSTAINED):
             self.speech_end_sample = self.now_sample
         if before is State.SILENCE and self.in_speech:
             first = self._recent[0]
@@ -151,9 +159,9 @@ class Endpointer:
         return None
 
     def force_end(self) -> Endpoint | None:
-        """End the utterance here, if there is one, as when the client asks for its finals.
+        """End the utterance here, if there is one, for a client that requests its finals.
 
-        Whether there is or not, no later utterance reaches back before this sample.
+        No later utterance includes audio before this sample, whether there was one or not.
         """
         was_in_speech = self.in_speech
         self.state = State.SILENCE
@@ -170,7 +178,7 @@ class Endpointer:
         """Forget the spans that end before the sample."""
         self._spans = [span for span in self._spans if span[1] > sample]
 
-    def _hear(self, is_speech: bool) -> Heard:
+    def _classify(self, is_speech: bool) -> FrameClass:
         start = self.now_sample
         self.now_sample += self._frame_samples
         while self._recent and self._recent[0] < self.now_sample - self._span_samples:
@@ -178,16 +186,16 @@ class Endpointer:
         if is_speech:
             partner = bool(self._recent) and self._recent[-1] >= start - 2 * self._frame_samples
             self._recent.append(start)
-            self._remember(start)
+            self._record(start)
             if len(self._recent) >= self._onset_frames:
-                return Heard.SUSTAINED
+                return FrameClass.SUSTAINED
             if partner:
-                return Heard.VOICED
+                return FrameClass.VOICED
         if self.in_speech and self.silence_samples >= self.endpointing_ms * SAMPLES_PER_MS:
-            return Heard.TIMEOUT
-        return Heard.QUIET
+            return FrameClass.TIMEOUT
+        return FrameClass.QUIET
 
-    def _remember(self, start: int) -> None:
+    def _record(self, start: int) -> None:
         end = start + self._frame_samples
         if self._spans and start - self._spans[-1][1] < MERGED_GAP_MS * SAMPLES_PER_MS:
             self._spans[-1] = (self._spans[-1][0], end)
@@ -195,7 +203,7 @@ class Endpointer:
             self._spans.append((start, end))
 
     def _end(self, boundary: int) -> Endpoint:
-        """Leave the utterance behind: its frames are no part of a later onset."""
+        """Set the boundary of the utterance: frames before it are no part of a later onset."""
         self._boundary_sample = boundary
         while self._recent and self._recent[0] < boundary:
             self._recent.popleft()

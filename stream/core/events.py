@@ -1,4 +1,4 @@
-"""What a session tells its client. Times are absolute samples; the wire turns them into seconds."""
+"""The events that a session sends its client; times are absolute samples (seconds on the wire)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from stream.core.windows import EngineTiming, Word
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The VAD heard speech begin."""
+    """The voice detector found the beginning of speech."""
 
     channel: int
     utterance: int
@@ -18,7 +18,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The VAD heard speech end, and enough silence after it."""
+    """The voice detector found the end of speech, and enough silence after it."""
 
     channel: int
     utterance: int
@@ -27,7 +27,7 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """An utterance as heard so far."""
+    """The words of an utterance so far."""
 
     channel: int
     utterance: int
@@ -38,12 +38,12 @@ class Partial:
     committed: tuple[Word, ...]
     """These never change again."""
     tentative: tuple[Word, ...]
-    """These may."""
+    """These may change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """An utterance as it stays."""
+    """The final words of an utterance."""
 
     channel: int
     utterance: int
@@ -54,7 +54,7 @@ class Final:
     speech_end_sample: int
     """The last sample of speech; latency counts from here."""
     endpoint_ms: float
-    """Audio between the last sample of speech and the decision that it was the last."""
+    """Audio between the last sample of speech and the decision that the utterance is over."""
     timing: EngineTiming
 
     @property
@@ -84,19 +84,19 @@ class MarkReached:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The settings now in force."""
+    """The settings that hold from here on."""
 
     settings: StreamSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something went wrong; the message says what to do."""
+    """An error; the message says what to do."""
 
     code: str
     message: str
     close_code: int | None = None
-    """The websocket close code that follows; None when the stream goes on."""
+    """The websocket close code that follows; None if the stream goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """A key of the telephone was pressed: of a call, which has it beside its audio, not in it."""
+    """A key of the telephone was pressed; a call signals keys apart from its audio."""
 
     channel: int
     key: str

@@ -1,16 +1,16 @@
-"""How much a server can give a stream just now, as the stream is told it."""
+"""The load of a server, as its streams are told it."""
 
 from enum import Enum
 
 SLOW_HOPS = 3
-"""Under `SLOW_PARTIALS` a partial is due after so many times the usual new audio."""
+"""Under `SLOW_PARTIALS` a partial is due after this multiple of the usual new audio."""
 
 
 class Load(Enum):
-    """What is left out under load; finals never are."""
+    """What a server omits under load; it never omits finals."""
 
     NORMAL = "normal"
     SLOW_PARTIALS = "slow_partials"
-    """Partials come more seldom."""
+    """Partials are less frequent."""
     FINALS_ONLY = "finals_only"
-    """None come until the load is less."""
+    """There are no partials until the load decreases."""

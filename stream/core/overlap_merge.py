@@ -1,10 +1,10 @@
-"""Where two hypotheses that heard the same audio join.
+"""Finds where two hypotheses of overlapping windows join.
 
-Overlapping windows hear some words twice, and not always alike. The join is found as Distil-Whisper
-joins its chunks (Gandhi, von Platen and Rush 2023, section on long-form transcription): by the
-longest common sequence of the words on the overlap. Words are compared without case and
-punctuation, and two words can only be the same if they were said at about the same time, which
-keeps "very, very good" from collapsing.
+Overlapping windows contain some words twice, and their hypotheses may differ there. The join is
+found as Distil-Whisper joins its chunks (Gandhi, von Platen and Rush 2023, section on long-form
+transcription): by the longest common sequence of the words on the overlap. Words are compared
+without case and punctuation, and two words match only if their times are close, so that "very, very
+good" stays two words.
 """
 
 import unicodedata
@@ -14,8 +14,8 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Word
 
 SAME_WORD_TOLERANCE = SAMPLE_RATE
-"""Samples by which two hearings of one word may differ: attention gives times to about 0.1 s, but
-a word at the edge of a window can be off by several tenths."""
+"""Samples by which the times of a word in two hypotheses may differ: attention gives times to about
+0.1 s, but a word at the edge of a window can be off by several tenths."""
 
 
 def normalise(text: str) -> str:
@@ -24,42 +24,42 @@ def normalise(text: str) -> str:
     return kept or text.strip()
 
 
-def first_new_word(settled: Sequence[Word], heard: Sequence[Word], start_sample: int) -> int:
-    """Return the index in `heard` of the first word that comes after all `settled` words.
+def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sample: int) -> int:
+    """Return the index in `hypothesis` of the first word that comes after all `settled` words.
 
     Args:
-        settled: the words that stand already.
-        heard: a later hypothesis of audio that may begin before their end.
-        start_sample: where new words may begin, if the last settled one was not heard again.
+        settled: the words so far.
+        hypothesis: the words of a later window, which may begin before their end.
+        start_sample: where new words may begin, if the hypothesis lacks the last settled one.
     """
-    matches = common_words(settled, heard)
-    last_settled, last_heard = matches[-1] if matches else (-1, -1)
-    index = last_heard + 1
+    matches = common_words(settled, hypothesis)
+    last_settled, last_found = matches[-1] if matches else (-1, -1)
+    index = last_found + 1
     if settled and last_settled == len(settled) - 1:
-        return index  # in the order of speech, whatever the times of words in a pause say
-    # Nothing is settled, or its last words were heard differently this time: what was heard in
-    # their place is passed over by the clock.
+        return index  # in the order of the words, even if times in a pause contradict it
+    # Nothing is settled, or the hypothesis differs in the last settled words: the words in their
+    # place are skipped by their times.
     end = max(start_sample, settled[-1].end_sample if settled else 0)
-    while index < len(heard) and midpoint(heard[index]) < end:
+    while index < len(hypothesis) and midpoint(hypothesis[index]) < end:
         index += 1
     return index
 
 
-def common_words(settled: Sequence[Word], heard: Sequence[Word]) -> list[tuple[int, int]]:
+def common_words(settled: Sequence[Word], hypothesis: Sequence[Word]) -> list[tuple[int, int]]:
     """Return the index pairs of the longest common sequence, of equal length the closest in time.
 
-    The classic dynamic programme over (settled, heard), with a match worth 1 less up to a half
-    for the distance in time.
+    The classic dynamic programme over (settled, hypothesis), where a match
+    scores 1, less up to a half for the distance in time.
     """
     keys = [normalise(word.text) for word in settled]
-    heard_keys = [normalise(word.text) for word in heard]
-    rows, columns = len(settled), len(heard)
+    hypothesis_keys = [normalise(word.text) for word in hypothesis]
+    rows, columns = len(settled), len(hypothesis)
     score = [[0.0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows - 1, -1, -1):
         for j in range(columns - 1, -1, -1):
             best = max(score[i + 1][j], score[i][j + 1])
-            if keys[i] == heard_keys[j]:
-                best = max(best, score[i + 1][j + 1] + worth(settled[i], heard[j]))
+            if keys[i] == hypothesis_keys[j]:
+                best = max(best, score[i + 1][j + 1] + match_score(settled[i], hypothesis[j]))
             score[i][j] = best
     matches = []
     i = j = 0
@@ -74,8 +74,8 @@ def common_words(settled: Sequence[Word], heard: Sequence[Word]) -> list[tuple[i
     return matches
 
 
-def worth(one: Word, other: Word) -> float:
-    """Return 1 for two equal words said at the same time, 0.5 at the tolerance, beyond it 0."""
+def match_score(one: Word, other: Word) -> float:
+    """Return 1 for two words at the same time, 0.5 at the tolerance, and 0 beyond it."""
     distance = abs(midpoint(one) - midpoint(other)) / SAME_WORD_TOLERANCE
     return 1.0 - distance / 2 if distance <= 1 else 0.0
 

@@ -1,4 +1,4 @@
-"""Any sample rate to 16 kHz, as a stream.
+"""Resamples a stream of any rate to 16 kHz.
 
 A polyphase filter: output k lies at the input time k * step / phases (the ratio of the rates in
 lowest terms), between two input samples; the fraction of its phase chooses the row of taps that it
@@ -7,7 +7,7 @@ of the two rates to either side. That is the whole delay: 2.5 ms from 16 kHz up,
 
 Each output is one dot product over the same number of samples, whatever the chunk it came in, so
 any chunking of the input gives the same bits. The output's time is the input's: the first samples
-are held back until the filter has heard enough, and `flush` gives the tail.
+are delayed until the filter has enough input, and `flush` returns the tail.
 """
 
 from functools import lru_cache
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 
 REACH = 40
-"""Samples of the slower rate that the filter hears to either side of its centre."""
+"""Samples of the slower rate that the filter covers on either side of its centre."""
 
 ATTENUATION_DB = 90.0
-"""Of what would alias. It leaves 6.9 kHz of 8 kHz untouched, and 3.4 kHz of a phone's 4 kHz."""
+"""Attenuation of aliases. It leaves 6.9 kHz of 8 kHz unchanged, and 3.4 kHz of a phone's 4 kHz."""
 
 MAX_TABLE_PHASES = 640
 """Ratios with more phases than 11025 Hz has (12345 Hz has 3200) get their taps by interpolation
@@ -33,7 +33,7 @@ FEW_PHASES = 4
 """With so few phases the outputs of one phase are a strided view, and no taps are copied."""
 
 BLOCK = 320
-"""Outputs whose windows are gathered at a time: few enough to stay in the cache."""
+"""How many outputs' windows are gathered at once: few enough to stay in the CPU's caches."""
 
 
 @lru_cache(maxsize=32)
@@ -82,7 +82,7 @@ class Resampler:
         if self._step == self._phases:
             return samples
         self._input = np.concatenate((self._input, samples))
-        # Output k hears up to input floor(k * step / phases) + reach, which must have come.
+        # Output k needs the input up to floor(k * step / phases) + reach.
         ready = max(-(-(self._received - self._reach) * self._phases // self._step), 0)
         return self._advance(ready)
 
@@ -94,12 +94,12 @@ class Resampler:
         return self._advance(-(-self._received * self._phases // self._step))
 
     def _advance(self, until: int) -> NDArray[np.float32]:
-        """Return outputs up to `until`, and forget the input that no later one hears."""
+        """Return outputs up to `until`, and discard the input that no later one needs."""
         if until <= self._sent:
             return np.zeros(0, np.float32)
         output = np.empty(until - self._sent, np.float32)
         n_taps = 2 * self._reach
-        # windows[n] is what an output hears whose centre is input sample first_centre + n.
+        # windows[n] is the input of an output whose centre is input sample first_centre + n.
         windows = as_strided(
             self._input,
             (len(self._input) - n_taps + 1, n_taps),
@@ -107,18 +107,18 @@ class Resampler:
             writeable=False,
         )
         if self._phases <= FEW_PHASES:
-            for lane in range(min(self._phases, len(output))):
-                centre, phase = divmod((self._sent + lane) * self._step, self._phases)
-                outputs = output[lane :: self._phases]
-                heard = windows[centre - self._first_centre :: self._step][: len(outputs)]
-                np.vecdot(heard, self._taps[phase], out=outputs)
+            for first in range(min(self._phases, len(output))):
+                centre, phase = divmod((self._sent + first) * self._step, self._phases)
+                outputs = output[first :: self._phases]
+                inputs = windows[centre - self._first_centre :: self._step][: len(outputs)]
+                np.vecdot(inputs, self._taps[phase], out=outputs)
         else:
             for start in range(0, len(output), BLOCK):
                 outputs = output[start : start + BLOCK]
                 k = np.arange(self._sent + start, self._sent + start + len(outputs))
                 centres, phases = np.divmod(k * self._step, self._phases)
-                heard = windows[centres - self._first_centre]
-                np.vecdot(heard, self._taps_of(phases), out=outputs)
+                inputs = windows[centres - self._first_centre]
+                np.vecdot(inputs, self._taps_of(phases), out=outputs)
         self._sent = until
         next_centre = until * self._step // self._phases
         self._input = self._input[next_centre - self._first_centre :]

@@ -1,4 +1,4 @@
-"""The recent past of one channel, addressed by absolute samples."""
+"""A buffer of the recent samples of one channel, addressed by absolute samples."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class RollingBuffer:
         return self._data[start + offset : end + offset].copy()
 
     def discard_before(self, sample: int) -> None:
-        """Forget what came before the sample; nothing happens if that is forgotten already.
+        """Discard the audio before the sample, if it has not been discarded already.
 
         Raises `ValueError` for a sample that has not come yet.
         """

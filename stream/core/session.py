@@ -1,10 +1,10 @@
-"""A transcription session: a pure object with two ports.
+"""A transcription session: a pure object with two peers.
 
-One port is the client's: audio and requests go in, events come out. The other is the engine's:
-windows go out, hypotheses come in. Receiving never raises for what a peer can cause: it becomes a
-`Failure` among the events. What was received is drained by `windows_to_transcribe` and
-`events_to_send`. There is no clock but the count of samples, so a recorded session replays exactly,
-and it makes no difference in what pieces the same bytes arrive.
+The client sends audio and requests, and receives events. The engine receives windows, and returns
+hypotheses. The `receive_*` methods never raise for an error of a peer, but emit a `Failure`. The
+results are drained by `windows_to_transcribe` and `events_to_send`. The only clock is the count of
+samples, so a recorded session replays exactly, and the division of the bytes into messages makes no
+difference.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,35 +26,45 @@ CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", 
 """The settings that `receive_configure` may change."""
 
 MAX_MARKS = 256
-"""Marks to come back at a time: ten seconds of one a frame of 40 ms, and a bound on memory."""
+"""The most outstanding marks, which bounds memory: ten seconds of one for each frame of 40 ms."""
 
 
 class Session:
-    """One client's stream, of one or more channels.
-
-    Raises `SettingsError` for settings that cannot be served.
-    """
+    """One client's stream, of one or more channels."""
 
     def __init__(
         self,
         session_id: str,
         settings: StreamSettings,
-        tuning: SessionTuning = SessionTuning(),
+        tuning: SessionTuning | None = None,
         detector: MakeDetector = webrtc_vad,
         container: Callable[[int], AudioDecoder] | None = None,
     ) -> None:
+        """Begin a session.
+
+        Args:
+            session_id: names the session in its windows.
+            settings: the client's.
+            tuning: the server's; the default one if None.
+            detector: makes the voice detector of a channel.
+            container: makes the decoder of containers for a number of channels; None if containers
+                cannot be decoded.
+
+        Raises:
+            SettingsError: the settings cannot be served.
+        """
         settings.check()
         self.id = session_id
         self.settings = settings
         self.received = 0
-        """Samples of each channel heard so far, at the client's rate."""
+        """Samples of each channel fed to it so far, at the client's rate."""
         self.ended = False
         self.load = Load.NORMAL
         self._no_more_audio = False
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._marks: list[tuple[int, list[int]]] = []
-        """Those to come back, and where each channel stood."""
+        """Outstanding marks, and how many samples each channel had judged at each."""
         self._finals_reported = 0
         self._decoder: AudioDecoder
         if settings.encoding != CONTAINER:
@@ -63,70 +73,64 @@ class Session:
             self._decoder = container(settings.channels)
         else:
             raise SettingsError("encoding", "Containers are not decoded here; use pcm_s16le.")
-        self._problem_told = False
-        # Audio is heard in steps of 20 ms, channel by channel, whatever pieces it came in: the
-        # order of events must not depend on those.
+        self._problem_reported = False
+        # Audio is fed in steps of 20 ms, channel by channel, however it was divided into messages:
+        # the order of events must not depend on that.
         self._step = settings.sample_rate // 50
-        self._waiting = np.zeros((settings.channels, 0), np.float32)
-        window_ids = count()
+        self._pending = np.zeros((settings.channels, 0), np.float32)
+        tuning, window_ids = tuning or SessionTuning(), count()
         self._channels = [
-            Channel(
-                session_id,
-                i,
-                settings,
-                tuning,
-                detector(settings.sample_rate),
-                window_ids,
-                self._windows,
-                self._events,
-            )
+            Channel(session_id, i, settings, tuning, detector(settings.sample_rate), window_ids)
             for i in range(settings.channels)
         ]
 
     def receive_audio(self, data: bytes) -> None:
-        """Take audio in the announced encoding; any number of bytes."""
+        """Take any number of bytes of audio in the encoding of the settings."""
         if self._no_more_audio:
             message = "Audio came after the end of the stream; open a new stream for it."
             self._events.append(Failure("audio_after_end", message))
             return
-        self._waiting = np.concatenate([self._waiting, self._decoder.decode(data)], axis=1)
-        self._tell_problem()
-        while self._waiting.shape[1] >= self._step:
-            self._hear(self._step)
+        self._pending = np.concatenate([self._pending, self._decoder.decode(data)], axis=1)
+        self._report_problem()
+        while self._pending.shape[1] >= self._step:
+            self._feed(self._step)
 
     def receive_break(self) -> None:
-        """Take note that the client starts again at sample `held`, with a whole one."""
+        """Drop an incomplete sample: the client continues at sample `held`, with a whole one."""
         self._decoder.forget_leftover()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Take the engine's answer to one of the windows."""
+        """Take the engine's hypothesis of one of the windows."""
         if hypothesis.failure:
             message = f"A window could not be transcribed: {hypothesis.failure}"
             self._events.append(Failure("transcription_failed", message))
-        self._channels[hypothesis.window.channel].receive_hypothesis(hypothesis)
+        channel = self._channels[hypothesis.window.channel]
+        channel.receive_hypothesis(hypothesis)
+        self._collect(channel)
         self._settle()
 
     def receive_finalize(self, mark: int | None = None) -> None:
-        """Make all audio so far final, also in the middle of a word; then send the mark."""
-        self._hear(self._waiting.shape[1])
+        """Make all audio so far final, even in the middle of a word; then send the mark."""
+        self._feed(self._pending.shape[1])
         for channel in self._channels:
             channel.force_endpoint()
+            self._collect(channel)
         if mark is not None:
             self.receive_mark(mark)
         self._settle()
 
     def receive_mark(self, mark: int) -> None:
-        """Send the mark back when all speech before it is final, so far as the VAD has judged."""
+        """Send the mark back once all speech that was detected before it is final."""
         if len(self._marks) == MAX_MARKS:
             message = f"{MAX_MARKS} marks are still to come back; wait for some, or `finalize`."
             self._events.append(Failure("too_many_marks", message))
             return
-        self._hear(self._waiting.shape[1])
+        self._feed(self._pending.shape[1])
         self._marks.append((mark, [channel.judged_sample for channel in self._channels]))
         self._settle()
 
     def receive_configure(self, changes: Mapping[str, object]) -> None:
-        """Change settings from here on; what cannot be changed or served changes nothing."""
+        """Change settings from here on; nothing changes if one cannot be changed or served."""
         try:
             fixed = sorted(set(changes) - CONFIGURABLE)
             if fixed:
@@ -145,7 +149,7 @@ class Session:
         self._events.append(Configured(settings))
 
     def receive_load(self, load: Load) -> None:
-        """Take note of how busy the engine is with all streams, and tell the client."""
+        """Set how busy the engine is with all streams, and report it to the client."""
         if load is self.load or self.ended:
             return
         self.load = load
@@ -154,7 +158,7 @@ class Session:
         self._report()
 
     def receive_eof(self) -> None:
-        """Take note that no more audio comes: finals for all that is left, then `Ended`."""
+        """End the audio: finals for the rest of it follow, and then `Ended`."""
         if self._no_more_audio:
             return
         if self._decoder.leftover:
@@ -163,36 +167,35 @@ class Session:
                 "out; check that encoding and channels are what was announced."
             )
             self._events.append(Failure("truncated_audio", message))
-        self._waiting = np.concatenate([self._waiting, self._decoder.flush()], axis=1)
-        self._tell_problem()
-        while self._waiting.shape[1] > self._step:
-            self._hear(self._step)
-        self._hear(self._waiting.shape[1])
+        self._pending = np.concatenate([self._pending, self._decoder.flush()], axis=1)
+        self._report_problem()
+        while self._pending.shape[1] > self._step:
+            self._feed(self._step)
+        self._feed(self._pending.shape[1])
         for channel in self._channels:
             channel.receive_end()
+            self._collect(channel)
         self._no_more_audio = True
         self._settle()
 
     def windows_to_transcribe(self) -> list[Window]:
         """Return the windows that became due, each once."""
-        windows = self._windows.copy()
-        self._windows.clear()
+        windows, self._windows = self._windows, []
         return windows
 
     def events_to_send(self) -> list[Event]:
         """Return the events since the last call."""
-        events = self._events.copy()
-        self._events.clear()
+        events, self._events = self._events, []
         return events
 
     @property
     def held(self) -> int:
-        """Samples of each channel that were taken, heard or not, at the client's rate."""
-        return self.received + self._waiting.shape[1]
+        """Samples of each channel that were received, fed or pending, at the client's rate."""
+        return self.received + self._pending.shape[1]
 
     @property
     def settled(self) -> int:
-        """Samples of the client before which everything is final or was found to hold no speech."""
+        """Samples at the client's rate before which all audio is final or holds no speech."""
         if self.ended:
             return self.received
         settled = min(channel.settled_sample for channel in self._channels)
@@ -200,28 +203,34 @@ class Session:
 
     @property
     def pending_s(self) -> float:
-        """Seconds of speech that no hypothesis covers yet: how far the engine is behind."""
+        """Seconds of speech that no hypothesis covers yet."""
         return max(channel.lag_samples for channel in self._channels) / SAMPLE_RATE
 
-    def _tell_problem(self) -> None:
-        """Say, once, that bytes cannot be decoded."""
-        if self._decoder.problem and not self._problem_told:
-            self._problem_told = True
+    def _report_problem(self) -> None:
+        """Report once that bytes cannot be decoded."""
+        if self._decoder.problem and not self._problem_reported:
+            self._problem_reported = True
             self._events.append(Failure("bad_audio", self._decoder.problem))
 
-    def _hear(self, n_samples: int) -> None:
-        """Let every channel hear the next samples that wait."""
-        samples, self._waiting = self._waiting[:, :n_samples], self._waiting[:, n_samples:]
-        for channel, lane in zip(self._channels, samples, strict=True):
-            channel.receive_samples(lane)
+    def _feed(self, n_samples: int) -> None:
+        """Feed the next pending samples to every channel."""
+        samples, self._pending = self._pending[:, :n_samples], self._pending[:, n_samples:]
+        for channel, channel_samples in zip(self._channels, samples, strict=True):
+            channel.receive_samples(channel_samples)
+            self._collect(channel)
         seconds = self.received // self.settings.sample_rate
         self.received += n_samples
         if self.received // self.settings.sample_rate > seconds:
             self._report()
         self._settle()
 
+    def _collect(self, channel: Channel) -> None:
+        """Take the windows and events that became due in a channel."""
+        self._windows += channel.windows_to_transcribe()
+        self._events += channel.events_to_send()
+
     def _settle(self) -> None:
-        """Follow up on what new finals have made true: progress, marks, the end."""
+        """Emit what new finals have made due: progress, marks, the end."""
         if self._finals() > self._finals_reported:
             self._report()
         while self._marks and self._all_final_before(self._marks[0][1]):
@@ -244,6 +253,6 @@ class Session:
         return sum(channel.utterances_begun for channel in self._channels)
 
     def _all_final_before(self, samples: list[int]) -> bool:
-        """Tell whether all speech before these samples, one of each channel, is final."""
-        lanes = zip(self._channels, samples, strict=True)
-        return all(channel.all_final_before(sample) for channel, sample in lanes)
+        """Return whether all speech before these samples, one of each channel, is final."""
+        pairs = zip(self._channels, samples, strict=True)
+        return all(channel.all_final_before(sample) for channel, sample in pairs)

@@ -1,4 +1,4 @@
-"""What a stream is: the settings a client chooses, and the ones the server tunes for all."""
+"""The settings of a stream that its client chooses, and the tuning that its server sets for all."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,20 +9,20 @@ Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw", "container"]
 Task = Literal["transcribe", "translate"]
 
 CONTAINER = "container"
-"""WebM, Ogg, WAV, MP3, FLAC or AAC: what decodes it is no part of the core."""
+"""WebM, Ogg, WAV, MP3, FLAC or AAC; its decoder is not part of the core."""
 CONTAINER_RATE = 16_000
-"""Hertz that its samples are counted at, whatever its own."""
+"""The rate at which its samples are counted, in hertz, whatever its own rate is."""
 
 MAX_KEYTERMS = 500
 MAX_KEYTERM_LENGTH = 100
 MAX_PROMPT_LENGTH = 4_000
-"""Characters. All of it is made into tokens anew for every window, while the others wait: 500 terms
-take 20 ms, a prompt of a megabyte a second. Of a prompt the model reads some 1000 characters."""
+"""Characters. Prompt and terms are tokenised for every window, while other windows wait: 500 terms
+take 20 ms, and a prompt of a megabyte takes a second. The model reads about 1000 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """A client's choices for one stream; `check` refuses what cannot be served."""
+    """A client's choices for one stream; `check` refuses those that cannot be served."""
 
     encoding: str = "pcm_s16le"
     sample_rate: int = 16_000
@@ -35,7 +35,7 @@ class StreamSettings:
     endpointing_ms: int = 500
     """Silence that ends an utterance."""
     max_utterance_s: float = 30.0
-    """An utterance that never pauses is cut, between two words, at about this length."""
+    """An utterance without pauses is split, between two words, at about this length."""
     keyterms: tuple[str, ...] = ()
     prompt: str = ""
 
@@ -73,54 +73,55 @@ def within(field: str, value: float, low: float, high: float, unit: str) -> None
 
 @dataclass(frozen=True, slots=True)
 class SessionTuning:
-    """How a session hears and cuts; the same for every stream of a server."""
+    """How a session detects speech, requests windows and commits words; one for all of a server."""
 
     partial_hop_ms: int = 1000
-    """New audio that makes the next partial worth its cost."""
+    """New audio that makes the next partial due."""
     first_hop_ms: int = 400
-    """The same until the utterance has words to show."""
-    unheard_hop_ms: int = 3000
-    """The same, at most, where speech goes on and no words are heard in it: voices of a crowd."""
+    """New audio that makes a partial due until the utterance has words to show."""
+    wordless_hop_ms: int = 3000
+    """The longest hop of partials while speech goes on and no words are found in it, as in a noise
+    of many voices."""
     pre_roll_ms: int = 300
-    """Audio before the VAD's onset that belongs to the utterance: a soft first consonant."""
+    """Audio before the detector's onset that belongs to the utterance: a soft first consonant."""
     onset_ms: int = 90
     """Speech that starts an utterance."""
     tail_ms: int = 240
-    """Silence after the speech that is heard with an utterance: no final is decoded sooner."""
+    """Silence after the speech that the window of a final includes: no final is decoded sooner."""
     final_ahead_ms: int = 260
-    """The final is decoded so long before the endpoint is confirmed, and not in each pause: in most
-    of them somebody goes on to speak, and it would be wasted."""
+    """How long before the endpoint is confirmed the final is decoded. It is not decoded in each
+    pause, because speech continues after most of them."""
     commit_delay_ms: int = 850
-    """Audio after a word that must have been heard before the word is committed, once two
+    """Audio after a word that a hypothesis must cover before the word is committed, once two
     hypotheses agree on it."""
     commit_partials: bool = True
-    """Whether words that partials agree on are committed; else those of finals alone are, as where
-    another model hears the partials."""
+    """Whether words that partials agree on are committed; else only those of finals are, as if
+    another model decodes the partials."""
     sure_from: float = 0.95
-    """A word of such confidence need not be heard twice: `sure_delay_ms` of audio after it do."""
+    """A word of such confidence is committed by one hypothesis, after `sure_delay_ms` of audio."""
     sure_delay_ms: int = 500
     unsure_below: float = 0.45
-    """A word of less confidence, or that is heard differently each time, waits for
-    `unsure_delay_ms` of audio after it, for more context may correct it: longer than a partial
-    reaches back, and so for the final of most sentences."""
+    """A word of less confidence, or that hypotheses do not agree on, waits for `unsure_delay_ms` of
+    audio after it, because more context may correct it. That is longer than a partial's window, so
+    the word waits for the final of most sentences."""
     unsure_delay_ms: int = 12_000
     guesses_below: float = 0.6
-    """Words of less confidence on average are guesses: no partial commits any of them, and they do
-    not outlive a final that hears nothing."""
+    """Words of less mean confidence are guesses: no partial commits any of them, and a final
+    without words removes them."""
     edge_ms: int = 100
-    """A word that ends so near the end of a partial's window may be cut in its middle: it is not
-    shown before it was heard whole."""
+    """A word that ends so near the end of a partial's window may be cut off: it is not shown until
+    a window contains all of it."""
     shown_from: float = 0.6
     """A word of less confidence is shown when two hypotheses agree on it."""
     first_shown_from: float = 0.3
-    """The same for the first words of an utterance: somebody waits for a sign."""
+    """The same for the first words of an utterance, which its reader waits for."""
     max_partial_s: float = 10.0
-    """The window of a partial is no longer where committed words let it begin so late, so that
-    the cost of a second of speech does not grow with the utterance."""
+    """The longest window of a partial, if the known words let it start so late: the cost of a
+    second of speech does not grow with the utterance."""
     max_window_s: float = 28.0
-    """No window is longer: Whisper itself hears at most 30 s."""
+    """The longest window of all: Whisper itself encodes at most 30 s."""
     overlap_s: float = 6.0
-    """Audio before a cut that is heard again."""
+    """Audio before a cut that the next window includes."""
     context_s: float = 12.0
-    """Audio before an utterance that is heard again: the model hears a sentence better with the
-    one before it."""
+    """Audio before an utterance that its windows include: the model recognises a sentence better
+    with the previous one."""

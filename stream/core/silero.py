@@ -1,12 +1,12 @@
-"""Silero's voice activity network in numpy: how likely is it that a person speaks?
+"""Silero's voice activity network in numpy: the probability that audio holds speech.
 
-The networks of silero-vad 6, one for 16 kHz and one for 8 kHz, alike but for their lengths: the
-magnitudes of a short-time Fourier transform, four convolutions and an LSTM that remembers what came
-before. They hear 32 ms at a time, each with the last 4 ms of the window before. One window costs
-about 0.1 ms, half as much among others, so every stream runs its own, beside its session and in
-step with it: https://github.com/snakers4/silero-vad (MIT).
+The networks of silero-vad 6, one for 16 kHz and one for 8 kHz, differ in their lengths only: the
+magnitudes of a short-time Fourier transform, four convolutions and an LSTM with a state. A window
+is 32 ms, with the last 4 ms of the previous window. One window costs about 0.1 ms, and half as much
+in a batch, so every stream runs its own network, in step with its session:
+https://github.com/snakers4/silero-vad (MIT).
 
-`engine/checkpoints/silero_weights` finds the weights; here they are just arrays.
+`engine/checkpoints/silero_weights` reads the weights; here they are arrays.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 WIDTH = 128
-"""Of the LSTM's state."""
+"""Width of the LSTM's state."""
 
 STRIDES = (1, 2, 2, 1)
-"""Of the convolutions: 4 frames become 4, 2, 1 and 1."""
+"""Strides of the convolutions: 4 frames become 4, 2, 1 and 1."""
 
 FRAMES = 4
-"""Of the Fourier transform, in a window that is mirrored at its end."""
+"""Frames of the Fourier transform in a window, which is mirrored at its end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,8 @@ class SileroWeights:
     """A network's arrays, laid out for `inputs @ weights`."""
 
     fft_samples: int
-    """Of the Fourier transform, 256 at 16 kHz and 128 at 8 kHz; all lengths are in proportion."""
+    """Length of the Fourier transform, 256 at 16 kHz and 128 at 8 kHz, to which other lengths are
+    proportional."""
     convolutions: tuple[tuple[Array, Array], ...]
     """Four of (3 taps x n_in, n_out) and (n_out,); the first takes fft_samples // 2 + 1."""
     recurrent: Array
@@ -44,12 +45,12 @@ class SileroWeights:
 
     @property
     def window_samples(self) -> int:
-        """32 ms, the only length that the network was trained on."""
+        """Length of a window, 32 ms, the only one that the network was trained on."""
         return 2 * self.fft_samples
 
 
 class Silero:
-    """A network on one stream; it remembers what it heard."""
+    """A network with the state of one stream."""
 
     def __init__(self, weights: SileroWeights) -> None:
         self._weights = weights
@@ -57,7 +58,7 @@ class Silero:
         self._hann = (np.sin(np.pi * np.arange(length) / length) ** 2).astype(np.float32)
         self._frames = np.arange(FRAMES)[:, None] * hop + np.arange(length)  # (4, length)
         self._mirrored = hop // 2
-        self._context = np.zeros(length // 4, np.float32)  # of the window before
+        self._context = np.zeros(length // 4, np.float32)  # the end of the previous window
         self._hidden = np.zeros(WIDTH, np.float32)
         self._cell = np.zeros(WIDTH, np.float32)
 
@@ -66,28 +67,28 @@ class Silero:
         return float(self.probabilities(window[None])[0])
 
     def probabilities(self, windows: Array) -> Array:
-        """Return that of each of the next windows, (n, window_samples): (n,), cheaper together."""
+        """Return those of the next windows, (n, window_samples): (n,); a batch is cheaper."""
         ends = windows[:, -len(self._context) :]
         contexts = np.concatenate([self._context[None], ends[:-1]])
         self._context = ends[-1].copy()
         encoded = self._encode(np.concatenate([contexts, windows], axis=1))
         weights = self._weights
         inputs = encoded @ weights.recurrent[:WIDTH] + weights.recurrent_bias  # (n, 512)
-        hidden = np.stack([self._remember(row) for row in inputs])  # (n, 128)
+        hidden = np.stack([self._step(row) for row in inputs])  # (n, 128)
         scores: Array = np.maximum(hidden, 0) @ weights.output + np.float32(weights.output_bias)
         return sigmoid(scores)
 
-    def _encode(self, heard: Array) -> Array:
-        """Turn windows and their contexts, (n, n_samples), into what the LSTM takes, (n, 128)."""
-        mirror = heard[:, -2 : -2 - self._mirrored : -1]
-        mirrored = np.concatenate([heard, mirror], axis=1)
+    def _encode(self, samples: Array) -> Array:
+        """Encode windows with their contexts, (n, n_samples), for the LSTM: (n, 128)."""
+        mirror = samples[:, -2 : -2 - self._mirrored : -1]
+        mirrored = np.concatenate([samples, mirror], axis=1)
         encoded: Array = np.abs(np.fft.rfft(mirrored[:, self._frames] * self._hann))  # (n, 4, bins)
         for (weight, bias), stride in zip(self._weights.convolutions, STRIDES, strict=True):
             encoded = convolve(encoded, weight, bias, stride)
-        return encoded.reshape(len(heard), WIDTH)
+        return encoded.reshape(len(samples), WIDTH)
 
-    def _remember(self, inputs: Array) -> Array:
-        """Take one step of the LSTM, from the inputs' part of its gates, (512,)."""
+    def _step(self, inputs: Array) -> Array:
+        """Compute one step of the LSTM, from the inputs' part of its gates, (512,)."""
         gates = inputs + self._hidden @ self._weights.recurrent[WIDTH:]
         admit, keep, new, show = gates.reshape(4, WIDTH)
         self._cell = sigmoid(keep) * self._cell + sigmoid(admit) * np.tanh(new)
@@ -96,7 +97,7 @@ class Silero:
 
 
 def convolve(frames: Array, weight: Array, bias: Array, stride: int) -> Array:
-    """Convolve (n, n_frames, n_in) with three taps, zeros beyond either end; then rectify."""
+    """Convolve (n, n_frames, n_in) with three taps and zero padding, and apply ReLU."""
     n, n_frames, n_in = frames.shape
     padded = np.zeros((n, n_frames + 2, n_in), np.float32)
     padded[:, 1:-1] = frames
@@ -106,5 +107,5 @@ def convolve(frames: Array, weight: Array, bias: Array, stride: int) -> Array:
 
 
 def sigmoid(x: Array | np.float32) -> Array:
-    """The logistic function; written so that nothing overflows."""
+    """Return the logistic function, in a form that does not overflow."""
     return np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)

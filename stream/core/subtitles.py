@@ -1,9 +1,9 @@
-"""Words into subtitles that can be read: cues of two lines, and the files that hold them.
+"""Divides words into readable subtitles: cues of two lines, and subtitle files.
 
 The rules are those of broadcasters (the BBC's and Netflix's guides agree on most): at most two
-lines of 42 characters, on the screen for one to seven seconds, no faster than one can read, divided
-where the sentence is. Where to divide is a shortest path over the words: each possible cue has a
-price, for how it breaks the sentence and for how it reads.
+lines of 42 characters, on the screen for one to seven seconds, at a readable rate, divided at the
+ends of sentences and phrases. The division is a shortest path over the words: each possible cue has
+a price, for where it divides the sentence and for how readable it is.
 
 Pure: words in, text out.
 """
@@ -21,11 +21,11 @@ LINES = 2
 LEAST_S = 1.0
 MOST_S = 7.0
 CHARACTERS_PER_S = 17.0
-"""An adult reads so fast without effort."""
+"""The rate at which an adult reads without effort."""
 GAP_S = 0.08
-"""Between two cues, two frames, so that the eye sees the change."""
+"""Between two cues: two frames, so that the change is visible."""
 SILENCE_S = 1.5
-"""A cue never bridges so long a silence."""
+"""A cue ends at a silence of this length."""
 
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 PHRASE_ENDS = (",", ";", ":", "—", "，", "、", "；", "：")
@@ -41,11 +41,11 @@ BREAK_PRICES = {"sentence": 0.0, "phrase": 1.0, "pause": 1.0, "opener": 2.0, "an
 
 
 class Word(Protocol):
-    """What is needed of a word."""
+    """The properties of a word that are used here."""
 
     @property
     def text(self) -> str:
-        """With a leading space where the language writes one."""
+        """With a leading space, if the language writes one."""
 
     @property
     def start_s(self) -> float:
@@ -67,7 +67,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What stands on the screen at one time."""
+    """The text that is on the screen at one time."""
 
     start_s: float
     end_s: float
@@ -81,11 +81,11 @@ def cues(words: Iterable[Word], speaker: str = "") -> list[Cue]:
     made = []
     for run in runs(pieces):
         for first, last in divided(run, len(label(speaker))):
-            said = run[first:last]
-            lines = as_lines(said, len(label(speaker)))
+            shown = run[first:last]
+            lines = as_lines(shown, len(label(speaker)))
             assert lines is not None
-            made.append(Cue(said[0].start_s, said[-1].end_s, lines, speaker))
-    return held(made)
+            made.append(Cue(shown[0].start_s, shown[-1].end_s, lines, speaker))
+    return extended(made)
 
 
 def srt(cues: Sequence[Cue]) -> str:
@@ -99,7 +99,7 @@ def srt(cues: Sequence[Cue]) -> str:
 
 
 def vtt(cues: Sequence[Cue], header: str = "") -> str:
-    """Return the cues as a WebVTT file; `header` is a line, where there is more to say first."""
+    """Return the cues as a WebVTT file; `header` is an optional line after the first."""
     blocks = [f"WEBVTT\n{header}\n" if header else "WEBVTT\n"]
     for cue in sorted(cues, key=lambda cue: cue.start_s):
         times = f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}"
@@ -116,12 +116,12 @@ def clock(seconds: float, point: str) -> str:
 
 
 def label(speaker: str) -> str:
-    """What a line begins with that says who speaks, where the format has no other way."""
+    """Return the prefix that names the speaker, for formats without speakers."""
     return f"{speaker}: " if speaker else ""
 
 
 def fitting(word: Word) -> Iterator[Piece]:
-    """Yield a word as it is, or, of one that is longer than a line, pieces that fit."""
+    """Yield a word as one piece, or as several if it is longer than half a line."""
     text = word.text
     most = LINE_CHARACTERS // 2
     if len(text.strip()) <= most:
@@ -135,7 +135,7 @@ def fitting(word: Word) -> Iterator[Piece]:
 
 
 def runs(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
-    """Yield what is said between silences."""
+    """Yield the pieces between silences."""
     start = 0
     for i in range(1, len(pieces) + 1):
         if i == len(pieces) or pieces[i].start_s - pieces[i - 1].end_s >= SILENCE_S:
@@ -163,7 +163,7 @@ def divided(pieces: Sequence[Piece], label_characters: int) -> list[tuple[int, i
 
 
 def price_of(pieces: Sequence[Piece], start: int, end: int) -> float:
-    """How bad a cue of these pieces is: where it ends, and whether it can be read in its time."""
+    """Return the price of a cue: of where it ends, and of whether it can be read in its time."""
     last_of_run = end == len(pieces)
     price = CUE_PRICE + (0.0 if last_of_run else break_price(pieces, end))
     until_s = pieces[end - 1].end_s + SILENCE_S if last_of_run else pieces[end].start_s
@@ -171,14 +171,14 @@ def price_of(pieces: Sequence[Piece], start: int, end: int) -> float:
     price += 2.0 * max(0.0, LEAST_S - shown_s)
     characters = sum(len(piece.text) for piece in pieces[start:end])
     price += max(0.0, characters / CHARACTERS_PER_S - shown_s)
-    # A sentence that ends inside a cue, with a few words of the next behind it, reads badly.
+    # A sentence that ends inside a cue, with a few words of the next after it, is hard to read.
     inside = range(start + 1, end)
     price += sum(0.5 for i in inside if pieces[i - 1].text.endswith(SENTENCE_ENDS))
     return price
 
 
 def break_price(pieces: Sequence[Piece], i: int) -> float:
-    """What it costs to divide before piece i."""
+    """Return the price of dividing before piece i."""
     before, after = pieces[i - 1], pieces[i]
     kinds = ["anywhere"]
     if before.text.endswith(SENTENCE_ENDS):
@@ -193,14 +193,14 @@ def break_price(pieces: Sequence[Piece], i: int) -> float:
 
 
 def fits(pieces: Sequence[Piece], label_characters: int) -> bool:
-    """Whether these pieces make one cue."""
+    """Return whether these pieces fit one cue."""
     if pieces[-1].end_s - pieces[0].start_s > MOST_S:
         return False
     return as_lines(pieces, label_characters) is not None
 
 
 def as_lines(pieces: Sequence[Piece], label_characters: int) -> tuple[str, ...] | None:
-    """Return the lines of a cue, divided where it reads best; None where there is no room."""
+    """Return the lines of a cue, divided at the best place; None if they do not fit."""
     whole = written(pieces)
     room = LINE_CHARACTERS - min(label_characters, LINE_CHARACTERS // 2)
     if len(whole) <= room:
@@ -210,7 +210,7 @@ def as_lines(pieces: Sequence[Piece], label_characters: int) -> tuple[str, ...] 
         upper, lower = written(pieces[:i]), written(pieces[i:])
         if len(upper) > room or len(lower) > LINE_CHARACTERS:
             continue
-        # The lower line may be the longer one: the eye finds its way back more easily.
+        # A longer lower line is better: the eye finds its beginning more easily.
         uneven = abs(len(lower) - len(upper)) / LINE_CHARACTERS + 0.3 * (len(upper) > len(lower))
         price = break_price(pieces, i) + 2.0 * uneven
         if price < best:
@@ -223,8 +223,8 @@ def written(pieces: Sequence[Piece]) -> str:
     return "".join(piece.text for piece in pieces).strip()
 
 
-def held(made: Sequence[Cue]) -> list[Cue]:
-    """Let each cue stand as long as it takes to read, or until the next one comes."""
+def extended(made: Sequence[Cue]) -> list[Cue]:
+    """Extend each cue to the time that it takes to read, or until the next one."""
     result = []
     for cue, following in zip_longest(made, made[1:]):
         latest = following.start_s - GAP_S if following else inf

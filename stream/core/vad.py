@@ -1,9 +1,9 @@
-"""Does a frame of audio hold speech?
+"""Decides whether a frame of audio holds speech.
 
-webrtcvad answers with a mixture model of six sub-bands, and calls most noise speech. So a frame
-must also rise above the noise floor: the quietest frame of the last two seconds. Speech dips to the
+webrtcvad uses a mixture model of six sub-bands, and takes most noise for speech. So a frame must
+also rise above the noise floor: the quietest frame of the last two seconds. Speech falls to the
 floor many times in two seconds, between words and in the closures of its consonants; steady noise
-never rises far above its own. Whether frames make an utterance is for `endpointing` to say.
+never rises far above its own. `endpointing` decides whether frames are an utterance.
 """
 
 from collections import deque
@@ -17,56 +17,56 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 
 FRAME_SAMPLES = SAMPLE_RATE // 50
-"""20 ms, of the 10, 20 and 30 that webrtcvad takes."""
+"""20 ms; webrtcvad takes 10, 20 or 30 ms."""
 
 SILENCE_DBFS = -70.0
-"""A quieter frame is silence, whatever is in it."""
+"""A quieter frame is silence in any case."""
 
 RISE_DB = 6.0
 """How far speech rises above the noise floor."""
 
 FLOOR_FRAMES = 100
-"""Two seconds: the span whose quietest frame is the noise floor."""
+"""Two seconds, whose quietest frame is the noise floor."""
 
 OPENING_FLOOR_DBFS = -50.0
-"""The highest floor until two seconds are heard: a stream may open in mid-word."""
+"""The highest floor during the first two seconds: a stream may begin in the middle of a word."""
 
 
 class VoiceDetector(Protocol):
-    """What decides frame by frame; it may keep a state, and serves one channel."""
+    """Decides frame by frame for one channel; it may have a state."""
 
     frame_samples: int
 
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
-        """Tell whether the next frame, (frame_samples,) at 16 kHz, holds speech."""
+        """Return whether the next frame, (frame_samples,) at 16 kHz, holds speech."""
 
     def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:
-        """Tell it of each of the next frames, (n, frame_samples)."""
+        """Return whether each of the next frames, (n, frame_samples), holds speech."""
 
 
 MakeDetector = Callable[[int], VoiceDetector]
-"""Takes the sample rate at which a client sends; the detector itself hears 16 kHz."""
+"""Takes the sample rate at which a client sends; the detector's own input is at 16 kHz."""
 
 
 class WebRtcVad:
-    """The WebRTC project's detector behind an adaptive noise floor."""
+    """The WebRTC project's detector with an adaptive noise floor."""
 
     frame_samples = FRAME_SAMPLES
 
     def __init__(self, aggressiveness: int = 2, rise_db: float = RISE_DB) -> None:
-        """Take 0 (calls much speech) to 3 (calls little), and the rise above the noise floor."""
+        """Take the aggressiveness, 0 (accepts most) to 3, and the rise above the noise floor."""
         self._vad = webrtcvad.Vad(aggressiveness)
         self._rise_db = rise_db
         self._levels: deque[float] = deque(maxlen=FLOOR_FRAMES)
 
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
-        """Tell whether the next frame, (320,) at 16 kHz, holds speech."""
-        # webrtcvad adapts to every frame, so it hears those too that the floor rules out.
+        """Return whether the next frame, (320,) at 16 kHz, holds speech."""
+        # webrtcvad adapts to every frame, so it also gets those below the noise floor.
         voiced = self._vad.is_speech((frame * 32_767).astype("<i2").tobytes(), SAMPLE_RATE)
         return self._rises(level_dbfs(frame)) and bool(voiced)
 
     def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:
-        """Tell it of each of the next frames, (n, 320)."""
+        """Return whether each of the next frames, (n, 320), holds speech."""
         return [self.is_speech(frame) for frame in frames]
 
     def _rises(self, level: float) -> bool:
@@ -78,7 +78,7 @@ class WebRtcVad:
 
 
 def webrtc_vad(sample_rate: int, aggressiveness: int = 2) -> WebRtcVad:
-    """Return the same detector for any rate, as a `MakeDetector` does."""
+    """Return a detector for a client of any sample rate, as a `MakeDetector` does."""
     return WebRtcVad(aggressiveness)
 
 

@@ -1,7 +1,7 @@
 """What passes between a session and the engine: a window goes out, a hypothesis comes back.
 
 Sample indices are absolute: they count 16 kHz samples of one channel from the start of its
-session, so that a word keeps its place whichever window it was heard in.
+session, so that the time of a word does not depend on its window.
 """
 
 from dataclasses import dataclass
@@ -12,37 +12,37 @@ from numpy.typing import NDArray
 
 
 class WindowKind(Enum):
-    """What a window is worth to whoever waits for it; `engine.scheduler` goes by it."""
+    """The kind of a window, by which `engine.scheduler` orders windows."""
 
     PARTIAL = "partial"
-    """Somebody is speaking: a newer window takes this one's place."""
+    """The utterance goes on: a newer window replaces this one."""
     FINAL = "final"
-    """Somebody has spoken."""
+    """The utterance is over, or may be."""
     FILE = "file"
-    """Of a recording: it can wait for everybody who is speaking."""
+    """The window of a recording, which waits for those of live streams."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingOptions:
-    """What the client asked of the words."""
+    """How the client wants its words decoded."""
 
     language: str = "en"
     """A language code of the model, or `auto`."""
     expected_language: str = ""
-    """What was spoken last, where the language is `auto`: it takes much to hear another."""
+    """With `auto`: the last language; another one must be much likelier to be detected."""
     task: str = "transcribe"
     """`transcribe` or `translate`."""
     prompt: str = ""
-    """Text that the model reads as if it had been said before."""
+    """Text that the model reads as if it had been spoken before."""
     keyterms: tuple[str, ...] = ()
     """Names and terms to expect."""
     timestamps: bool = False
-    """Let the model write timestamps, and say where its last complete segment ends."""
+    """Let the model write timestamps, and return where its last complete segment ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A stretch of one channel's audio that is to be transcribed."""
+    """A span of one channel's audio that is to be transcribed."""
 
     session: str
     id: int
@@ -54,14 +54,16 @@ class Window:
     samples: NDArray[np.float32]
     """(n_samples,) at 16 kHz, in -1..1."""
     speech: tuple[tuple[int, int], ...]
-    """Spans [start_sample, end_sample) within the window in which the VAD heard speech."""
+    """Spans [start_sample, end_sample) within the window in which speech was detected."""
     draft: tuple[int, ...] = ()
-    """Tokens that the previous hypothesis heard in this window: verified, never trusted."""
+    """Tokens of the previous hypothesis in this window; the model verifies each of them."""
     options: DecodingOptions = DecodingOptions()
     own_sample: int = 0
-    """Where what is new begins: before it is what was said before, whose words are known."""
+    """Where the utterance begins; before it is its context, whose words are known."""
     awaited: bool = False
-    """Whether nothing of its utterance can be read yet: somebody waits for a sign."""
+    """Whether its utterance has no words to show yet, so that its reader waits for the first."""
+    full: bool = False
+    """Whether it has grown to the session's limit, so that the session commits its first words."""
 
     @property
     def end_sample(self) -> int:
@@ -71,7 +73,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as the model spells it: a leading space where it writes one, its punctuation."""
+    """A word as the model spells it, with its leading space, if any, and its punctuation."""
 
     text: str
     start_sample: int
@@ -79,12 +81,12 @@ class Word:
     confidence: float
     """Probability, 0..1."""
     tokens: tuple[int, ...] = ()
-    """The model's tokens; together the words of a hypothesis make the next window's draft."""
+    """The model's tokens; those of a hypothesis's words are the draft of the next window."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineTiming:
-    """Where a hypothesis spent its time, and what its decoding took."""
+    """The times of a hypothesis, and the work of its decoding."""
 
     queue_ms: float = 0.0
     encode_ms: float = 0.0
@@ -96,20 +98,20 @@ class EngineTiming:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a window that breaks off in the middle of a segment had its last complete one end.
+    """Where the last complete segment ends in a window that ends within a segment.
 
-    Only the model's timestamps say that.
+    It is known by the model's timestamps only.
     """
 
     words: int
-    """So many of the hypothesis' words belong to complete segments."""
+    """How many words of the hypothesis belong to complete segments."""
     sample: int
     """Where the last of these segments ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What the engine heard in a window. No words: it holds no speech."""
+    """The words that the engine recognised in a window; none if it holds no speech."""
 
     window: Window
     words: tuple[Word, ...]
@@ -117,6 +119,6 @@ class Hypothesis:
     language: str = "en"
     timing: EngineTiming = EngineTiming()
     cut: Cut | None = None
-    """Where timestamps were asked for and the last segment is not complete."""
+    """Set if timestamps were requested and the last segment is not complete."""
     failure: str = ""
-    """Where the engine failed: a sentence that says why; then there are no words."""
+    """If the engine failed, a sentence that says why; there are no words then."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stream.evaluate.report.svg import Plot
+from stream.evaluate.report.svg import Axis, Plot
 
 STYLE = """<style>
 svg { background: #fff; font: 12px sans-serif; }
@@ -22,7 +22,7 @@ SERIES = (
 def learning_curve(validations: Sequence[Mapping[str, Any]]) -> str:
     """Draw what validation found over the passes, as SVG; the rows are the journal's."""
     last = max((row["passes"] for row in validations), default=1) or 1
-    plot = Plot((0, last), (0, 100), x_label="passes over the examples", width=760)
+    plot = Plot(Axis(0, last, "passes over the examples"), Axis(0, 100), width=760)
     for key, style, name in SERIES:
         points = [(row["passes"], min(row[key], 100.0)) for row in validations]
         plot.line(points, style, name)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.distil.passages import LONGEST_S, Passage, read_file, read_span
-from stream.engine.whisper_transcriber import DEFAULT_MARGIN_S, FULL_S, LEAST_S
+from stream.engine.checkpoints.calibration import DEFAULT_MARGIN_S
+from stream.engine.whisper_transcriber import FULL_S, LEAST_S
 from stream.evaluate.material.mixing import chance, speech_power
 from stream.evaluate.material.phone import phone_line
 from stream.evaluate.material.recordings import Audio, at_16_khz, to_int16

@@ -91,11 +91,9 @@ class Contest:
     ) -> None:
         """Load them; raises `UsageError` where the student is no student of this teacher."""
         self.systems = {
-            TEACHER: WhisperTranscriber(teacher.name, precision, checkpoint=teacher),
-            ASSISTED: WhisperTranscriber(
-                teacher.name, precision, checkpoint=teacher, assistant=student
-            ),
-            STUDENT: WhisperTranscriber(student.name, precision, checkpoint=student),
+            TEACHER: WhisperTranscriber(teacher, precision),
+            ASSISTED: WhisperTranscriber(teacher, precision, assistant=student),
+            STUDENT: WhisperTranscriber(student, precision),
         }
         for system in self.systems.values():
             system.warm_up()

@@ -28,9 +28,9 @@ from stream.engine.network.features import log_mel
 from stream.engine.network.quantization import quantise
 from stream.engine.network.whisper import Whisper
 from stream.engine.recognizer import (
+    EXTRA_TOKENS,
     OPENING_TOKENS,
     PAST_SPEECH_SLACK,
-    TOKENS_BESIDE,
     TOKENS_PER_S,
 )
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
@@ -180,7 +180,7 @@ class Labeller:
 
     def _request(self, job: Job) -> DecodeRequest:
         """As the server asks of a window."""
-        budget = TOKENS_BESIDE + TOKENS_PER_S * len(job.samples) // SAMPLE_RATE
+        budget = EXTRA_TOKENS + TOKENS_PER_S * len(job.samples) // SAMPLE_RATE
         return DecodeRequest(
             max_new_tokens=min(budget, self.model.dims.max_tokens // 2 - OPENING_TOKENS),
             language=self.language,

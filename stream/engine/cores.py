@@ -20,12 +20,12 @@ CPUS = Path("/sys/devices/system/cpu")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Names of glibc's settings, from its malloc.h."""
 LARGE_BYTES = 10 << 20
-"""A larger block is mapped anew each time, and every page of it faults. The logits of a pass, the
-keys of a layer and the projections of 30 s are smaller; mapped too, they cost a third more CPU
-time."""
-KEPT_BYTES = 64 << 20
-"""What a heap keeps of what was freed at its end, and does not give back: the next pass needs it,
-and new pages cost as much as the work on them."""
+"""A larger block is mapped anew for each allocation, and every page of it faults. The logits of a
+pass, the keys of a layer and the projections of 30 s are smaller; if they were mapped, too, they
+would cost a third more CPU time."""
+RETAINED_BYTES = 64 << 20
+"""Freed memory at the end of a heap that is not returned to the system: the next pass needs it, and
+new pages cost as much as the computation on them."""
 HEAPS = 2
 
 
@@ -106,42 +106,43 @@ def quota_of(folder: Path) -> float | None:
 
 
 def tune_malloc() -> None:
-    """Have glibc return large blocks when they are freed, and keep small ones; nothing elsewhere.
+    """Let glibc return large blocks when they are freed, and retain small ones.
 
-    Windows come in all lengths, and a large block that one leaves behind in a heap seldom fits the
-    next: with a thread a core the process would grow by half within minutes.
+    Windows have all lengths, and a large block that one leaves in a heap seldom fits the next: with
+    a thread for each core the process would grow by half within minutes. Other systems than Linux
+    with glibc are left as they are.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
         libc.mallopt(M_ARENA_MAX, HEAPS)
 
 
 def give_back_memory() -> None:
-    """Have glibc give back all that is free; nothing elsewhere.
+    """Let glibc return all free memory to the system, after loading a model or a recording's batch.
 
-    Worth it after what takes seconds and much memory: loading a model, a batch of a recording.
+    Other systems than Linux with glibc are left as they are.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def calm_blas() -> None:
-    """Have numpy multiply on one thread.
+    """Let numpy multiply matrices on one thread.
 
-    Here it multiplies for the voice detector alone, whose products are small: on more threads they
-    take longer, and the threads spin on the other cores while they wait for the next.
+    It does so for the voice detector alone, whose products are small: on more threads they take
+    longer, and the threads spin on the other cores between two products.
     """
     threadpool_limits(limits=1, user_api="blas")
 
 
 class SharedCores:
-    """Gives each batch that is being transcribed its part of the cores.
+    """Gives each batch that is being transcribed its share of the cores.
 
-    Two batches on a core each take two thirds of the time, and of the CPU time, of one after the
-    other on both: a decoder pass is a thousand small operations, and after each the cores wait for
-    one another.
+    Two batches on one core each take two thirds of the time, and of the CPU time, of one after the
+    other on both cores: a decoder pass consists of a thousand small operations, and the cores wait
+    for each other after each of them.
     """
 
     def __init__(self, cores: int, urgent_cores: int | None = None) -> None:
@@ -153,7 +154,7 @@ class SharedCores:
 
     @contextmanager
     def share(self, *, urgent: bool) -> Iterator[None]:
-        """Compute on one core or, if it is urgent, on the part that is free."""
+        """Compute on one core or, if it is urgent, on the free share of the cores."""
         with self._lock:
             self._busy += 1
             free = max(1, self.cores // self._busy)

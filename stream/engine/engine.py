@@ -1,8 +1,8 @@
-"""The engine: threads that take batches of windows through the transcriber.
+"""The engine: threads that pass batches of windows to the transcriber.
 
-As many as the transcriber can use: a GPU is kept busy by one, of a CPU each core takes a batch. The
-scheduler decides what comes next; this file holds its lock, measures how long windows waited, and
-keeps the threads alive whatever the transcriber does.
+There are as many as the transcriber can use: one for a GPU, and one for each core of a CPU. The
+scheduler chooses the next batch; this module holds the scheduler's lock, measures how long windows
+waited, and keeps the threads running if the transcriber fails.
 """
 
 import logging
@@ -24,32 +24,32 @@ log = logging.getLogger(__name__)
 
 
 class Transcriber(Protocol):
-    """What turns windows into hypotheses: a model, or a script."""
+    """Turns windows into hypotheses: a model, or a script."""
 
     name: str
     languages: tuple[str, ...]
     at_once: int
-    """Threads that may call `transcribe` at the same time, and gain by it."""
+    """How many threads can usefully call `transcribe` at the same time."""
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """One hypothesis a window, in order; a window that fails gets one that says so."""
+        """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """One pass of the transcriber, for the metrics."""
+    """One call of the transcriber, for the metrics."""
 
     hypotheses: tuple[Hypothesis, ...]
     audio_s: float
     """Seconds of audio in all windows."""
     took_s: float
     waits: tuple["Wait", ...]
-    """Of the windows of live streams, until they were taken."""
+    """How long each window of a live stream waited for the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long a window of a live stream waited, or has been waiting so far."""
+    """How long a window of a live stream waited, or has waited so far."""
 
     kind: WindowKind
     seconds: float
@@ -57,7 +57,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A window, who waits for it, and since when."""
+    """A submitted window, with the receiver of its hypothesis and the time of submission."""
 
     window: Window
     deliver: Deliver
@@ -83,11 +83,11 @@ class Engine:
         self._scheduler = Scheduler(max_batch)
         self._jobs: dict[tuple[str, int], Job] = {}
         self._running: dict[int, list[Window]] = {}
-        """By thread."""
+        """The batch of each thread."""
         self._owed: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._stopping = False
-        # A daemon: a model that hangs must not keep the process from ending.
+        # Daemon threads: a model that hangs must not keep the process from ending.
         self._threads = [
             threading.Thread(target=self._run, args=(i,), name=f"engine {i}", daemon=True)
             for i in range(transcriber.at_once)
@@ -101,7 +101,7 @@ class Engine:
     def submit(self, window: Window, deliver: Deliver, live: bool = True) -> None:
         """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten.
 
-        A stream is `live` if somebody speaks just now; an upload is not, and may wait.
+        A window is `live` if it belongs to a live stream; those of uploads may wait.
         """
         with self._changed:
             job = Job(window, deliver, time.perf_counter(), live)
@@ -113,14 +113,14 @@ class Engine:
             self._changed.notify_all()
 
     def forget(self, session: str) -> None:
-        """Drop what waits for a session that is gone; nothing is delivered to it any more."""
+        """Drop the windows of a session that has ended; nothing is delivered to it any more."""
         with self._changed:
             self._scheduler.forget(session)
             self._jobs = {key: job for key, job in self._jobs.items() if key[0] != session}
             del self._owed[session]
 
     def stop(self, drain: bool) -> None:
-        """End the threads and wait for them: after all that waits (drain), or after this batch."""
+        """End the threads and wait for them, after all windows (drain) or after their batch."""
         with self._changed:
             self._stopping = True
             if not drain:
@@ -134,16 +134,16 @@ class Engine:
 
     @property
     def queued(self) -> int:
-        """Windows that wait."""
+        """How many windows are queued."""
         return len(self._scheduler)
 
     @property
     def in_flight(self) -> int:
-        """Windows that are being transcribed."""
+        """How many windows are being transcribed."""
         return sum(map(len, self._running.values()))
 
     def waits(self) -> list[Wait]:
-        """How long each window of a live stream that waits has been waiting."""
+        """Return how long each queued window of a live stream has waited."""
         with self._changed:
             now = time.perf_counter()
             running = {
@@ -153,7 +153,7 @@ class Engine:
             return [Wait(job.window.kind, now - job.submitted_s) for job in queued if job.live]
 
     def owes(self, session: str) -> bool:
-        """Whether a hypothesis of this session is still to come."""
+        """Return whether a hypothesis of this session is still to come."""
         return self._owed[session] > 0
 
     def _run(self, thread: int) -> None:
@@ -167,7 +167,7 @@ class Engine:
             self._on_batch(BatchReport(tuple(timed), audio_s, took_s, waits))
 
     def _next_batch(self, thread: int) -> list[Window]:
-        """Wait for windows; an empty list ends the thread."""
+        """Wait for windows, and return a batch; an empty list ends the thread."""
         with self._changed:
             self._running.pop(thread, None)
             self._changed.wait_for(lambda: self._stopping or len(self._scheduler))
@@ -178,14 +178,14 @@ class Engine:
             return batch
 
     def _waits_of(self, batch: list[Window], now: float) -> tuple[Wait, ...]:
-        """How long the live ones of a batch have waited."""
+        """Return how long the live windows of a batch have waited."""
         with self._changed:
             jobs = [self._jobs.get((window.session, window.id)) for window in batch]
         live = (job for job in jobs if job is not None and job.live)
         return tuple(Wait(job.window.kind, now - job.submitted_s) for job in live)
 
     def _transcribe(self, batch: list[Window]) -> list[Hypothesis]:
-        """Never raises: one bad batch must not end the transcription of everybody else."""
+        """Transcribe a batch; a failure must not end the transcription of other streams."""
         try:
             hypotheses = self.transcriber.transcribe(batch)
             if len(hypotheses) != len(batch):
@@ -197,11 +197,11 @@ class Engine:
         return hypotheses
 
     def _deliver(self, hypothesis: Hypothesis, started_s: float) -> Hypothesis:
-        """Hand a hypothesis over, with the time that its window waited."""
+        """Deliver a hypothesis with the time that its window waited, and return it."""
         window = hypothesis.window
         with self._changed:
             job = self._jobs.get((window.session, window.id))
-            if job is None:  # forgotten meanwhile
+            if job is None:  # its session has been forgotten
                 return hypothesis
             self._drop(window)
         queue_ms = (started_s - job.submitted_s) * 1000
@@ -213,7 +213,7 @@ class Engine:
         return timed
 
     def _drop(self, window: Window) -> None:
-        """Owe nothing for a window any more."""
+        """Remove a window from those whose hypothesis is still to come."""
         self._jobs.pop((window.session, window.id), None)
         self._owed[window.session] -= 1
         if not self._owed[window.session]:

@@ -1,7 +1,6 @@
-"""A loaded model that hears stretches of audio: features, encoder, decode loop, word times.
+"""A loaded model that recognises spans of audio: features, encoder, decode loop, word times.
 
-It takes each stretch as it comes. Whether what it heard can be right, and what to do if not, is for
-`whisper_transcriber` to say.
+It decodes each span once. `whisper_transcriber` decides which readings are decoded again.
 """
 
 import time
@@ -12,10 +11,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
+from stream.engine.checkpoints.calibration import calibration_of
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.decoding import loop
 from stream.engine.decoding.assistant import Assistant
-from stream.engine.decoding.guards import diffuse_nats
 from stream.engine.decoding.keyterms import BoostKeyterms
 from stream.engine.decoding.rows import DecodeRequest
 from stream.engine.network.features import log_mel
@@ -25,22 +24,24 @@ from stream.engine.network.transfers import send
 from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision, Whisper
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
-from stream.engine.words.coverage import MAX_SAMPLES, Stretch
-from stream.engine.words.reading import Heard, read
+from stream.engine.words.coverage import MAX_SAMPLES, AudioSpan
+from stream.engine.words.reading import Reading, read
 from stream.errors import UsageError
 
 PAST_SPEECH_SLACK = 25
-"""Encoder positions (half a second) past the speech that a word's end may listen to."""
+"""Encoder positions (half a second) past the end of the speech that a word may attend to."""
 TOKENS_PER_S = 16
-"""Budget: twice what a fast speaker of English needs, and enough for dense scripts."""
-TOKENS_BESIDE = 16
+"""Token budget for a second of audio: twice that of a fast speaker of English, and enough for dense
+scripts."""
+EXTRA_TOKENS = 16
+"""Added to the budget of any window."""
 OPENING_TOKENS = 4
-"""Start, language, task and no timestamps: half the context is for the prompt before them."""
+"""Start, language, task and no timestamps; the prompt before them takes half of the context."""
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """What a batch has cost so far."""
+    """The time that a batch has taken so far."""
 
     encode_ms: float = 0.0
     decode_ms: float = 0.0
@@ -48,19 +49,19 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """Encoded stretches."""
+    """Encoded spans."""
 
     audio: torch.Tensor
     """(batch, n_positions, d_model)"""
     n_positions: torch.Tensor
-    """(batch,) long: the positions of each row that are real."""
+    """(batch,) long: how many positions of each row are real."""
     assistant_audio: torch.Tensor
-    """(batch, n_positions, assistant's d_model): the audio itself where the encoder is shared."""
+    """(batch, n_positions, assistant's d_model): `audio` itself if the encoder is shared."""
 
     def rows(self, rows: Sequence[int]) -> "Encoded":
-        """Some of the rows."""
-        kept = list(rows)
-        return Encoded(self.audio[kept], self.n_positions[kept], self.assistant_audio[kept])
+        """Return some of the rows."""
+        chosen = list(rows)
+        return Encoded(self.audio[chosen], self.n_positions[chosen], self.assistant_audio[chosen])
 
 
 class Recognizer:
@@ -74,24 +75,24 @@ class Recognizer:
         assistant: Checkpoint | None = None,
         ways: str | None = None,
     ) -> None:
-        """Build the network with the checkpoint's weights, and its assistant's.
+        """Build the network with the checkpoint's weights, and that of its assistant.
 
         Args:
             checkpoint: the model.
             device: where it runs.
             precision: of the weights.
-            assistant: a smaller model that drafts; it is computed in the same ways.
+            assistant: a smaller model that proposes tokens; it is computed in the same ways.
             ways: as `Whisper.from_checkpoint` takes it.
 
         Raises:
-            UsageError: the assistant does not speak the model's tokens.
+            UsageError: the assistant's tokens are not those of the model.
         """
         self.device = device
         self.model = Whisper.from_checkpoint(checkpoint, device, precision, ways)
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
         self.alignment_heads = checkpoint.alignment_heads
-        self.diffuse_nats = diffuse_nats(checkpoint.name)
+        self.calibration = calibration_of(checkpoint)
         self.assistant: Whisper | None = None
         if assistant is not None:
             check_same_tokens(checkpoint, assistant)
@@ -111,18 +112,18 @@ class Recognizer:
                 coarsen(self.assistant.decoder)
 
     def encode(
-        self, stretches: Sequence[Stretch], margin_s: float, least_s: float, watch: Stopwatch
+        self, spans: Sequence[AudioSpan], margin_s: float, least_s: float, watch: Stopwatch
     ) -> Encoded:
-        """Encode stretches, each with its own silence after it.
+        """Encode spans, each with silence after it.
 
         Args:
-            stretches: of any lengths.
-            margin_s: silence to add, as far as Whisper hears.
-            least_s: what is encoded at least, silence included.
-            watch: takes the time.
+            spans: of any lengths.
+            margin_s: seconds of silence to add, up to the 30 s that Whisper encodes.
+            least_s: seconds that are encoded at least, including silence.
+            watch: its encode_ms is increased.
         """
         began = time.perf_counter()
-        padded = [self._padded(stretch, margin_s, least_s) for stretch in stretches]
+        padded = [self._padded(span, margin_s, least_s) for span in spans]
         audio, n_positions = self._encode(self.model, padded)
         if self.assistant is None or self.assistant.encoder is self.model.encoder:
             assistant_audio = audio
@@ -138,7 +139,7 @@ class Recognizer:
         mels = [log_mel(samples, model.dims.n_mels) for samples in padded]
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
         if torch.device(self.device).type == "cpu":
-            # One by one a row stays in the caches, and none is as long as the longest.
+            # A single row stays in the caches, and is not padded to the longest one.
             rows = [
                 model.encode(mel[None], n[None])[0] for mel, n in zip(mels, n_frames, strict=True)
             ]
@@ -148,23 +149,23 @@ class Recognizer:
             mel[i, :, : row.shape[1]] = row
         return model.encode(mel, n_frames), (n_frames + 1) // 2
 
-    def _padded(self, stretch: Stretch, margin_s: float, least_s: float) -> torch.Tensor:
-        """The samples of a stretch and silence, (n_samples,), in whole encoder positions."""
-        n = stretch.end_sample - stretch.start_sample
-        wanted = round(max(n / SAMPLE_RATE + margin_s, least_s) * SAMPLE_RATE)
-        wanted = min(wanted, MAX_SAMPLES)
-        padded = torch.zeros(-(-wanted // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
-        padded[:n] = torch.from_numpy(stretch.samples)
+    def _padded(self, span: AudioSpan, margin_s: float, least_s: float) -> torch.Tensor:
+        """Return a span's samples and silence, (n_samples,), in whole encoder positions."""
+        n = span.end_sample - span.start_sample
+        length = round(max(n / SAMPLE_RATE + margin_s, least_s) * SAMPLE_RATE)
+        length = min(length, MAX_SAMPLES)
+        padded = torch.zeros(-(-length // SAMPLES_PER_POSITION) * SAMPLES_PER_POSITION)
+        padded[:n] = torch.from_numpy(span.samples)
         return send(padded, torch.device(self.device))
 
     def decode(
         self,
-        stretches: Sequence[Stretch],
+        spans: Sequence[AudioSpan],
         encoded: Encoded,
         watch: Stopwatch,
         temperature: float = 0.0,
-    ) -> list[Heard]:
-        """Decode encoded stretches and read their words."""
+    ) -> list[Reading]:
+        """Decode encoded spans, and return the reading of each, in order."""
         began = time.perf_counter()
         assistant = None
         if self.assistant is not None and not temperature:
@@ -174,59 +175,59 @@ class Recognizer:
             self.vocabulary,
             encoded.audio,
             encoded.n_positions,
-            [self._request(stretch) for stretch in stretches],
+            [self._request(span) for span in spans],
             self.alignment_heads,
             temperature=temperature,
             assistant=assistant,
         )
         timestamp_begin = self.vocabulary.timestamp_begin
-        heard = [
-            read(s, r, self._text, timestamp_begin, self.diffuse_nats)
-            for s, r in zip(stretches, results, strict=True)
+        readings = [
+            read(s, r, self._text, timestamp_begin, self.calibration.diffuse_nats)
+            for s, r in zip(spans, results, strict=True)
         ]
         watch.decode_ms += 1000 * (time.perf_counter() - began)
-        return heard
+        return readings
 
-    def _request(self, stretch: Stretch) -> DecodeRequest:
-        """What the decode loop is to do for a stretch."""
-        n = stretch.end_sample - stretch.start_sample
-        options = stretch.options
-        spoken_to = stretch.speech[-1][1] - stretch.start_sample
+    def _request(self, span: AudioSpan) -> DecodeRequest:
+        """Return the request to the decode loop for a span."""
+        n = span.end_sample - span.start_sample
+        options = span.options
+        speech_end = span.speech[-1][1] - span.start_sample
         prompt = options.prompt.strip()
         return DecodeRequest(
             max_new_tokens=min(
-                TOKENS_BESIDE + TOKENS_PER_S * n // SAMPLE_RATE,
+                EXTRA_TOKENS + TOKENS_PER_S * n // SAMPLE_RATE,
                 self.model.dims.max_tokens // 2 - OPENING_TOKENS,
             ),
             language=options.language,
             expected_language=options.expected_language,
-            language_from=own_samples_from(stretch) // SAMPLES_PER_POSITION,
+            language_from=own_speech_offset(span) // SAMPLES_PER_POSITION,
             task=options.task,
             prompt=tuple(self._tokens(f" {prompt}")) if prompt else (),
-            draft=stretch.draft,
+            draft=span.draft,
             timestamps=options.timestamps,
             rules=(BoostKeyterms(options.keyterms, self._tokens),) if options.keyterms else (),
-            speech_positions=spoken_to // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
+            speech_positions=speech_end // SAMPLES_PER_POSITION + PAST_SPEECH_SLACK,
         )
 
     def _tokens(self, text: str) -> list[int]:
-        """Text as tokens, without special ones."""
+        """Encode text as tokens, without special ones."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _text(self, tokens: Sequence[int]) -> str:
-        """The text of tokens, its leading space kept."""
+        """Decode tokens as text, including a leading space."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
 
 
-def own_samples_from(stretch: Stretch) -> int:
-    """Where in a stretch its own speech begins, after what was said before; a sample of it."""
-    return min(max(0, stretch.window.own_sample - stretch.start_sample), len(stretch.samples))
+def own_speech_offset(span: AudioSpan) -> int:
+    """Return how many samples of context come before the window's own utterance in a span."""
+    return min(max(0, span.window.own_sample - span.start_sample), len(span.samples))
 
 
 def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
-    """Raise `UsageError` unless the two models mean the same by a token.
+    """Raise `UsageError` unless the two models have the same tokens.
 
-    The assistant may know fewer languages: a student is taught few.
+    The assistant may have fewer languages, as a student that was trained on few.
     """
     if (
         teacher.dims.vocab_size != assistant.dims.vocab_size
@@ -241,7 +242,7 @@ def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
 
 
 def same_encoder(one: Checkpoint, other: Checkpoint) -> bool:
-    """Whether the two encoders are equal, weight for weight, as a distilled model's is."""
+    """Return whether two encoders have equal weights, as a student's and its teacher's."""
     weights = {name: w for name, w in one.state.items() if ".encoder." in name}
     theirs = {name: w for name, w in other.state.items() if ".encoder." in name}
     return weights.keys() == theirs.keys() and all(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stream.engine.capacity import Capacity
 
 SCRIPTED = "scripted"
-"""Hears numbers in any speech: to try everything but a model."""
+"""Name of a transcriber that finds numbers in any speech, for tests of everything but a model."""
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,19 @@ def load_transcriber(
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
 ) -> Transcriber:
-    """Return the model of that name, warm, with its assistant, who may hear the partials alone.
+    """Return a transcriber that is warm.
 
-    Raises `UsageError` where one of them is missing or not to be had, or they do not go together.
+    Args:
+        name: of the model, as `load_checkpoint` takes it, or `scripted`.
+        precision: of the weights.
+        device: where the model runs.
+        assistant: name of a smaller model that proposes tokens, which the model verifies.
+        partials: whether the model or its assistant alone decodes partials.
+        ways: how the CPU computes each operation, as `Whisper.from_checkpoint` takes it.
+
+    Raises:
+        UsageError: a model cannot be loaded, the two have different tokens, or the assistant is to
+            decode partials and none is named.
     """
     if name == SCRIPTED:
         from stream.engine.scripted import ScriptedTranscriber, counting

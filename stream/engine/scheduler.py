@@ -1,24 +1,26 @@
 """Which windows the engine transcribes next.
 
-Theory of operation. Two queues of live windows. Finals are never replaced or dropped: someone waits
-for each. A session's own lead in order, and sessions take turns, so that an upload with fifty
-finals to come does not stand before the one of somebody who is speaking, and those who come do not
-stand before those who wait. (One may ride along in a batch of its length before its elder has led;
-the session sends its finals in order all the same.) Partials wait
-one per utterance: a newer window of the same utterance takes the place of the older in the queue,
-because it holds the same audio and more, and a final removes the partial of its utterance for the
-same reason. It keeps the older one's turn, so that nobody pushes himself back for ever.
+Theory of operation. There are two queues of live windows. Finals are never replaced or dropped,
+because a client waits for each. The finals of a session are taken in order, and sessions take
+turns, so that an upload with fifty finals does not delay that of a live speaker, and new sessions
+do not delay those that already wait. (A final may join a batch of its length before an older final
+of its session has been taken; the session sends its finals in order all the same.) Partials wait
+one per utterance: a newer window of the same utterance replaces the older one in the queue, because
+it contains the same audio and more, and a final removes the partial of its utterance for the same
+reason. The newer window takes the older one's place in the queue, so that frequent windows do not
+put an utterance off for ever.
 
-A batch costs as much as if all its windows were as long as its longest, so windows of like length
-share one. The final whose turn it is leads, or, where there is none, the oldest partial; behind it
-go finals of like length, by turns, and, if no final is left to wait, partials of like length.
+A batch costs as much as if all its windows were as long as its longest, so a batch holds windows of
+like length. The final whose turn it is comes first, or, if there is none, the oldest partial; after
+it come finals of like length, by turns, and, if no final is left in the queue, partials of like
+length.
 
-The windows of recordings wait behind all of these; then they are taken by turns as well. While
-there is any live session they go one at a time, because a batch that has begun cannot be stopped,
-and who speaks meanwhile waits for its end. Only after `PATIENCE` live batches in a row does one of
-them get a turn: a server that is never idle transcribes its uploads all the same.
+The windows of recordings wait for all of these; then they are taken by turns as well. While there
+is any live session they are taken one at a time, because a batch that has begun cannot be stopped,
+and a live speaker waits for its end. Only after `PATIENCE` live batches in a row is one of them
+taken before the live windows: a server that is never idle transcribes its uploads all the same.
 
-Pure: knows no clock and no thread; `engine.py` holds the lock.
+Pure: it knows neither clocks nor threads; `engine.py` holds the lock.
 """
 
 from collections import Counter
@@ -31,12 +33,12 @@ Utterance = tuple[str, int, int]
 """Session, channel, utterance."""
 
 LIKE_RATIO = 0.5
-"""Windows are of like length when they differ by at most this part of the leader's,"""
+"""Windows are of like length if they differ by at most this share of the first one's length,"""
 LIKE_SAMPLES = 2 * SAMPLE_RATE
-"""or by this many samples, over which a model's fixed costs outweigh the padding."""
+"""or by this many samples, within which a model's fixed costs outweigh the padding."""
 
 PATIENCE = 16
-"""Live batches that a recording waits for at most, between two windows of recordings."""
+"""How many live batches are taken at most between two windows of recordings."""
 
 
 class Scheduler:
@@ -48,19 +50,19 @@ class Scheduler:
         self.partials: dict[Utterance, Window] = {}
         self.files: list[Window] = []
         self._live: set[str] = set()
-        """Sessions of people who speak, from their first window until they are forgotten."""
+        """Live sessions, from their first window until they are forgotten."""
         self._most = max_batch
         self._patience = PATIENCE
         self._batches = 0
         self._served: dict[str, int] = {}
-        """By session: the last batch with a final, or a window of a recording, of it, or the last
-        before it came."""
+        """By session: the number of its last batch with a final or a recording's window, or of the
+        last batch before its first window."""
 
     def __len__(self) -> int:
         return len(self.finals) + len(self.partials) + len(self.files)
 
     def add(self, window: Window) -> Window | None:
-        """Queue a window; return the partial that it makes superfluous, if one waited."""
+        """Queue a window; return the queued partial that it replaces, if there is one."""
         if window.kind is not WindowKind.PARTIAL:
             self._served.setdefault(window.session, self._batches)
         if window.kind is WindowKind.FILE:
@@ -76,9 +78,9 @@ class Scheduler:
         return superseded
 
     def next_batch(self, most: int | None = None) -> list[Window]:
-        """Take out windows of like length; none when nothing waits.
+        """Remove and return windows of like length; none if the queues are empty.
 
-        `most` is how many, up to `max_batch`: no more than the part of one of several threads.
+        `most` limits their number below `max_batch`, to leave other threads their share.
         """
         self._most = self.max_batch if most is None else min(most, self.max_batch)
         live = self.finals or self.partials
@@ -107,14 +109,14 @@ class Scheduler:
         return batch
 
     def _serve(self, windows: list[Window]) -> list[Window]:
-        """Take note that the first of these, as many as go, had their turn; return them."""
+        """Return the first of these windows, and record that their sessions have had a turn."""
         batch = windows[: self._most]
         self._batches += 1
         self._served |= {window.session: self._batches for window in batch}
         return batch
 
     def _by_turns(self, windows: list[Window]) -> list[Window]:
-        """Each session's first window, then each one's second, …; who waits longest goes first."""
+        """Order windows: each session's first, then each one's second, …; longest wait first."""
         place: Counter[str] = Counter()
         turns = []
         for number, window in enumerate(windows):
@@ -123,7 +125,7 @@ class Scheduler:
         return [windows[number] for _, _, number in sorted(turns)]
 
     def forget(self, session: str) -> list[Window]:
-        """Drop and return all windows of a session that is gone."""
+        """Remove and return all windows of a session that has ended."""
         waiting = (*self.finals, *self.partials.values(), *self.files)
         gone = [w for w in waiting if w.session == session]
         self.finals = without(self.finals, gone)
@@ -135,13 +137,13 @@ class Scheduler:
 
 
 def like(leader: Window) -> Callable[[Window], bool]:
-    """Return what tells whether a window is long enough, and short enough, to go with this one."""
+    """Return a predicate for windows of a length like the leader's."""
     length = len(leader.samples)
     slack = max(LIKE_RATIO * length, LIKE_SAMPLES)
     return lambda window: abs(len(window.samples) - length) <= slack
 
 
 def without(windows: list[Window], taken: list[Window]) -> list[Window]:
-    """The windows that were not taken; windows are told apart by identity."""
+    """Return the windows that were not taken; windows are compared by identity."""
     gone = {id(window) for window in taken}
     return [window for window in windows if id(window) not in gone]

@@ -1,7 +1,7 @@
-"""A transcriber without a model: it hears the words of a script, where the script puts them.
+"""A transcriber without a model: it returns the words of a script at the times of the script.
 
-For tests, demonstrations and load tests of everything but the model. What it answers depends on a
-window's place alone, so a stream's words can be predicted from its audio clock.
+For tests, demonstrations and load tests of everything but the model. Its hypotheses depend on the
+position of a window alone, so the words of a stream can be predicted from its audio clock.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from stream.core.windows import EngineTiming, Hypothesis, Window, Word
 
 
 class ScriptedTranscriber:
-    """Answers each window with the scripted words that lie inside it, on any channel."""
+    """Returns the scripted words that lie inside each window, on any channel."""
 
     name = "scripted"
     languages: tuple[str, ...] = ("en",)
@@ -23,17 +23,17 @@ class ScriptedTranscriber:
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis a window, in order."""
         return [
-            Hypothesis(window, self._heard(window), timing=EngineTiming()) for window in windows
+            Hypothesis(window, self._words_in(window), timing=EngineTiming()) for window in windows
         ]
 
-    def _heard(self, window: Window) -> tuple[Word, ...]:
-        """Words that are cut off by an edge of the window are not heard."""
+    def _words_in(self, window: Window) -> tuple[Word, ...]:
+        """Return the words inside a window; a word across its edge is left out."""
         start, end = window.start_sample, window.end_sample
         return tuple(w for w in self.words if start <= w.start_sample and w.end_sample <= end)
 
 
 def counting(seconds: int = 3600) -> list[Word]:
-    """A script for any audio: a number every half second, "zero", "one", … "nine", "zero" …"""
+    """Return a script for any audio: a digit every half second, "zero", "one", … "nine", "zero"…"""
     digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     half = SAMPLE_RATE // 2
     return [

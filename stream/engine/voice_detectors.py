@@ -1,4 +1,4 @@
-"""The detectors of speech that a server can be told to use, by name."""
+"""The voice detectors that a server can use, by name."""
 
 import logging
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ NARROW_BAND = 8_000
 
 
 def choose_detector(name: str, aggressiveness: int = 2) -> MakeDetector:
-    """Return what makes a detector for each channel.
+    """Return a function that makes the detector of a channel.
 
     Args:
-        name: `webrtc`, or `silero` for the network behind it; where its wheel is not installed,
-            that is `webrtc` and a line in the log.
+        name: `webrtc`, or `silero` for the network after it. If the network's wheel is not
+            installed, `webrtc` is used and a warning is logged.
         aggressiveness: of `webrtc` alone, 0 to 3.
 
     Raises:
-        CheckpointError: the weights are not what they should be.
+        CheckpointError: the checksum of the network's weights is wrong.
     """
     if name == "silero":
         path = weights_file()
         if path is not None:
             return partial(silero_gate, read_weights(path))
         logger.warning(
-            "%s is not installed: webrtcvad decides alone, and calls more noise speech",
+            "%s is not installed: webrtcvad decides alone, and takes more noise for speech",
             DISTRIBUTION,
         )
     return partial(webrtc_vad, aggressiveness=aggressiveness)
@@ -44,9 +44,15 @@ def silero_gate(
     enter: float = ENTER,
     leave: float = LEAVE,
 ) -> VoiceDetector:
-    """Return a detector by the network for telephone lines, or by that for all others.
+    """Return a detector with the network for telephone lines, or with that for all other audio.
 
-    On a telephone the other hears the first word up to half a second late.
+    On telephone audio the other network detects the first word up to half a second late.
+
+    Args:
+        networks: by sample rate, from `read_weights`.
+        sample_rate: at which the client sends, in hertz.
+        enter: probability at which speech begins.
+        leave: probability below which speech ends.
     """
     rate = NARROW_BAND if sample_rate <= NARROW_BAND else SAMPLE_RATE
     return SileroGate(networks[rate], enter, leave)

@@ -1,14 +1,14 @@
 """Windows in, hypotheses out, in batches.
 
-A window is encoded at its own length and a margin of silence, not at Whisper's 30 s. Where a
-guard says that the words cannot be right, it is decoded once more at 30 s and the better of the
-two stays. Speech that the words leave out, after the last of them or between, is decoded as a
-window of its own.
+A window is encoded at its own length and a margin of silence, not at Whisper's 30 s. If a guard
+finds its words implausible, it is decoded again at 30 s, and the better reading is taken. Speech
+that the words do not cover, after the last of them or between two, is decoded by itself.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 
 import numpy as np
 import torch
@@ -33,40 +33,37 @@ from stream.engine.cores import (
 from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.words.coverage import Stretch, unheard
-from stream.engine.words.reading import Fault, Heard, better, without_invention
+from stream.engine.words.coverage import AudioSpan, uncovered_spans
+from stream.engine.words.reading import Fault, Reading, better, without_invented_words
 from stream.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
-MARGIN_S = {"tiny.en": 2.0, "base": 2.0}
-"""Seconds of silence after the speech, by model: measured, docs/decisions/001."""
-DEFAULT_MARGIN_S = 2.0
-"""For a model that was not measured."""
 LEAST_S = 8.0
-"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s repeated
-itself; filled up to 8 s, five of 180 did (docs/decisions/002)."""
+"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s was a
+loop; filled up to 8 s, five of 180 were (docs/decisions/002)."""
 FULL_S = 30.0
-"""What Whisper was trained on, and the most it can hear at once."""
+"""The length of Whisper's training examples, and the most that it encodes at once."""
 SHORTEST_S = 0.1
-"""Shorter audio holds no word, and costs nothing."""
+"""Shorter audio holds no word, and is not decoded."""
 SAMPLING_HELPS = frozenset({Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED})
+"""Faults for which a final is decoded again at higher temperatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscribeOptions:
-    """How much care to take, and how much silence to add."""
+    """How much silence is added, and how implausible words are dealt with."""
 
     margin_s: float
-    """Silence after the audio; 30 pads to the full length."""
+    """Seconds of silence after the audio; 30 pads to the full length."""
     least_s: float = LEAST_S
-    """What is encoded at least, silence included."""
+    """Seconds that are encoded at least, including silence."""
     guards: bool = True
-    """Decode what cannot be right once more at 30 s, and cut what stays wrong."""
+    """Decode implausible readings again at 30 s, and remove words that stay implausible."""
     cover: bool = True
-    """Decode speech that the words leave out."""
+    """Decode speech that the words do not cover."""
     temperatures: tuple[float, ...] = (0.2, 0.4)
-    """Tried in turn, on a final, where even 30 s left a guess or a repetition."""
+    """Temperatures tried in turn for a final whose words at 30 s are still guesses or a loop."""
 
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
@@ -78,50 +75,55 @@ class WhisperTranscriber:
 
     def __init__(
         self,
-        name: str,
+        model: str | Checkpoint,
         precision: Precision | None = None,
         device: str | None = None,
         options: TranscribeOptions | None = None,
         *,
         assistant: str | Checkpoint | None = None,
-        checkpoint: Checkpoint | None = None,
         ways: str | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            name: as `load_checkpoint` takes it.
-            precision: int8 on the CPU and float16 on CUDA unless told.
-            device: CUDA where there is one unless told.
-            options: the model's measured margin and all guards unless told.
-            assistant: a smaller model that drafts what this one verifies.
-            checkpoint: already loaded, else it is by its name.
+            model: its name, as `load_checkpoint` takes it, or its checkpoint.
+            precision: int8 on the CPU and float16 on CUDA by default.
+            device: CUDA by default, if there is a CUDA device.
+            options: the model's measured margin and all guards by default.
+            assistant: a smaller model that proposes tokens, which this one verifies.
             ways: how the CPU computes, as `Whisper.from_checkpoint` takes it.
 
         Raises:
-            CheckpointError: the model or its assistant is not to be had.
-            UsageError: the assistant does not speak the model's tokens.
+            CheckpointError: the model or its assistant cannot be loaded.
+            UsageError: the assistant's tokens are not those of the model.
         """
-        self.name = name
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         on_cpu = torch.device(self.device).type == "cpu"
         self.precision: Precision = precision or ("int8" if on_cpu else "float16")
         tune_malloc()
         calm_blas()
         self.at_once = usable_cores() if on_cpu else 1
-        checkpoint = checkpoint or load_checkpoint(name)
+        checkpoint = load_checkpoint(model) if isinstance(model, str) else model
+        self.name = checkpoint.name
         if isinstance(assistant, str):
             assistant = load_checkpoint(assistant)
         self.recognizer = Recognizer(checkpoint, self.device, self.precision, assistant, ways)
         urgent_cores = make("threads", self.recognizer.model.ways)(usable_cores())
         self._cores = SharedCores(usable_cores(), urgent_cores)
         self.languages: tuple[str, ...] = tuple(checkpoint.vocabulary.languages) or ("en",)
-        del checkpoint, assistant  # the weights as they were read, larger than those in use
+        del model, checkpoint, assistant  # the weights as read are larger than those in use
         give_back_memory()
-        self.options = options or TranscribeOptions(MARGIN_S.get(name, DEFAULT_MARGIN_S))
+        calibration = self.recognizer.calibration
+        if isinf(calibration.diffuse_nats):
+            logger.info(
+                "%s: words that are read into a noise of many voices are not removed, "
+                "because the guard against them was not calibrated for these weights",
+                self.name,
+            )
+        self.options = options or TranscribeOptions(calibration.margin_s)
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
-        """Return a transcriber of the assistant of that name; a shared encoder stays shared."""
+        """Return a transcriber of the assistant with that name; a shared encoder stays shared."""
         assistant, model = self.recognizer.assistant, self.recognizer.model
         ways = as_setting(model.ways)
         alone = WhisperTranscriber(name, self.precision, self.device, ways=ways)
@@ -130,7 +132,7 @@ class WhisperTranscriber:
         return alone
 
     def warm_up(self) -> None:
-        """Run one window through, so that the first real one does not wait for allocations.
+        """Transcribe a window of noise, so that allocations do not delay the first real one.
 
         Raises:
             UsageError: this machine cannot compute the model, or not in the ways that are pinned.
@@ -142,7 +144,7 @@ class WhisperTranscriber:
             raise UsageError(failure + (hint if self.precision == "int8" else ""))
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
-        """Transcribe up to 30 s, (n_samples,), plainly: greedy, fully padded, without guards."""
+        """Transcribe up to 30 s, (n_samples,), by greedy decoding at 30 s without guards."""
         options = DecodingOptions(language=language)
         speech = ((0, len(samples)),)
         window = Window("offline", 0, 0, 0, WindowKind.FINAL, 0, samples, speech, options=options)
@@ -151,19 +153,19 @@ class WhisperTranscriber:
     def transcribe(
         self, windows: Sequence[Window], options: TranscribeOptions | None = None
     ) -> list[Hypothesis]:
-        """One hypothesis a window, in order; a window that fails gets one that says so."""
+        """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
         options = options or self.options
         try:
             with self._cores.share(urgent=urgent(windows)):
                 return self._transcribe(windows, options)
         except Exception as error:
-            # One strange window must not lose its neighbours: each on its own, then.
+            # A window that fails must not lose the others: each is transcribed by itself.
             if len(windows) == 1:
                 logger.exception("a window of %d samples failed", len(windows[0].samples))
                 return [Hypothesis(windows[0], (), failure=f"The model failed: {error}")]
             return [self.transcribe([window], options)[0] for window in windows]
         finally:
-            # A recording's batch is the largest there is, and the next one takes seconds as well.
+            # A recording's batches are the largest, and each takes seconds.
             if windows and windows[0].kind is WindowKind.FILE:
                 give_back_memory()
 
@@ -172,54 +174,58 @@ class WhisperTranscriber:
         self, windows: Sequence[Window], options: TranscribeOptions
     ) -> list[Hypothesis]:
         watch = Stopwatch()
-        heard: dict[int, list[Heard]] = {i: [] for i in range(len(windows))}
-        pending = [(i, Stretch(w, w.start_sample, w.draft)) for i, w in enumerate(windows)]
-        while pending := [(i, stretch) for i, stretch in pending if worth_decoding(stretch)]:
-            found = self._hear([stretch for _, stretch in pending], options, watch)
-            left: list[tuple[int, Stretch]] = []
-            for (i, stretch), part in zip(pending, found, strict=True):
+        readings: dict[int, list[Reading]] = {i: [] for i in range(len(windows))}
+        pending = [(i, AudioSpan(w, w.start_sample, w.draft)) for i, w in enumerate(windows)]
+        while pending := [(i, span) for i, span in pending if has_speech(span)]:
+            found = self._recognise([span for _, span in pending], options, watch)
+            left: list[tuple[int, AudioSpan]] = []
+            for (i, span), reading in zip(pending, found, strict=True):
                 # With timestamps the next window begins where this one's segments end.
-                cover = options.cover and not stretch.options.timestamps
-                if cover and (alone := own_speech(stretch, part)):
-                    left.append((i, alone))  # instead of what was heard in two languages
+                cover = options.cover and not span.options.timestamps
+                if cover and (own := speech_in_new_language(span, reading)):
+                    left.append((i, own))  # instead of a reading of two languages
                     continue
-                heard[i].append(part)
+                readings[i].append(reading)
                 if cover:
-                    left += [(i, rest) for rest in unheard(stretch, part.words)]
+                    left += [(i, uncovered) for uncovered in uncovered_spans(span, reading.words)]
             pending = left
-        return [hypothesis(w, heard[i], watch) for i, w in enumerate(windows)]
+        return [join_readings(w, readings[i], watch) for i, w in enumerate(windows)]
 
-    def _hear(
-        self, stretches: Sequence[Stretch], options: TranscribeOptions, watch: Stopwatch
-    ) -> list[Heard]:
-        """Decode stretches, and once more those that a guard doubts; cut what stays wrong."""
-        encoded = self.recognizer.encode(stretches, options.margin_s, options.least_s, watch)
-        heard = self.recognizer.decode(stretches, encoded, watch)
+    def _recognise(
+        self, spans: Sequence[AudioSpan], options: TranscribeOptions, watch: Stopwatch
+    ) -> list[Reading]:
+        """Decode spans, and implausible ones again at 30 s; remove words that stay implausible."""
+        encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch)
+        readings = self.recognizer.decode(spans, encoded, watch)
         if not options.guards:
-            return heard
-        doubtful = [i for i, h in enumerate(heard) if h.faults and tries(h, stretches[i], 0.0)]
-        if doubtful:
-            second = self._hear_again(
-                [stretches[i] for i in doubtful], [heard[i] for i in doubtful], options, watch
+            return readings
+        retried = [
+            i for i, r in enumerate(readings) if r.faults and should_retry_padded(r, spans[i], 0.0)
+        ]
+        if retried:
+            second = self._recognise_padded(
+                [spans[i] for i in retried], [readings[i] for i in retried], options, watch
             )
-            for i, h in zip(doubtful, second, strict=True):
-                heard[i] = h
-        return [without_invention(h) for h in heard]
+            for i, reading in zip(retried, second, strict=True):
+                readings[i] = reading
+        return [without_invented_words(reading) for reading in readings]
 
-    def _hear_again(
+    def _recognise_padded(
         self,
-        stretches: Sequence[Stretch],
-        heard: Sequence[Heard],
+        spans: Sequence[AudioSpan],
+        readings: Sequence[Reading],
         options: TranscribeOptions,
         watch: Stopwatch,
-    ) -> list[Heard]:
-        """The better of what was heard and what is heard with all the padding there is."""
-        best = list(heard)
-        # What was heard is the draft: up to where it went wrong it costs nothing again.
-        drafted = [replace(s, draft=h.result.tokens) for s, h in zip(stretches, heard, strict=True)]
+    ) -> list[Reading]:
+        """Decode spans at 30 s, at rising temperatures; return the best reading of each."""
+        best = list(readings)
+        # The first reading is the draft: up to the first difference its tokens cost one pass.
+        drafted = [replace(s, draft=r.result.tokens) for s, r in zip(spans, readings, strict=True)]
         encoded = self.recognizer.encode(drafted, FULL_S, FULL_S, watch)
         for temperature in (0.0, *options.temperatures):
-            rows = [i for i, h in enumerate(best) if tries(h, drafted[i], temperature)]
+            rows = [
+                i for i, r in enumerate(best) if should_retry_padded(r, drafted[i], temperature)
+            ]
             if not rows:
                 break
             again = self.recognizer.decode(
@@ -228,48 +234,55 @@ class WhisperTranscriber:
                 watch,
                 temperature,
             )
-            for i, h in zip(rows, again, strict=True):
-                best[i] = better(best[i], h)
+            for i, reading in zip(rows, again, strict=True):
+                best[i] = better(best[i], reading)
         return best
 
 
 def urgent(windows: Sequence[Window]) -> bool:
-    """Whether somebody waits for a batch: for a final, for first words, for a recording's window.
+    """Return whether a client waits for this batch.
 
-    Of a recording's batch the other parts are transcribed beside this one.
+    It does for a final, for the first words of an utterance, and for a recording's window alone in
+    its batch. If a recording has more windows, others of them are transcribed at the same time.
     """
     if any(window.kind is WindowKind.FINAL or window.awaited for window in windows):
         return True
     return len(windows) == 1 and windows[0].kind is WindowKind.FILE
 
 
-def own_speech(stretch: Stretch, heard: Heard) -> Stretch | None:
-    """What is new in a stretch, where that is in another language than what was said before.
+def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | None:
+    """Return a span without its context, if its language is not that of the context.
 
-    A stretch is decoded in one language: of two it makes words that neither has.
+    A span is decoded in one language, and a span of two languages yields wrong words. None if the
+    languages are the same, or if nothing remains without the context.
     """
-    own, expected = stretch.window.own_sample, stretch.options.expected_language
-    if expected in ("", heard.result.language) or not stretch.start_sample < own:
+    own, expected = span.window.own_sample, span.options.expected_language
+    if expected in ("", reading.result.language) or not span.start_sample < own:
         return None
-    alone = Stretch(stretch.window, own)
-    return alone if worth_decoding(alone) else None
+    alone = AudioSpan(span.window, own)
+    return alone if has_speech(alone) else None
 
 
-def worth_decoding(stretch: Stretch) -> bool:
-    """Whether there is speech, and enough audio for a word."""
-    long_enough = stretch.end_sample - stretch.start_sample >= SHORTEST_S * SAMPLE_RATE
-    return long_enough and bool(stretch.speech)
+def has_speech(span: AudioSpan) -> bool:
+    """Return whether a span holds speech, and is long enough for a word."""
+    long_enough = span.end_sample - span.start_sample >= SHORTEST_S * SAMPLE_RATE
+    return long_enough and bool(span.speech)
 
 
-def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
-    """Whether a doubtful stretch is decoded at 30 s at this temperature.
+def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -> bool:
+    """Return whether a low-confidence span is decoded again at full padding.
 
-    A partial that is merely a guess breaks off in mid-word, and the next one will know; where the
-    model is not sure, it is worth the time for a final alone. Sampling helps against guesses and
-    repetitions only, and only a final is worth its time. A crowd of voices stays one, however it is
-    heard.
+    A partial of low confidence breaks off in the middle of a word, and the next partial corrects
+    it, so a low confidence alone is worth the time for a final only. Sampling helps against guesses
+    and loops only, and is not worth its time for a partial. Diffuse attention, a sign of many
+    voices, does not change with the padding.
+
+    Args:
+        reading: of the span.
+        span: that may be decoded again.
+        temperature: of the new attempt; above 0 tokens are sampled.
     """
-    kind, faults = stretch.window.kind, heard.faults
+    kind, faults = span.window.kind, reading.faults
     if temperature > 0:
         worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
         return worth and bool(faults & SAMPLING_HELPS)
@@ -280,17 +293,17 @@ def tries(heard: Heard, stretch: Stretch, temperature: float) -> bool:
     return True
 
 
-def hypothesis(window: Window, heard: Sequence[Heard], watch: Stopwatch) -> Hypothesis:
-    """Join what was heard in a window's stretches, which were decoded in any order."""
+def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch) -> Hypothesis:
+    """Join the readings of a window's spans, which were decoded in any order, in order of time."""
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
-        decoder_passes=sum(h.result.passes for h in heard),
-        drafted_tokens=sum(h.result.drafted for h in heard),
-        accepted_tokens=sum(h.result.accepted for h in heard),
+        decoder_passes=sum(r.result.passes for r in readings),
+        drafted_tokens=sum(r.result.drafted for r in readings),
+        accepted_tokens=sum(r.result.accepted for r in readings),
     )
-    in_order = sorted((h for h in heard if h.words), key=lambda h: h.words[0].start_sample)
-    words = tuple(word for h in in_order for word in h.words)
-    language = heard[0].result.language if heard else window.options.language
-    cut = heard[-1].cut if heard else None
+    in_order = sorted((r for r in readings if r.words), key=lambda r: r.words[0].start_sample)
+    words = tuple(word for reading in in_order for word in reading.words)
+    language = readings[0].result.language if readings else window.options.language
+    cut = readings[-1].cut if readings else None
     return Hypothesis(window, words, language, timing, cut)

@@ -131,14 +131,19 @@ def evaluate(
         "cost": [cost.as_json() for cost in costs],
     }
     summary["targets"] = targets(summary)
-    width = None if sys.stdout.isatty() else 160
-    print_tables(summary, results, Console(width=width, highlight=False))
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        write_json(summary, results, report / "report.json")
-        write_html(summary, results, report / "report.html")
+    write_report(summary, results, report)
     print(json.dumps(summary))
     return 0 if all(result.went_well() for result in results) else 1
+
+
+def write_report(summary: dict[str, Any], results: Sequence[Result], folder: Path | None) -> None:
+    """Print the tables, and write report.json and report.html into a folder, if one is given."""
+    width = None if sys.stdout.isatty() else 160
+    print_tables(summary, results, Console(width=width, highlight=False))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(summary, results, folder / "report.json")
+        write_html(summary, results, folder / "report.html")
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:

@@ -30,7 +30,7 @@ class Service:
     max_frame_bytes: int = 1 << 20
     max_ahead_s: float = 60.0
     idle_s: float = 60.0
-    tuning: SessionTuning = SessionTuning()
+    tuning: SessionTuning = field(default_factory=SessionTuning)
     detector: MakeDetector = webrtc_vad
     container: Callable[[int], AudioDecoder] | None = None
     """Makes a decoder of containers for a number of channels; None if the server has none."""

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import VoiceDetector
 from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 from stream.recordings.cutting import PAD
 from stream.recordings.options import FileOptions
@@ -36,12 +35,12 @@ class WindowOrigin:
 class LongFormAlgorithm(ABC):
     """Turns the audio of one channel of a recording into segments."""
 
-    def __init__(self, options: FileOptions, origin: WindowOrigin, detector: VoiceDetector) -> None:
+    def __init__(self, options: FileOptions, origin: WindowOrigin, track: SpeechTrack) -> None:
         self.problems: list[str] = []
         """One sentence for each window that could not be transcribed."""
         self._options = options
         self._origin = origin
-        self._track = SpeechTrack(detector)
+        self._track = track
         self._start = 0
         """First sample of the next window; earlier audio is in a window or holds no speech."""
         self._language = ""

@@ -6,20 +6,19 @@ aligned with those of the next chunk, which overlaps it.
 """
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import VoiceDetector
 from stream.core.windows import Hypothesis, Word
 from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.cutting import Chunk, Cutter
 from stream.recordings.joining import join
 from stream.recordings.options import FileOptions
-from stream.recordings.speech_track import Span
+from stream.recordings.speech_track import Span, SpeechTrack
 
 
 class Chunked(LongFormAlgorithm):
     """Transcribes one channel of a recording in independent chunks."""
 
-    def __init__(self, options: FileOptions, origin: WindowOrigin, detector: VoiceDetector) -> None:
-        super().__init__(options, origin, detector)
+    def __init__(self, options: FileOptions, origin: WindowOrigin, track: SpeechTrack) -> None:
+        super().__init__(options, origin, track)
         self._cutter = Cutter(
             length=round(options.chunk * SAMPLE_RATE),
             stride=round(options.stride * SAMPLE_RATE),

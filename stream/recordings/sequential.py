@@ -8,12 +8,12 @@ of the next window.
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.transcript import monotone, text_of
-from stream.core.vad import VoiceDetector
 from stream.core.windows import Hypothesis
 from stream.engine.words.coverage import UNCOVERED_S, length_s
 from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.cutting import PAD, natural_end
 from stream.recordings.options import FileOptions
+from stream.recordings.speech_track import SpeechTrack
 
 PROMPT_CHARACTERS = 200
 """Length of the previous text in the prompt: a sentence or two. Whisper accepts up to 220 tokens,
@@ -25,8 +25,8 @@ MIN_PROGRESS = SAMPLE_RATE
 class Sequential(LongFormAlgorithm):
     """Transcribes one channel of a recording, one window at a time."""
 
-    def __init__(self, options: FileOptions, origin: WindowOrigin, detector: VoiceDetector) -> None:
-        super().__init__(options, origin, detector)
+    def __init__(self, options: FileOptions, origin: WindowOrigin, track: SpeechTrack) -> None:
+        super().__init__(options, origin, track)
         self._length = round(options.chunk * SAMPLE_RATE)
         self._window_pending = False
         """Whether a window is due or being transcribed."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
 from stream.engine.engine import Transcriber
 from stream.errors import UsageError
 from stream.protocols import PROTOCOLS
@@ -33,19 +34,25 @@ GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
 class Server:
     """Listens on a shared port, and on a port for each protocol that has one of its own."""
 
-    def __init__(self, config: ServerConfig, protocols: Mapping[str, str] = PROTOCOLS) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        protocols: Mapping[str, str] = PROTOCOLS,
+        tuning: SessionTuning | None = None,
+    ) -> None:
         """Prepare; `listen` opens the ports.
 
         Args:
             config: settings.
             protocols: the registry: name of a protocol -> module:class.
+            tuning: of all streams and uploads; the default one if None.
 
         Raises:
             UsageError: the file of rooms cannot be used, or the settings of a protocol are wrong.
         """
         self.config = config
         self.endpoints = Endpoints(protocols, config)
-        self.state = ServerState(config)
+        self.state = ServerState(config, tuning)
         shared = application(self.state, self.endpoints.protocols)
         self.door = self._front_door(shared, self.endpoints.find)
         self.own_doors: dict[str, FrontDoor | asyncio.Server] = {}

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
 from stream.engine.engine import Transcriber
 from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
@@ -28,6 +29,7 @@ async def running(
     config: ServerConfig,
     load: Callable[[], Transcriber],
     protocols: Mapping[str, str] = PROTOCOLS,
+    tuning: SessionTuning | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server within this process; it is ready when the block begins.
 
@@ -35,8 +37,9 @@ async def running(
         config: settings.
         load: loads the model; called on a thread.
         protocols: the registry: name of a protocol -> module:class.
+        tuning: of all streams and uploads; the default one if None.
     """
-    server = Server(config, protocols)
+    server = Server(config, protocols, tuning)
     try:
         await server.listen()
         await server.start_engine(load)

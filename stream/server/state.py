@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from stream.config import ServerConfig
@@ -27,9 +28,22 @@ log = logging.getLogger(__name__)
 class ServerState:
     """Everything that serves clients; it opens no port."""
 
-    def __init__(self, config: ServerConfig) -> None:
-        """Raise `UsageError` if the file of rooms cannot be used."""
+    def __init__(self, config: ServerConfig, tuning: SessionTuning | None = None) -> None:
+        """Make a server without a model.
+
+        Args:
+            config: its settings.
+            tuning: of all streams and uploads; the config's settings in it win.
+
+        Raises:
+            UsageError: the file of rooms cannot be used.
+        """
         self.config = config
+        self.tuning = replace(
+            tuning or SessionTuning(),
+            partial_hop_ms=config.partial_hop_ms,
+            commit_partials=config.partials == "model",
+        )
         self.metrics = Metrics()
         self.room_service = RoomService(config, self.metrics)
         self.rooms = self.room_service.rooms
@@ -51,9 +65,7 @@ class ServerState:
             max_frame_bytes=config.max_frame_bytes,
             max_ahead_s=config.max_ahead_s,
             idle_s=config.idle_s,
-            tuning=SessionTuning(
-                partial_hop_ms=config.partial_hop_ms, commit_partials=config.partials == "model"
-            ),
+            tuning=self.tuning,
             detector=detector,
             resume_token=self.streams.kept.token,
             container=ContainerDecoder,

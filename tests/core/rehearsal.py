@@ -69,7 +69,7 @@ class Script:
         return Hypothesis(window, tuple(heard))
 
 
-def a_session(tuning: SessionTuning = SessionTuning(), **settings) -> Session:
+def a_session(tuning: SessionTuning | None = None, **settings) -> Session:
     return Session("s", StreamSettings(**settings), tuning, LoudIsSpeech)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.endpointing import TRANSITIONS, Endpoint, Endpointer, Heard, Onset, State
+from stream.core.endpointing import TRANSITIONS, Endpoint, Endpointer, FrameClass, Onset, State
 
 FRAME = 320
 ONSET_FRAMES = 5  # 90 ms of 20 ms frames, rounded up
@@ -26,7 +26,7 @@ def feed(subject, answers):
 
 def test_every_state_knows_what_to_do_with_everything_heard():
     assert set(TRANSITIONS) == set(State)
-    assert all(set(row) == set(Heard) for row in TRANSITIONS.values())
+    assert all(set(row) == set(FrameClass) for row in TRANSITIONS.values())
 
 
 def test_one_utterance():

@@ -9,8 +9,8 @@ import torch
 from stream.core.windows import DecodingOptions
 from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.words.coverage import Stretch
-from stream.engine.words.reading import Heard
+from stream.engine.words.coverage import AudioSpan
+from stream.engine.words.reading import Reading
 from tests.engine.pretended_gpu import NAME, pretended_gpu
 from tests.engine.windows import a_window
 
@@ -30,9 +30,9 @@ def test_tensors_of_two_devices_do_not_meet():
         assert len(awaited) == 4
 
 
-def hear(recognizer: Recognizer, stretches: Sequence[Stretch]) -> list[Heard]:
-    encoded = recognizer.encode(stretches, 2.0, 8.0, Stopwatch())
-    return recognizer.decode(stretches, encoded, Stopwatch())
+def hear(recognizer: Recognizer, spans: Sequence[AudioSpan]) -> list[Reading]:
+    encoded = recognizer.encode(spans, 2.0, 8.0, Stopwatch())
+    return recognizer.decode(spans, encoded, Stopwatch())
 
 
 @pytest.mark.model
@@ -51,17 +51,17 @@ def test_the_words_are_the_cpus(speech, model, assistant, options):
         for i, (first, n) in enumerate([(0, 96_000), (80_000, 32_000), (200_000, 64_000)])
     ]
     on_cpu = Recognizer(teacher, "cpu", "float32", student)
-    undrafted = hear(on_cpu, [Stretch(window, window.start_sample) for window in windows])
+    undrafted = hear(on_cpu, [AudioSpan(window, window.start_sample) for window in windows])
     right, wrong, none = undrafted[0].result.tokens, undrafted[2].result.tokens, ()
-    stretches = [
-        Stretch(window, window.start_sample, draft)
+    spans = [
+        AudioSpan(window, window.start_sample, draft)
         for window, draft in zip(windows, (right, wrong, none), strict=True)
     ]
-    expected = hear(on_cpu, stretches)
+    expected = hear(on_cpu, spans)
     with pretended_gpu() as awaited:
         on_gpu = Recognizer(teacher, NAME, "float32", student)
         awaited.clear()
-        heard = hear(on_gpu, stretches)
+        heard = hear(on_gpu, spans)
     for ours, theirs in zip(heard, expected, strict=True):
         assert ours.result.tokens == theirs.result.tokens
         for word, expected_word in zip(ours.words, theirs.words, strict=True):

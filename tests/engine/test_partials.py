@@ -1,4 +1,4 @@
-"""Who hears what, where the assistant hears the partials."""
+"""Which windows the model decodes, if the assistant decodes the partials."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.events import Final, Partial
 from stream.core.settings import SessionTuning
 from stream.core.transcript import text_of
-from stream.core.windows import Hypothesis
-from stream.engine.partials import FULL, PartialsByAssistant
+from stream.core.windows import Hypothesis, WindowKind
+from stream.engine.partials import PartialsByAssistant
 from stream.engine.registry import load_transcriber
 from stream.errors import UsageError
 from tests.core.rehearsal import Script, a_session, rehearse
@@ -29,17 +29,49 @@ class Saying:
         return [Hypothesis(window, tuple(said(self.name, 0.0))) for window in windows]
 
 
-def test_the_model_hears_what_stays_and_the_assistant_what_does_not():
+class Recording:
+    """A script that stores the windows that it was asked about."""
+
+    def __init__(self, script):
+        self.script, self.windows = script, []
+
+    def answer(self, window):
+        self.windows.append(window)
+        return self.script.answer(window)
+
+
+def test_the_model_decodes_what_stays_and_the_assistant_what_does_not():
     both = PartialsByAssistant(Saying("teacher"), Saying("student"))
     windows = [
         a_window(1),
         a_window(2, final=True),
         a_window(3),
-        a_window(4, n_samples=FULL),
+        a_window(4, full=True),
+        a_window(5, kind=WindowKind.FILE),
     ]
-    heard = both.transcribe(windows)
-    assert [hypothesis.window.id for hypothesis in heard] == [1, 2, 3, 4]
-    assert [texts(h.words) for h in heard] == [["student"], ["teacher"], ["student"], ["teacher"]]
+    hypotheses = both.transcribe(windows)
+    assert [hypothesis.window.id for hypothesis in hypotheses] == [1, 2, 3, 4, 5]
+    assert [texts(hypothesis.words) for hypothesis in hypotheses] == [
+        ["student"],
+        ["teacher"],
+        ["student"],
+        ["teacher"],
+        ["teacher"],
+    ]
+
+
+def test_a_window_is_full_at_the_limit_of_its_own_session():
+    script = Script([(9.0, 1.5)])
+    for limit_s, expected in ((5.0, True), (28.0, False)):
+        session = a_session(SessionTuning(max_window_s=limit_s, max_partial_s=5.0))
+        recording = Recording(script)
+        rehearse(session, recording, script.pcm)
+        partials = [w for w in recording.windows if w.kind is WindowKind.PARTIAL]
+        assert any(window.full for window in partials) == expected
+        assert all(
+            window.full == (len(window.samples) >= limit_s * SAMPLE_RATE)
+            for window in recording.windows
+        )
 
 
 def test_nothing_is_committed_before_a_final_was_heard():

@@ -9,7 +9,7 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import DecodingOptions, Window, WindowKind
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.whisper_transcriber import WhisperTranscriber
-from stream.engine.words.reading import Stretch
+from stream.engine.words.reading import AudioSpan
 
 LATEST_FIRST_TIMESTAMP = 50
 """One second: OpenAI's decoding allows the first no later, and says so to transformers."""
@@ -57,10 +57,10 @@ def expected(windows) -> list[tuple[list[int], float]]:
 
 
 def heard(recognizer, windows, drafts=((), (), (), ())):
-    stretches = [Stretch(stamped(w), 0, tuple(d)) for w, d in zip(windows, drafts, strict=True)]
+    spans = [AudioSpan(stamped(w), 0, tuple(d)) for w, d in zip(windows, drafts, strict=True)]
     watch = Stopwatch()
-    encoded = recognizer.encode(stretches, 30.0, 30.0, watch)
-    return recognizer.decode(stretches, encoded, watch)
+    encoded = recognizer.encode(spans, 30.0, 30.0, watch)
+    return recognizer.decode(spans, encoded, watch)
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +101,9 @@ def test_rows_with_and_without_timestamps_share_a_batch(recognizer, windows, pla
     watch = Stopwatch()
 
     def tokens(*batch: Window) -> list[tuple[int, ...]]:
-        stretches = [Stretch(window, 0, ()) for window in batch]
-        encoded = recognizer.encode(stretches, 30.0, 30.0, watch)
-        return [one.result.tokens for one in recognizer.decode(stretches, encoded, watch)]
+        spans = [AudioSpan(window, 0, ()) for window in batch]
+        encoded = recognizer.encode(spans, 30.0, 30.0, watch)
+        return [one.result.tokens for one in recognizer.decode(spans, encoded, watch)]
 
     text = tokens(unstamped)
     mixed = tokens(stamped(samples), unstamped, stamped(windows[3]))
@@ -112,7 +112,7 @@ def test_rows_with_and_without_timestamps_share_a_batch(recognizer, windows, pla
 
 
 def test_what_is_not_said_is_left_to_the_next_window(tiny_checkpoint, speech):
-    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     start = 5 * SAMPLE_RATE
     hypothesis = transcriber.transcribe([stamped(speech[: 30 * SAMPLE_RATE], start)])[0]
     assert hypothesis.cut is not None

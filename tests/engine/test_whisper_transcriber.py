@@ -7,9 +7,15 @@ import torch
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import DecodingOptions, Window, WindowKind
 from stream.engine.decoding.rows import DecodeResult, Ending
-from stream.engine.whisper_transcriber import OFFLINE, WhisperTranscriber, own_speech, tries, urgent
-from stream.engine.words.coverage import Stretch
-from stream.engine.words.reading import Fault, Heard
+from stream.engine.whisper_transcriber import (
+    OFFLINE,
+    WhisperTranscriber,
+    should_retry_padded,
+    speech_in_new_language,
+    urgent,
+)
+from stream.engine.words.coverage import AudioSpan
+from stream.engine.words.reading import Fault, Reading
 from stream.errors import UsageError
 
 pytestmark = pytest.mark.model
@@ -17,7 +23,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def transcriber(tiny_checkpoint) -> WhisperTranscriber:
-    transcriber = WhisperTranscriber("tiny.en", device="cpu", checkpoint=tiny_checkpoint)
+    transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.warm_up()
     return transcriber
 
@@ -140,7 +146,7 @@ def test_a_window_that_fails_does_not_lose_its_neighbours(transcriber, speech):
 
 
 def test_a_language_that_the_model_has_not_is_a_failure(base_checkpoint, speech):
-    base = WhisperTranscriber("base", device="cpu", checkpoint=base_checkpoint)
+    base = WhisperTranscriber(base_checkpoint, device="cpu")
     asked = window(seconds(speech, 0, 3), options=DecodingOptions(language="xx"))
     assert "no language 'xx'" in base.transcribe([asked])[0].failure
     auto = window(seconds(speech, 0, 3), options=DecodingOptions(language="auto"))
@@ -176,11 +182,11 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
     own = round(own_s * SAMPLE_RATE)
     heard_window = window(np.zeros(8 * SAMPLE_RATE), options=options, own_sample=own)
     result = DecodeResult((), (), heard_in, 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
-    stretch = Stretch(heard_window, 0, (5,))
-    found = own_speech(stretch, Heard((), result, frozenset()))
-    assert found == (Stretch(heard_window, own, ()) if alone else None)
+    span = AudioSpan(heard_window, 0, (5,))
+    found = speech_in_new_language(span, Reading((), result, frozenset()))
+    assert found == (AudioSpan(heard_window, own, ()) if alone else None)
     if found is not None:
-        assert own_speech(found, Heard((), result, frozenset())) is None
+        assert speech_in_new_language(found, Reading((), result, frozenset())) is None
 
 
 @pytest.mark.parametrize(
@@ -196,7 +202,9 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
 )
 def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, again):
     result = DecodeResult((), (), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
-    heard = Heard((), result, frozenset(faults))
+    heard = Reading((), result, frozenset(faults))
     kinds = (WindowKind.PARTIAL, WindowKind.FINAL, WindowKind.FILE)
-    stretches = [Stretch(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
-    assert [(tries(heard, s, 0.0), tries(heard, s, 0.2)) for s in stretches] == again
+    spans = [AudioSpan(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
+    assert [
+        (should_retry_padded(heard, s, 0.0), should_retry_padded(heard, s, 0.2)) for s in spans
+    ] == again

@@ -14,14 +14,17 @@ def a_window(
     final: bool = False,
     start_sample: int = 0,
     n_samples: int = 1600,
+    kind: WindowKind | None = None,
+    full: bool = False,
 ) -> Window:
     return Window(
         session=session,
         id=id,
         channel=channel,
         utterance=utterance,
-        kind=WindowKind.FINAL if final else WindowKind.PARTIAL,
+        kind=kind or (WindowKind.FINAL if final else WindowKind.PARTIAL),
         start_sample=start_sample,
         samples=np.zeros(n_samples, np.float32),
         speech=((start_sample, start_sample + n_samples),),
+        full=full,
     )

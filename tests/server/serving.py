@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream.config import ServerConfig
+from stream.core.settings import SessionTuning
 from stream.core.windows import Hypothesis, Window
+from stream.engine.engine import Transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.protocols import PROTOCOLS
 from stream.server.app import Server
@@ -37,13 +39,15 @@ class GatedTranscriber(ScriptedTranscriber):
 
 @asynccontextmanager
 async def serving(
-    transcriber: ScriptedTranscriber | None = None,
+    transcriber: Transcriber | None = None,
     protocols: Mapping[str, str] = PROTOCOLS,
+    tuning: SessionTuning | None = None,
     **settings: Any,
 ) -> AsyncIterator[Server]:
     """Run a server; in the end everybody must be gone, and nothing left behind."""
     engine = transcriber or ScriptedTranscriber(counting())
-    async with running(ServerConfig(port=0, **settings), lambda: engine, protocols) as server:
+    config = ServerConfig(port=0, **settings)
+    async with running(config, lambda: engine, protocols, tuning) as server:
         yield server
         await asyncio.wait_for(server.state.streams.closed(), WAIT_S)
         assert server.state.engine

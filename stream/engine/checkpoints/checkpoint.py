@@ -1,4 +1,4 @@
-"""Where a model's weights come from: one name, several sources, tried in a fixed order.
+"""Loads a model's checkpoint by its name, from the first of several sources that has it.
 
 1. a local folder, in transformers' layout or CTranslate2's;
 2. a student that ships with this package, joined with its teacher (`students.py`);
@@ -37,20 +37,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A model's weights, and what is needed to read its tokens."""
+    """A model's weights, its tokenizer and its vocabulary."""
 
     name: str
     dims: WhisperDims
     state: dict[str, Tensor]
-    """Weights by transformers' names, in the precision of the file."""
+    """Weights by their names in transformers, in the precision of the file."""
     tokenizer: Tokenizer
     vocabulary: Vocabulary
     alignment_heads: tuple[tuple[int, int], ...]
     """(decoder layer, head) whose cross-attention follows the audio."""
     source: str
-    """Where it was found, for the log."""
+    """Where the weights were found, for the log."""
     shortlist: tuple[int, ...] = ()
-    """The tokens that it drafts with as an assistant; none: with all."""
+    """The tokens that it proposes as an assistant; empty: all."""
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -61,7 +61,7 @@ def load_checkpoint(name: str) -> Checkpoint:
             such as `distil-whisper/distil-large-v3.5`.
 
     Raises:
-        CheckpointError: it is nowhere, or what is there is not what it should be.
+        CheckpointError: no source has the model, or its files are damaged.
     """
     if name in STUDENTS and not Path(name).is_dir():
         return join_student(name)
@@ -70,7 +70,7 @@ def load_checkpoint(name: str) -> Checkpoint:
 
 
 def join_student(name: str) -> Checkpoint:
-    """Put the decoder layers of a student that ships in the place of its teacher's."""
+    """Load a student that ships with the package: its decoder layers in place of its teacher's."""
     student = STUDENTS[name]
     layers, shortlist = read_layers(name)
     teacher = load_checkpoint(student.teacher)
@@ -85,14 +85,14 @@ def as_student(
     copied: tuple[int, ...],
     language: str,
 ) -> Checkpoint:
-    """Return the teacher with other decoder layers, which speak one of its languages.
+    """Return the teacher with a student's decoder layers, for one of its languages.
 
     Args:
-        teacher: that has all the rest.
+        teacher: whose other weights the student shares.
         name: of the student.
         layers: the student's own weights.
-        copied: which of the teacher's layers they began as.
-        language: the only one that they were or will be taught.
+        copied: the teacher's layers from which they were initialised.
+        language: the only one that they are trained on.
     """
     known = teacher.vocabulary.languages
     return replace(
@@ -109,7 +109,7 @@ def as_student(
 
 
 def locate_checkpoint(name: str) -> tuple[Path, str]:
-    """Return a folder that holds the model, converted or downloaded as need be, and its source."""
+    """Return a folder that holds the model, after converting or downloading it, and its source."""
     if Path(name).is_dir():
         logger.info("%s: a local folder", name)
         return Path(name), f"folder {Path(name).resolve()}"
@@ -130,22 +130,22 @@ def locate_checkpoint(name: str) -> tuple[Path, str]:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """What `distil-stream models` says of one model."""
+    """A model in the list of `distil-stream models`."""
 
     name: str
     parameters: int
     """Millions."""
     megabytes: int
-    """Of its weights in float16."""
+    """Size of its weights in float16."""
     languages: str
     source: str
-    """Where it would come from."""
+    """Where it would be loaded from."""
     present: bool
     """Whether it is on this machine already."""
 
 
 def list_models() -> list[ModelRow]:
-    """Return the models that have a name here: those in wheels, those that ship, the hub's."""
+    """Return the models that have a short name: those of wheels, of this package, of the hub."""
     names = sorted(HUB_MODELS, key=lambda name: name not in EMBEDDED_MODELS)
     rows = [_row(name) for name in names]
     n_embedded = len(EMBEDDED_MODELS)
@@ -179,7 +179,7 @@ def _row(name: str) -> ModelRow:
 
 
 def _is_embedded(name: str) -> bool:
-    """Whether the model's wheels are here, or what was made of them."""
+    """Return whether the model's wheels are installed, or have been converted before."""
     model = EMBEDDED_MODELS.get(name)
     return model is not None and (converted_folder(name).is_dir() or is_installed(model))
 
@@ -245,7 +245,7 @@ def _pickle_hint(folder: Path) -> str:
     if not any(folder.glob("pytorch_model*.bin")):
         return ""
     return (
-        "; pytorch_model.bin is not read, for a pickle can run any code: "
+        "; pytorch_model.bin is not read, because a pickle can run any code: "
         "save the model with save_pretrained(..., safe_serialization=True)"
     )
 
@@ -297,10 +297,10 @@ def _dims(config: Mapping[str, Any], path: Path) -> WhisperDims:
 def _alignment_heads(
     listed: list[list[int]] | None, dims: WhisperDims
 ) -> tuple[tuple[int, int], ...]:
-    """Keep the listed heads that the model has, or else take all of the later half.
+    """Return the listed heads that the model has, or else all heads of the later half.
 
-    A distilled model may still list its teacher's heads, in layers that it has not. The default
-    is that of openai/whisper.
+    A distilled model may still list its teacher's heads, in layers that it does not have. The
+    default is that of openai/whisper.
     """
     heads = tuple(
         (layer, head)

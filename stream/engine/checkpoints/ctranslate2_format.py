@@ -1,4 +1,4 @@
-"""Reads a Whisper model in CTranslate2's format, and gives it transformers' names.
+"""Reads a Whisper model in CTranslate2's format, and renames its weights as transformers does.
 
 The layout of `model.bin` (`ctranslate2/specs/model_spec.py`, binary version 6), little-endian:
 version u32, name of the specification, revision u32, count u32 of variables, and for each its
@@ -20,7 +20,7 @@ from stream.errors import CheckpointError
 
 BINARY_VERSION = 6
 _TYPES: tuple[str, ...] = ("<f4", "<i1", "<i2", "<i4", "<f2", "<i2")
-"""numpy's name of each type id; the last is bfloat16, which numpy has not."""
+"""numpy's name of each type id; the last is bfloat16, which numpy does not have."""
 _BFLOAT16 = 5
 
 
@@ -32,7 +32,7 @@ def read_model_bin(data: bytes, path: Path) -> dict[str, Tensor]:
         path: the file, for messages.
 
     Raises:
-        CheckpointError: the file is truncated, or no Whisper model of binary version 6.
+        CheckpointError: the file is truncated, or is no Whisper model of binary version 6.
     """
     reader = _Reader(data, path)
     try:
@@ -44,16 +44,16 @@ def read_model_bin(data: bytes, path: Path) -> dict[str, Tensor]:
             )
         reader.number("I")  # the revision of the specification only adds optional variables
         variables = dict(reader.variable() for _ in range(reader.number("I")))
-    except ValueError as error:  # no text where a name should be, sizes that do not fit
+    except ValueError as error:  # a name that is no text, or sizes that do not fit
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    # What follows are aliases. Whisper's only one is the projection, the token embedding again.
+    # Aliases follow. Whisper has one: the output projection is the token embedding.
     for name in [name for name in variables if f"{name}_scale" in variables]:
         variables[name] = variables[name] / variables.pop(f"{name}_scale").unsqueeze(-1)
     return variables
 
 
 class _Reader:
-    """Takes values off the front of the file."""
+    """Reads values from the file in order."""
 
     def __init__(self, data: bytes, path: Path) -> None:
         self.data = memoryview(data)
@@ -82,7 +82,7 @@ class _Reader:
         kind = self.number("B")
         if kind >= len(_TYPES):
             raise CheckpointError(f"{self.path}: {name} is of the unknown type {kind}")
-        # A copy, for the variables are not aligned in the file.
+        # A copy, because the variables are not aligned in the file.
         values = np.frombuffer(self.take(self.number("I")), _TYPES[kind]).reshape(shape).copy()
         tensor = torch.from_numpy(values)
         return name, tensor.view(torch.bfloat16) if kind == _BFLOAT16 else tensor
@@ -126,7 +126,7 @@ def transformers_state(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
             state[f"{prefix}.{parameter}"] = tensor
             continue
         for letter, part in zip(letters, tensor.chunk(len(letters)), strict=True):
-            if (letter, parameter) != ("k", "bias"):  # all zeros: keys have none
+            if (letter, parameter) != ("k", "bias"):  # all zeros: Whisper's keys have no bias
                 state[f"{stem}.{letter}_proj.{parameter}"] = part
     return state
 
@@ -159,7 +159,7 @@ def transformers_config(variables: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def transformers_generation_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what CTranslate2's `config.json` says in the words of `generation_config.json`."""
+    """Return CTranslate2's `config.json` with the names of `generation_config.json`."""
     return {
         "alignment_heads": config.get("alignment_heads"),
         "suppress_tokens": config.get("suppress_ids"),

@@ -1,4 +1,4 @@
-"""The sizes of a Whisper model: what a checkpoint says, and the network is built by."""
+"""The sizes of a Whisper model, as its checkpoint gives them."""
 
 from dataclasses import dataclass
 

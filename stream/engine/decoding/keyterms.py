@@ -1,10 +1,10 @@
-"""Names and terms that a client expects, made likelier while the model spells them.
+"""Raises the probability of the names and terms that a client expects.
 
 Shallow fusion with a prefix tree (Zhao et al. 2019, "Shallow-Fusion End-to-End Contextual
-Biasing"): a token that begins a term gets a small bonus on its logit, one that goes on spelling a
-term already begun a larger one. The bonus sways the choice alone; what the model itself thought of
-the token stays its log-probability, so that confidences and guards are not flattered. The terms are
-no part of the prompt: there they were found no oftener, and the other words came out worse.
+Biasing"): a token that begins a term gets a small bonus on its logit, and one that continues a
+term already begun gets a larger one. The bonus changes the choice only; the log-probability stays
+that of the model, so that confidences and guards are not biased. The terms are not part of the
+prompt: there they were recognised no more often, and the other words got worse.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,22 +13,22 @@ import torch
 from torch import Tensor
 
 BEGIN_BONUS = 2.0
-"""On the logit of a term's first token: enough to win between two spellings that sound alike.
-Measured together with the other: docs/decisions/009."""
+"""Added to the logit of a term's first token: enough to choose between two spellings that sound
+alike. Measured together with the other bonus: docs/decisions/009."""
 GO_ON_BONUS = 5.0
-"""On the logit of each token after it: the sound has been taken for the term's already."""
+"""Added to the logit of each later token: by then the audio has matched the term's beginning."""
 
 Encode = Callable[[str], Sequence[int]]
 
 
 class Node:
-    """A place in the tree: the tokens that may follow, and where they lead."""
+    """A node of the prefix tree: the next tokens, and their nodes."""
 
     def __init__(self) -> None:
         self.children: dict[int, Node] = {}
 
     def add(self, tokens: Sequence[int]) -> None:
-        """Add a way through the tree."""
+        """Add the path of a token sequence."""
         node = self
         for token in tokens:
             node = node.children.setdefault(token, Node())
@@ -38,7 +38,12 @@ class BoostKeyterms:
     """A rule on the logits of one row."""
 
     def __init__(self, terms: Iterable[str], encode: Encode) -> None:
-        """Take the terms, and what turns text into tokens without special ones."""
+        """Build the tree of some terms.
+
+        Args:
+            terms: as text; empty ones are ignored.
+            encode: turns text into tokens, without special ones.
+        """
         self.root = Node()
         for term in filter(None, map(str.strip, terms)):
             for spelling in {term, term[:1].upper() + term[1:]}:
@@ -46,16 +51,16 @@ class BoostKeyterms:
         self.first = torch.tensor(list(self.root.children), dtype=torch.long)
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
-        """Raise the logits (n, vocab_size) of what would begin a term or go on with one."""
+        """Raise the logits (n, vocab_size) of tokens that begin or continue a term."""
         logits[:, self.first] += BEGIN_BONUS
-        for position, said in zip(logits, before, strict=True):
-            for token in self.going_on(said):
+        for position, tokens in zip(logits, before, strict=True):
+            for token in self.continuations(tokens):
                 position[token] += GO_ON_BONUS
 
-    def going_on(self, said: Sequence[int]) -> set[int]:
-        """Return the tokens that go on with a term whose beginning is the end of what was said."""
+    def continuations(self, tokens: Sequence[int]) -> set[int]:
+        """Return the tokens that continue a term whose beginning ends these tokens."""
         begun: list[Node] = []
-        for token in said:
+        for token in tokens:
             nodes = [self.root, *begun]
             begun = [node.children[token] for node in nodes if token in node.children]
         return {token for node in begun for token in node.children}

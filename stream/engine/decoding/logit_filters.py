@@ -1,7 +1,7 @@
-"""What a transcript may not say, as rules on the logits; each is a few lines.
+"""Tokens that a transcript may not contain, as rules on the logits; each is a few lines.
 
-After `openai/whisper`'s `LogitFilter`. A filter works in place on the logits of many positions at
-once, of several rows and of a draft under verification, and is told what was said before each.
+After `openai/whisper`'s `LogitFilter`. A filter changes the logits of many positions in place, of
+several rows and of a draft under verification, and gets the tokens before each position.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class LogitFilter(Protocol):
 
 
 class SuppressTokens:
-    """Symbols that transcripts of noise are made of, and every special token but the end."""
+    """Forbids symbols that occur in transcripts of noise, and all special tokens but the end."""
 
     def __init__(self, vocabulary: Vocabulary, timestamps: bool, device: torch.device) -> None:
         self.tokens = torch.tensor(vocabulary.suppressed, dtype=torch.long, device=device)
@@ -38,21 +38,21 @@ class SuppressTokens:
 
 
 class SuppressAtStart:
-    """A transcript does not begin with a blank, nor is it empty."""
+    """Forbids a blank and the end at the start of a transcript."""
 
     def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
         tokens = vocabulary.suppressed_at_start
         self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
-        """Forbid the tokens where nothing was said yet."""
-        for position, said in enumerate(before):
-            if not said:
+        """Forbid the tokens at positions that have no token before them."""
+        for position, tokens in enumerate(before):
+            if not tokens:
                 logits[position, self.tokens] = -torch.inf
 
 
 class TimestampRules:
-    """Timestamps come in pairs, never go back, open the transcript, and win when likelier."""
+    """Timestamps come in pairs, never decrease, start the transcript, and win if likelier."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.begin = vocabulary.timestamp_begin
@@ -62,23 +62,23 @@ class TimestampRules:
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
         """Apply the rules position by position."""
         logits[:, self.no_timestamps] = -torch.inf
-        for position, said in zip(logits, before, strict=True):
-            self._pair(position, said)
-            if not said:
+        for position, tokens in zip(logits, before, strict=True):
+            self._pair(position, tokens)
+            if not tokens:
                 latest = self.begin + round(LATEST_FIRST_TIMESTAMP_S / SECONDS_PER_TIMESTAMP)
                 position[: self.begin] = -torch.inf
                 position[latest + 1 :] = -torch.inf
         together = logits[:, self.begin :].logsumexp(-1)  # (n,)
         logits[together > logits[:, : self.begin].amax(-1), : self.begin] = -torch.inf
 
-    def _pair(self, position: Tensor, said: Sequence[int]) -> None:
-        closes = bool(said) and said[-1] >= self.begin
-        pair = len(said) < 2 or said[-2] >= self.begin
+    def _pair(self, position: Tensor, tokens: Sequence[int]) -> None:
+        closes = bool(tokens) and tokens[-1] >= self.begin
+        pair = len(tokens) < 2 or tokens[-2] >= self.begin
         if closes and pair:  # a pair is complete: text follows
             position[self.begin :] = -torch.inf
         elif closes:  # half a pair: no text until its other half, or the end
             position[: self.end_of_text] = -torch.inf
-        stamps = [token for token in said if token >= self.begin]
+        stamps = [token for token in tokens if token >= self.begin]
         if stamps:  # an end may equal the next start; a segment is never empty
             position[self.begin : stamps[-1] + (not (closes and not pair))] = -torch.inf
 
@@ -86,7 +86,7 @@ class TimestampRules:
 def filters_for(
     vocabulary: Vocabulary, timestamps: bool, device: torch.device
 ) -> list[LogitFilter]:
-    """The rules of a model, with timestamps or without, for logits on a device."""
+    """Return the rules of a model, with timestamps or without, for logits on a device."""
     filters: list[LogitFilter] = [
         SuppressTokens(vocabulary, timestamps, device),
         SuppressAtStart(vocabulary, device),

@@ -1,12 +1,12 @@
 """The decode loop: a batch of encoded windows in, tokens out.
 
-Greedy and ragged: each row brings its own prompt and its own draft. A draft goes through the
-decoder together with the prompt, in one pass; it is accepted as far as greedy decoding would have
-said the same, and decoding goes on from the first difference. So a draft changes the cost and
-never the words; nor does an assistant, a smaller model that proposes what comes next. Rows leave
-the batch as they end.
+Greedy and ragged: each row has its own prompt and its own draft. A draft goes through the decoder
+together with the prompt, in one pass; it is accepted as far as greedy decoding would choose the
+same tokens, and decoding continues from the first difference. So a draft changes the cost and never
+the words, and neither does an assistant, a smaller model that proposes the next tokens. Rows are
+removed from the batch as they end.
 
-The loop knows no audio and no text: it reads encoder positions and writes token ids.
+The loop knows neither audio nor text: it reads encoder positions and writes token ids.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stream.engine.checkpoints.vocabulary import Vocabulary
 from stream.engine.decoding.assistant import Assistant
-from stream.engine.decoding.draft import Reference
+from stream.engine.decoding.draft import DraftCursor
 from stream.engine.decoding.logit_filters import filters_for
 from stream.engine.decoding.rows import DecodeRequest, DecodeResult, Row, at_columns, forbid, ragged
 from stream.engine.network.decoder_cache import DecoderCache
@@ -26,10 +26,10 @@ from stream.engine.network.transfers import fetch, send
 from stream.engine.network.whisper import Whisper
 
 LOGITS_AT_ONCE = 16
-"""So many tokens' logits a CPU looks at together, 3 MB: of a batch of drafts they would be 70 MB,
-which are read half a dozen times, and no cache holds them."""
+"""How many tokens' logits a CPU computes at once, 3 MB: for a batch of drafts they would be 70 MB,
+which are read half a dozen times and fit no cache."""
 EXPECTED_ODDS = 20.0
-"""How much likelier another language must sound than the expected one, to be taken for it."""
+"""How much likelier than the expected language another one must be to be detected."""
 
 __all__ = ["DecodeRequest", "DecodeResult", "decode"]
 
@@ -53,13 +53,14 @@ def decode(
         vocabulary: of the model.
         audio: (batch, n_positions, d_model) from `model.encode`.
         n_positions: (batch,) long, the positions of each row that are real.
-        requests: one a row.
-        alignment_heads: (layer, head) pairs to record attention of; none: no word times.
-        temperature: 0 is greedy; above it tokens are sampled and drafts are not used.
-        assistant: a smaller model that proposes tokens; only where the temperature is 0.
+        requests: one for each row.
+        alignment_heads: (layer, head) pairs whose attention is recorded; without any there are no
+            word times.
+        temperature: 0 is greedy; above 0 tokens are sampled and drafts are not used.
+        assistant: a smaller model that proposes tokens, for a temperature of 0 only.
 
     Returns:
-        One result a request, in order.
+        One result for each request, in order.
     """
     limit = model.dims.max_tokens
     languages = detect_languages(model, vocabulary, audio, n_positions, requests)
@@ -69,7 +70,7 @@ def decode(
             request=request,
             language=language,
             opening=opening_tokens(vocabulary, request, language, limit),
-            reference=Reference(
+            cursor=DraftCursor(
                 () if temperature > 0 else usable_draft(request, model.dims.vocab_size)
             ),
             n_positions=n,
@@ -89,13 +90,13 @@ def decode(
             assistant.propose(active)
         states = model.read(*ragged([row.next_input() for row in active]), cache)
         if active is rows:
-            note_no_speech(model, states, rows, vocabulary)
-        for first, few in few_at_a_time(active, at_once):
+            record_no_speech(model, states, rows, vocabulary)
+        for first, few in row_groups(active, at_once):
             own = slice(first, first + len(few))
-            heard_at = None if cache.alignment is None else cache.alignment[own]
-            choose(model, states[own], few, heard_at, temperature)
+            alignment = None if cache.alignment is None else cache.alignment[own]
+            choose(model, states[own], few, alignment, temperature)
         cache.truncate(torch.tensor([row.known for row in active]))
-        active = leave(active, cache, assistant)
+        active = remove_ended(active, cache, assistant)
     return [row.result() for row in rows]
 
 
@@ -106,10 +107,10 @@ def detect_languages(
     n_positions: Tensor,
     requests: Sequence[DecodeRequest],
 ) -> list[str]:
-    """The language of each row: what was asked for, or what one decoder pass hears.
+    """Return the language of each row: the requested one, or the one that a decoder pass detects.
 
-    A stream seldom changes its language, and a short window is easily misheard: the language that
-    is expected counts as `EXPECTED_ODDS` times likelier.
+    A stream seldom changes its language, and detection in a short window is unreliable, so the
+    expected language counts as `EXPECTED_ODDS` times likelier.
     """
     if not vocabulary.multilingual:
         return ["en"] * len(requests)
@@ -121,29 +122,29 @@ def detect_languages(
     tokens = [vocabulary.languages[code] for code in codes]
     start = torch.full((1, 1), vocabulary.start_of_transcript)
     for i in auto:
-        # Rows begin in different places, so each is heard alone; an encoder position knows what
-        # is around it, but only those of its own speech are listened to.
+        # Rows begin at different positions, so each is decoded alone. The decoder reads only the
+        # positions of the row's own speech, although these were encoded with their context.
         own = slice(min(requests[i].language_from, int(n_positions[i]) - 1), None)
         left = n_positions[i : i + 1] - own.start
         cache = model.prefill_cache(audio[i : i + 1, own], left, max_tokens=1)
-        heard = model.decode(start, torch.ones(1, dtype=torch.long), cache)[0, 0, tokens]
+        logits = model.decode(start, torch.ones(1, dtype=torch.long), cache)[0, 0, tokens]
         if requests[i].expected_language in vocabulary.languages:
-            heard[codes.index(requests[i].expected_language)] += log(EXPECTED_ODDS)
-        languages[i] = codes[int(heard.argmax())]
+            logits[codes.index(requests[i].expected_language)] += log(EXPECTED_ODDS)
+        languages[i] = codes[int(logits.argmax())]
     return languages
 
 
 def opening_tokens(
     vocabulary: Vocabulary, request: DecodeRequest, language: str, limit: int
 ) -> list[int]:
-    """The tokens that a row begins with: its prompt, the start, language and task.
+    """Return the tokens that a row begins with: its prompt, the start, language and task.
 
     Raises:
         ValueError: the model has no such language.
     """
     opening = []
     if request.prompt:
-        # Half the context, as Whisper was trained: the other half is for what it says.
+        # Half the context, as in Whisper's training: the other half is for the transcript.
         opening = [vocabulary.start_of_previous, *request.prompt[-(limit // 2 - 1) :]]
     opening.append(vocabulary.start_of_transcript)
     if vocabulary.multilingual:
@@ -156,26 +157,26 @@ def opening_tokens(
 
 
 def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
-    """The draft without what cannot be fed: beyond the budget, or no token of this model."""
+    """Return the draft up to the budget, and up to the first id that is no token of this model."""
     draft = list(request.draft[: request.max_new_tokens - 1])
     strange = (i for i, token in enumerate(draft) if not 0 <= token < vocab_size)
     return draft[: next(strange, len(draft))]
 
 
-def note_no_speech(
+def record_no_speech(
     model: Whisper, states: Tensor, rows: Sequence[Row], vocabulary: Vocabulary
 ) -> None:
-    """Give each row of the first pass its probability that nothing is said at all."""
+    """Set the probability of no speech of each row, from the states of the first pass."""
     starts = torch.tensor([row.opening.index(vocabulary.start_of_transcript) for row in rows])
     at_start = model.logits(at_columns(states, starts))  # (batch, vocab_size)
     for row, (p,) in zip(rows, fetch(at_start.softmax(-1)[:, vocabulary.no_speech]), strict=True):
         row.no_speech = p
 
 
-def few_at_a_time(rows: Sequence[Row], most: int) -> Iterator[tuple[int, list[Row]]]:
-    """Part rows into neighbours with at most so many tokens to choose, or one row with more.
+def row_groups(rows: Sequence[Row], most: int) -> Iterator[tuple[int, list[Row]]]:
+    """Divide rows into groups of neighbours with at most `most` tokens to choose in a group.
 
-    Yields the index of the first, and the rows.
+    A row with more tokens is a group by itself. Yields the index of the first row, and the rows.
     """
     first, few, tokens = 0, list[Row](), 0
     for i, row in enumerate(rows):
@@ -194,61 +195,63 @@ def choose(
     alignment: Tensor | None,
     temperature: float,
 ) -> None:
-    """Let each row take what follows its last token, and what follows each token of its draft.
+    """Let each row choose the token after its last one, and after each token of its proposal.
 
     Args:
-        model: that is decoded with.
+        model: the network.
         states: (batch, n_tokens, d_model) of this pass.
-        rows: one a row of the batch.
+        rows: the rows of the batch.
         alignment: of the cache, (batch, n_heads, max_tokens, n_positions).
         temperature: 0 takes the likeliest token.
     """
     places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]
-    whose, columns = (send(torch.tensor(each), states.device) for each in zip(*places, strict=True))
-    candidates = model.logits(states[whose, columns])  # (n, vocab_size)
+    batch_rows, columns = (
+        send(torch.tensor(each), states.device) for each in zip(*places, strict=True)
+    )
+    candidates = model.logits(states[batch_rows, columns])  # (n, vocab_size)
     forbid(candidates, rows, [row.before() for row in rows])
-    swayed = sway(candidates, rows)
+    adjusted = apply_row_rules(candidates, rows)
     if temperature > 0:
-        warmed = (swayed / temperature).softmax(-1).cpu()
-        drawn = [row.draw(p) for row, p in zip(rows, warmed, strict=True)]
+        tempered = (adjusted / temperature).softmax(-1).cpu()
+        drawn = [row.draw(p) for row, p in zip(rows, tempered, strict=True)]
         chosen = torch.tensor(drawn, device=candidates.device)
     else:
-        chosen = swayed.argmax(-1)
+        chosen = adjusted.argmax(-1)
     scores = -F.cross_entropy(candidates, chosen, reduction="none")  # (n,) log-probabilities
     focus = torch.zeros_like(chosen)
     if alignment is not None:
         known = send(torch.tensor([row.known for row in rows]), states.device)
-        focus = alignment[whose, :, columns + known[whose]].mean(1).argmax(-1)  # (n,)
+        focus = alignment[batch_rows, :, columns + known[batch_rows]].mean(1).argmax(-1)  # (n,)
     taken = iter(fetch(chosen, scores, focus))
     for row in rows:
         choices = [next(taken) for _ in row.columns()]
         row.accept([(int(token), score, int(position)) for token, score, position in choices])
 
 
-def sway(candidates: Tensor, rows: Sequence[Row]) -> Tensor:
-    """The logits (n, vocab_size) as each row's own rules change them, in a copy.
+def apply_row_rules(candidates: Tensor, rows: Sequence[Row]) -> Tensor:
+    """Return the logits (n, vocab_size) changed by each row's own rules, in a copy.
 
-    The choice is made from these; how likely the model thought it is told by the others.
+    Tokens are chosen by these; their log-probabilities come from the unchanged logits.
     """
     if not any(row.request.rules for row in rows):
         return candidates
-    swayed = candidates.clone()
+    adjusted = candidates.clone()
     first = 0
     for row in rows:
         last = first + len(row.columns())
         for rule in row.request.rules:
-            rule.apply(swayed[first:last], row.before())
+            rule.apply(adjusted[first:last], row.before())
         first = last
-    return swayed
+    return adjusted
 
 
-def leave(active: list[Row], cache: DecoderCache, assistant: Assistant | None) -> list[Row]:
-    """Take the rows that ended out of the batch, with what they listened to."""
+def remove_ended(active: list[Row], cache: DecoderCache, assistant: Assistant | None) -> list[Row]:
+    """Remove the rows that ended from the batch, and copy their attention; return the others."""
     going = [i for i, row in enumerate(active) if row.ending is None]
     if cache.alignment is not None:
         for i, row in enumerate(active):
             if row.ending is not None:
-                row.note_attention(cache.alignment[i])
+                row.record_attention(cache.alignment[i])
     if going and len(going) < len(active):
         if assistant is not None:
             assistant.keep(going)

@@ -12,15 +12,15 @@ from stream.engine.network.transfers import send
 def attend(
     query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool = False
 ) -> Tensor:
-    """Scaled dot-product attention over (batch, n, heads, head_size).
+    """Compute scaled dot-product attention over (batch, n, heads, head_size).
 
     Args:
         query: n is the number of queries.
         keys: n is the number of keys.
         values: as keys.
-        mask: broadcasts to (batch, heads, n_queries, n_keys), true where a query may look. Without
-            one, PyTorch takes its flash kernel on CUDA.
-        causal: query i sees keys 0..i.
+        mask: broadcasts to (batch, heads, n_queries, n_keys), true if the query attends to the
+            key. Without a mask PyTorch uses its flash kernel on CUDA.
+        causal: query i attends to keys 0..i.
 
     Returns:
         (batch, n_queries, heads * head_size).
@@ -31,26 +31,29 @@ def attend(
 
 
 def split_qkv(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(batch, n, 3 * d_model) -> query, keys, values, each (batch, n, heads, head_size)."""
+    """Split (batch, n, 3 * d_model) into query, keys, values: (batch, n, heads, head_size)."""
     query, keys, values = qkv.view(*qkv.shape[:2], 3, heads, -1).unbind(2)
     return query, keys, values
 
 
 def split_kv(kv: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """(batch, n, 2 * d_model) -> keys, values, each (batch, n, heads, head_size)."""
+    """Split (batch, n, 2 * d_model) into keys and values: (batch, n, heads, head_size)."""
     keys, values = kv.view(*kv.shape[:2], 2, heads, -1).unbind(2)
     return keys, values
 
 
 def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:
-    """(batch, size), true where a row is real; None where all of it is, the fast case."""
+    """Return (batch, size), true where a row is real; None, the fast case, if all of it is."""
     if bool((lengths == size).all()):
         return None
     return send(torch.arange(size) < lengths[:, None], device)
 
 
 def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:
-    """Move rows within (batch, ...) to the order of `closed_up`; returns (len(order), ...)."""
+    """Move rows within (batch, ...), in place, to the order of `closed_up`.
+
+    Returns (len(order), ...).
+    """
     for place, row in enumerate(order):
         if place != row:
             tensor[place] = tensor[row]

@@ -1,44 +1,110 @@
 """Kernels that numba compiles for the CPU at hand, and what they share.
 
-Compiled when first used, and kept beside the source or in the user's cache, until the file of the
-kernel changes. What it calls is compiled into it: whoever changes a function here must touch the
-files of the kernels, too, or they go on with the old one.
+A kernel is compiled when it is first called, and the result is stored in the user's cache folder
+for the next start. numba itself stores it by a hash of the one file that defines the kernel, and
+functions that the kernel calls from other files are compiled into it. So the folder is named by a
+hash of all sources of this package: after any edit the kernels are compiled again.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
 
+import numba
 import numpy as np
 from numba import njit
+
+from stream.engine.checkpoints.embedded_models import cache_folder
+from stream.errors import CheckpointError
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 f32 = np.float32
 LOWEST = f32(-1e30)
-"""Below any score. Not infinity: kernels that may take sums in any order know of none."""
+"""Below any score. It is not infinity, because kernels under fast-math may not use infinity."""
+UNUSED_DAYS = 30
+"""After so many days without a start that used them, the kernels of other sources are deleted."""
+
+
+def kernel_folder(kernels: Path) -> Path:
+    """Return the folder for what is compiled of these very sources, and delete unused ones.
+
+    Args:
+        kernels: the folder that holds one folder for each state of the sources.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:32]
+    folder = kernels / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    folder.touch()
+    delete_unused(kernels)
+    return folder
+
+
+def delete_unused(kernels: Path) -> None:
+    """Delete the folders of other sources that no start has used for a long time."""
+    oldest = time.time() - UNUSED_DAYS * 24 * 3600
+    for folder in kernels.iterdir():
+        with suppress(OSError):  # another process may be deleting it, too
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder)
+
+
+def usable_kernel_folder() -> Path | None:
+    """Return the kernel folder in the user's cache; None if there is none that can be written."""
+    try:
+        return kernel_folder(cache_folder() / "kernels")
+    except (OSError, CheckpointError):  # it is read-only, or the user has no home
+        return None
+
+
+FOLDER = usable_kernel_folder()
+"""None: kernels are compiled at each start, which takes some seconds."""
+
+
+@contextmanager
+def numba_cache(folder: Path | None) -> Iterator[None]:
+    """Let the kernels that are declared meanwhile be stored in a folder, and no others."""
+    settings: Any = numba.config  # numba declares its settings at run time
+    usual = settings.CACHE_DIR
+    settings.CACHE_DIR = str(folder or usual)
+    try:
+        yield
+    finally:
+        settings.CACHE_DIR = usual
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile a kernel, to run beside Python; sums may be taken in the order that is fastest."""
-    try:
-        kernel: Kernel = njit(function, cache=True, nogil=True, fastmath=True, error_model="numpy")
-    except RuntimeError:  # there is no folder to keep it in
-        kernel = njit(function, nogil=True, fastmath=True, error_model="numpy")
+    """Compile a kernel that releases the GIL, and that may reorder its sums to be faster."""
+    with numba_cache(FOLDER):
+        kernel: Kernel = njit(
+            function, cache=FOLDER is not None, nogil=True, fastmath=True, error_model="numpy"
+        )
     return kernel
 
 
 @compiled
 def nearest(x: np.float32) -> np.int32:
-    """The whole number that is nearest to x."""
+    """Return the whole number that is nearest to x."""
     return np.int32(np.floor(x + f32(0.5)))
 
 
 @compiled
 def power_of_two(x: np.float32) -> np.float32:
-    """2 to the power of x, for x up to 0; wrong by three millionths at most.
+    """Return 2 to the power of x, for x up to 0, with an error of three millionths at most.
 
-    The whole part of x makes the exponent of a float, the rest goes through the series to the fifth
-    power. A library's would be the longest part of attention, for it takes one number at a time.
+    The whole part of x becomes the exponent of a float, and the rest goes through the series to the
+    fifth power. A library's function takes one number at a time, which would cost more than the
+    rest of the attention.
     """
     y = max(x, f32(-126))
     whole = np.floor(y + f32(0.5))

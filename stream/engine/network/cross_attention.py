@@ -1,4 +1,4 @@
-"""What a decoder layer reads of a batch's audio, and how: its cross-attention's keys and values."""
+"""The cross-attention cache of a decoder layer: keys and values of the encoded audio."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, Self
@@ -10,37 +10,40 @@ from stream.engine.network.attention import attend, length_mask, move_rows, spli
 from stream.engine.network.packed_attention import attend_packed, pack
 
 
-class HeardAudio(Protocol):
+class CrossAttentionCache(Protocol):
     """Keys and values of one layer, for the rows of a batch."""
 
     def attend(
-        self, query: Tensor, n_new: Tensor, noted: Sequence[int]
+        self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
         """Attend to the audio.
 
         Args:
             query: (batch, n_tokens, heads, head_size).
             n_new: (batch,) long, on the CPU: how many tokens of each row are real.
-            noted: heads whose weights are wanted.
+            wanted_heads: heads whose attention weights are to be returned.
 
         Returns:
-            (batch, n_tokens, heads * head_size), and the weights, (batch, n_tokens, len(noted),
-            n_positions) float32, None where no head is noted. Those of padding mean nothing.
+            (batch, n_tokens, heads * head_size), and the weights, (batch, n_tokens,
+            len(wanted_heads), n_positions) float32, or None if no head is wanted. Values of padding
+            tokens are undefined.
         """
         ...
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep these rows, as `move_rows` does."""
+        """Keep only these rows, in this order, as `move_rows` does."""
         ...
 
 
-class PackedAudio:
-    """On the CPU: in 16 bits, and the same numbers for a token however many there are."""
+class PackedCrossAttentionCache:
+    """The cache for CPUs, in 16 bits; a token's result does not depend on the others of a pass."""
 
     def __init__(
         self, audio: Tensor, n_positions: Tensor, heads: int, project: Callable[[Tensor], Tensor]
     ) -> None:
-        """Project row by row: one fits the caches, and all would be a batch's largest memory.
+        """Project the audio row by row.
+
+        One row fits the CPU's caches; all rows at once would be the largest allocation of a batch.
 
         Args:
             audio: (batch, n_positions, d_model).
@@ -56,32 +59,32 @@ class PackedAudio:
             pack(project(row[None])[0].float().numpy(), codes.numpy(), scales.numpy())
 
     def attend(
-        self, query: Tensor, n_new: Tensor, noted: Sequence[int]
+        self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
-        """Of `HeardAudio`."""
+        """Attend to the audio, as `CrossAttentionCache` says."""
         batch, n_tokens = query.shape[:2]
-        attended = torch.zeros(query.shape)  # what is there for padding is multiplied by nought
-        weights = torch.empty((batch, n_tokens, len(noted), self._codes.shape[3]))
+        attended = torch.zeros(query.shape)  # padding stays zero: its values are multiplied later
+        weights = torch.empty((batch, n_tokens, len(wanted_heads), self._codes.shape[3]))
         attend_packed(
-            query.float().contiguous().numpy(),  # for others another kernel would be compiled
+            query.float().contiguous().numpy(),  # another layout would compile another kernel
             n_new.numpy(),
             self._codes.numpy(),
             self._scales.numpy(),
             self.lengths.numpy(),
-            torch.tensor(noted, dtype=torch.long).numpy(),
+            torch.tensor(wanted_heads, dtype=torch.long).numpy(),
             attended.numpy(),
             weights.numpy(),
         )
-        return attended.flatten(2).to(query.dtype), weights if noted else None
+        return attended.flatten(2).to(query.dtype), weights if wanted_heads else None
 
     def keep(self, order: Sequence[int]) -> None:
-        """Of `HeardAudio`."""
+        """Keep only these rows, as `CrossAttentionCache` says."""
         self._codes, self._scales = move_rows(self._codes, order), move_rows(self._scales, order)
         self.lengths = move_rows(self.lengths, order)
 
 
-class PlainAudio:
-    """By PyTorch's kernels, as on a GPU."""
+class PlainCrossAttentionCache:
+    """The cache for PyTorch's kernels, as on a GPU."""
 
     @classmethod
     def project(
@@ -91,41 +94,45 @@ class PlainAudio:
         heads: int,
         project: Callable[[Tensor], Tensor],
     ) -> Self:
-        """Project a batch at once; the arguments are those of `PackedAudio`."""
+        """Project a batch at once; takes the arguments of `PackedCrossAttentionCache`."""
         return cls(*split_kv(project(audio), heads), n_positions)
 
     def __init__(self, keys: Tensor, values: Tensor, n_positions: Tensor) -> None:
-        """Take (batch, n_positions, heads, head_size), and how many positions of each row are real.
+        """Store projected keys and values.
 
         Args:
-            keys: projected.
-            values: projected.
-            n_positions: (batch,) long, on the CPU.
+            keys: (batch, n_positions, heads, head_size).
+            values: of the same shape.
+            n_positions: (batch,) long, on the CPU: how many positions of each row are real.
         """
         self._keys, self._values = keys, values
         mask = length_mask(n_positions, keys.shape[1], keys.device)
         self._mask = None if mask is None else mask[:, None, None, :]
-        """(batch, 1, 1, n_positions), true where the audio is real; None: everywhere."""
-        self._noted_keys: Tensor | None = None
-        """(batch, n_noted, head_size, n_positions), picked out once for all passes."""
+        """(batch, 1, 1, n_positions), true where the audio is real; None if all of it is."""
+        self._wanted_keys: Tensor | None = None
+        """(batch, n_wanted, head_size, n_positions), selected once for all passes."""
 
     def attend(
-        self, query: Tensor, n_new: Tensor, noted: Sequence[int]
+        self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
-        """Of `HeardAudio`. PyTorch's kernels keep their weights: those noted are computed twice."""
+        """Attend to the audio, as `CrossAttentionCache` says.
+
+        PyTorch's kernels do not return their weights, so those of the wanted heads are computed
+        again.
+        """
         attended = attend(query, self._keys, self._values, self._mask)
-        if not noted:
+        if not wanted_heads:
             return attended, None
-        if self._noted_keys is None:
-            self._noted_keys = self._keys[:, :, noted].permute(0, 2, 3, 1).float()
-        q = query[:, :, noted].float() * query.shape[-1] ** -0.5
-        scores = q.transpose(1, 2) @ self._noted_keys
+        if self._wanted_keys is None:
+            self._wanted_keys = self._keys[:, :, wanted_heads].permute(0, 2, 3, 1).float()
+        q = query[:, :, wanted_heads].float() * query.shape[-1] ** -0.5
+        scores = q.transpose(1, 2) @ self._wanted_keys
         if self._mask is not None:
-            scores.masked_fill_(~self._mask, -torch.inf)  # (batch, n_noted, n_tokens, n_positions)
+            scores.masked_fill_(~self._mask, -torch.inf)  # (batch, n_wanted, n_tokens, n_positions)
         return attended, scores.softmax(-1).transpose(1, 2)
 
     def keep(self, order: Sequence[int]) -> None:
-        """Of `HeardAudio`."""
+        """Keep only these rows, as `CrossAttentionCache` says."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
         self._mask = None if self._mask is None else move_rows(self._mask, order)
-        self._noted_keys = None
+        self._wanted_keys = None

@@ -1,8 +1,7 @@
-"""What the decoder remembers of a batch: keys and values, and where the model listened.
+"""The decoder's cache of a batch: keys and values, and the attention of its alignment heads.
 
 Rows are ragged: each has its own length, takes its own number of new tokens in one pass and can be
-cut back, which is how rejected draft tokens are forgotten. Memory is taken once and written in
-place.
+truncated, which removes rejected draft tokens. Memory is allocated once and written in place.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -11,45 +10,47 @@ import torch
 from torch import Tensor
 
 from stream.engine.network.attention import move_rows
-from stream.engine.network.cross_attention import HeardAudio
-from stream.engine.network.self_attention import DecodeStep, SaidTokens, Slots
+from stream.engine.network.cross_attention import CrossAttentionCache
+from stream.engine.network.self_attention import DecodeStep, SelfAttentionCache, Slots
 from stream.engine.network.transfers import send
 
 
 def closed_up(rows: Collection[int]) -> list[int]:
-    """Return rows in an order in which the first stay in place and the last fill the gaps."""
+    """Return rows in an order in which most stay in place and the last ones fill the gaps."""
     moving = iter(sorted(row for row in rows if row >= len(rows)))
     return [place if place in rows else next(moving) for place in range(len(rows))]
 
 
 class DecoderCache:
-    """Keys, values and alignment of a batch; made by `Whisper.prefill_cache`."""
+    """Keys, values and alignment of a batch; `Whisper.prefill_cache` makes it."""
 
     def __init__(
         self,
-        audio: list[HeardAudio],
+        audio: list[CrossAttentionCache],
         like: Tensor,
         heads: int,
         max_tokens: int,
         alignment_heads: Sequence[tuple[int, int]],
-        make_tokens: Callable[[Tensor, int, int], SaidTokens],
+        make_text_cache: Callable[[Tensor, int, int], SelfAttentionCache],
     ) -> None:
-        """Take memory for `max_tokens` tokens a row.
+        """Allocate `max_tokens` tokens a row.
 
         Args:
-            audio: what each layer reads of it.
-            like: (batch, n_positions, d_model), the audio itself: the cache is of its type.
+            audio: the cross-attention cache of each layer.
+            like: (batch, n_positions, d_model), the encoded audio: the cache has its type and
+                device.
             heads: of a layer.
             max_tokens: the most that a row can hold.
-            alignment_heads: (layer, head) pairs.
-            make_tokens: makes a layer's memory of the text, from `like`, `max_tokens` and `heads`.
+            alignment_heads: (layer, head) pairs whose cross-attention is recorded.
+            make_text_cache: makes a layer's self-attention cache from `like`, `max_tokens` and
+                `heads`.
         """
         batch, n_positions, _ = like.shape
         self.max_tokens = max_tokens
         self.length = torch.zeros(batch, dtype=torch.long)
         """(batch,) long, on the CPU: how many tokens each row holds."""
         self._device = like.device
-        self._said = [make_tokens(like, max_tokens, heads) for _ in audio]
+        self._text = [make_text_cache(like, max_tokens, heads) for _ in audio]
         self._audio = audio
         self._heads = tuple(sorted(alignment_heads))
         self._alignment: Tensor | None = None
@@ -60,39 +61,39 @@ class DecoderCache:
 
     @property
     def alignment(self) -> Tensor | None:
-        """Cross-attention of the alignment heads at each token: where it listened.
+        """Cross-attention of the alignment heads for each token, by which words are aligned.
 
         (batch, n_alignment_heads, max_tokens, n_positions) float32, each row of positions summing
         to 1; heads in order of layer and head. Defined up to a row's length. None if no heads were
-        asked for.
+        requested.
         """
         if self._alignment is None:
             return None
         return self._alignment[:, : self.max_tokens].transpose(1, 2)
 
     def truncate(self, lengths: Tensor) -> None:
-        """Forget the tokens of each row from `lengths` (batch,) on."""
+        """Remove the tokens of each row from `lengths` (batch,) on."""
         self.length = torch.minimum(self.length, lengths.cpu())
 
     def keep(self, rows: Collection[int]) -> list[int]:
-        """Keep these rows of the batch and forget the others.
+        """Keep these rows of the batch and remove the others.
 
-        Few rows are copied: those at the end move to where others have left.
+        Few rows are copied: the last ones move to the places of removed ones.
 
         Returns:
             The rows in their new order, the same for the same rows.
         """
         order = closed_up(rows)
         self.length = self.length[torch.tensor(order, dtype=torch.long)]
-        for said, heard in zip(self._said, self._audio, strict=True):
-            said.keep(order)
-            heard.keep(order)
+        for text, audio in zip(self._text, self._audio, strict=True):
+            text.keep(order)
+            audio.keep(order)
         if self._alignment is not None:
             self._alignment = move_rows(self._alignment, order)
         return order
 
     def plan(self, n_new: Tensor, n_tokens: int) -> DecodeStep:
-        """Say where `n_new` (batch,) tokens of each row go, of `n_tokens` columns.
+        """Return where `n_new` (batch,) tokens of each row are written, of `n_tokens` columns.
 
         Raises:
             ValueError: a row would hold more than `max_tokens`.
@@ -114,12 +115,12 @@ class DecoderCache:
             slots = (send(rows, self._device), send(places, self._device))
             positions = positions.clamp(max=self.max_tokens - 1)
         mask = None
-        if self._said[0].needs_mask and not (alike and (start == 0 or n_tokens == 1)):
+        if self._text[0].needs_mask and not (alike and (start == 0 or n_tokens == 1)):
             mask = send(torch.arange(end) <= positions[:, None, :, None], self._device)
         return DecodeStep(send(positions, self._device), slots, before, n_new, after, mask)
 
-    def recall(self, layer: int, step: DecodeStep, qkv: Tensor) -> Tensor:
-        """Remember the new tokens, and let them attend to themselves and to those before.
+    def attend_to_text(self, layer: int, step: DecodeStep, qkv: Tensor) -> Tensor:
+        """Store the new tokens, and let them attend to themselves and to those before.
 
         Args:
             layer: of the decoder.
@@ -129,10 +130,10 @@ class DecoderCache:
         Returns:
             (batch, n_tokens, d_model).
         """
-        return self._said[layer].attend(qkv, step)
+        return self._text[layer].attend(qkv, step)
 
-    def listen(self, layer: int, step: DecodeStep, query: Tensor) -> Tensor:
-        """Attend to the audio, and note where the alignment heads of this layer listen.
+    def attend_to_audio(self, layer: int, step: DecodeStep, query: Tensor) -> Tensor:
+        """Attend to the audio, and note where the alignment heads of this layer attend_to_audio.
 
         Args:
             layer: of the decoder.

@@ -37,7 +37,7 @@ def log_mel(samples: Tensor, n_mels: int) -> Tensor:
     n_frames = len(samples) // HOP_SAMPLES
     if n_frames == 0:
         return samples.new_zeros((n_mels, 0), dtype=torch.float32)
-    # The edges are mirrored, which takes more samples than half a transform has.
+    # The transform mirrors the edges, which takes more samples than half of its length.
     samples = F.pad(samples.float(), (0, max(0, N_FFT - len(samples))))
     window = torch.hann_window(N_FFT, device=samples.device)
     spectrum = torch.stft(samples, N_FFT, HOP_SAMPLES, window=window, return_complex=True)

@@ -1,8 +1,8 @@
-"""The halves of the Whisper network, and the layers that they are made of.
+"""Encoder and decoder of the Whisper network, and their layers.
 
-What is Whisper's is the architecture (Radford et al., 2022, arXiv:2212.04356) and the names of the
-weights; what is ours: fused projections, rows masked by their own length so that padding changes
-nothing, and a cache that each row writes at its own position.
+The architecture (Radford et al., 2022, arXiv:2212.04356) and the names of the weights are
+Whisper's. Different are fused projections, rows masked by their own length so that padding changes
+nothing, and a cache in which each row writes at its own position.
 """
 
 import torch
@@ -15,9 +15,9 @@ from stream.engine.network.decoder_cache import DecoderCache
 from stream.engine.network.self_attention import DecodeStep
 
 ROWS_TOGETHER = 512
-"""On the CPU so many positions go through a feed-forward of the encoder at once: what lies between
-its two layers then stays in the caches. For 28 s in one go it is new memory each time, page by
-page, and the encoder takes a third longer."""
+"""Positions that go through a feed-forward of the encoder at once on the CPU: the values between
+its two layers then stay in the CPU's caches. For 28 s at once they are newly mapped memory each
+time, and the encoder takes a third longer."""
 
 
 class Encoder(nn.Module):
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
             raise ValueError(f"{mel.shape[-1]} mel frames are more than the model has places for")
         frames = length_mask(n_frames, mel.shape[-1], mel.device)
         positions = length_mask((n_frames + 1) // 2, (mel.shape[-1] + 1) // 2, mel.device)
-        # A row alone is bordered by the zeros of the convolutions' padding, so here too.
+        # A single row ends in the zeros of the convolutions' padding; in a batch it must, too.
         if frames is not None:
             mel = mel.masked_fill(~frames[:, None, :], 0)
         x = F.gelu(self.conv1(mel))  # (batch, d_model, n_frames)
@@ -52,7 +52,7 @@ class Encoder(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention over all positions, then a feed-forward; both after a norm, both added."""
+    """Self-attention over all positions, then a feed-forward: pre-norm, with residuals."""
 
     def __init__(self, dims: WhisperDims) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class EncoderLayer(nn.Module):
         return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        """(batch, n, d_model) -> the same, each position for itself."""
+        """(batch, n, d_model) -> the same; positions do not affect each other."""
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
 
 
 class FullAttention(nn.Module):
-    """Attention of all positions of a row to all others, by PyTorch's kernels."""
+    """Attention of all positions of a row to all of them, by PyTorch's kernels."""
 
     def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
         """(batch, n, 3 * d_model), key_mask as above -> (batch, n, d_model)."""
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, cross-attention and a feed-forward, each after a norm, each added."""
+    """Self-attention, cross-attention and a feed-forward: pre-norm, with residuals."""
 
     def __init__(self, dims: WhisperDims, index: int) -> None:
         super().__init__()
@@ -124,17 +124,17 @@ class DecoderLayer(nn.Module):
     def forward(self, x: Tensor, step: DecodeStep, cache: DecoderCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same."""
         qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
-        x = x + self.self_attn.out_proj(cache.recall(self.index, step, qkv))
+        x = x + self.self_attn.out_proj(cache.attend_to_text(self.index, step, qkv))
 
         query = self.encoder_attn.q_proj(self.encoder_attn_layer_norm(x))
         query = query.unflatten(-1, (self.heads, -1))  # (batch, n_tokens, heads, head_size)
-        x = x + self.encoder_attn.out_proj(cache.listen(self.index, step, query))
+        x = x + self.encoder_attn.out_proj(cache.attend_to_audio(self.index, step, query))
 
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
 
 
 class SelfAttention(nn.Module):
-    """The projections of self-attention, query, key and value in one."""
+    """The projections of self-attention; query, key and value are one matrix."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -157,5 +157,5 @@ class CrossAttention(nn.Module):
 
 
 def empty_embedding(size: int, d_model: int) -> nn.Embedding:
-    """Return (size, d_model) without the usual random start, which costs seconds of imports."""
+    """Return (size, d_model) without random initialisation, which costs seconds of imports."""
     return nn.Embedding(size, d_model, _weight=torch.empty(size, d_model))

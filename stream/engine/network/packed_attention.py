@@ -1,9 +1,9 @@
-"""Attention of a few queries to many keys on a CPU, whose time is that of reading the keys.
+"""Attention of a few queries to many keys on a CPU, where the time goes into reading the keys.
 
-The decoder reads all that it knows of the audio, in every layer, for each token that it says. So
-keys and values are kept in 16 bits with a scale for each head and position: half as much to read,
-and exact to a 65 000th of the largest. A query is summed by the same instructions whatever is
-beside it, so a token's numbers are the same alone, in a draft and in a batch.
+The decoder reads the keys and values of all encoded audio, in every layer, for each token. They are
+stored in 16 bits with a scale for each head and position, which halves the bytes to read and is
+exact to a 65 000th of the largest value. Each query is summed by the same instructions in any
+batch, so a token has the same result alone, in a draft and among other rows.
 """
 
 import numpy as np
@@ -19,12 +19,12 @@ LEVELS = f32(32_767)
 def pack(
     projected: NDArray[np.float32], codes: NDArray[np.int16], scales: NDArray[np.float32]
 ) -> None:
-    """Write one row's keys and values in 16 bits, each by the largest of its head and position.
+    """Quantise one row's keys and values to 16 bits, with a scale for each head and position.
 
     Args:
         projected: (n, 2 * heads * head_size), keys before values.
-        codes: (2, heads, n, head_size), written.
-        scales: (2, heads, n), written: what a step of the codes is worth.
+        codes: (2, heads, n, head_size), which is written.
+        scales: (2, heads, n), which is written: the value of one step of the codes.
     """
     kinds, heads, n, head_size = codes.shape
     for j in range(n):
@@ -47,21 +47,21 @@ def attend_packed(
     codes: NDArray[np.int16],
     scales: NDArray[np.float32],
     lengths: NDArray[np.int64],
-    noted: NDArray[np.int64],
+    wanted_heads: NDArray[np.int64],
     attended: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> None:
-    """Scaled dot-product attention, row by row and head by head.
+    """Compute scaled dot-product attention, row by row and head by head.
 
     Args:
-        query: (batch, most queries of a row, heads, head_size).
+        query: (batch, n_tokens, heads, head_size).
         n_queries: (batch,), how many of each row are real; for the others nothing is written.
         codes: (batch, 2, heads, n, head_size) of `pack`.
         scales: (batch, 2, heads, n).
         lengths: (batch,), how many positions of each row are real, at least 1.
-        noted: (n_noted,), the heads whose weights are wanted.
-        attended: as query, written.
-        weights: (batch, most queries, n_noted, n), written; 0 where a position is not real.
+        wanted_heads: (n_wanted,), the heads whose attention weights are returned.
+        attended: of the shape of query; it is written.
+        weights: (batch, n_tokens, n_wanted, n), which is written; 0 if a position is not real.
     """
     batch, _, heads, head_size = query.shape
     size = f32(np.log2(np.e) / np.sqrt(head_size))  # e to the power of a score
@@ -86,8 +86,8 @@ def attend_packed(
                 share = f32(1) / total
                 for j in range(n):
                     weight[j] *= share
-                for place in range(len(noted)):
-                    if noted[place] == head:
+                for place in range(len(wanted_heads)):
+                    if wanted_heads[place] == head:
                         weights[row, i, place, :n] = weight[:n]
                         weights[row, i, place, n:] = f32(0)
                 mixed[:] = f32(0)

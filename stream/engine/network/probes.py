@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stream.engine.network.layers import Decoder, DecoderLayer, Encoder, EncoderLayer
-from stream.engine.network.self_attention import DecodeStep, SaidTokens
+from stream.engine.network.self_attention import DecodeStep, SelfAttentionCache
 from stream.engine.network.ways import Way
 
 POSITIONS = 512
@@ -106,8 +106,8 @@ def self_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
     qkv = noise(1, DRAFT_TOKENS, layer.self_attn.qkv.out_features)
     like = qkv[..., : layer.self_attn.out_proj.in_features]
 
-    def tokens() -> SaidTokens:
-        made: SaidTokens = way.make(like, DRAFT_TOKENS, layer.heads)
+    def tokens() -> SelfAttentionCache:
+        made: SelfAttentionCache = way.make(like, DRAFT_TOKENS, layer.heads)
         return made
 
     def run() -> Tensor:

@@ -1,6 +1,6 @@
-"""What a decoder layer remembers of a batch's text, and how: its self-attention's keys and values.
+"""The self-attention cache of a decoder layer: keys and values of a batch's tokens.
 
-Rows are ragged: each goes on at its own length, with its own number of new tokens.
+Rows are ragged: each has its own length, and takes its own number of new tokens in a pass.
 """
 
 from collections.abc import Sequence
@@ -20,61 +20,61 @@ Slots = tuple[slice, slice] | tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeStep:
-    """Where the new tokens of one decoder pass go, and what they may see."""
+    """Where the new tokens of one decoder pass are written, and what they attend to."""
 
     positions: Tensor
     """(batch or 1, n_tokens) long, on the device: index into the position embedding."""
     slots: Slots
     """Index of the new tokens in (batch, max_tokens + 1, ...); padding goes to the last slot."""
     before: Tensor
-    """(batch,) long, on the CPU: how many tokens each row holds."""
+    """(batch,) long, on the CPU: how many tokens each row holds before the pass."""
     n_new: Tensor
     """(batch,) long, on the CPU: how many tokens of each row are real."""
     after: Tensor
-    """(batch,) long, on the CPU: how many tokens each row holds then."""
+    """(batch,) long, on the CPU: how many tokens each row holds after the pass."""
     mask: Tensor | None = None
-    """(batch or 1, 1, n_tokens, slots), true where a token may look. None if the kernel needs no
-    mask, if all rows begin, or if all take one token more."""
+    """(batch or 1, 1, n_tokens, slots), true if a token attends to a slot. None if the kernel needs
+    no mask, if all rows are empty before the pass, or if all rows of one length take one token."""
 
 
-class SaidTokens(Protocol):
+class SelfAttentionCache(Protocol):
     """Keys and values of one layer, for the rows of a batch."""
 
     needs_mask: ClassVar[bool]
-    """Whether a `DecodeStep` must bring the mask for rows that are not alike."""
+    """Whether a `DecodeStep` must have a mask if its rows differ in length."""
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
-        """Remember the new tokens, and let each attend to itself and to all before it.
+        """Store the new tokens, and let each attend to itself and to all before it.
 
         Args:
-            qkv: (batch, n_tokens, 3 * d_model), their queries, keys and values.
+            qkv: (batch, n_tokens, 3 * d_model), queries, keys and values of the new tokens.
             step: of this pass.
 
         Returns:
-            (batch, n_tokens, d_model). Those of padding mean nothing.
+            (batch, n_tokens, d_model). Values of padding tokens are undefined.
         """
         ...
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep these rows, as `move_rows` does."""
+        """Keep only these rows, in this order, as `move_rows` does."""
         ...
 
 
-class CompiledTokens:
-    """On the CPU: the same numbers for a token however many there are, and no masks."""
+class CompiledSelfAttentionCache:
+    """The cache for CPUs; a token's result does not depend on the others, and no mask is needed."""
 
     needs_mask: ClassVar[bool] = False
 
     def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
-        """Take memory for `max_tokens` tokens of each row of `like`, (batch, ..., d_model)."""
+        """Allocate `max_tokens` tokens for each row of `like`, (batch, ..., d_model)."""
         self._keys = torch.empty((len(like), heads, max_tokens, like.shape[-1] // heads))
         self._values = torch.empty_like(self._keys)
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
-        """Of `SaidTokens`."""
+        """Store and attend, as `SelfAttentionCache` says."""
         batch, n_tokens, width = qkv.shape
         attended = torch.zeros((batch, n_tokens, width // 3))
-        attend_to_said(
+        attend_to_tokens(
             qkv.float().contiguous().numpy(),
             step.before.numpy(),
             step.n_new.numpy(),
@@ -85,24 +85,27 @@ class CompiledTokens:
         return attended.to(qkv.dtype)
 
     def keep(self, order: Sequence[int]) -> None:
-        """Of `SaidTokens`."""
+        """Keep only these rows, as `SelfAttentionCache` says."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
 
 
-class PlainTokens:
-    """By PyTorch's kernels, as on a GPU."""
+class PlainSelfAttentionCache:
+    """The cache for PyTorch's kernels, as on a GPU."""
 
     needs_mask: ClassVar[bool] = True
 
     def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
-        """Take memory of the type and place of (batch, ..., d_model) for so many tokens a row."""
-        # One slot more than there are tokens: padding is written there and never read. Zeros,
-        # for what a mask hides is still multiplied by nought.
+        """Allocate `max_tokens` tokens a row, in the type and on the device of `like`.
+
+        `like` is (batch, ..., d_model).
+        """
+        # Padding is written to one slot more, which is never read. The memory is zeroed, because
+        # values behind a mask are still multiplied by zero, and must not be NaN.
         shape = (len(like), max_tokens + 1, heads, like.shape[-1] // heads)
         self._keys, self._values = like.new_zeros(shape), like.new_zeros(shape)
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
-        """Of `SaidTokens`."""
+        """Store and attend, as `SelfAttentionCache` says."""
         query, keys, values = split_qkv(qkv, self._keys.shape[2])
         self._keys[step.slots], self._values[step.slots] = keys, values
         n_keys = int(step.after.max())
@@ -112,12 +115,12 @@ class PlainTokens:
         )
 
     def keep(self, order: Sequence[int]) -> None:
-        """Of `SaidTokens`."""
+        """Keep only these rows, as `SelfAttentionCache` says."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
 
 
 @compiled
-def attend_to_said(
+def attend_to_tokens(
     qkv: NDArray[np.float32],
     before: NDArray[np.int64],
     n_new: NDArray[np.int64],
@@ -125,15 +128,15 @@ def attend_to_said(
     values: NDArray[np.float32],
     attended: NDArray[np.float32],
 ) -> None:
-    """Causal scaled dot-product attention, row by row and head by head.
+    """Compute causal scaled dot-product attention, row by row and head by head.
 
     Args:
         qkv: (batch, n_tokens, 3 * heads * head_size).
-        before: (batch,), how many tokens each row holds.
-        n_new: (batch,), how many of the new ones are real; for the others nothing is written.
-        keys: (batch, heads, max_tokens, head_size), the new ones written.
+        before: (batch,), how many tokens each row holds before the pass.
+        n_new: (batch,), how many of the new tokens are real; for the others nothing is written.
+        keys: (batch, heads, max_tokens, head_size); those of the new tokens are written.
         values: the same.
-        attended: (batch, n_tokens, heads * head_size), written.
+        attended: (batch, n_tokens, heads * head_size), which is written.
     """
     batch, heads, max_tokens, head_size = keys.shape
     width = heads * head_size

@@ -1,9 +1,8 @@
-"""A projection onto the tokens that are likely at all: what makes a draft cheap.
+"""An output projection onto the likely tokens alone, which makes a draft cheaper.
 
-A small decoder spends half of its time on the logits of 50 000 tokens, most of them of other
-languages or rare. For a draft it is enough to look at those that its language is made of: what is
-missing costs a rejected token, never a wrong word. (After FR-Spec, Zhao et al. 2025,
-arXiv:2502.14856.)
+A small decoder spends half of its time on the logits of 50 000 tokens, most of which are rare or of
+other languages. A draft needs only the common tokens of its language: a missing token costs a
+rejected draft, never a wrong word. (After FR-Spec, Zhao et al. 2025, arXiv:2502.14856.)
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Shortlist(nn.Module):
-    """Projects onto some tokens; all others are impossible."""
+    """Projects onto some tokens; all others have no probability."""
 
     tokens: Tensor
 
@@ -23,7 +22,13 @@ class Shortlist(nn.Module):
         embedding: Tensor,
         linear: Callable[[Tensor, Tensor | None], nn.Module],
     ) -> None:
-        """Take the tokens' rows of `embedding` (vocab_size, d_model); `linear` makes the layer."""
+        """Make the layer of the tokens' rows of an embedding.
+
+        Args:
+            tokens: ids of the likely tokens.
+            embedding: (vocab_size, d_model).
+            linear: makes a layer of a weight and a bias.
+        """
         super().__init__()
         self.vocab_size = len(embedding)
         self.register_buffer("tokens", torch.tensor(tokens, device=embedding.device))
@@ -34,7 +39,7 @@ class Shortlist(nn.Module):
         return self.project(x)  # type: ignore[no-any-return]
 
     def spread(self, logits: Tensor) -> Tensor:
-        """(..., n_tokens) -> (..., vocab_size), minus infinity but for the tokens."""
+        """(..., n_tokens) -> (..., vocab_size), with minus infinity for all other tokens."""
         everything = logits.new_full((*logits.shape[:-1], self.vocab_size), -torch.inf)
         everything[..., self.tokens] = logits
         return everything

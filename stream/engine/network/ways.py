@@ -13,13 +13,16 @@ from typing import Any
 
 from stream.engine.cores import usable_cpus, whole_cores
 from stream.engine.network.compiled_linear import CompiledLinear
-from stream.engine.network.cross_attention import PackedAudio, PlainAudio
+from stream.engine.network.cross_attention import (
+    PackedCrossAttentionCache,
+    PlainCrossAttentionCache,
+)
 from stream.engine.network.int8_attention import Int8Attention
 from stream.engine.network.int16_attention import Int16Attention
 from stream.engine.network.layers import FullAttention
 from stream.engine.network.linear import Bfloat16Linear, OnednnInt8Linear, plain_linear
 from stream.engine.network.quantization import Int8Linear
-from stream.engine.network.self_attention import CompiledTokens, PlainTokens
+from stream.engine.network.self_attention import CompiledSelfAttentionCache, PlainSelfAttentionCache
 from stream.errors import UsageError
 
 Ways = Mapping[str, str]
@@ -70,11 +73,17 @@ OPERATIONS: Mapping[str, Operation] = {
     "encoder_linear": Operation(LINEAR),
     "decoder_linear": Operation(LINEAR, rows_alike=True),
     "cross_attention": Operation(
-        {"int16": Way(PackedAudio, 0.002), "float32": Way(PlainAudio.project, 0.0)},
+        {
+            "int16": Way(PackedCrossAttentionCache, 0.002),
+            "float32": Way(PlainCrossAttentionCache.project, 0.0),
+        },
         rows_alike=True,
     ),
     "self_attention": Operation(
-        {"compiled": Way(CompiledTokens, 0.0001), "torch": Way(PlainTokens, 0.0)},
+        {
+            "compiled": Way(CompiledSelfAttentionCache, 0.0001),
+            "torch": Way(PlainSelfAttentionCache, 0.0),
+        },
         reference="torch",
         rows_alike=True,
     ),

@@ -1,7 +1,7 @@
-"""The Whisper network: any window up to 30 s, in batches of rows of different lengths.
+"""The Whisper network: windows of up to 30 s, in batches of rows of different lengths.
 
-Plain torch modules (`layers`) that give the logits of transformers'
-`WhisperForConditionalGeneration`. Knows no tokens' meaning and no files.
+Plain torch modules (`layers`) that compute the logits of transformers'
+`WhisperForConditionalGeneration`. The network does not know what tokens mean, and reads no files.
 """
 
 import logging
@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.checkpoints.dims import WhisperDims
 from stream.engine.network.choosing import choose_ways
-from stream.engine.network.cross_attention import PlainAudio
+from stream.engine.network.cross_attention import PlainCrossAttentionCache
 from stream.engine.network.decoder_cache import DecoderCache
 from stream.engine.network.layers import Decoder, DecoderLayer, Encoder, EncoderLayer
 from stream.engine.network.quantization import quantise
-from stream.engine.network.self_attention import PlainTokens
+from stream.engine.network.self_attention import PlainSelfAttentionCache
 from stream.engine.network.transfers import send
 from stream.engine.network.ways import FLOAT32_WAYS, Ways, as_setting, make, requested_ways
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
-"""How weights are held and multiplied. int8 is for the CPU, for the linear layers and the encoder's
-attention; docs/decisions/017 says what it costs."""
+"""How weights are stored and multiplied. int8 is for the linear layers and the encoder's attention
+on the CPU; docs/decisions/017 says what it costs."""
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _DTYPES: dict[Precision, torch.dtype] = {
 
 
 class Whisper(nn.Module):
-    """Encoder and decoder. Rows of a batch never see each other or their padding."""
+    """Encoder and decoder. Rows of a batch do not attend to each other or to their padding."""
 
     def __init__(self, dims: WhisperDims) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Whisper(nn.Module):
         precision: Precision = "int8",
         ways: str | None = None,
     ) -> Self:
-        """Build the network with a checkpoint's weights; every one must be there and fit.
+        """Build the network with a checkpoint's weights, all of which must be present and fit.
 
         Args:
             checkpoint: the weights, by transformers' names.
@@ -68,7 +68,7 @@ class Whisper(nn.Module):
 
         Raises:
             ValueError: int8 was asked for on a device other than the CPU.
-            CheckpointError: a weight is missing, of another shape, or one too many.
+            CheckpointError: a weight is missing, has another shape, or is unknown.
             UsageError: `ways` names something that does not exist.
         """
         pinned = requested_ways(ways)
@@ -107,7 +107,7 @@ class Whisper(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What encoder and caches are computed in."""
+        """The type that the encoder and the caches are computed in."""
         return self.encoder.conv1.weight.dtype
 
     @torch.no_grad()
@@ -115,7 +115,7 @@ class Whisper(nn.Module):
         """Encode windows.
 
         Args:
-            mel: (batch, n_mels, n_frames), n_frames up to 3000; any values in the padding.
+            mel: (batch, n_mels, n_frames), n_frames up to 3000; the padding may hold any values.
             n_frames: (batch,) long, how many frames of each row are real, at least 1.
 
         Returns:
@@ -131,27 +131,31 @@ class Whisper(nn.Module):
         max_tokens: int,
         alignment_heads: Sequence[tuple[int, int]] = (),
     ) -> DecoderCache:
-        """Project the encoded audio for every decoder layer, and make room for tokens.
+        """Project the encoded audio for every decoder layer, and allocate the tokens' cache.
 
         Args:
             audio: (batch, n_positions, d_model) from `encode`.
             n_positions: (batch,) long, how many positions of each row are real, at least 1.
-            max_tokens: how many tokens a row may take, prompt included.
-            alignment_heads: (layer, head) pairs whose cross-attention the cache is to record.
+            max_tokens: how many tokens a row may hold, including its prompt.
+            alignment_heads: (layer, head) pairs whose cross-attention the cache records.
         """
         if not 0 < max_tokens <= self.dims.max_tokens:
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
         heads, n_positions = self.dims.decoder_heads, n_positions.cpu()
         layers = cast("list[DecoderLayer]", list(self.decoder.layers))
         on_cpu = audio.device.type == "cpu"
-        project = make("cross_attention", self.ways) if on_cpu else PlainAudio.project
-        make_tokens = make("self_attention", self.ways) if on_cpu else PlainTokens
-        heard = [project(audio, n_positions, heads, layer.encoder_attn.kv) for layer in layers]
-        return DecoderCache(heard, audio, heads, max_tokens, tuple(alignment_heads), make_tokens)
+        project = make("cross_attention", self.ways) if on_cpu else PlainCrossAttentionCache.project
+        make_text_cache = make("self_attention", self.ways) if on_cpu else PlainSelfAttentionCache
+        layer_audio = [
+            project(audio, n_positions, heads, layer.encoder_attn.kv) for layer in layers
+        ]
+        return DecoderCache(
+            layer_audio, audio, heads, max_tokens, tuple(alignment_heads), make_text_cache
+        )
 
     @torch.no_grad()
     def decode(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
-        """Append tokens to each row and return what the model says comes after each of them.
+        """Append tokens to each row and return the logits of the token after each of them.
 
         Args:
             tokens: as for `read`.
@@ -159,7 +163,7 @@ class Whisper(nn.Module):
             cache: the same.
 
         Returns:
-            (batch, n_tokens, vocab_size) float32 logits; those of padding mean nothing.
+            (batch, n_tokens, vocab_size) float32 logits; those of padding are undefined.
         """
         return self.logits(self.read(tokens, n_new, cache))
 
@@ -167,16 +171,17 @@ class Whisper(nn.Module):
     def read(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
         """Append tokens to each row and return the decoder's state after each of them.
 
-        One token a row, a whole prompt and a draft to verify all come through here. The vocabulary
-        is large: whoever wants the logits of some tokens alone gives `logits` only their states.
+        A pass may take one token a row, a whole prompt, or a draft to verify. The vocabulary is
+        large, so a caller that needs the logits of some tokens passes only their states to
+        `logits`.
 
         Args:
-            tokens: (batch, n_tokens) long; any ids in the padding.
+            tokens: (batch, n_tokens) long; the padding may hold any ids.
             n_new: (batch,) long, how many tokens of each row are real; 0 leaves a row as it is.
             cache: advanced by `n_new`.
 
         Returns:
-            (batch, n_tokens, d_model); those of padding mean nothing.
+            (batch, n_tokens, d_model); those of padding are undefined.
 
         Raises:
             ValueError: a row would grow past the cache's `max_tokens`.
@@ -190,18 +195,18 @@ class Whisper(nn.Module):
 
 
 def halve_exactly(embedding: nn.Embedding) -> None:
-    """Keep an embedding in float16 where that is no loss, as with weights published in it."""
+    """Store an embedding in float16 if that loses nothing, as for weights published in float16."""
     half = embedding.weight.half()
     if torch.equal(half.float(), embedding.weight):
         embedding.weight = nn.Parameter(half, requires_grad=False)
 
 
 def fuse_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Turn transformers' names into ours: q, k, v stacked (keys have no bias: zeros).
+    """Rename transformers' weights to ours, and stack q, k and v (keys get a bias of zeros).
 
     Args:
-        state: `model.encoder....`, `model.decoder....`, and `proj_out.weight` or not: the logits
-            are projected by the token embedding either way.
+        state: `model.encoder....` and `model.decoder....`; `proj_out.weight` is optional, because
+            the logits are projected by the token embedding in any case.
     """
     fused = {
         name.removeprefix("model."): tensor

@@ -1,8 +1,8 @@
-"""Word times, read from where the decoder looked while it said each token.
+"""Aligns tokens to the audio by the decoder's cross-attention.
 
 A few cross-attention heads of every Whisper model follow the speech (its alignment heads). Their
-weights, cleaned, are a picture of tokens against time; the cheapest monotone path through it says
-when each token was spoken. The method is `openai/whisper`'s `timing.py`.
+weights, filtered, are a matrix of tokens against time; the cheapest monotone path through it gives
+the time of each token. The method is that of `openai/whisper`'s `timing.py`.
 """
 
 import numpy as np
@@ -14,28 +14,28 @@ EXCHANGES = (
     (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6),
     (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
 )  # fmt: skip
-"""Which of `MEDIAN_WIDTH` values to put in order, one pair after the other, until the middle one is
-the median (N. Devillard, Fast median search, 1998). Whole arrays at a time it takes a seventh of
-the time of `np.partition`."""
+"""Pairs of the `MEDIAN_WIDTH` values to sort, one after the other, until the middle one is the
+median (N. Devillard, Fast median search, 1998). On whole arrays this takes a seventh of the time of
+`np.partition`."""
 SAMPLES_PER_POSITION = 320
 """16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
 EARLY_SAMPLES = 960
-"""The path turns to a token 60 ms before its sound: so much is added (docs/decisions/004)."""
+"""The path reaches a token 60 ms before its sound, so 60 ms are added (docs/decisions/004)."""
 
 
 def token_positions(
     weights: NDArray[np.float32],  # (n_heads, n_rows, n_positions)
 ) -> NDArray[np.int64]:
-    """The encoder position at which each row's token begins: (n_rows,), never decreasing.
+    """Return the encoder position at which each row's token begins: (n_rows,), never decreasing.
 
-    Row i holds the attention of the step that chose token i; the last row is the step that chose
-    to end, so row i + 1 is where token i ends.
+    Row i is the attention of the step that chose token i; the last row is that of the step that
+    chose the end token, so row i + 1 is where token i ends.
     """
     if weights.shape[1] == 0:
         return np.zeros(0, np.int64)
-    # Whisper's own z-score lifts columns where nobody listens to the height of those where all
-    # do: a transcript of three tokens then ends anywhere. Roots, less their mean over the
-    # tokens, level the peaks as well and keep empty columns empty (docs/decisions/003).
+    # Whisper's own z-score raises columns that no token attends to as high as those that all do: a
+    # transcript of three tokens then ends anywhere. Square roots less their mean over the tokens
+    # level the peaks as well, and keep empty columns empty (docs/decisions/003).
     roots = np.sqrt(weights)
     score = median_filter(roots - roots.mean(1, keepdims=True)).mean(0)  # (n_rows, n_positions)
     rows, columns = warp(-score)
@@ -45,7 +45,7 @@ def token_positions(
 
 
 def median_filter(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The running median along the last axis, its ends reflected; the shape stays."""
+    """Return the running median along the last axis, with reflected ends; the shape stays."""
     half, n = MEDIAN_WIDTH // 2, values.shape[-1]
     if n <= half:
         return values
@@ -59,11 +59,11 @@ def median_filter(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def warp(cost: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Dynamic time warping: the cheapest monotone path from corner to corner of (n, m) costs.
+    """Return the cheapest monotone path from corner to corner of (n, m) costs (time warping).
 
     Returns the path's rows and columns. The recurrence
-    `total[i, j] = cost[i, j] + min(total[i-1, j-1], total[i-1, j], total[i, j-1])` runs a row at
-    a time: less the row's running sum, the last term is a running minimum.
+    `total[i, j] = cost[i, j] + min(total[i-1, j-1], total[i-1, j], total[i, j-1])` is computed row
+    by row: after subtracting the row's running sum, its last term is a running minimum.
     """
     n, m = cost.shape
     total = np.full((n + 1, m + 1), np.inf)
@@ -78,7 +78,7 @@ def warp(cost: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int6
 def trace_back(
     total: NDArray[np.float64],  # (n + 1, m + 1), with a border of infinity
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The path that ends in the last cell of accumulated costs, as its rows and columns."""
+    """Return the path to the last cell of accumulated costs, as its rows and columns."""
     i, j = total.shape[0] - 1, total.shape[1] - 1
     path = []
     while i > 0 and j > 0:

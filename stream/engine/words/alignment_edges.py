@@ -1,9 +1,9 @@
-"""The edges of words, set to where the sound begins and ends.
+"""Moves the edges of words to where the sound begins and ends.
 
-Attention says about where one word gives way to the next, and nothing of the pause between
-them: a comma may begin within the word before it, and take up the silence after that. Loudness
-tells of pauses and nothing of words. So where a pause lies near the place at which two words part,
-the first ends with the sound before it, and the second begins with the sound after it.
+Attention shows roughly where one word is followed by the next, but not the pause between them: a
+comma may begin within the word before it, and include the silence after that word. Loudness shows
+pauses, but not words. So if a pause lies near the boundary of two words, the first one ends with
+the sound before the pause, and the second one begins with the sound after it.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from stream.core.windows import Word
 
 STEP = SAMPLE_RATE // 100
 BELOW_LOUD_DB = 32.0
-"""What is so far below the loudest twentieth of the audio is silence: consonants are louder."""
+"""Audio so far below its loudest twentieth is silence: consonants are louder."""
 ABOVE_FLOOR_DB = 6.0
-"""So is what is hardly louder than the quietest twentieth."""
+"""Audio less than this above its quietest twentieth is silence, too."""
 LEAST_RANGE_DB = 12.0
-"""In noise nearer to the speech than this nothing is silence."""
+"""If noise is nearer to the loudness of the speech than this, nothing is taken for silence."""
 PAUSE_STEPS = 5
 """The shortest pause, 50 ms."""
 REACH = round(0.3 * SAMPLE_RATE)
-"""How far a pause may be from where attention parts two words, in samples."""
+"""How far a pause may be from the boundary of two words in the attention, in samples."""
 DISTANCE_WEIGHT = 0.7
-"""So much of its distance is taken off the length of a pause, to find the likeliest."""
+"""This share of a pause's distance is subtracted from its length, to find the likeliest pause."""
 
 Span = tuple[int, int]
 """[start, end) in samples."""
@@ -37,26 +37,26 @@ Span = tuple[int, int]
 def set_edges(
     words: Sequence[Word], samples: NDArray[np.float32], start_sample: int
 ) -> tuple[Word, ...]:
-    """Return the words with their edges at the edges of sound, where those are near.
+    """Return the words with their edges at the edges of sound, if those are near.
 
     Args:
-        words: in order of time, none overlapping, with absolute samples.
-        samples: (n_samples,) at 16 kHz, the audio that they were heard in.
-        start_sample: of the audio, absolute.
+        words: in order of time, without overlaps, with absolute samples.
+        samples: (n_samples,) at 16 kHz, the audio of the words.
+        start_sample: of that audio, absolute.
     """
     if not words:
         return ()
     pauses = [(start_sample + a, start_sample + b) for a, b in pauses_of(samples)]
     starts = [word.start_sample for word in words]
     ends = [word.end_sample for word in words]
-    partings = list(zip(ends, starts[1:], strict=False))
-    # A pause parts two words and no others: a short word beside it would lie on both of its sides.
-    owner = {pause: nearest(pause, partings) for pause in pauses}
+    boundaries = list(zip(ends, starts[1:], strict=False))
+    # A pause separates two words only: otherwise a short word could lie on both sides of it.
+    owner = {pause: nearest(pause, boundaries) for pause in pauses}
     for i, (one, following) in enumerate(pairwise(words)):
         own = [pause for pause in pauses if owner[pause] == i]
         between = [p for p in own if p[0] < middle(following) and p[1] > middle(one)]
-        if parting := best_pause(between, (ends[i], starts[i + 1])):
-            ends[i], starts[i + 1] = parting
+        if boundary := longest_pause(between, (ends[i], starts[i + 1])):
+            ends[i], starts[i + 1] = boundary
     for a, b in pauses:
         if a <= starts[0] < b < ends[0]:
             starts[0] = b
@@ -68,25 +68,27 @@ def set_edges(
     )
 
 
-def best_pause(pauses: Sequence[Span], parting: Span) -> Span | None:
-    """Return the longest pause near to where two words part; distance counts against it."""
+def longest_pause(pauses: Sequence[Span], boundary: Span) -> Span | None:
+    """Return the longest pause near the boundary of two words; distance counts against it."""
     best, most = None, 0.0
     for start, end in pauses:
-        distance = away((start, end), parting)
-        worth = end - start - DISTANCE_WEIGHT * distance
-        if distance <= REACH and worth > most:
-            best, most = (start, end), worth
+        distance = distance_to((start, end), boundary)
+        score = end - start - DISTANCE_WEIGHT * distance
+        if distance <= REACH and score > most:
+            best, most = (start, end), score
     return best
 
 
-def nearest(pause: Span, partings: Sequence[Span]) -> int | None:
-    """Return the index of the parting that a pause is nearest to; None where there is none."""
-    return min(range(len(partings)), key=lambda i: away(pause, partings[i]), default=None)
+def nearest(pause: Span, boundaries: Sequence[Span]) -> int | None:
+    """Return the index of the boundary that a pause is nearest to; None if there is none."""
+    return min(
+        range(len(boundaries)), key=lambda i: distance_to(pause, boundaries[i]), default=None
+    )
 
 
-def away(pause: Span, parting: Span) -> int:
-    """Return how far a pause is from where two words part, in samples."""
-    return max(pause[0] - parting[1], parting[0] - pause[1], 0)
+def distance_to(pause: Span, boundary: Span) -> int:
+    """Return how far a pause is from the boundary of two words, in samples."""
+    return max(pause[0] - boundary[1], boundary[0] - pause[1], 0)
 
 
 def middle(word: Word) -> int:
@@ -95,7 +97,7 @@ def middle(word: Word) -> int:
 
 
 def pauses_of(samples: NDArray[np.float32]) -> list[Span]:
-    """Return where (n_samples,) are silent for a while, in order."""
+    """Return the spans of samples, (n_samples,), that are silent for `PAUSE_STEPS` or longer."""
     if len(samples) < STEP:
         return []
     whole = samples[: len(samples) // STEP * STEP].astype(np.float64)

@@ -1,6 +1,6 @@
-"""What was heard in a stretch of audio: its words, placed in time, and what speaks against them.
+"""The reading of a span of audio: its words with their times, and the faults found in them.
 
-Pure functions from a decoded row to words and verdicts; no model runs here.
+Pure functions from a decoded row to words and faults; no model runs here.
 """
 
 from collections.abc import Sequence
@@ -13,87 +13,88 @@ from stream.core.windows import Cut, Word
 from stream.engine.decoding import guards
 from stream.engine.decoding.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
-from stream.engine.words.coverage import Stretch, length_s
+from stream.engine.words.coverage import AudioSpan, length_s
 from stream.engine.words.spelling import Decode
-from stream.engine.words.timing import place_words, token_starts
+from stream.engine.words.timing import timed_words, token_starts
 
 
 class Fault(Enum):
-    """A sign that a hypothesis is not what was said."""
+    """A sign that a hypothesis is wrong."""
 
     LOOP = "a phrase repeats without end"
-    PAST_SPEECH = "words where no speech is"
+    PAST_SPEECH = "words after the end of the speech"
     COMPRESSION = "the text repeats itself"
-    DOUBTFUL = "the model is not sure of the words"
-    UNSURE = "the words are guesses"
+    DOUBTFUL = "a low probability of the words"
+    UNSURE = "a very low probability of the words: they are guesses"
     TOO_MANY = "more words than the speech has time for"
-    CROWDED = "words that were given no time"
-    DIFFUSE = "words that were heard nowhere in particular"
+    CROWDED = "words that are aligned to no audio"
+    DIFFUSE = "words whose attention is spread over many voices"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """The words of a stretch, and what speaks against them."""
+class Reading:
+    """The words of a span, and the faults found in them."""
 
     words: tuple[Word, ...]
     result: DecodeResult
     faults: frozenset[Fault]
     cut: Cut | None = None
-    """Where the model wrote timestamps and broke off in the middle of a segment."""
+    """Where the last complete segment ends, if the model wrote timestamps and the last segment is
+    not complete."""
 
 
 def read(
-    stretch: Stretch,
+    span: AudioSpan,
     result: DecodeResult,
     decode: Decode,
     timestamp_begin: int,
     diffuse_nats: float = inf,
-) -> Heard:
-    """Make words of a decoded row and judge them.
+) -> Reading:
+    """Make words of a decoded row, and find their faults.
 
     Args:
-        stretch: what was decoded.
-        result: what the model said.
-        decode: tokens to text.
+        span: that was decoded.
+        result: the decoded row.
+        decode: turns tokens into text.
         timestamp_begin: tokens from here on are timestamps.
-        diffuse_nats: the model's limit, as `guards.diffuse` takes it.
+        diffuse_nats: the model's limit of `guards.diffuse`; infinity turns that guard off.
     """
     if result.no_speech > guards.NO_SPEECH and (
         result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
     ):
-        return Heard((), result, frozenset())
-    said = without_timestamps(result, timestamp_begin)
-    starts = token_starts(stretch, said)
-    words = place_words(stretch, said, starts, decode)
-    faults = judge(stretch, said, starts, "".join(word.text for word in words))
+        return Reading((), result, frozenset())
+    plain = without_timestamps(result, timestamp_begin)
+    starts = token_starts(span, plain)
+    words = timed_words(span, plain, starts, decode)
+    faults = faults_of(span, plain, starts, "".join(word.text for word in words))
     repeats = bool(faults & {Fault.LOOP, Fault.COMPRESSION})
-    if is_diffuse(said, diffuse_nats, repeats):
+    if is_diffuse(plain, diffuse_nats, repeats):
         faults |= {Fault.DIFFUSE}
-    return Heard(words, result, faults, cut_of(stretch, result.tokens, words, timestamp_begin))
+    return Reading(words, result, faults, cut_of(span, result.tokens, words, timestamp_begin))
 
 
 def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResult:
-    """The result as if the model had written its text alone."""
-    lines = [i for i, token in enumerate(result.tokens) if token < timestamp_begin]
-    if len(lines) == len(result.tokens):
+    """Return the result without its timestamp tokens."""
+    rows = [i for i, token in enumerate(result.tokens) if token < timestamp_begin]
+    if len(rows) == len(result.tokens):
         return result
-    tokens = tuple(result.tokens[i] for i in lines)
-    lines += range(len(result.tokens), len(result.log_probabilities))  # of the end
+    tokens = tuple(result.tokens[i] for i in rows)
+    rows += range(len(result.tokens), len(result.log_probabilities))  # of the end token
     return replace(
         result,
         tokens=tokens,
-        log_probabilities=tuple(result.log_probabilities[i] for i in lines),
-        attention=None if result.attention is None else result.attention[:, lines],
+        log_probabilities=tuple(result.log_probabilities[i] for i in rows),
+        attention=None if result.attention is None else result.attention[:, rows],
     )
 
 
 def cut_of(
-    stretch: Stretch, tokens: Sequence[int], words: Sequence[Word], timestamp_begin: int
+    span: AudioSpan, tokens: Sequence[int], words: Sequence[Word], timestamp_begin: int
 ) -> Cut | None:
-    """Where the last complete segment ended, if another one began after it.
+    """Return where the last complete segment ends, if another one begins after it.
 
-    A timestamp ends a segment and the next begins it. Where a single one comes last nothing is
-    said after it, and without two in a row all is one segment. (After openai/whisper.)
+    A timestamp ends a segment and the next one begins another. If a single timestamp comes last,
+    there is no text after it, and without two in a row all is one segment. (After openai/whisper.)
     """
     stamped = [token >= timestamp_begin for token in tokens]
     if stamped[-2:] == [False, True]:
@@ -103,23 +104,23 @@ def cut_of(
         return None
     complete = words_within(words, stamped[: pairs[-1]].count(False))
     position = tokens[pairs[-1]] - timestamp_begin  # a timestamp is an encoder position
-    sample = stretch.start_sample + position * SAMPLES_PER_POSITION
-    return Cut(len(complete), min(sample, stretch.end_sample))
+    sample = span.start_sample + position * SAMPLES_PER_POSITION
+    return Cut(len(complete), min(sample, span.end_sample))
 
 
 def is_diffuse(result: DecodeResult, limit_nats: float, repeats: bool) -> bool:
-    """Whether the words were heard nowhere in particular; not where that is not known."""
+    """Return whether the words' attention is too diffuse; False if there is no attention."""
     if result.attention is None:
         return False
     attention = result.attention[:, : len(result.tokens)]
     return guards.diffuse(attention, result.mean_log_probability, limit_nats, repeats=repeats)
 
 
-def judge(
-    stretch: Stretch, result: DecodeResult, starts: Sequence[int], text: str
+def faults_of(
+    span: AudioSpan, result: DecodeResult, starts: Sequence[int], text: str
 ) -> frozenset[Fault]:
-    """All that speaks against a result."""
-    too_many = guards.too_many_tokens(len(result.tokens), length_s(stretch.speech))
+    """Return the faults of a result that need no limit of the model."""
+    too_many = guards.too_many_tokens(len(result.tokens), length_s(span.speech))
     signs = {
         Fault.LOOP: result.ending is Ending.LOOP,
         Fault.PAST_SPEECH: result.ending is Ending.PAST_SPEECH,
@@ -129,43 +130,43 @@ def judge(
         Fault.TOO_MANY: too_many or result.ending is Ending.BUDGET,
         Fault.CROWDED: any(guards.crowded([start / SAMPLE_RATE for start in starts])),
     }
-    return frozenset(fault for fault, seen in signs.items() if seen)
+    return frozenset(fault for fault, found in signs.items() if found)
 
 
-def better(first: Heard, second: Heard) -> Heard:
-    """Of two attempts the one with fewer faults; then the one that was surer of its tokens."""
+def better(first: Reading, second: Reading) -> Reading:
+    """Return the reading with fewer faults, or else the one with the higher log-probability."""
     if len(first.faults) != len(second.faults):
-        return min(first, second, key=lambda heard: len(heard.faults))
-    return max(first, second, key=lambda heard: heard.result.mean_log_probability)
+        return min(first, second, key=lambda reading: len(reading.faults))
+    return max(first, second, key=lambda reading: reading.result.mean_log_probability)
 
 
-def without_invention(heard: Heard) -> Heard:
-    """The words less what a fault that is still there says was never spoken."""
-    tokens = [token for word in heard.words for token in word.tokens]
-    words = heard.words
-    if Fault.LOOP in heard.faults:
+def without_invented_words(reading: Reading) -> Reading:
+    """Return the reading without the words that its faults show to be invented."""
+    tokens = [token for word in reading.words for token in word.tokens]
+    words = reading.words
+    if Fault.LOOP in reading.faults:
         words = words_within(words, len(guards.without_loop(tokens)))
-    elif Fault.PAST_SPEECH in heard.faults:
+    elif Fault.PAST_SPEECH in reading.faults:
         words = words_within(words, len(tokens) - PAST_SPEECH_TOKENS)
-    elif Fault.CROWDED in heard.faults:
-        # Of a phrase said twice one copy has its time and the other none.
+    elif Fault.CROWDED in reading.faults:
+        # Of a phrase that repeats one copy is aligned to its audio, and the other to none.
         words = tuple(w for w in words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
-    elif heard.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
+    elif reading.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
         words = ()
-    if heard.faults & {Fault.UNSURE, Fault.DIFFUSE}:
-        words = ()  # guesses: what noise is given, and speech that is beyond the model
-    cut = heard.cut
+    if reading.faults & {Fault.UNSURE, Fault.DIFFUSE}:
+        words = ()  # guesses: noise, or speech that the model cannot recognise
+    cut = reading.cut
     if cut is not None:
-        cut = replace(cut, words=sum(word in words for word in heard.words[: cut.words]))
-    return replace(heard, words=words, cut=cut)
+        cut = replace(cut, words=sum(word in words for word in reading.words[: cut.words]))
+    return replace(reading, words=words, cut=cut)
 
 
 def words_within(words: Sequence[Word], n_tokens: int) -> tuple[Word, ...]:
-    """The words that are complete in the first tokens."""
-    kept = []
+    """Return the words that are complete within the first `n_tokens` tokens."""
+    complete = []
     for word in words:
         n_tokens -= len(word.tokens)
         if n_tokens < 0:
             break
-        kept.append(word)
-    return tuple(kept)
+        complete.append(word)
+    return tuple(complete)

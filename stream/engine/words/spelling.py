@@ -1,8 +1,8 @@
-"""Words out of tokens: which tokens spell a word, and where one may be parted from the next.
+"""Divides tokens into words.
 
 A token is a few bytes of UTF-8, not always whole characters. Words begin at spaces; in scripts that
-are written without spaces each grapheme is a word of its own, whatever language the rest is in, so
-that such text is joined and committed grapheme by grapheme. No word holds a part of a character.
+are written without spaces each grapheme is a word, whatever the language of the rest, so that such
+text is joined and committed grapheme by grapheme. No word contains a part of a character.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,9 @@ UNSPACED = regex.compile(
 PUNCTUATION = regex.compile(r"[\p{P}\s]")
 MARK = regex.compile(r"\p{M}")
 GRAPHEME = regex.compile(r"\X")
-"""What a reader takes for one character (Unicode Standard Annex #29)."""
+"""A character as readers see it (Unicode Standard Annex #29)."""
 BROKEN = "\ufffd"
-"""What stands for bytes that are no character."""
+"""Replaces bytes that are no character."""
 OPENING = "\"'“¿([{-「『（《"
 """Punctuation that belongs to the word after it."""
 CLOSING = "\"'.。,，、!！?？:：；”)]}」』）》"
@@ -37,19 +37,19 @@ class Piece:
 
 
 def split_words(tokens: Sequence[int], decode: Decode) -> list[Piece]:
-    """The words that the tokens spell, with punctuation attached; no token is lost.
+    """Return the words that the tokens spell, with punctuation attached; no token is lost.
 
-    A word of a script without spaces may still hold several graphemes where one token spells them
-    all; `graphemes` parts those.
+    A word of a script without spaces may still hold several graphemes if one token spells them all;
+    `graphemes` divides it.
     """
     return attach_punctuation(join_words(list(whole_characters(tokens, decode))))
 
 
 def whole_characters(tokens: Sequence[int], decode: Decode) -> Iterator[Piece]:
-    """The shortest runs of tokens that end on a whole character.
+    """Yield the shortest runs of tokens that end on a whole character.
 
     Bytes that are no character are left out of the text. A character that the last token leaves
-    unfinished is not: whoever places the words must know which is not whole.
+    incomplete stays in it, because the caller drops such a word.
     """
     start = 0
     for end in range(1, len(tokens) + 1):
@@ -63,7 +63,7 @@ def whole_characters(tokens: Sequence[int], decode: Decode) -> Iterator[Piece]:
 
 
 def join_words(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces joined into words."""
+    """Join pieces into words."""
     words: list[Piece] = []
     for piece in pieces:
         if words and not begins_word(words[-1].text, piece.text):
@@ -74,11 +74,11 @@ def join_words(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def begins_word(before: str, text: str) -> bool:
-    """Whether text begins a word, after the text before it."""
+    """Return whether text begins a word after the text before it."""
     if not before or not text or text.startswith(" "):
         return text.startswith(" ") or not before
     if GRAPHEME.match(before[-1] + text[0]).end() == 2:
-        return False  # a mark, a vowel sign, what a joiner joins
+        return False  # a mark, a vowel sign, or joined by a joiner
     if UNSPACED.match(text):
         return True
     alone = UNSPACED.search(before) and (UNSPACED.match(before[-1]) or MARK.match(before[-1]))
@@ -86,7 +86,7 @@ def begins_word(before: str, text: str) -> bool:
 
 
 def attach_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
-    """Opening marks joined to the word after them, closing marks to the word before."""
+    """Join opening marks to the word after them, and closing marks to the word before them."""
     opened: list[Piece] = []
     for piece in reversed(pieces):
         bare = piece.text.strip()
@@ -105,9 +105,9 @@ def attach_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def graphemes(text: str) -> list[str]:
-    """The parts of a word that are words of their own; together they are the word.
+    """Return the parts of a word that are words by themselves; joined they are the word.
 
-    Only what is written without spaces is parted: "你好," is "你" and "好,", and "hello" one word.
+    Only scripts without spaces are divided: "你好," is "你" and "好,", and "hello" is one word.
     """
     parts: list[str] = []
     for grapheme in GRAPHEME.findall(text):
@@ -120,7 +120,7 @@ def graphemes(text: str) -> list[str]:
 
 
 def spoken_tokens(piece: Piece, decode: Decode) -> int:
-    """How many of a word's tokens are said aloud: a closing mark at its end takes no time."""
+    """Return how many of a word's tokens are spoken: a closing mark at its end takes no time."""
     for count in range(len(piece.tokens), 0, -1):
         if any(c.isalnum() or c == BROKEN for c in decode(piece.tokens[count - 1 : count])):
             return count
@@ -128,5 +128,5 @@ def spoken_tokens(piece: Piece, decode: Decode) -> int:
 
 
 def joined(first: Piece, second: Piece) -> Piece:
-    """Two neighbouring pieces as one."""
+    """Join two neighbouring pieces."""
     return Piece(first.text + second.text, first.tokens + second.tokens)

@@ -1,4 +1,4 @@
-"""Where in the audio the words of a decoded row were said."""
+"""The times of the words of a decoded row."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,26 +10,33 @@ from stream.engine.decoding import guards
 from stream.engine.decoding.rows import DecodeResult
 from stream.engine.words.alignment import EARLY_SAMPLES, SAMPLES_PER_POSITION, token_positions
 from stream.engine.words.alignment_edges import set_edges
-from stream.engine.words.coverage import Stretch
+from stream.engine.words.coverage import AudioSpan
 from stream.engine.words.spelling import BROKEN, Decode, graphemes, split_words, spoken_tokens
 
-FIRST_LOOK_POSITIONS = 25
-"""Half a second where the first token looks whatever it is, as well as at its own sound."""
+FIRST_TOKEN_POSITIONS = 25
+"""Half a second at the start that the first token attends to in any case, besides its own sound."""
 LONGEST_WORD_S = 3.0
-"""What lasts longer is no word: it was given the time of what the model passed over."""
+"""A longer word has been aligned to audio that the model skipped."""
 WORD_S = 0.5
-"""What a word is left with then, on each side of where the decoder looked most."""
+"""Such a word is cut to so many seconds on each side of the peak of its attention."""
 
 
-def place_words(
-    stretch: Stretch,
+def timed_words(
+    span: AudioSpan,
     result: DecodeResult,
     starts: Sequence[int],
     decode: Decode,
 ) -> tuple[Word, ...]:
-    """The words of a row at absolute samples: in order, within the stretch."""
+    """Return the words of a row with absolute times, in order and within the span.
+
+    Args:
+        span: that was decoded.
+        result: the decoded row, without timestamps.
+        starts: of its tokens, from `token_starts`.
+        decode: turns tokens into text.
+    """
     words: list[Word] = []
-    looked: list[int] = []
+    peaks: list[int] = []
     taken = 0
     for piece in split_words(result.tokens, decode):
         if BROKEN in piece.text:
@@ -39,41 +46,45 @@ def place_words(
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
         words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
-        looked.append(looked_at(stretch, result, rows))
-    placed = within_speech(words, stretch.speech)
-    placed = set_edges(placed, stretch.samples, stretch.start_sample)
+        peaks.append(peak_sample(span, result, rows))
+    timed = within_speech(words, span.speech)
+    timed = set_edges(timed, span.samples, span.start_sample)
     if result.mean_log_probability > guards.SURE_LOG_PROBABILITY:
-        placed = tuple(as_long_as_a_word(w, at) for w, at in zip(placed, looked, strict=True))
-    return tuple(part for word in placed for part in by_grapheme(word))
+        timed = tuple(with_limited_length(w, peak) for w, peak in zip(timed, peaks, strict=True))
+    return tuple(part for word in timed for part in split_graphemes(word))
 
 
-def looked_at(stretch: Stretch, result: DecodeResult, rows: Sequence[int]) -> int:
-    """The absolute sample that the decoder looked at most while it chose some tokens."""
+def peak_sample(span: AudioSpan, result: DecodeResult, rows: Sequence[int]) -> int:
+    """Return the absolute sample at which the mean attention of some tokens peaks."""
     if result.attention is None:
-        return stretch.start_sample
-    first = FIRST_LOOK_POSITIONS if rows[0] == 0 else 0
+        return span.start_sample
+    first = FIRST_TOKEN_POSITIONS if rows[0] == 0 else 0
     weights = result.attention[:, rows].mean((0, 1))[first:]
     position = first + int(weights.argmax()) if len(weights) else 0
-    return stretch.start_sample + EARLY_SAMPLES + position * SAMPLES_PER_POSITION
+    return span.start_sample + EARLY_SAMPLES + position * SAMPLES_PER_POSITION
 
 
-def as_long_as_a_word(word: Word, looked_at_sample: int) -> Word:
-    """The word, or the part of it that the decoder looked at, where it lasts too long to be one.
+def with_limited_length(word: Word, peak: int) -> Word:
+    """Return the word, or the part of it around its attention's peak, if it is too long.
 
-    The path through the attention knows no gaps: what the model passed over goes to a neighbour.
+    The alignment path has no gaps, so audio that the model skipped is given to a neighbouring word.
+
+    Args:
+        word: with absolute times.
+        peak: the absolute sample from `peak_sample`.
     """
     if word.end_sample - word.start_sample <= LONGEST_WORD_S * SAMPLE_RATE:
         return word
     half = round(WORD_S * SAMPLE_RATE)
-    start, end = (clamp(looked_at_sample + side, word) for side in (-half, half))
+    start, end = (clamp(peak + side, word) for side in (-half, half))
     return replace(word, start_sample=start, end_sample=end)
 
 
 def within_speech(words: list[Word], speech: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
-    """The words, the silence before the first and after the last taken off them.
+    """Return the words without the silence before the first and after the last.
 
-    The path through the attention begins and ends in the corners, so the first word takes up the
-    silence before it.
+    The alignment path begins and ends in the corners, so the first word includes the silence before
+    it.
     """
     if words and speech:
         first = words[0]
@@ -84,27 +95,27 @@ def within_speech(words: list[Word], speech: Sequence[tuple[int, int]]) -> tuple
 
 
 def clamp(sample: int, word: Word) -> int:
-    """The sample, or the end of the word that is nearer to it."""
+    """Return the sample, or the nearer end of the word if the sample lies outside it."""
     return max(word.start_sample, min(sample, word.end_sample))
 
 
-def token_starts(stretch: Stretch, result: DecodeResult) -> list[int]:
-    """The absolute sample at which each token begins, and after the last one where it ends."""
+def token_starts(span: AudioSpan, result: DecodeResult) -> list[int]:
+    """Return the absolute sample at which each token begins, and the end of the last one."""
     if result.attention is None:
         positions = [0] * len(result.tokens)
     else:
         positions = token_positions(result.attention).tolist()
-    first = stretch.start_sample + EARLY_SAMPLES
+    first = span.start_sample + EARLY_SAMPLES
     starts = [first + p * SAMPLES_PER_POSITION for p in positions]
-    starts += [stretch.end_sample] * (len(result.tokens) + 1 - len(starts))
-    return [min(start, stretch.end_sample) for start in starts]
+    starts += [span.end_sample] * (len(result.tokens) + 1 - len(starts))
+    return [min(start, span.end_sample) for start in starts]
 
 
-def by_grapheme(word: Word) -> Iterator[Word]:
-    """The word, or its graphemes where its script has no spaces; each takes an equal time.
+def split_graphemes(word: Word) -> Iterator[Word]:
+    """Yield the word, or its graphemes, with equal times, if its script has no spaces.
 
-    One token may spell several of them: it goes with the first, so that all tokens in a row are
-    still what the model said.
+    One token may spell several graphemes: it goes with the first, so that the tokens in order are
+    still those of the model.
     """
     parts = graphemes(word.text)
     length = word.end_sample - word.start_sample

@@ -6,7 +6,7 @@ from typing import Any
 from stream.evaluate.measures.latency import appearances
 from stream.evaluate.measures.record import Caption, captions
 from stream.evaluate.report.results import Result, all_latencies
-from stream.evaluate.report.svg import Plot
+from stream.evaluate.report.svg import Axis, Plot
 
 SHOWN, COMMITTED, FINAL, SPOKEN = "s0", "s1", "s2", "spoken"
 LONGEST_TIMELINE_S = 15.0
@@ -27,7 +27,7 @@ def latency_plot(results: Sequence[Result]) -> str:
     if not values:
         return ""
     low, high = min(0.0, values[len(values) // 100]), values[-1 - len(values) // 100]
-    plot = Plot((low, high), (0, 100), x_label="ms after the end of the word", y_label="% of words")
+    plot = Plot(Axis(low, high, "ms after the end of the word"), Axis(0, 100, "% of words"))
     for data, style, name in series:
         # A hundred points draw the same curve as ten thousand.
         ordered = sorted(data)
@@ -53,9 +53,11 @@ def error_plot(suite: dict[str, Any]) -> str:
     n = each * len(rows)
     names = [(n - each * i - len(systems) / 2, group) for i, (group, _) in enumerate(rows)]
     plot = Plot(
-        (0, most * 1.08), (0, n), x_label="word error rate, %", y_names=names,
-        height=84 + 16 * n, left=210,
-    )  # fmt: skip
+        Axis(0, most * 1.08, "word error rate, %"),
+        Axis(0, n, names=names),
+        height=84 + 16 * n,
+        left=210,
+    )
     for i, (group, bars) in enumerate(rows):
         for name, wer in bars:
             k = systems.index(name)
@@ -82,13 +84,7 @@ def level_plot(suites: dict[str, Any], name: str, label: str) -> str:
         return ""
     most = max(score[s]["wer"] for score in steps.values() for s in systems if s in score)
     names = [(float(i), step) for i, step in enumerate(steps)]
-    plot = Plot(
-        (-0.3, len(steps) - 0.7),
-        (0, most * 1.08 or 1),
-        x_names=names,
-        x_label=label,
-        y_label="WER %",
-    )
+    plot = Plot(Axis(-0.3, len(steps) - 0.7, label, names), Axis(0, most * 1.08 or 1, "WER %"))
     for k, system in enumerate(systems):
         points = [
             (float(i), float(score[system]["wer"]))
@@ -108,9 +104,9 @@ def flicker_plot(stability: dict[str, Any]) -> str:
         return ""
     most = max(row[1] for row in rows) or 1.0
     plot = Plot(
-        (0, len(rows)), (0, most * 1.08), x_label="seconds since the utterance was first shown",
-        y_label="words/s",
-    )  # fmt: skip
+        Axis(0, len(rows), "seconds since the utterance was first shown"),
+        Axis(0, most * 1.08, "words/s"),
+    )
     for age, count, alive in rows:
         title = f"second {age:g}: {count:g} words in each of {alive:g} utterances"
         plot.bar((age + 0.1, 0), (age + 0.9, count), SHOWN, title)
@@ -122,7 +118,7 @@ def calibration_plot(calibration: dict[str, Any]) -> str:
     bins = calibration["bins"]
     if not bins:
         return ""
-    plot = Plot((0, 1), (0, 1), x_label="confidence", y_label="right", width=420, height=380)
+    plot = Plot(Axis(0, 1, "confidence"), Axis(0, 1, "right"), width=420, height=380)
     plot.line([(0, 0), (1, 1)], "honest", "honest")
     plot.line([(b["confidence"], b["right"]) for b in bins], SHOWN, "words")
     most = max(b["words"] for b in bins)
@@ -144,11 +140,10 @@ def timeline_plot(result: Result) -> str:
     told = first_captions(result)
     words = [word for caption in told if caption.final for word in caption.final.words]
     end_s = max(caption.final_at_s for caption in told) + 0.2
+    rows = [(len(words) - i - 0.5, word.text) for i, word in enumerate(words)]
     plot = Plot(
-        (0, end_s),
-        (0, len(words)),
-        x_label="seconds of audio",
-        y_names=[(len(words) - i - 0.5, word.text) for i, word in enumerate(words)],
+        Axis(0, end_s, "seconds of audio"),
+        Axis(0, len(words), names=rows),
         height=80 + 15 * len(words),
         left=120,
     )

@@ -4,6 +4,7 @@ Colours are CSS classes (`s0`, `s1`, … for series); the page that holds the pl
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
@@ -25,36 +26,45 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
     return [round(i * step, 10) for i in range(first, floor(high / step + 1e-9) + 1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear axis."""
+
+    low: float
+    high: float
+    label: str = ""
+    names: Sequence[tuple[float, str]] | None = None
+    """Places on the axis and their names; None: round numbers."""
+
+    def marks(self) -> Sequence[tuple[float, str]]:
+        """Return the places that are marked, and what is written there."""
+        return self.names or [(t, f"{t:g}") for t in ticks(self.low, self.high)]
+
+    def part(self, value: float) -> float:
+        """Return how far along the axis a value is, 0..1; beyond an end counts as the end."""
+        return min(max((value - self.low) / ((self.high - self.low) or 1), 0), 1)
+
+
 class Plot:
     """A plot with two linear axes; what is drawn outside of them is cut off."""
 
     def __init__(
-        self,
-        x_range: Point,
-        y_range: Point,
-        *,
-        x_label: str = "",
-        y_label: str = "",
-        x_names: Sequence[tuple[float, str]] | None = None,
-        y_names: Sequence[tuple[float, str]] | None = None,
-        width: int = 720,
-        height: int = 300,
-        left: int = LEFT,
+        self, x: Axis, y: Axis, *, width: int = 720, height: int = 300, left: int = LEFT
     ) -> None:
-        """`x_names` and `y_names` are places on an axis and their names, in place of numbers."""
+        """Draw the axes into `width` by `height` pixels, with `left` pixels for the names on y."""
         self.width, self.height, self.left = width, height, left
-        self.x_range, self.y_range = x_range, y_range
+        self.x_axis, self.y_axis = x, y
         self.parts: list[str] = []
         self.legend: list[tuple[str, str]] = []
-        for x, name in x_names or [(t, f"{t:g}") for t in ticks(*x_range)]:
-            at = self.x(x)
+        for value, name in x.marks():
+            at = self.x(value)
             self.parts.append(
                 f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" '
                 f'y2="{height - BOTTOM}"/><text x="{at:.1f}" y="{height - BOTTOM + 16}" '
                 f'text-anchor="middle">{escape(name)}</text>'
             )
-        for y, name in y_names or [(t, f"{t:g}") for t in ticks(*y_range)]:
-            at = self.y(y)
+        for value, name in y.marks():
+            at = self.y(value)
             self.parts.append(
                 f'<line class="grid" x1="{left}" x2="{width - RIGHT}" y1="{at:.1f}" '
                 f'y2="{at:.1f}"/><text x="{left - 6}" y="{at + 4:.1f}" '
@@ -62,21 +72,19 @@ class Plot:
             )
         self.parts.append(
             f'<text x="{(left + width - RIGHT) / 2}" y="{height - 8}" '
-            f'text-anchor="middle">{escape(x_label)}</text>'
-            f'<text x="4" y="14">{escape(y_label)}</text>'
+            f'text-anchor="middle">{escape(x.label)}</text>'
+            f'<text x="4" y="14">{escape(y.label)}</text>'
         )
 
     def x(self, value: float) -> float:
         """Return the pixel of a value on the horizontal axis."""
-        low, high = self.x_range
-        part = (value - low) / ((high - low) or 1)
-        return self.left + min(max(part, 0), 1) * (self.width - self.left - RIGHT)
+        part = self.x_axis.part(value)
+        return self.left + part * (self.width - self.left - RIGHT)
 
     def y(self, value: float) -> float:
         """Return the pixel of a value on the vertical axis, which points up."""
-        low, high = self.y_range
-        part = (value - low) / ((high - low) or 1)
-        return self.height - BOTTOM - min(max(part, 0), 1) * (self.height - TOP - BOTTOM)
+        part = self.y_axis.part(value)
+        return self.height - BOTTOM - part * (self.height - TOP - BOTTOM)
 
     def line(self, points: Sequence[Point], style: str, name: str = "") -> None:
         """Draw a line through points; a name makes it part of the legend."""

@@ -12,10 +12,10 @@ from itertools import count
 from typing import BinaryIO
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
+from stream.protocols.interface import Service
 from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.algorithms import new_algorithm
 from stream.recordings.options import FileOptions
@@ -36,9 +36,10 @@ class Upload:
         name: str,
         session: str,
         engine: Engine,
-        detector: MakeDetector,
+        service: Service,
         options: FileOptions,
     ) -> None:
+        """Prepare to transcribe; speech is detected as in the streams of the service."""
         self.duration_s = 0.0
         """Seconds of audio decoded so far."""
         self.problems: list[str] = []
@@ -48,7 +49,7 @@ class Upload:
         self._session = session
         self._engine = engine
         self._algorithm: LongFormAlgorithm = new_algorithm(
-            options, WindowOrigin(session, 0, count()), detector
+            options, WindowOrigin(session, 0, count()), service.detector, service.tuning
         )
         self._hypotheses: asyncio.Queue[Hypothesis] = asyncio.Queue()
         self._pending = 0

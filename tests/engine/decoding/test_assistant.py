@@ -5,7 +5,7 @@ import torch
 
 from stream.core.windows import Hypothesis, Window, WindowKind
 from stream.engine.checkpoints.checkpoint import Checkpoint
-from stream.engine.decoding.assistant import Assistant, Worth, draft_cost
+from stream.engine.decoding.assistant import Assistant, ProposalGain, draft_cost
 from stream.engine.decoding.loop import decode
 from stream.engine.network.whisper import Whisper
 from stream.engine.whisper_transcriber import WhisperTranscriber
@@ -99,7 +99,7 @@ def test_a_batch_for_which_drafts_do_not_pay_has_none(teacher, audio, monkeypatc
 
 
 def proposal(acceptance, draft_cost):
-    worth, n, right = Worth(3, draft_cost), 0, 3 * acceptance
+    worth, n, right = ProposalGain(3, draft_cost), 0, 3 * acceptance
     while worth.another(right) and n < 100:
         worth.add(right)
         n, right = n + 1, right * acceptance
@@ -155,9 +155,9 @@ def test_a_student_does_not_change_what_its_teacher_hears(tiny_checkpoint, speec
         Window("s", i, 0, i, WindowKind.FINAL, at, speech[at : at + 80_000], ((at, at + 80_000),))
         for i, at in enumerate(range(16_000, 400_000, 80_000))
     ]
-    alone = WhisperTranscriber("tiny.en", checkpoint=tiny_checkpoint)
+    alone = WhisperTranscriber(tiny_checkpoint)
     student = first_and_last(tiny_checkpoint)
-    assisted = WhisperTranscriber("tiny.en", checkpoint=tiny_checkpoint, assistant=student)
+    assisted = WhisperTranscriber(tiny_checkpoint, assistant=student)
     assert assisted.recognizer.assistant.encoder is assisted.recognizer.model.encoder
     expected = alone.transcribe(windows)
     heard = assisted.transcribe(windows)
@@ -168,4 +168,4 @@ def test_a_student_does_not_change_what_its_teacher_hears(tiny_checkpoint, speec
 @pytest.mark.model
 def test_an_assistant_of_other_tokens_is_refused(tiny_checkpoint, base_checkpoint):
     with pytest.raises(UsageError, match=r"tiny\.en cannot assist base: their vocabularies differ"):
-        WhisperTranscriber("base", checkpoint=base_checkpoint, assistant=tiny_checkpoint)
+        WhisperTranscriber(base_checkpoint, assistant=tiny_checkpoint)

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engine.decoding.draft import FIRST, GUESSED, Reference
+from stream.engine.decoding.draft import FIRST, GUESSED, DraftCursor
 
 tokens = st.lists(st.integers(0, 20), max_size=60)
 
 
 def say(draft: list[int], truth: list[int]) -> int:
     """Let a model that says the truth verify a draft; return how many passes it takes."""
-    reference, said, passes = Reference(draft), 0, 0
+    reference, said, passes = DraftCursor(draft), 0, 0
     while said < len(truth):
         proposed = reference.proposal(len(truth) - said - 1)
         assert len(proposed) <= len(truth) - said - 1
@@ -19,7 +19,7 @@ def say(draft: list[int], truth: list[int]) -> int:
             accepted += 1
         said += accepted + 1
         passes += 1
-        reference.follow(len(proposed), accepted, truth[said - 1])
+        reference.advance(len(proposed), accepted, truth[said - 1])
     return passes
 
 
@@ -42,12 +42,12 @@ def test_a_token_that_is_left_out_or_put_in_is_stepped_over():
 
 
 def test_where_nothing_is_right_little_is_proposed():
-    reference = Reference(list(range(100, 160)))
-    reference.follow(60, 0, 1)
+    reference = DraftCursor(list(range(100, 160)))
+    reference.advance(60, 0, 1)
     assert len(reference.proposal(60)) == GUESSED
-    reference.follow(GUESSED, 0, 2)
+    reference.advance(GUESSED, 0, 2)
     assert reference.proposal(60) == []
-    reference.follow(0, 0, 104)
+    reference.advance(0, 0, 104)
     assert reference.proposal(60) == list(range(105, 105 + FIRST))
 
 

@@ -12,7 +12,6 @@ from stream.engine.decoding.guards import (
     compression_ratio,
     crowded,
     diffuse,
-    diffuse_nats,
     leaps_back,
     loop_period,
     spread_nats,
@@ -118,8 +117,3 @@ def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_
 def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
     assert diffuse(listening(*ORDERLY, width=100), -0.1, limit_nats=4.4, repeats=True)
     assert not diffuse(listening(*TO_AND_FRO, width=70), -0.1, limit_nats=4.4, repeats=True)
-
-
-def test_a_model_that_was_not_measured_has_no_limit():
-    assert 4 < diffuse_nats("base") < 5
-    assert diffuse_nats("another") == inf

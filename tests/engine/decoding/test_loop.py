@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.engine.decoding.logit_filters import TimestampRules, filters_for
-from stream.engine.decoding.loop import DecodeRequest, DecodeResult, decode, few_at_a_time
+from stream.engine.decoding.loop import DecodeRequest, DecodeResult, decode, row_groups
 from stream.engine.decoding.rows import Ending
 from stream.engine.network.features import log_mel
 from stream.engine.network.whisper import Whisper
@@ -279,7 +279,7 @@ def test_real_drafts_are_verified_in_few_passes(tiny_checkpoint, speech):
 
 def test_a_few_tokens_are_chosen_at_a_time():
     rows = [SimpleNamespace(columns=lambda n=n: range(n)) for n in (5, 11, 1, 40, 3, 13)]
-    parts = list(few_at_a_time(rows, 16))
+    parts = list(row_groups(rows, 16))
     assert [(first, [len(row.columns()) for row in few]) for first, few in parts] == [
         (0, [5, 11]),
         (2, [1]),

@@ -3,8 +3,15 @@
 import pytest
 import torch
 
-from stream.engine.network.cross_attention import PackedAudio, PlainAudio
-from stream.engine.network.self_attention import CompiledTokens, DecodeStep, PlainTokens
+from stream.engine.network.cross_attention import (
+    PackedCrossAttentionCache,
+    PlainCrossAttentionCache,
+)
+from stream.engine.network.self_attention import (
+    CompiledSelfAttentionCache,
+    DecodeStep,
+    PlainSelfAttentionCache,
+)
 
 COUNTS = (2, 3, 4, 5, 17, 32, 33, 34, 35, 36, 48, 65)
 
@@ -21,11 +28,14 @@ def step(before: int, n_new: int, rows: int) -> DecodeStep:
 def test_new_tokens_among_those_said():
     torch.manual_seed(1)
     qkv = torch.randn(3, 65, 3 * 512)
-    said, plain = CompiledTokens(qkv[..., :512], 65, 8), PlainTokens(qkv[..., :512], 65, 8)
+    said, plain = (
+        CompiledSelfAttentionCache(qkv[..., :512], 65, 8),
+        PlainSelfAttentionCache(qkv[..., :512], 65, 8),
+    )
     alone = torch.cat([said.attend(qkv[:, i : i + 1], step(i, 1, 3)) for i in range(65)], dim=1)
     torch.testing.assert_close(alone, plain.attend(qkv, step(0, 65, 3)), atol=1e-5, rtol=0)
     for n in COUNTS:
-        together = CompiledTokens(qkv[..., :512], 65, 8)
+        together = CompiledSelfAttentionCache(qkv[..., :512], 65, 8)
         first = together.attend(qkv[:, :n], step(0, n, 3))
         assert torch.equal(first, alone[:, :n]), n
         if n < 65:
@@ -38,8 +48,10 @@ def test_queries_to_the_audio(n_positions):
     torch.manual_seed(sum(n_positions))
     project = torch.nn.Linear(512, 1024).requires_grad_(False)
     audio, query = torch.randn(3, max(n_positions), 512), torch.randn(3, 65, 8, 64)
-    heard = PackedAudio(audio, torch.tensor(n_positions), 8, project)
-    plain = PlainAudio(*project(audio).unflatten(-1, (2, 8, 64)).unbind(2), heard.lengths)
+    heard = PackedCrossAttentionCache(audio, torch.tensor(n_positions), 8, project)
+    plain = PlainCrossAttentionCache(
+        *project(audio).unflatten(-1, (2, 8, 64)).unbind(2), heard.lengths
+    )
 
     def attend(query):
         return heard.attend(query, torch.full((3,), query.shape[1]), [1, 6])
@@ -55,7 +67,7 @@ def test_queries_to_the_audio(n_positions):
 
 def test_padding_is_not_listened_for():
     project = torch.nn.Linear(64, 128).requires_grad_(False)
-    heard = PackedAudio(torch.randn(2, 30, 64), torch.tensor([30, 7]), 1, project)
+    heard = PackedCrossAttentionCache(torch.randn(2, 30, 64), torch.tensor([30, 7]), 1, project)
     query = torch.randn(2, 5, 1, 64)
     attended, weights = heard.attend(query, torch.tensor([2, 5]), [0])
     assert not attended[0, 2:].any()

@@ -55,7 +55,7 @@ def test_the_median_filter_is_scipys_inside_and_reflects_at_the_ends(size, seed)
 )
 @settings(deadline=None)
 def test_tokens_begin_where_their_heads_look(bounds, silence, seed):
-    """Heads that look at each token's own stretch, with noise; the end looks past the last."""
+    """Heads that look at each token's own span, with noise; the end looks past the last."""
     starts = np.cumsum([0, *bounds])
     n_positions = int(starts[-1]) + 8 + silence
     weights = np.random.default_rng(seed).uniform(0, 0.002, (4, len(starts), n_positions))

@@ -1,15 +1,15 @@
 import pytest
 
 from stream.core.audio import SAMPLE_RATE
-from stream.engine.words.coverage import rest_of, unheard
+from stream.engine.words.coverage import uncovered_spans, uncovered_tail
 from stream.engine.words.reading import read
-from tests.engine.words.test_reading import START, TEXT_END, result, spell, stretch, word
+from tests.engine.words.test_reading import START, TEXT_END, result, span, spell, word
 
 
 def test_speech_after_the_last_word_is_a_stretch_of_its_own():
     heading = [word(" Chapter", 0.3, 0.6, 1), word(" 12.", 0.6, 1.1, 2, 3)]
-    whole = stretch(speech=((0.3, 1.3), (2.4, 9.5)), draft=(1, 2, 3, 4, 5))
-    rest = rest_of(whole, heading)
+    whole = span(speech=((0.3, 1.3), (2.4, 9.5)), draft=(1, 2, 3, 4, 5))
+    rest = uncovered_tail(whole, heading)
     assert rest.start_sample == START + round(2.2 * SAMPLE_RATE)
     assert rest.end_sample == whole.end_sample
     assert rest.speech == (whole.speech[1],)
@@ -18,7 +18,7 @@ def test_speech_after_the_last_word_is_a_stretch_of_its_own():
 
 
 def test_a_draft_that_said_something_else_is_none_of_the_rest():
-    rest = rest_of(stretch(draft=(8, 9, 4, 5)), [word(" a", 0, 1, 1)])
+    rest = uncovered_tail(span(draft=(8, 9, 4, 5)), [word(" a", 0, 1, 1)])
     assert rest.draft == ()
 
 
@@ -26,27 +26,27 @@ def test_a_draft_that_said_something_else_is_none_of_the_rest():
     "words",
     [
         [word(" to", 0, 1), word(" the", 1, 5), word(" end", 5, 9.2)],
-        [word(" nothing", 0, 0.1)],  # the rest would be the same stretch again
+        [word(" nothing", 0, 0.1)],  # the rest would be the same span again
         [],
     ],
 )
 def test_words_that_cover_the_speech_leave_no_rest(words):
-    assert rest_of(stretch(), words) is None
+    assert uncovered_tail(span(), words) is None
 
 
 def test_what_whisper_cannot_hear_at_once_is_a_rest():
-    long = stretch(seconds=44, speech=((0, 44),))
+    long = span(seconds=44, speech=((0, 44),))
     assert long.end_sample == START + 30 * SAMPLE_RATE
-    assert rest_of(long, []).start_sample == long.end_sample
+    assert uncovered_tail(long, []).start_sample == long.end_sample
 
 
 def test_what_the_model_passed_over_is_a_stretch_of_its_own():
     """The first word was said after 8 s: the path through the attention begins in the corner."""
     row = result((8, 8.4), (8.5, 9), (9, 9.5), (9.5, 10))
-    words = read(stretch(), row, spell, TEXT_END).words
+    words = read(span(), row, spell, TEXT_END).words
     assert words[0].start_sample > START + 7 * SAMPLE_RATE
     assert words[0].end_sample - words[0].start_sample <= SAMPLE_RATE
-    (part,) = unheard(stretch(), read(stretch(), row, spell, TEXT_END).words)
+    (part,) = uncovered_spans(span(), read(span(), row, spell, TEXT_END).words)
     assert (part.start_sample, part.end_sample) == (START, words[0].start_sample)
     assert part.speech == ((START, words[0].start_sample),)
     assert part.draft == ()
@@ -54,8 +54,8 @@ def test_what_the_model_passed_over_is_a_stretch_of_its_own():
 
 def test_what_was_passed_over_between_two_words_too():
     row = result((0.5, 1), (1, 1.5), (8, 8.5), (8.5, 9), (9.5, 10))
-    words = read(stretch(), row, spell, TEXT_END).words
-    (part,) = unheard(stretch(), read(stretch(), row, spell, TEXT_END).words)
+    words = read(span(), row, spell, TEXT_END).words
+    (part,) = uncovered_spans(span(), read(span(), row, spell, TEXT_END).words)
     assert part.end_sample - part.start_sample > 5 * SAMPLE_RATE
     assert all(
         w.end_sample <= part.start_sample or part.end_sample <= w.start_sample for w in words
@@ -63,12 +63,12 @@ def test_what_was_passed_over_between_two_words_too():
 
 
 def test_a_silence_between_two_words_is_left_alone():
-    quiet = stretch(speech=((0.5, 1.5), (8, 9.5)))
+    quiet = span(speech=((0.5, 1.5), (8, 9.5)))
     row = result((0.5, 1), (1, 1.5), (8, 8.5), (8.5, 9), (9.5, 10))
-    assert list(unheard(quiet, read(quiet, row, spell, TEXT_END).words)) == []
+    assert list(uncovered_spans(quiet, read(quiet, row, spell, TEXT_END).words)) == []
 
 
 def test_a_guess_that_lasts_long_is_not_looked_into():
     """Silence that the voice detector took for speech is "you"; three looks make it three."""
     row = result((8, 8.4), (9.5, 10), log_p=-1.0)
-    assert list(unheard(stretch(), read(stretch(), row, spell, TEXT_END).words)) == []
+    assert list(uncovered_spans(span(), read(span(), row, spell, TEXT_END).words)) == []

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Window, WindowKind, Word
 from stream.engine.decoding.rows import DecodeResult, Ending
-from stream.engine.words.coverage import Stretch
+from stream.engine.words.coverage import AudioSpan
 from stream.engine.words.reading import (
     Fault,
-    Heard,
+    Reading,
     better,
     read,
-    without_invention,
+    without_invented_words,
 )
 
 START = 5 * SAMPLE_RATE
@@ -29,8 +29,8 @@ def window(seconds=10.0, speech=((0.0, 10.0),)) -> Window:
     return Window("s", 0, 0, 0, WindowKind.FINAL, START, samples, spans)
 
 
-def stretch(draft=(), **changes) -> Stretch:
-    return Stretch(window(**changes), START, tuple(draft))
+def span(draft=(), **changes) -> AudioSpan:
+    return AudioSpan(window(**changes), START, tuple(draft))
 
 
 def word(text: str, start_s: float, end_s: float, *tokens: int) -> Word:
@@ -52,13 +52,13 @@ def spell(tokens) -> str:
     return "".join(f" w{token}" for token in tokens)
 
 
-def heard(*words: Word, faults=(), log_p=-0.1) -> Heard:
-    return Heard(words, result((0, 1), log_p=log_p), frozenset(faults))
+def heard(*words: Word, faults=(), log_p=-0.1) -> Reading:
+    return Reading(words, result((0, 1), log_p=log_p), frozenset(faults))
 
 
 def test_words_lie_where_they_were_heard():
     row = result((1, 2), (2, 2.5), (4, 5), (5, 5.5))
-    words = read(stretch(), row, spell, TEXT_END).words
+    words = read(span(), row, spell, TEXT_END).words
     assert [w.text for w in words] == [" w0", " w1", " w2"]
     starts = [(w.start_sample - START) / SAMPLE_RATE for w in words]
     assert starts[1:] == pytest.approx([2, 4], abs=0.1)
@@ -72,10 +72,10 @@ def test_words_lie_where_they_were_heard():
 )
 def test_guesses_that_were_heard_nowhere_in_particular_are_no_words(width_s, log_p, diffuse):
     row = result(*[(1 + 0.5 * i, 1 + 0.5 * i + width_s) for i in range(4)], log_p=log_p)
-    found = read(stretch(), row, spell, TEXT_END, diffuse_nats=4.3)
+    found = read(span(), row, spell, TEXT_END, diffuse_nats=4.3)
     assert (Fault.DIFFUSE in found.faults) == diffuse
-    assert bool(without_invention(found).words) != diffuse
-    assert Fault.DIFFUSE not in read(stretch(), row, spell, TEXT_END).faults  # not measured
+    assert bool(without_invented_words(found).words) != diffuse
+    assert Fault.DIFFUSE not in read(span(), row, spell, TEXT_END).faults  # not measured
 
 
 def test_half_a_character_is_no_word():
@@ -84,14 +84,14 @@ def test_half_a_character_is_no_word():
 
     halves = tuple(" dé".encode())
     row = result(*[(i, i + 1) for i in range(3)], tokens=halves[:3])
-    assert read(stretch(), row, spell_bytes, TEXT_END).words == ()
+    assert read(span(), row, spell_bytes, TEXT_END).words == ()
     row = result(*[(i, i + 1) for i in range(4)], tokens=halves)
-    assert [w.text for w in read(stretch(), row, spell_bytes, TEXT_END).words] == [" dé"]
+    assert [w.text for w in read(span(), row, spell_bytes, TEXT_END).words] == [" dé"]
 
 
 def test_words_keep_to_the_speech_at_both_ends():
     row = result((1, 2), (2, 4), (8, 9))
-    words = read(stretch(speech=((0.8, 3.5),)), row, spell, TEXT_END).words
+    words = read(span(speech=((0.8, 3.5),)), row, spell, TEXT_END).words
     assert words[0].start_sample == START + round(0.8 * SAMPLE_RATE)
     assert words[-1].end_sample == START + round(3.5 * SAMPLE_RATE)
 
@@ -99,7 +99,7 @@ def test_words_keep_to_the_speech_at_both_ends():
 @given(st.lists(st.floats(0, 11.9), min_size=1, max_size=20), st.floats(0.5, 12))
 def test_words_are_in_order_within_the_window_never_in_the_silence_after_it(at, seconds):
     row = result(*[(s, s + 0.1) for s in at])
-    place = stretch(seconds=seconds, speech=((0.1, seconds),))
+    place = span(seconds=seconds, speech=((0.1, seconds),))
     samples = [START]
     for w in read(place, row, spell, TEXT_END).words:
         samples += [w.start_sample, w.end_sample]
@@ -109,7 +109,7 @@ def test_words_are_in_order_within_the_window_never_in_the_silence_after_it(at, 
 
 def test_timestamps_are_no_words():
     row = result((0, 0.1), (1, 2), (2, 3), (3, 3.1), (3.1, 4), tokens=(1001, 7, 8, 1100))
-    assert [w.text for w in read(stretch(), row, spell, TEXT_END).words] == [" w7", " w8"]
+    assert [w.text for w in read(span(), row, spell, TEXT_END).words] == [" w7", " w8"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_timestamps_are_no_words():
 )
 def test_the_cut_is_after_the_last_complete_segment(tokens, words, end_s):
     spans = [(i / 2, i / 2 + 0.5) for i in range(len(tokens) + 1)]
-    cut = read(stretch(), result(*spans, tokens=tokens), spell, TEXT_END).cut
+    cut = read(span(), result(*spans, tokens=tokens), spell, TEXT_END).cut
     if words is None:
         assert cut is None
     else:
@@ -136,17 +136,17 @@ def test_the_cut_is_after_the_last_complete_segment(tokens, words, end_s):
 
 def test_what_was_not_spoken_is_not_counted_before_the_cut():
     row = result(*[(i / 2, i / 2 + 0.5) for i in range(7)], tokens=(1000, 7, 8, 1100, 1100, 9))
-    found = read(stretch(), row, spell, TEXT_END)
+    found = read(span(), row, spell, TEXT_END)
     unsure = replace(found, faults=frozenset({Fault.UNSURE}))
-    assert without_invention(unsure).cut.words == 0
-    assert without_invention(found).cut == found.cut
+    assert without_invented_words(unsure).cut.words == 0
+    assert without_invented_words(found).cut == found.cut
 
 
 def test_unsure_words_where_no_speech_is_are_no_words():
     row = result((0, 1), (1, 2), log_p=-1.5, no_speech=0.9)
-    assert read(stretch(), row, spell, TEXT_END).words == ()
+    assert read(span(), row, spell, TEXT_END).words == ()
     sure = result((0, 1), (1, 2), log_p=-0.5, no_speech=0.9)
-    assert len(read(stretch(), sure, spell, TEXT_END).words) == 1
+    assert len(read(span(), sure, spell, TEXT_END).words) == 1
 
 
 def spread(n: int):
@@ -165,13 +165,13 @@ def spread(n: int):
     ],
 )
 def test_each_fault_has_its_sign(row, fault):
-    assert fault in read(stretch(), row, spell, TEXT_END).faults
+    assert fault in read(span(), row, spell, TEXT_END).faults
 
 
 def test_words_that_the_speech_has_no_time_for_are_a_fault():
     row = result(*spread(20))
-    assert read(stretch(), row, spell, TEXT_END).faults == frozenset()
-    short = read(stretch(speech=((0.0, 0.5),)), row, spell, TEXT_END)
+    assert read(span(), row, spell, TEXT_END).faults == frozenset()
+    short = read(span(speech=((0.0, 0.5),)), row, spell, TEXT_END)
     assert Fault.TOO_MANY in short.faults
 
 
@@ -184,18 +184,18 @@ def test_fewer_faults_win_then_surer_tokens():
 
 def test_a_loop_is_cut_after_its_first_time():
     words = [word(f" w{i % 4}", i, i + 1, i % 4, 9 + i % 4) for i in range(20)]
-    left = without_invention(heard(word(" a", 0, 0, 77), *words, faults=[Fault.LOOP])).words
+    left = without_invented_words(heard(word(" a", 0, 0, 77), *words, faults=[Fault.LOOP])).words
     assert [w.text for w in left] == [" a", " w0", " w1", " w2", " w3"]
 
 
 def test_of_words_said_twice_those_without_time_go():
     words = [word(" a", 0, 1), word(" b", 1, 2), word(" a", 2, 2), word(" b", 2, 2.01)]
-    left = without_invention(heard(*words, faults=[Fault.CROWDED])).words
+    left = without_invented_words(heard(*words, faults=[Fault.CROWDED])).words
     assert left == tuple(words[:2])
 
 
 def test_more_words_than_time_and_guesses_are_no_words():
     words = [word(" a", 0, 1)]
-    assert without_invention(heard(*words, faults=[Fault.TOO_MANY])).words == ()
-    assert without_invention(heard(*words, faults=[Fault.UNSURE])).words == ()
-    assert without_invention(heard(*words)).words == tuple(words)
+    assert without_invented_words(heard(*words, faults=[Fault.TOO_MANY])).words == ()
+    assert without_invented_words(heard(*words, faults=[Fault.UNSURE])).words == ()
+    assert without_invented_words(heard(*words)).words == tuple(words)

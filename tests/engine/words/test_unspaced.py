@@ -12,7 +12,7 @@ from stream.core.transcript import text_of
 from stream.core.windows import Hypothesis
 from stream.engine.decoding.rows import DecodeResult, Ending
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
-from stream.engine.words.coverage import Stretch
+from stream.engine.words.coverage import AudioSpan
 from stream.engine.words.reading import read
 from tests.core.rehearsal import a_session, check_promises
 
@@ -56,8 +56,8 @@ def heard(window, tokens, decode, begins_s):
     result = DecodeResult(
         tuple(tokens[i] for i in chosen), scores, "zh", 0.0, Ending.END_OF_TEXT, 1, 0, 0, attention
     )
-    stretch = Stretch(window, window.start_sample, ())
-    return Hypothesis(window, read(stretch, result, decode, END_OF_TEXT).words, "zh")
+    span = AudioSpan(window, window.start_sample, ())
+    return Hypothesis(window, read(span, result, decode, END_OF_TEXT).words, "zh")
 
 
 def stream(tokens, decode, hop_s):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.evaluate.report.svg import Plot, ticks
+from stream.evaluate.report.svg import Axis, Plot, ticks
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_ticks_are_within_and_few(low, span):
 
 
 def test_a_plot_is_well_formed_and_its_text_is_escaped():
-    plot = Plot((0, 10), (0, 1), x_label="a < b", y_names=[(0.5, "<script>")])
+    plot = Plot(Axis(0, 10, "a < b"), Axis(0, 1, names=[(0.5, "<script>")]))
     plot.line([(0, 0), (10, 1)], "s0", "a & b")
     plot.bar((1, 0), (2, 0.5), "s1", "<title>")
     plot.dot((5, 0.5), "s0", "dot")
@@ -36,6 +36,6 @@ def test_a_plot_is_well_formed_and_its_text_is_escaped():
 
 
 def test_the_vertical_axis_points_up_and_nothing_leaves_the_plot():
-    plot = Plot((0, 10), (0, 1))
+    plot = Plot(Axis(0, 10), Axis(0, 1))
     assert plot.y(1) < plot.y(0)
     assert plot.x(-5) == plot.x(0) < plot.x(10) == plot.x(99)
