@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stream.cli.main import app
-from stream.engine.network.ways import NAMED_SETS, OPERATIONS
+from stream.engine.network.ways import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -108,7 +108,7 @@ def test_each_decision_is_in_the_list() -> None:
 def test_every_way_to_compute_is_described() -> None:
     text = (ROOT / "docs" / "serving.md").read_text().partition("## How the CPU computes")[2]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text.partition("## Health")[0], re.M))
-    assert set(rows) == {"auto", *NAMED_SETS, *OPERATIONS}
+    assert set(rows) == {"auto", "default", *OPERATIONS}
     for name, operation in OPERATIONS.items():
         assert re.findall(r"`(\w+)`", rows[name]) == list(operation.ways), name
 

@@ -17,8 +17,6 @@ from stream.server.state import ServerState
 from stream.server.streams.connection import Connection
 from stream.server.streams.tcp_connection import TcpConnection
 
-NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
-
 
 class Websockets:
     """The websockets of a port, by what is at its paths."""
@@ -70,19 +68,8 @@ class Websockets:
             protocol.fail("not_authorised", sentence)
 
     async def _serve_stream(self, protocol: SessionProtocol, websocket: ServerConnection) -> None:
-        streams = self.state.streams
-        connection = Connection(protocol, protocol.session_id, self.state.surroundings)
-        await streams.serve(connection, websocket)
-        if protocol.resumption is None:
-            return
-        if found := await streams.find(protocol.resumption):
-            self.state.metrics.resumed.inc()
-            stream, missed = found
-            stream.receive_load(self.state.load)
-            await streams.serve(stream, websocket, missed)
-        else:
-            protocol.fail("resume_refused", NO_SUCH_STREAM)
-            await streams.serve(connection, websocket)
+        connection = Connection(protocol, protocol.session_id, self.state.stream_context)
+        await self.state.streams.serve(connection, websocket)
 
 
 async def serve_tcp(
@@ -100,7 +87,7 @@ async def serve_tcp(
     must_show = protocol.key is not None and state.config.api_key is not None
     protocol.authorised = not must_show
     session_id = protocol.session_id
-    connection = TcpConnection(reader, writer, protocol, session_id, state.surroundings)
+    connection = TcpConnection(reader, writer, protocol, session_id, state.stream_context)
     await state.streams.serve_tcp(connection)
 
 

@@ -46,7 +46,7 @@ def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> 
     if state.streams.full:
         return protocol.refusal(503, "full", "Full; try again later.")
     # A client that may resume is accepted while streams are parked: one of them may be its own.
-    if state.too_busy and not (protocol.can_resume and state.streams.kept):
+    if state.too_busy and not (protocol.can_resume and state.streams.parked):
         return protocol.refusal(503, "too_busy", f"Too busy; try again in {RETRY_AFTER_S} s.")
     return None
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
+from uvicorn.server import ServerState as UvicornState
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -124,7 +124,7 @@ class FrontDoor:
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         )
         self._listening = False
-        self._http = ServerState()
+        self._http = UvicornState()
         self._http.default_headers = [
             (name.lower().encode(), value.encode()) for name, value in headers.items()
         ]

@@ -1,7 +1,7 @@
-"""Looks twenty times a second at how late the event loop is and how long windows wait.
+"""Measures twenty times a second how late the event loop is and how long windows wait.
 
-What follows from that is the load ladder's business (`server/load_ladder.py`); here are the clock,
-and the way from the engine's thread.
+`load_ladder` decides what follows from the waits. This module has the clock, and takes the reports
+of the engine's threads.
 """
 
 import asyncio
@@ -15,32 +15,41 @@ from stream.server.load_ladder import LoadLadder, Rung
 from stream.server.metrics import Metrics
 
 TICK_S = 0.05
+"""How often the waits are measured."""
 
 
 class LoadWatch:
-    """Keeps the ladder up to date, and tells when another load is to be announced."""
+    """Keeps the load ladder up to date and announces each change of the load."""
 
-    def __init__(self, metrics: Metrics, tell: Callable[[Load], None], shed: bool = True) -> None:
-        """Take what is to be told of a load; without `shed` there is only ever one."""
+    def __init__(
+        self, metrics: Metrics, announce: Callable[[Load], None], shed: bool = True
+    ) -> None:
+        """Start on the lowest rung.
+
+        Args:
+            metrics: where the waits are counted.
+            announce: called with the new load whenever it changes.
+            shed: False if nothing is to be left out, however busy the server is.
+        """
         self._shed = shed
         self._metrics = metrics
-        self._tell = tell
+        self._announce = announce
         self._ladder = LoadLadder()
         self._loop = asyncio.get_running_loop()
 
     @property
     def rung(self) -> Rung:
-        """What streams are given, and whether new ones are let in."""
+        """What streams leave out now, and whether new ones are admitted."""
         return self._ladder.rung
 
     def receive_batch(self, report: BatchReport) -> None:
-        """Take note of a batch; called on the engine's thread."""
+        """Take the engine's report of a batch; called on the engine's threads."""
         self._metrics.count_batch(report)
-        with suppress(RuntimeError):  # the loop is gone, and with it all streams
+        with suppress(RuntimeError):  # the event loop is closed, and with it all streams
             self._loop.call_soon_threadsafe(lambda: self._note(report.waits, self._loop.time()))
 
     async def watch(self, engine: Engine) -> None:
-        """Look at the engine and at the clock, for ever."""
+        """Measure every `TICK_S`, until cancelled."""
         while True:
             due = self._loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
@@ -49,7 +58,7 @@ class LoadWatch:
             self.look(engine.waits(), now)
 
     def look(self, waits: Sequence[Wait], now: float) -> None:
-        """Take note of how long windows have been waiting so far, and climb or descend."""
+        """Take the waits of the windows that are still queued, and climb or descend the ladder."""
         self._note(waits, now)
         before = self.rung.load
         if self._shed:
@@ -57,7 +66,7 @@ class LoadWatch:
         self._metrics.wait_s.set(self._ladder.window_wait_s(now))
         self._metrics.load.set(self._ladder.step)
         if self.rung.load is not before:
-            self._tell(self.rung.load)
+            self._announce(self.rung.load)
 
     def _note(self, waits: Sequence[Wait], now: float) -> None:
         for kind in WindowKind:

@@ -1,7 +1,7 @@
-"""Log lines, for people or for machines, on stderr.
+"""Formats log lines as text or as JSON, on stderr.
 
-A line about a stream carries its session id; `LOG_FIELDS` names everything that a line may carry
-besides its text, and `docs/serving.md` lists it.
+A line about a stream carries its session id. `LOG_FIELDS` names all fields that a line may have
+besides its text; `docs/serving.md` lists them.
 """
 
 import json
@@ -27,22 +27,22 @@ LOG_FIELDS = (
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:00 info    [session] message`."""
+    """Formats a record as `12:00:00 info    [session] message`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and the traceback below it if there is one."""
         clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         session = getattr(record, "session", None)
-        about = f"[{session}] " if session else ""
-        line = f"{clock} {record.levelname.lower():7} {about}{record.getMessage()}"
+        prefix = f"[{session}] " if session else ""
+        line = f"{clock} {record.levelname.lower():7} {prefix}{record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, and the fields that apply."""
+    """Formats a record as a JSON object: time (UTC), level, logger, message, and its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback is a field of it."""
+        """Return the line; a traceback is one of its fields."""
         content: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(level: LogLevel, log_format: LogFormat) -> None:
-    """Log from `level` up; libraries only their warnings."""
+    """Log records of at least this level; of libraries only warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,6 +1,6 @@
-"""Every metric of the server, declared once; `docs/serving.md` lists them.
+"""The metrics of the server, each declared once; `docs/serving.md` lists them.
 
-Each server has a registry of its own, so that several can live in one process.
+Each server has a registry of its own, so that several can run in one process.
 """
 
 from functools import partial
@@ -20,14 +20,14 @@ from stream.engine.engine import BatchReport, Engine
 from stream.protocols.interface import StreamCounts
 
 NAMESPACE = "distil_stream"
-"""Every name of ours begins with it."""
+"""The prefix of all names, except those of the process and the Python platform."""
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
-SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-LATENESS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
+SECOND_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LATENESS_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
 
 
 class Metrics:
-    """Counts what happens; all methods may be called from any thread."""
+    """Counts events of the server; all methods may be called from any thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -41,7 +41,9 @@ class Metrics:
         self.in_flight = gauge("windows_in_flight", "Windows that are being transcribed.")
         self.ready = gauge("ready", "1 when the model is warm and streams are taken.")
         self.closed = counter("sessions_closed", "Streams that ended.", ["close_code"])
-        self.kept = gauge("sessions_kept", "Streams that lost their connection and can be resumed.")
+        self.parked = gauge(
+            "sessions_kept", "Streams that lost their connection and can be resumed."
+        )
         self.resumed = counter("sessions_resumed", "Streams that went on after a loss.")
         self.refused = counter("handshakes_refused", "Streams that never began.", ["status"])
         self.uploads = counter("uploads", "Recordings over HTTP, answered.", ["status"])
@@ -64,7 +66,7 @@ class Metrics:
         self.batch = histogram(
             "batch_windows", "Windows in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64)
         )
-        self.queue_s = histogram("queue_seconds", "Time a window waited.", buckets=SECONDS)
+        self.queue_s = histogram("queue_seconds", "Time a window waited.", buckets=SECOND_BUCKETS)
         self.load = gauge(
             "load",
             "0: normal, 1: slow partials, 2: finals only, 3: new streams are refused as well.",
@@ -76,21 +78,21 @@ class Metrics:
         self.loop_late_s = histogram(
             "loop_lateness_seconds",
             "How late the event loop was, twenty times a second.",
-            buckets=LATENESS,
+            buckets=LATENESS_BUCKETS,
         )
         self.final_s = histogram(
             "final_latency_seconds",
             "From the arrival of the last sample of speech to the sending of its final.",
-            buckets=SECONDS,
+            buckets=SECOND_BUCKETS,
         )
 
     def watch(self, engine: Engine) -> None:
-        """Read the engine's queue whenever the metrics are asked for."""
+        """Read the length of the engine's queue whenever the metrics are requested."""
         self.queued.set_function(lambda: engine.queued)
         self.in_flight.set_function(lambda: engine.in_flight)
 
     def count_batch(self, report: BatchReport) -> None:
-        """Count one pass of the engine."""
+        """Count a batch that the engine has transcribed."""
         self.batch.observe(len(report.hypotheses))
         self.window_audio_s.inc(report.audio_s)
         self.engine_s.inc(report.took_s)
@@ -100,7 +102,7 @@ class Metrics:
             self.queue_s.observe(hypothesis.timing.queue_ms / 1000)
 
     def count_session(self, counts: StreamCounts, coalesced: int, close_code: int) -> None:
-        """Count a stream that has ended."""
+        """Count a stream that has ended, with its outgoing messages that newer ones replaced."""
         self.closed.labels(str(close_code)).inc()
         self.audio_s.inc(counts.audio_s)
         self.call_audio_s.labels("filled").inc(counts.filled_s)
@@ -111,7 +113,7 @@ class Metrics:
         self.coalesced.inc(coalesced)
 
     def count_webhook(self, outcome: str) -> None:
-        """Count a message to the webhook that was delivered, failed or dropped."""
+        """Count a message to the webhook; `outcome` is delivered, failed or dropped."""
         self.webhooks.labels(outcome).inc()
 
     def exposition(self) -> bytes:

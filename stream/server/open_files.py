@@ -1,21 +1,27 @@
-"""Streams and readers are open files, and many systems let a process open no more than 1024."""
+"""Raises the limit of open files: each stream and each reader of a room is an open file.
+
+Many systems let a process open no more than 1024.
+"""
 
 import logging
 import sys
 
-BESIDE = 100
-"""Open files of a process besides its streams."""
+OTHER_FILES = 100
+"""Open files of a process that are neither streams nor readers."""
 
 log = logging.getLogger(__name__)
 
 
 def allow_streams(streams: int) -> None:
-    """Raise the limit of open files for so many streams, here and in processes started later."""
+    """Raise the limit so that `streams` can be open, here and in processes started later.
+
+    Logs a warning if the system does not allow as many.
+    """
     if sys.platform == "win32":
         return
     import resource
 
-    wanted = streams + BESIDE
+    wanted = streams + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= wanted or soft == resource.RLIM_INFINITY:
         return

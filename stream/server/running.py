@@ -1,4 +1,4 @@
-"""Runs a server: within a program, or as the whole of one until a signal ends it."""
+"""Runs a server: within another program, or as a process that a signal ends."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from stream.server.open_files import allow_streams
 
 RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting: come back")
 SIGNALS = {"SIGINT": GOING_AWAY, "SIGTERM": GOING_AWAY, "SIGHUP": RESTARTING}
-"""What ends a server, and what its clients are told."""
+"""The signals that end a server, and how its streams are closed."""
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +58,17 @@ async def running_server(config: ServerConfig, transcriber: Transcriber) -> Asyn
 async def serve(
     config: ServerConfig, load: Callable[[], Transcriber], announce: Callable[[str], None]
 ) -> None:
-    """Serve until a signal; `announce` gets the address once clients are let in.
+    """Serve until a signal arrives; `announce` gets the address once clients are admitted.
 
-    SIGINT and SIGTERM drain: streams get their finals. SIGHUP says that another server will take
-    over at once: clients are told to come back. A second signal ends the process.
+    SIGINT and SIGTERM drain: streams get their finals. SIGHUP means that another server takes over
+    at once: clients are told to reconnect. A second signal ends the process at once.
     """
     allow_streams(config.max_sessions + config.max_readers)
     server = Server(config)
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Closing] = loop.create_future()
     for name, closing in SIGNALS.items():
-        with suppress(NotImplementedError, AttributeError):  # on Windows, Ctrl-C interrupts instead
+        with suppress(NotImplementedError, AttributeError):  # on Windows Ctrl-C interrupts instead
             loop.add_signal_handler(getattr(signal, name), stop_or_exit, stopped, closing)
     closing = GOING_AWAY
     try:
@@ -89,7 +89,7 @@ async def serve(
 
 
 def stop_or_exit(stopped: "asyncio.Future[Closing]", closing: Closing) -> None:
-    """Take a signal: the first asks, the second insists."""
+    """Handle a signal: the first stops the server, the second ends the process."""
     if stopped.done():
         log.warning("ending at once")
         os._exit(1)

@@ -1,4 +1,4 @@
-"""The state of a server behind its ports: model, streams, rooms, and whether it is ready."""
+"""The parts of a server behind its ports: engine, streams and rooms, and whether it is ready."""
 
 import asyncio
 import logging
@@ -15,18 +15,18 @@ from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
 from stream.protocols.interface import Closing, Service
 from stream.server import access
+from stream.server.blocking import run_blocking
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.service import RoomService
 from stream.server.streams.registry import Streams
-from stream.server.streams.stream import Surroundings
-from stream.server.threads import in_thread
+from stream.server.streams.stream import StreamContext
 
 log = logging.getLogger(__name__)
 
 
 class ServerState:
-    """Everything that serves clients; it opens no port."""
+    """Holds the engine, the streams and the rooms of a server; opens no port."""
 
     def __init__(self, config: ServerConfig, tuning: SessionTuning | None = None) -> None:
         """Make a server without a model.
@@ -55,10 +55,10 @@ class ServerState:
         self._watching: asyncio.Task[None] | None = None
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
-        """Load the model with `load` (called on a thread), then accept clients."""
+        """Load the model and admit clients; `load` is called on a thread and returns it warm."""
         config = self.config
         detector = choose_detector(config.vad, config.vad_aggressiveness)
-        transcriber = await in_thread(load)
+        transcriber = await run_blocking(load)
         self.service = Service(
             model=transcriber.name,
             languages=transcriber.languages,
@@ -67,11 +67,11 @@ class ServerState:
             idle_s=config.idle_s,
             tuning=self.tuning,
             detector=detector,
-            resume_token=self.streams.kept.token,
+            resume_token=self.streams.parked.token,
             container=ContainerDecoder,
             key_fits=partial(access.key_fits, config=config),
         )
-        self.load_watch = LoadWatch(self.metrics, self._tell_load, config.when_busy == "shed")
+        self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load_watch.receive_batch)
         self.metrics.watch(self.engine)
         self.engine.start()
@@ -80,56 +80,56 @@ class ServerState:
 
     @property
     def ready(self) -> bool:
-        """Whether clients are accepted."""
+        """Whether clients are admitted."""
         return self.engine is not None and not self.draining
 
     @property
     def too_busy(self) -> bool:
-        """Whether the engine is too far behind to serve another stream."""
+        """Whether the engine is so far behind that new streams are refused."""
         return self.load_watch is not None and not self.load_watch.rung.admits
 
     @property
     def load(self) -> Load:
-        """What the server leaves out because it is busy."""
+        """What streams leave out now because the server is busy."""
         return self.load_watch.rung.load if self.load_watch else Load.NORMAL
 
     @property
-    def surroundings(self) -> Surroundings:
-        """What all streams share; the server must be ready."""
+    def stream_context(self) -> StreamContext:
+        """What every stream is given; the server must be ready."""
         assert self.engine
-        return Surroundings(self.engine, self.config, self.metrics, self.rooms)
+        return StreamContext(self.engine, self.config, self.metrics, self.rooms, lambda: self.load)
 
     async def drain(self, closing: Closing) -> None:
-        """Accept no more clients, and close every stream with `closing` after its finals."""
+        """Admit no more clients; close every stream in this way once its finals are sent."""
         self.draining = True
         self.metrics.ready.set(0)
         log.info("draining %d streams", len(self.streams))
         for stream in self.streams:
             stream.finish(closing)
         await self.streams.closed()
-        await self.streams.kept.drain()
+        await self.streams.parked.drain()
         self.rooms.end_readers()
 
     async def close(self, closing: Closing) -> None:
-        """Close the streams that are left at once, and the readers of rooms."""
+        """Close the remaining streams at once, then the rooms and their readers."""
         self.draining = True
         for stream in self.streams:
             stream.cut(closing)
         await self.streams.closed()
-        await self.streams.kept.close()
+        await self.streams.parked.close(closing)
         await self.room_service.close()
 
     async def stop_engine(self) -> None:
-        """End the engine's thread, whatever it still has to do."""
+        """Stop the engine; the windows that still wait are dropped."""
         if self._watching:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watching
         if self.engine:
-            await in_thread(partial(self.engine.stop, drain=False))
+            await run_blocking(partial(self.engine.stop, drain=False))
 
-    def _tell_load(self, load: Load) -> None:
-        """Tell every stream what is left out from now on."""
+    def _announce_load(self, load: Load) -> None:
+        """Tell every open stream what it leaves out from now on."""
         log.info("load: %s", load.value)
         for stream in self.streams:
             stream.receive_load(load)

@@ -42,6 +42,7 @@ def stereo(tmp_path) -> Path:
     return tmp_path / "call.wav"
 
 
+@pytest.mark.slow
 async def test_a_dialogue_line_by_line(stereo, capsys):
     status, _ = await through_a_server([stereo])
     assert status == 0
@@ -70,6 +71,7 @@ async def test_two_files_and_json(tmp_path, capsys, encoding):
         assert turn["start"] <= turn["words"][0]["start"] < turn["end"]
 
 
+@pytest.mark.slow
 async def test_others_read_along(stereo):
     _, rooms = await through_a_server([stereo], room="desk-3", speakers="Ada")
     assert {line.speaker for line in rooms["desk-3"].finals} == {"Ada", "Speaker 2"}

@@ -27,6 +27,7 @@ def test_help_names_the_commands() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.slow
 def test_help_of_serve_explains_every_setting() -> None:
     done = run("serve", "--help")
     for field in fields(ServerConfig):

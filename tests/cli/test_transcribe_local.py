@@ -73,6 +73,7 @@ def test_json_says_everything(talk: Path, capsys: pytest.CaptureFixture[str]) ->
     assert " ".join(words) == body["text"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_transcribed_does_not_stop_the_others(
     talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +163,7 @@ def test_folders_patterns_and_twins(tmp_path: Path) -> None:
         recordings([tmp_path / "none"])
 
 
+@pytest.mark.slow
 def test_recordings_of_one_name_do_not_share_a_file(
     tmp_path: Path, speech: NDArray[np.float32]
 ) -> None:

@@ -41,11 +41,13 @@ def run(files, *, config=None, fast=True, **settings) -> bool:
     return asyncio.run(through_a_server())
 
 
+@pytest.mark.slow
 def test_each_utterance_is_a_line(wav, capsys):
     assert run([wav])
     assert capsys.readouterr().out.splitlines() == SAID
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG", "MP3"])
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 def test_formats_and_rates(tmp_path, capsys, format, rate):
@@ -63,6 +65,7 @@ def test_a_higher_rate_than_a_stream_takes(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == SAID
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT", "ULAW"])
 def test_sample_formats(tmp_path, capsys, subtype):
     path = tmp_path / "said.wav"
@@ -80,6 +83,7 @@ def test_the_sound_of_a_video(tmp_path, capsys):
     assert sorted(lines) == sorted(f"[{channel}] {text}" for channel in (0, 1) for text in SAID)
 
 
+@pytest.mark.slow
 def test_channels_are_named(tmp_path, capsys):
     path = tmp_path / "call.wav"
     left = recording.samples()
@@ -100,6 +104,7 @@ def test_files_are_named_where_there_are_many(wav, tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_words_stand_below_their_line(wav, capsys):
     assert run([wav], words=True)
     lines = capsys.readouterr().out.splitlines()
@@ -108,6 +113,7 @@ def test_words_stand_below_their_line(wav, capsys):
     assert lines[1].split() == ["0.50", "0.95", "0.90", "one"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_does_not_stop_the_others(wav, tmp_path, capsys):
     text = tmp_path / "notes.wav"
     text.write_text("These are notes.")
@@ -167,6 +173,7 @@ def test_a_model_that_is_not_there(wav, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_without_fast_it_takes_the_time_that_speech_takes(tmp_path, capsys):
     path = tmp_path / "short.wav"
     soundfile.write(path, recording.samples()[:16_000], 16_000)

@@ -40,6 +40,7 @@ def wav(tmp_path) -> str:
     return str(tmp_path / "said.wav")
 
 
+@pytest.mark.slow
 async def test_file(wav):
     async with serving(recording.transcriber()) as server:
         lines = await output(await start("file.py", wav, server.address))

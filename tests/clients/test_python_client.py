@@ -63,6 +63,7 @@ async def test_committed_words_only_grow(server):
             assert later.committed.startswith(earlier.committed)
 
 
+@pytest.mark.slow
 async def test_settings_reach_the_server(server):
     audio = recording.frames(recording.pcm(48_000, 2))
     settings = {"sample_rate": 48_000, "channels": 2, "partials": False}

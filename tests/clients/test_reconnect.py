@@ -20,7 +20,7 @@ from distil_stream_client import (
     ServerError,
     connect,
 )
-from distil_stream_client.client import Stream
+from distil_stream_client.client import MOST_UNREAD, Stream
 from websockets.asyncio.server import ServerConnection, serve
 
 from stream.server.app import Server
@@ -124,6 +124,7 @@ async def test_one_that_breaks_after_the_end(wire: Wire) -> None:
     assert [event.id for event in events if isinstance(event, Mark)] == [5]
 
 
+@pytest.mark.slow
 async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
     events: list = []
     async with connect(wire.address, words=True) as stream:
@@ -139,6 +140,7 @@ async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
     check(events)
 
 
+@pytest.mark.slow
 async def test_one_that_has_nothing_to_say(wire: Wire) -> None:
     """A pause: all is answered, and the last samples may stay unsettled for as long as it lasts."""
     events: list = []
@@ -156,6 +158,38 @@ async def test_one_that_has_nothing_to_say(wire: Wire) -> None:
         await said(stream, events, Ended)
     assert wire.passed == 1
     check(events)
+
+
+async def test_answers_that_the_application_has_not_read_are_no_silence() -> None:
+    """The time in which the application reads nothing does not count."""
+    ready = {"type": "ready", "protocol": 1, "session": "s", "resume_token": "t", "model": "m"}
+    partial = {"type": "partial", "channel": 0, "utterance": 1, "start": 0, "end": 1}
+    connections = 0
+
+    async def answer(websocket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await websocket.recv()
+        await websocket.send(json.dumps({**ready, "seq": 1, "received": 0}))
+        await websocket.recv()
+        for n in range(100):
+            words = {"revision": n + 1, "committed": "", "tentative": "on"}
+            await websocket.send(json.dumps({**partial, **words, "seq": n + 2}))
+        await websocket.send(json.dumps({"type": "mark", "seq": 102, "id": 1}))
+        await websocket.wait_closed()
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}", silent_s=0.2) as stream:
+            await stream.mark(1)
+            await until(lambda: len(stream._inbox) >= MOST_UNREAD)
+            await asyncio.sleep(0.5)
+            await stream.keepalive()
+            assert len(stream._inbox) == MOST_UNREAD
+            events: list = []
+            await said(stream, events, Mark)
+    assert len(events) == 101
+    assert connections == 1
 
 
 async def said_nothing(wire: Wire) -> None:

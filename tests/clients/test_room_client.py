@@ -115,6 +115,7 @@ async def test_what_the_server_refuses():
         await anext(read_room("ws://127.0.0.1:9", "standup"))
 
 
+@pytest.mark.slow
 async def test_who_takes_nothing_is_let_go():
     async with serving(idle_s=0.2) as server:
         room, ada = server.state.rooms.join(MEMBER)

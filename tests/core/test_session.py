@@ -197,6 +197,7 @@ def test_windows_overlap_and_never_grow_past_the_limit():
         assert start < before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unsure", [0, 3])
 def test_the_windows_of_partials_do_not_grow_with_the_utterance(unsure):
     script = Script([(50.0, 1.0)])
@@ -441,6 +442,7 @@ def test_a_failed_window_is_told_and_the_stream_goes_on():
     assert [len(final.words) for final in of(Final, events)] == [0, 6]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 3_000), min_size=2, max_size=8))
 def test_after_a_break_the_client_goes_on_at_what_is_held(pieces):
     session, data = a_session(channels=2), bytes(64_000)

@@ -36,6 +36,7 @@ def test_figures_follow_from_what_was_counted():
     assert Tally().as_json()["accepted_percent"] is None
 
 
+@pytest.mark.slow
 def test_every_condition_changes_every_recording():
     rng = np.random.default_rng(0)
     speech = [recording(rng.normal(0, 0.1, SAMPLE_RATE), name=f"{i}.wav") for i in range(2)]

@@ -75,6 +75,7 @@ def test_a_mad_timestamp_costs_nothing() -> None:
     assert mixer.add("inbound", 2**50, packet(1)) == packet(1)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(BOTH), st.integers(0, 100)), max_size=60))
 def test_both_lanes_are_always_of_one_length(packets: list[tuple[str, int]]) -> None:
     mixer = TrackMixer(BOTH)

@@ -232,6 +232,7 @@ def test_the_server_ends_a_call_with_its_finals() -> None:
     assert protocol.closing == Closing(1001, "going away")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

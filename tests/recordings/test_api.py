@@ -72,6 +72,7 @@ def test_samples(model: Model, speech: NDArray[np.float32], kind: str) -> None:
     assert len(result.words) == pytest.approx(len(expected.words), abs=2)
 
 
+@pytest.mark.slow
 def test_channels(model: Model, speech: NDArray[np.float32]) -> None:
     call = np.stack([speech, np.zeros_like(speech)])
     call[1, 10 * 16_000 :] = speech[: len(speech) - 10 * 16_000]

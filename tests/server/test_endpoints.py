@@ -244,7 +244,7 @@ async def test_a_busy_server_accepts_only_what_may_resume_a_parked_stream() -> N
             await lost.send('{"type":"start"}')
             await lost.recv()
             lost.transport.abort()
-        await until(lambda: len(server.state.streams.kept) == 1)
+        await until(lambda: len(server.state.streams.parked) == 1)
         at_the_top(server)
         with pytest.raises(InvalidStatus):
             await ticker(server)

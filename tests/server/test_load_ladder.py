@@ -36,6 +36,7 @@ def test_whatever_happens_it_comes_down_by_itself(history) -> None:
     assert ladder.step == 0
 
 
+@pytest.mark.slow
 @given(moments)
 def test_one_rung_at_a_time_and_never_two_climbs_at_once(history) -> None:
     ladder, now = LoadLadder(), 0.0

@@ -56,6 +56,7 @@ def at_the_top(server: Server) -> None:
         now += 1.0
 
 
+@pytest.mark.slow
 async def test_streams_are_told_and_new_ones_refused() -> None:
     async with serving() as server, client(server) as websocket:
         await websocket.send('{"type":"start"}')

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.server.open_files import BESIDE, allow_streams
+from stream.server.open_files import OTHER_FILES, allow_streams
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_the_limit_is_raised_and_never_lowered(limits: tuple[int, int]) -> None:
     allow_streams(10)
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
     allow_streams(600)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600 + BESIDE, limits[1])
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600 + OTHER_FILES, limits[1])
 
 
 def test_what_the_system_does_not_allow_is_said(

@@ -83,6 +83,7 @@ def test_those_who_come_do_not_stand_before_one_who_waits():
         assert later - earlier <= max(waiting_then[: later + 1])
 
 
+@pytest.mark.slow
 @given(speakers, st.integers(1, 8))
 @settings(max_examples=30, deadline=None)
 def test_partials_take_turns(speakers, max_batch):

@@ -1,1 +1,1 @@
-"""The open streams of a server: websocket and AudioSocket connections, parked and resumed."""
+"""The streams of a server: websocket connections, which may be resumed, and telephone calls."""

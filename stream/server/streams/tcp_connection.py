@@ -14,7 +14,7 @@ from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing, QueuedMessage
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.outbox import Outbox
-from stream.server.streams.stream import Stream, Surroundings
+from stream.server.streams.stream import Stream, StreamContext
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ class TcpConnection(Stream):
         writer: asyncio.StreamWriter,
         protocol: SessionProtocol,
         session_id: str,
-        surroundings: Surroundings,
+        context: StreamContext,
     ) -> None:
-        super().__init__(protocol, session_id, surroundings)
+        super().__init__(protocol, session_id, context)
         self.reader = reader
         self.writer = writer
         self.outbox = Outbox()
@@ -49,7 +49,7 @@ class TcpConnection(Stream):
     async def run(self) -> None:
         """Receive audio until the client or the protocol ends it, then wait for its finals."""
         peer = (self.writer.get_extra_info("peername") or ("a local socket",))[0]
-        log.info("opened from %s", peer, extra=self._fields(peer=peer))
+        log.info("opened from %s", peer, extra=self._log_fields(peer=peer))
         receiving = asyncio.create_task(self._receive())
         ended = asyncio.create_task(self._until(lambda: self.protocol.no_more_audio))
         self._sending = asyncio.create_task(self._send())
@@ -63,7 +63,7 @@ class TcpConnection(Stream):
         finally:
             for task in (receiving, ended, self._sending):
                 task.cancel()
-            self._forget()
+            self._release()
             self.writer.close()
             closing = self.protocol.close_frame(self.protocol.closing or HUNG_UP)
             self._report("closed", closing.code, self.outbox.coalesced)
@@ -80,7 +80,7 @@ class TcpConnection(Stream):
         """Receive audio until the connection is closed, or nothing comes for too long."""
         with suppress(ConnectionError, TimeoutError):
             while not self.protocol.no_more_audio:
-                await self._until(self._has_room)
+                await self._until(self._may_read)
                 async with asyncio.timeout(self.config.idle_s):
                     data = await self.reader.read(READ_BYTES)
                 if not data:
@@ -113,7 +113,7 @@ class TcpConnection(Stream):
             self._changed.clear()
             await self._changed.wait()
 
-    def _pass_on(self) -> None:
+    def _handle_output(self) -> None:
         for message in self.protocol.messages_to_send():
             self.outbox.put(message)
         if self.outbox.overflowing and self.protocol.closing is None:

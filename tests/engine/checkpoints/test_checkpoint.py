@@ -191,6 +191,7 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
         load_checkpoint("tiny.en")
 
 
+@pytest.mark.slow
 def test_the_parts_of_base_are_the_published_file():
     joined = hashlib.sha256()
     for part in EMBEDDED_MODELS["base"].weights:

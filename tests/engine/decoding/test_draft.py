@@ -1,5 +1,6 @@
 """A draft is read along: what follows a difference is proposed again."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ def test_where_nothing_is_right_little_is_proposed():
     assert reference.proposal(60) == list(range(105, 105 + FIRST))
 
 
+@pytest.mark.slow
 @given(tokens, tokens)
 def test_no_draft_takes_more_passes_than_none(draft, truth):
     assert say(draft, truth) <= len(truth)

@@ -92,6 +92,7 @@ def right_ways(network, name):
 NETWORK_OPERATIONS = [name for name in OPERATIONS if name != "threads"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
 def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
     """However slow all but one of the right ways are, that one is taken."""

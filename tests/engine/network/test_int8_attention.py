@@ -28,6 +28,7 @@ def test_it_is_attention(n):
     assert error(qkv) < 0.05
 
 
+@pytest.mark.slow
 def test_what_all_positions_have_in_common_costs_no_precision():
     torch.manual_seed(2)
     qkv = torch.randn(400, 3 * 512)

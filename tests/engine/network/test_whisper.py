@@ -152,6 +152,7 @@ def passes(draw):
     return rows, steps, rejected
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(passes())
 def test_any_division_into_passes_gives_the_logits_of_one(small, plan):

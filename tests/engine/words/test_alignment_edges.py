@@ -66,6 +66,7 @@ def test_silence_has_no_words_to_move(samples):
     assert set_edges([], samples.astype(np.float32), START) == ()
 
 
+@pytest.mark.slow
 @given(
     cuts=st.lists(st.integers(0, 3000), min_size=2, max_size=20),
     sounds=st.lists(st.integers(0, 300), min_size=2, max_size=12),

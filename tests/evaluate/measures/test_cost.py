@@ -28,6 +28,7 @@ def test_the_machine_is_at_least_as_busy_as_this_process():
     assert machine_cpu_s() - before > 0.05
 
 
+@pytest.mark.slow
 def test_a_child_of_the_child_counts():
     with subprocess.Popen(
         [sys.executable, "-c", CHILD + "; print('bye')"],

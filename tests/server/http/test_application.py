@@ -89,6 +89,7 @@ async def test_one_more_than_there_is_room_for() -> None:
             assert (await receive(websocket))[-1]["type"] == "ended"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("origin", "allowed", "let_in"),
     [

@@ -83,6 +83,7 @@ async def test_a_transcript(talk: io.BytesIO) -> None:
         assert await metric(server, counted) >= 1
 
 
+@pytest.mark.slow
 async def test_every_format(talk: io.BytesIO) -> None:
     async with serving() as server, talking_to(server) as theirs:
         bodies = {}

@@ -94,6 +94,7 @@ async def test_only_twilio_may_call_where_a_token_is_set(token: str) -> None:
         assert ("--public-url" in (websocket.close_reason or "")) == (token == "another")
 
 
+@pytest.mark.slow
 async def test_a_setting_that_does_not_fit_is_the_reason_of_the_closing() -> None:
     async with serving() as server:
         async with client(server, path="v1/twilio") as websocket:
@@ -207,7 +208,7 @@ async def test_who_lost_the_connection_goes_on_in_the_room() -> None:
             (ready,) = await receive(websocket, "ready")
             await receive(websocket, "final")
             websocket.transport.abort()
-        await until(lambda: len(server.state.streams.kept) == 1)
+        await until(lambda: len(server.state.streams.parked) == 1)
         assert server.state.rooms.live["standup"].speakers == ("Ada",)
         async with client(server) as websocket:
             resume = {"session": ready["session"], "token": ready["resume_token"], "seq": 1}

@@ -1,18 +1,18 @@
-"""What was sent last is remembered, up to a number of bytes."""
+"""The replay buffer holds the last frames, up to a number of bytes."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.server.streams.replay import Sent
+from stream.server.streams.replay import ReplayBuffer
 
 
 @given(st.lists(st.text(max_size=9)), st.integers(0, 40), st.integers(-3, 20))
 def test_remembers_the_last_frames(frames: list[str], limit: int, number: int) -> None:
-    sent = Sent(limit)
+    buffer = ReplayBuffer(limit)
     for frame in frames:
-        sent.put(frame)
-    assert sent.count == len(frames)
-    missed = sent.after(number)
+        buffer.append(frame)
+    assert buffer.count == len(frames)
+    missed = buffer.after(number)
     if missed is not None:
         assert 0 <= number <= len(frames)
         assert missed == frames[number:]
@@ -23,8 +23,8 @@ def test_remembers_the_last_frames(frames: list[str], limit: int, number: int) -
 
 
 def test_never_forgets_the_last() -> None:
-    sent = Sent(limit_bytes=1)
-    sent.put("a long frame")
-    sent.put("another")
-    assert sent.after(1) == ["another"]
-    assert sent.after(0) is None
+    buffer = ReplayBuffer(limit_bytes=1)
+    buffer.append("a long frame")
+    buffer.append("another")
+    assert buffer.after(1) == ["another"]
+    assert buffer.after(0) is None

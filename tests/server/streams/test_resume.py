@@ -161,7 +161,7 @@ async def test_one_that_was_kept_for_too_long() -> None:
         ready = await opened(first)
         first.transport.abort()
         await lost(server)
-        await until(lambda: len(server.state.streams.kept) == 0)
+        await until(lambda: len(server.state.streams.parked) == 0)
         assert await refused(server, ready)
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1006"}') == 1
 
@@ -173,7 +173,7 @@ async def test_a_server_that_keeps_nothing() -> None:
         assert ready["resume_token"] is None
         first.transport.abort()
         await lost(server)
-        assert len(server.state.streams.kept) == 0
+        assert len(server.state.streams.parked) == 0
         assert await refused(server, {**ready, "resume_token": "x"})
 
 
@@ -182,7 +182,7 @@ async def test_a_client_that_closes_does_not_mean_to_come_back() -> None:
         async with client(server) as first:
             ready = await opened(first)
         await lost(server)
-        assert len(server.state.streams.kept) == 0
+        assert len(server.state.streams.parked) == 0
         assert await refused(server, ready)
 
 
@@ -196,7 +196,7 @@ async def test_those_who_come_take_the_places_of_those_who_are_lost() -> None:
             await lost(server)
         async with client(server) as websocket:
             await opened(websocket)
-            assert len(server.state.streams.kept) == 1
+            assert len(server.state.streams.parked) == 1
         assert await refused(server, ready[0])
         assert not await refused(server, ready[1])
 
@@ -227,6 +227,7 @@ async def test_who_comes_back_twice_at_once_is_served_once() -> None:
             assert sorted(answers) == ["error", "ready"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["nobody comes back", "the server drains"])
 @pytest.mark.parametrize("partials", [True, False])
 async def test_the_room_of_a_stream_that_is_given_up_has_its_last_words(
@@ -242,7 +243,7 @@ async def test_the_room_of_a_stream_that_is_given_up_has_its_last_words(
         await until(lambda: connection.protocol.session.held == len(said) // 2)
         first.transport.abort()
         await lost(server)
-        assert len(server.state.streams.kept) == 1
+        assert len(server.state.streams.parked) == 1
         if ends == "the server drains":
             await server.drain()
         await until(lambda: not server.state.rooms.live)

@@ -1,4 +1,4 @@
-"""Blocking work off the event loop."""
+"""Runs blocking functions outside the event loop."""
 
 import asyncio
 import threading
@@ -9,8 +9,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(function: Callable[[], T]) -> T:
-    """Run a function on a daemon thread: one that hangs must not keep the process from ending."""
+async def run_blocking(function: Callable[[], T]) -> T:
+    """Return what a function returns, or raise what it raises, after running it on a thread.
+
+    The thread is a daemon: a function that hangs does not keep the process from ending.
+    """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
@@ -27,7 +30,7 @@ async def in_thread(function: Callable[[], T]) -> T:
             result, error = function(), None
         except BaseException as raised:
             result, error = None, raised
-        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+        with suppress(RuntimeError):  # the event loop is closed, and nothing waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,0 +1,107 @@
+"""Receives the messages of a stream, no faster than they can be transcribed.
+
+Large frames are received in slices, so that other streams get a turn between them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from websockets.exceptions import ConnectionClosed
+
+from stream.protocols.close_codes import CloseCode
+from stream.protocols.interface import Closing
+from stream.protocols.session_protocol import SessionProtocol
+from stream.server.streams.client_socket import ClientSocket
+from stream.server.streams.pace import Pace
+
+SLICE_BYTES = 16 * 1024
+"""The part of a frame that is received before other streams get a turn. Half a second of PCM costs
+10 ms, most of it for voice detection; a whole frame of `max_frame_bytes` would delay all other
+streams by a second or two."""
+
+CONTAINER_SLICE_BYTES = 2 * 1024
+"""The same for a frame of a container: half a second of Opus at 32 kbit/s. With 16 KiB the other
+streams waited for more than 60 ms."""
+
+
+class Receiver:
+    """The incoming half of a stream."""
+
+    def __init__(
+        self,
+        protocol: SessionProtocol,
+        feed: Callable[..., None],
+        note_intent: Callable[[], None],
+        idle_s: float,
+    ) -> None:
+        """Prepare to receive.
+
+        Args:
+            protocol: what receives the messages.
+            feed: called with a method of the protocol and its arguments.
+            note_intent: called when a message shows what the client wants: a stream, or to resume
+                another.
+            idle_s: how long the client may be silent.
+        """
+        self._protocol = protocol
+        self._feed = feed
+        self._note_intent = note_intent
+        self._idle_s = idle_s
+        self._pace = Pace(time.monotonic())
+        self._may_read = asyncio.Event()
+
+    @property
+    def live(self) -> bool:
+        """Whether the audio arrives at the pace of speech."""
+        return self._pace.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
+
+    def allow(self, may_read: bool) -> None:
+        """Go on reading, or pause before the next slice."""
+        if may_read:
+            self._may_read.set()
+        else:
+            self._may_read.clear()
+
+    async def receive_until(self, stopped: asyncio.Future[None], socket: ClientSocket) -> None:
+        """Receive until `stopped` is done or the socket is closed."""
+        with suppress(ConnectionClosed):
+            while not stopped.done():
+                await self._may_read.wait()
+                await self._receive_one(socket)
+                # Frames that lie in the buffer are received without waiting; others get a turn.
+                await asyncio.sleep(0)
+
+    async def _receive_one(self, socket: ClientSocket) -> None:
+        """Take one message, or close a client that has been silent for too long.
+
+        There is no timeout for websocket pings besides: the answer to one waits behind the audio of
+        a fast upload, which is left unread on purpose.
+        """
+        idle_s = None if self._protocol.no_more_audio else self._idle_s
+        asked = time.monotonic()
+        try:
+            message = await socket.receive(idle_s)
+        except TimeoutError:
+            closing = Closing(CloseCode.IDLE, f"no message for {idle_s:g} s")
+            self._feed(self._protocol.finish, closing)
+            return
+        now = time.monotonic()
+        self._pace.note_message(now, now - asked, self._protocol.sessions.audio_clock_s)
+        was_closing = self._protocol.closing is not None
+        if isinstance(message, str):
+            self._feed(self._protocol.receive_text, message, now)
+        if not was_closing:
+            self._note_intent()
+        if isinstance(message, bytes):
+            await self._receive_audio(message, now)
+
+    async def _receive_audio(self, data: bytes, now: float) -> None:
+        size = CONTAINER_SLICE_BYTES if self._protocol.compressed else SLICE_BYTES
+        if not self._protocol.cuts_binary_frames:
+            size = max(len(data), 1)
+        for start in range(0, max(len(data), 1), size):
+            await self._may_read.wait()
+            self._feed(self._protocol.receive_binary, data[start : start + size], now)
+            await asyncio.sleep(0)
