@@ -25,7 +25,7 @@ ENV_PREFIX = "DISTIL_STREAM_"
 
 OTHER_VARIABLES = frozenset({"CONFIG", "CACHE", "DATA"})
 """Variables with the prefix that are not settings of the server: the configuration file, the folder
-for converted models and compiled kernels, and the folder of recordings for measurements."""
+of converted models and compiled kernels, and the folder of recordings for measurements."""
 
 ADDRESS = Group("Address and access", sort_key=1)
 MODEL = Group("Model", sort_key=2)

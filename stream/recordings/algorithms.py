@@ -21,10 +21,10 @@ def new_algorithm(
     """Create the algorithm that `options.long_form` names, for one channel of a recording.
 
     Args:
-        options: of the recording.
-        origin: of the channel's windows.
-        detector: makes the channel's voice detector.
-        tuning: how speech begins; the default tuning if None.
+        options: the options of the recording.
+        origin: labels the windows of the channel.
+        detector: creates the VAD of the channel.
+        tuning: how the onset of speech is detected; the default tuning if None.
     """
     track = SpeechTrack(detector(SAMPLE_RATE), tuning or SessionTuning())
     return ALGORITHMS[options.long_form](options, origin, track)

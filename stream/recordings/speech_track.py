@@ -19,14 +19,14 @@ class SpeechTrack:
     """The audio that is still needed, and its speech; memory does not grow with the recording."""
 
     def __init__(self, detector: VoiceDetector, tuning: SessionTuning) -> None:
-        """Detect speech as the live streams of the same tuning do."""
+        """Create an empty track; `tuning` sets the detection of onsets, as in a live stream."""
         self.analysed_sample = 0
         """The VAD has analysed all samples before this index."""
         self.ended = False
         self._audio = RollingBuffer()
         self._detector = detector
-        self._least_speech = tuning.onset_ms * SAMPLES_PER_MS
-        """Samples; shorter speech would not begin an utterance of a live stream either."""
+        self._min_speech = tuning.onset_ms * SAMPLES_PER_MS
+        """Samples; shorter speech is ignored, as it begins no utterance of a live stream either."""
         self._endpointer = Endpointer(
             tuning.pre_roll_ms, tuning.onset_ms, ENDPOINTING_MS, detector.frame_samples
         )
@@ -59,8 +59,7 @@ class SpeechTrack:
     def speech(self, start: int, end: int) -> list[Span]:
         """Return the spans of speech within [start, end), in order of time."""
         spans = self._endpointer.speech_spans(start, min(end, self.analysed_sample))
-        # Shorter speech would not begin an utterance of a live stream either.
-        return [span for span in spans if span[1] - span[0] >= self._least_speech]
+        return [span for span in spans if span[1] - span[0] >= self._min_speech]
 
     def read(self, start: int, end: int) -> NDArray[np.float32]:
         """Return the samples [start, end), (n_samples,)."""

@@ -124,7 +124,7 @@ def test_what_is_no_call(tmp_path):
     for files, complaint in {
         ("missing.wav",): "No such file",
         ("notes.txt",): "is not a sound or video file",
-        ("mono.wav", "stereo.wav"): "each file has one channel",
+        ("mono.wav", "stereo.wav"): "must have one channel",
     }.items():
         with pytest.raises(UsageError, match=complaint):
             PhoneLine([tmp_path / name for name in files], "mulaw")

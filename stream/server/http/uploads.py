@@ -39,7 +39,7 @@ class Upload:
         service: Service,
         options: FileOptions,
     ) -> None:
-        """Take a recording; the service says how speech is detected in it, as in every stream."""
+        """Prepare to transcribe; speech is detected as in the streams of the service."""
         self.duration_s = 0.0
         """Seconds of audio decoded so far."""
         self.problems: list[str] = []
@@ -48,9 +48,8 @@ class Upload:
         self._name = name
         self._session = session
         self._engine = engine
-        origin = WindowOrigin(session, 0, count())
         self._algorithm: LongFormAlgorithm = new_algorithm(
-            options, origin, service.detector, service.tuning
+            options, WindowOrigin(session, 0, count()), service.detector, service.tuning
         )
         self._hypotheses: asyncio.Queue[Hypothesis] = asyncio.Queue()
         self._pending = 0
