@@ -43,9 +43,9 @@ class Parties(ScriptedTranscriber):
         super().__init__(())
         self.begin_sample = begin_sample
 
-    def _heard(self, window: Window) -> tuple[Word, ...]:
+    def _words_in(self, window: Window) -> tuple[Word, ...]:
         self.words = recording.moved(-self.begin_sample(), said_by(window.channel))
-        return super()._heard(window)
+        return super()._words_in(window)
 
 
 def both_channels() -> bytes:

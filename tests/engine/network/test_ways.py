@@ -40,7 +40,7 @@ def test_what_is_written_is_read_back():
         ("encoder=int8", "ways names 'encoder'"),
         ("threads=three", "no way 'three' for threads; use one of all, siblings_once, one"),
         ("threads=one,", "ways names ''"),
-        ("encoder_attention=", "no way '' for encoder_attention; use one of int8"),
+        ("encoder_attention=", "no way '' for encoder_attention; use one of int16"),
     ],
 )
 def test_what_does_not_exist_is_refused_with_what_does(text, said):
