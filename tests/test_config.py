@@ -124,7 +124,7 @@ def test_what_is_unknown(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> No
     with pytest.raises(CycloptsError, match="prot"):
         parse("--prot", "1")
     no_variables.setenv(f"{ENV_PREFIX}PROT", "1")
-    with pytest.raises(CycloptsError, match=f"{ENV_PREFIX}PROT is no setting"):
+    with pytest.raises(CycloptsError, match=f"{ENV_PREFIX}PROT is not a setting"):
         parse()
 
 
