@@ -93,6 +93,6 @@ def download(repository: str) -> Path:
         raise CheckpointError(f"the hub refuses {repository}: {error}") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
         raise CheckpointError(
-            f"cannot keep {repository} in the hub's cache ({error}); "
+            f"cannot store {repository} in the hub's cache ({error}); "
             "set HF_HOME to a folder that can be written and has room"
         ) from error

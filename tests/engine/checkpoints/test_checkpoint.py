@@ -231,7 +231,7 @@ def test_a_cache_that_fills_up(tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "cannot keep the converted model" in done.stderr
+    assert "cannot store the converted model" in done.stderr
     assert "Traceback" not in done.stderr
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("tiny.en")]
 

@@ -219,7 +219,7 @@ async def test_events_pass_through_a_proxy_at_once(talk: io.BytesIO) -> None:
         )
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["x-accel-buffering"] == "no"
-        assert answer.headers["cache-control"] == "no-store"
+        assert "no-store" in answer.headers["cache-control"]
         async for _ in answer.parse():
             pass
 
