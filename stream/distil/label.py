@@ -24,8 +24,10 @@ from stream.distil.teacher_forcing import hidden_states
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.decoding.loop import DecodeRequest, DecodeResult, decode, opening_tokens
 from stream.engine.decoding.rows import ragged
+from stream.engine.network.choosing import choose_ways
 from stream.engine.network.features import log_mel
 from stream.engine.network.quantization import quantise
+from stream.engine.network.ways import make, requested_ways
 from stream.engine.network.whisper import Whisper
 from stream.engine.recognizer import (
     EXTRA_TOKENS,
@@ -91,7 +93,7 @@ def recipe_of(
 
 
 def as_served(model: Whisper, *, encoder: bool) -> Whisper:
-    """Return the model as the server runs it: on the CPU with int8 layers, otherwise unchanged.
+    """Return the model as the server runs it: on the CPU in its ways for int8, otherwise unchanged.
 
     Layers that are not quantised are shared with the model.
 
@@ -104,7 +106,11 @@ def as_served(model: Whisper, *, encoder: bool) -> Whisper:
     with torch.device("meta"):
         served = Whisper(model.dims)
     share(model, served)
-    quantise(served if encoder else served.decoder)
+    ways = requested_ways(None) or choose_ways(model.encoder, model.decoder).ways
+    if encoder:
+        served.use(ways)
+    else:
+        quantise(served.decoder, make("decoder_linear", ways))
     return served.eval()
 
 
