@@ -311,7 +311,9 @@ async def test_routes_beside_a_protocol() -> None:
         assert (status, json.loads(body)["oops"]) == (403, "origin_not_allowed")
         status, _, _ = await post(server, path, "", shown, length=2 << 20)
         assert status == 413
-        assert (await get(server, "/ticker/stage"))[0] == 426
+        # A plain request at the path of a stream gets what its handshake would.
+        assert (await get(server, "/ticker/stage", shown))[0] == 426
+        assert (await get(server, "/ticker/stage"))[0] == 401
 
 
 async def test_the_other_protocols_are_not_changed() -> None:
