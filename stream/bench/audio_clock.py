@@ -17,8 +17,8 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.session import Session
 from stream.core.transcript import text_of
 from stream.core.windows import Hypothesis, Window
-from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
+from stream.engine.transcriber import Transcriber
 from stream.evaluate.measures.record import (
     Event,
     Finished,

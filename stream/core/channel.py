@@ -18,7 +18,7 @@ from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.utterance import Utterance
 from stream.core.vad import VoiceDetector
-from stream.core.windowing import Span
+from stream.core.window_planning import Span
 from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 
 LANGUAGE_S = 3.0

@@ -11,7 +11,7 @@ from stream.core.audio import SAMPLE_RATE, samples_of_ms
 from stream.core.overlap_merge import midpoint
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
-from stream.core.windowing import Span, Windowing, context_sample, cut_sample
+from stream.core.window_planning import Span, Windowing, context_sample, cut_sample
 from stream.core.windows import EngineTiming, Hypothesis, WindowKind, Word
 
 SPLIT_GUARD = SAMPLE_RATE

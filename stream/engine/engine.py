@@ -9,30 +9,18 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Protocol
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Hypothesis, Window, WindowKind
 from stream.engine.scheduler import Scheduler
+from stream.engine.transcriber import Transcriber
 
 Deliver = Callable[[Hypothesis], None]
 
 log = logging.getLogger(__name__)
-
-
-class Transcriber(Protocol):
-    """Turns windows into hypotheses: a model, or a script."""
-
-    name: str
-    languages: tuple[str, ...]
-    at_once: int
-    """How many threads can usefully call `transcribe` at the same time."""
-
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
 
 
 @dataclass(frozen=True, slots=True)

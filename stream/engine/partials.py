@@ -9,7 +9,7 @@ recording.
 from collections.abc import Sequence
 
 from stream.core.windows import Hypothesis, Window, WindowKind
-from stream.engine.engine import Transcriber
+from stream.engine.transcriber import Transcriber
 
 
 class PartialsByAssistant:

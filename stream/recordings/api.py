@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.languages import language_code
 from stream.core.resample import Resampler
-from stream.engine.engine import Transcriber
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
+from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
 from stream.media.recording import Block, open_recording

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
-from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.engine.transcriber import Transcriber
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
-from stream.engine.engine import Transcriber
+from stream.engine.transcriber import Transcriber
 from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing

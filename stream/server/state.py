@@ -10,7 +10,8 @@ from functools import partial
 from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.core.settings import SessionTuning
-from stream.engine.engine import Engine, Transcriber
+from stream.engine.engine import Engine
+from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
 from stream.protocols.interface import Closing, Service
@@ -19,7 +20,7 @@ from stream.server.blocking import run_blocking
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.service import RoomService
-from stream.server.streams.registry import Streams
+from stream.server.streams.open_streams import Streams
 from stream.server.streams.stream import StreamContext
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
 from stream.protocols.interface import Service
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 

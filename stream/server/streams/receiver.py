@@ -14,7 +14,7 @@ from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.streams.client_socket import ClientSocket
-from stream.server.streams.pace import Pace
+from stream.server.streams.upload_detector import UploadDetector
 
 SLICE_BYTES = 16 * 1024
 """The part of a frame that is received before other streams get a turn. Half a second of PCM costs
@@ -49,13 +49,13 @@ class Receiver:
         self._feed = feed
         self._note_intent = note_intent
         self._idle_s = idle_s
-        self._pace = Pace(time.monotonic())
+        self._detector = UploadDetector(time.monotonic())
         self._may_read = asyncio.Event()
 
     @property
     def live(self) -> bool:
         """Whether the audio arrives at the pace of speech."""
-        return self._pace.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
+        return self._detector.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
 
     def allow(self, may_read: bool) -> None:
         """Go on reading, or pause before the next slice."""
@@ -88,7 +88,7 @@ class Receiver:
             self._feed(self._protocol.finish, closing)
             return
         now = time.monotonic()
-        self._pace.note_message(now, now - asked, self._protocol.sessions.audio_clock_s)
+        self._detector.note_message(now, now - asked, self._protocol.sessions.audio_clock_s)
         was_closing = self._protocol.closing is not None
         if isinstance(message, str):
             self._feed(self._protocol.receive_text, message, now)

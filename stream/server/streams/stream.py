@@ -23,6 +23,7 @@ from stream.protocols.interface import Closing
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Participant, Rooms
+from stream.server.streams.backpressure import may_read
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +103,8 @@ class Stream(ABC):
         return True
 
     def _may_read(self) -> bool:
-        """Return whether more audio may be read from the client.
-
-        It may not if the client is too far ahead of an engine that owes this stream a hypothesis.
-        Without the second condition an utterance that waits for more audio would wait for ever.
-        """
-        if self.protocol.pending_s <= self.config.max_ahead_s or self.protocol.no_more_audio:
-            return True
-        return not any(self.engine.owes(opened.session.id) for opened in self.protocol.sessions)
+        """Return whether more audio may be read from the client."""
+        return may_read(self.protocol, self.engine, self.config.max_ahead_s)
 
     def _release(self) -> None:
         """Leave all rooms and drop the stream's windows: nothing will come of it any more."""

@@ -1,10 +1,15 @@
-"""From a model's name to a transcriber that is ready to serve."""
+"""The families of models that the server can load, and how each is loaded.
+
+A new family, or an engine on another machine, is a row of `FAMILIES` and a function that returns a
+`Transcriber`.
+"""
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from stream.engine.engine import Transcriber
 from stream.engine.partials import PartialsByAssistant
+from stream.engine.transcriber import Transcriber
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,10 +43,26 @@ def load_transcriber(
         UsageError: a model cannot be loaded, the two have different tokens, or the assistant is to
             decode partials and none is named.
     """
-    if name == SCRIPTED:
-        from stream.engine.scripted import ScriptedTranscriber, counting
+    family = name if name in FAMILIES else "whisper"
+    return FAMILIES[family](name, precision, device, assistant, partials, ways)
 
-        return ScriptedTranscriber(counting())
+
+def load_scripted(*options: object) -> Transcriber:
+    """Return the transcriber for tests; it has no options."""
+    from stream.engine.scripted import ScriptedTranscriber, counting
+
+    return ScriptedTranscriber(counting())
+
+
+def load_whisper(
+    name: str,
+    precision: Literal["auto", "int8", "float32", "float16", "bfloat16"],
+    device: Literal["auto", "cpu", "cuda"],
+    assistant: str | None,
+    partials: Literal["model", "assistant"],
+    ways: str | None,
+) -> Transcriber:
+    """Return a Whisper model that is warm; the options are those of `load_transcriber`."""
     if partials == "assistant" and assistant is None:
         raise UsageError("partials is 'assistant'; name the assistant with --assistant.")
     log.info("loading %s", f"{name}, assisted by {assistant}" if assistant else name)
@@ -65,6 +86,14 @@ def load_transcriber(
     alone = transcriber.assistant_alone(assistant)
     alone.warm_up()
     return PartialsByAssistant(transcriber, alone)
+
+
+FAMILIES: Mapping[str, Callable[..., Transcriber]] = {
+    SCRIPTED: load_scripted,
+    "whisper": load_whisper,
+}
+"""Loader of each family, called with the options of `load_transcriber`. A name that is none of
+these belongs to the last one, Whisper: it is a folder, an embedded model or an id of the hub."""
 
 
 def warn_if_too_slow(model: str, capacity: "Capacity") -> None:

@@ -15,7 +15,7 @@ PACE_S = 10.0
 and is live afterwards."""
 
 
-class Pace:
+class UploadDetector:
     """The pace of one stream's audio since a moment when the client had no backlog."""
 
     def __init__(self, now: float) -> None:
