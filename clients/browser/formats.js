@@ -64,7 +64,7 @@ export function cues(utterances) {
   return found.map(({ start, end, units }) => ({ start, end, text: lines(units).join("\n") }));
 }
 
-/** Returns the unbreakable parts of a text with their times; within a word, times are interpolated. */
+/** Returns the unbreakable parts of a text with their times, interpolated within words. */
 function timedUnits({ start, end, text, words }) {
   const found = aligned(text, words);
   const spans = found.length ? found : [{ start, end, from: 0, to: text.length }];

@@ -4,7 +4,7 @@ import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
 const RETRY_MS = 5_000; // wait after a refusal; the browser reopens a broken connection by itself
-const SILENT_MS = 40_000; // time without a message (the server sends one each 15 s) that means a dead connection
+const SILENT_MS = 40_000; // without a message this long a connection is dead: one comes each 15 s
 
 const asked = new URLSearchParams(location.search);
 const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
