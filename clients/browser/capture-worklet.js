@@ -1,5 +1,5 @@
 // Turns the microphone into frames for the wire: mono, 16-bit, about 40 ms each, at the rate of
-// the audio context. "pause" and "end" ask for the samples that are left; `last` marks them.
+// the audio context. "pause" and "end" request the remaining samples; `last` marks them.
 
 const FRAME_S = 0.04;
 
@@ -22,7 +22,7 @@ class Capture extends AudioWorkletProcessor {
   process([[samples]]) {
     if (this.ended) return false;
     if (this.paused) return true;
-    // There are no samples if the device is gone, or has not started.
+    // There are no samples if the device was removed, or has not started.
     for (const sample of samples ?? []) {
       const clipped = Math.max(-1, Math.min(1, sample));
       this.frame[this.filled++] = Math.round(clipped * 32767);

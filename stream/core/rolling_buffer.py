@@ -8,19 +8,19 @@ INITIAL_CAPACITY = 32_768
 
 
 class RollingBuffer:
-    """Holds the samples from `start_sample` to `end_sample`; older ones were discarded."""
+    """Holds the samples [start_sample, end_sample); older ones were discarded."""
 
     def __init__(self) -> None:
         self._data = np.empty(INITIAL_CAPACITY, np.float32)
         self._offset = 0
-        """Where in the array `start_sample` lies."""
+        """Index in the array of `start_sample`."""
         self.start_sample = 0
         """The oldest sample that can still be read."""
         self.end_sample = 0
-        """The sample after the newest: how many were appended in all."""
+        """The sample after the newest, which is the number of samples that were ever appended."""
 
     def append(self, samples: NDArray[np.float32]) -> None:
-        """Take (n_samples,) more, in amortised constant time for each."""
+        """Append (n_samples,), in amortised constant time for each sample."""
         held = self.end_sample - self.start_sample
         if self._offset + held + len(samples) > len(self._data):
             self._make_room(held, held + len(samples))
@@ -29,7 +29,7 @@ class RollingBuffer:
         self.end_sample += len(samples)
 
     def _make_room(self, held: int, needed: int) -> None:
-        # Moving pays for itself only when at least half of the array is free again after it.
+        # At least half of the array must be free after a move, so that moves are rare.
         capacity = len(self._data)
         while capacity < 2 * needed:
             capacity *= 2
@@ -40,7 +40,7 @@ class RollingBuffer:
     def read(self, start: int, end: int) -> NDArray[np.float32]:
         """Return a copy of samples [start, end), (end - start,).
 
-        Raises `ValueError` for samples that were discarded or have not come yet.
+        Raises `ValueError` for samples that were discarded or not appended yet.
         """
         if not self.start_sample <= start <= end <= self.end_sample:
             held = f"[{self.start_sample}, {self.end_sample})"
@@ -49,9 +49,9 @@ class RollingBuffer:
         return self._data[start + offset : end + offset].copy()
 
     def discard_before(self, sample: int) -> None:
-        """Discard the audio before the sample, if it has not been discarded already.
+        """Discard the audio before the sample; do nothing if that has been done already.
 
-        Raises `ValueError` for a sample that has not come yet.
+        Raises `ValueError` for a sample after `end_sample`.
         """
         if sample > self.end_sample:
             raise ValueError(f"sample {sample} has not come yet: the end is {self.end_sample}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stream.engine.capacity import Capacity
 
 SCRIPTED = "scripted"
-"""Name of a transcriber that finds numbers in any speech, for tests of everything but a model."""
+"""Name of a transcriber that returns numbers for any speech, for tests without a model."""
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +29,21 @@ def load_transcriber(
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
 ) -> Transcriber:
-    """Return a transcriber that is warm.
+    """Load a transcriber and warm it up.
+
+    On the CPU, a warning is logged if the machine is too slow for one live stream.
 
     Args:
-        name: of the model, as `load_checkpoint` takes it, or `scripted`.
-        precision: of the weights.
-        device: where the model runs.
+        name: name of the model, as for `load_checkpoint`, or `scripted`.
+        precision: precision of the weights.
+        device: device on which the model runs.
         assistant: name of a smaller model that proposes tokens, which the model verifies.
         partials: whether the model or its assistant alone decodes partials.
-        ways: how the CPU computes each operation, as `Whisper.from_checkpoint` takes it.
+        ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
 
     Raises:
-        UsageError: a model cannot be loaded, the two have different tokens, or the assistant is to
-            decode partials and none is named.
+        UsageError: a model cannot be loaded, the two models have different tokens, or `partials` is
+            `assistant` and no assistant is named.
     """
     family = name if name in FAMILIES else "whisper"
     return FAMILIES[family](name, precision, device, assistant, partials, ways)
@@ -97,7 +99,7 @@ these belongs to the last one, Whisper: it is a folder, an embedded model or an 
 
 
 def warn_if_too_slow(model: str, capacity: "Capacity") -> None:
-    """Say at start if the captions of a single speaker will lag, and what helps."""
+    """Log a warning, with a remedy, if the machine is too slow for the speech of one stream."""
     if capacity.streams() < 1:
         log.warning(
             "this machine is too slow for one live stream with %s: a second of speech takes about "

@@ -4,8 +4,8 @@
 class ServerError(Exception):
     """The server refused: `code` is for programs, `message` for people.
 
-    `code` is that of the server's `error` message, or `http_` and the status with which the server
-    answered instead of opening a websocket, such as `http_503`.
+    `code` is the code in the server's `error` message; or `http_` and the HTTP status, such as
+    `http_503`, if the server did not open a websocket.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -17,8 +17,8 @@ class ServerError(Exception):
 class ConnectionLost(Exception):  # noqa: N818 -- it names what happened
     """No server answered, or the connection ended before the stream did.
 
-    `close_code` is that of the websocket; None if there was no connection, or if it broke without
-    a close frame.
+    `close_code` is the close code of the websocket; None if there was no connection, or if it broke
+    without a close frame.
     """
 
     def __init__(self, message: str, close_code: int | None = None) -> None:

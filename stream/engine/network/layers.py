@@ -1,8 +1,8 @@
 """Encoder and decoder of the Whisper network, and their layers.
 
 The architecture (Radford et al., 2022, arXiv:2212.04356) and the names of the weights are
-Whisper's. Different are fused projections, rows masked by their own length so that padding changes
-nothing, and a cache in which each row writes at its own position.
+Whisper's. The differences: projections are fused, each row is masked at its own length so that
+padding has no effect, and each row of the cache is written at its own position.
 """
 
 import torch
@@ -15,9 +15,9 @@ from stream.engine.network.decoder_cache import DecoderCache
 from stream.engine.network.self_attention import DecodeStep
 
 ROWS_TOGETHER = 512
-"""Positions that go through a feed-forward of the encoder at once on the CPU: the values between
-its two layers then stay in the CPU's caches. For 28 s at once they are newly mapped memory each
-time, and the encoder takes a third longer."""
+"""Number of positions that a feed-forward of the encoder computes together on the CPU: the values
+between its two layers then fit into the CPU's caches. With all positions of 28 s together, these
+values are newly mapped memory each time, and the encoder takes a third longer."""
 
 
 class Encoder(nn.Module):
@@ -37,7 +37,8 @@ class Encoder(nn.Module):
             raise ValueError(f"{mel.shape[-1]} mel frames are more than the model has places for")
         frames = length_mask(n_frames, mel.shape[-1], mel.device)
         positions = length_mask((n_frames + 1) // 2, (mel.shape[-1] + 1) // 2, mel.device)
-        # A single row ends in the zeros of the convolutions' padding; in a batch it must, too.
+        # After the end of a single row the convolutions are padded with zeros. A row of a batch
+        # must have zeros there as well.
         if frames is not None:
             mel = mel.masked_fill(~frames[:, None, :], 0)
         x = F.gelu(self.conv1(mel))  # (batch, d_model, n_frames)
@@ -81,7 +82,7 @@ class FullAttention(nn.Module):
     """Attention of all positions of a row to all of them, by PyTorch's kernels."""
 
     def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
-        """(batch, n, 3 * d_model), key_mask as above -> (batch, n, d_model)."""
+        """(batch, n, 3 * d_model), key_mask (batch, 1, 1, n) -> (batch, n, d_model)."""
         return attend(*split_qkv(qkv, heads), key_mask)
 
 
@@ -157,5 +158,8 @@ class CrossAttention(nn.Module):
 
 
 def empty_embedding(size: int, d_model: int) -> nn.Embedding:
-    """Return (size, d_model) without random initialisation, which costs seconds of imports."""
+    """Return an uninitialised embedding (size, d_model).
+
+    Random initialisation would import modules for seconds.
+    """
     return nn.Embedding(size, d_model, _weight=torch.empty(size, d_model))
