@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
 from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.high_pass import HighPass
 from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
@@ -67,6 +68,7 @@ class Channel:
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._resampler = Resampler(settings.sample_rate)
+        self._high_pass = HighPass()
         self._audio = RollingBuffer()
         self._now = 0  # samples that the voice detector has judged
         self._endpointer = Endpointer(
@@ -82,12 +84,12 @@ class Channel:
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take samples (n,) at the client's rate."""
-        self._audio.append(self._resampler.feed(samples))
+        self._audio.append(self._high_pass.feed(self._resampler.feed(samples)))
         self._detect_speech()
 
     def receive_end(self) -> None:
         """End the audio, and the last utterance with it."""
-        self._audio.append(self._resampler.flush())
+        self._audio.append(self._high_pass.feed(self._resampler.flush()))
         end = self._audio.end_sample
         # The detector judges whole frames: silence fills the last one, and is subtracted again.
         self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))

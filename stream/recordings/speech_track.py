@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLES_PER_MS
 from stream.core.endpointing import Endpointer
+from stream.core.high_pass import HighPass
 from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning
 from stream.core.vad import VoiceDetector
@@ -24,6 +25,7 @@ class SpeechTrack:
         """The VAD has analysed all samples before this index."""
         self.ended = False
         self._audio = RollingBuffer()
+        self._high_pass = HighPass()
         self._detector = detector
         self._min_speech = tuning.onset_ms * SAMPLES_PER_MS
         """Samples; shorter speech is ignored, as it begins no utterance of a live stream either."""
@@ -38,7 +40,7 @@ class SpeechTrack:
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Add samples, (n_samples,), and run the VAD on the frames that they complete."""
-        self._audio.append(samples)
+        self._audio.append(self._high_pass.feed(samples))
         n = self._detector.frame_samples
         whole_to = self._audio.end_sample - (self._audio.end_sample - self.analysed_sample) % n
         frames = self._audio.read(self.analysed_sample, whole_to).reshape(-1, n)
