@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
+from stream.core.audio import BRIDGED, SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
-from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.events import AudioGap, Event, Final, Partial, SpeechEnded, SpeechStarted
 from stream.core.high_pass import HighPass
 from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
@@ -90,12 +90,28 @@ class Channel:
     def receive_end(self) -> None:
         """End the audio, and the last utterance with it."""
         self._audio.append(self._high_pass.feed(self._resampler.flush()))
-        end = self._audio.end_sample
-        # The detector judges whole frames: silence fills the last one, and is subtracted again.
-        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
-        self._detect_speech()
-        self._now = end
+        self._judge_rest()
         self.force_endpoint()
+
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio: samples at the client's rate. A long gap ends the utterance.
+
+        A short one is silence within the utterance: a lost packet does not divide a sentence.
+        """
+        self._audio.append(self._high_pass.feed(self._resampler.flush()))
+        start, skipped = self._audio.end_sample, self._resampler.skip(n_samples)
+        self._events.append(AudioGap(self._index, start, start + skipped))
+        if skipped <= BRIDGED:
+            self._audio.append(np.zeros(skipped, np.float32))
+            self._detect_speech()
+            return
+        self._judge_rest()
+        self.force_endpoint()
+        self._now = start + skipped
+        self._audio.skip(self._now - self._audio.end_sample)
+        self._endpointer.skip_to(self._now)
+        self._plan()
+        self._discard_audio()
 
     def force_endpoint(self) -> None:
         """End the utterance now, even in the middle of a word."""
@@ -162,11 +178,19 @@ class Channel:
 
     @property
     def lag_samples(self) -> int:
-        """Samples of the first utterance that no hypothesis has covered yet."""
+        """Samples of audio since the first utterance began that no hypothesis has covered yet."""
         if not self._utterances:
             return 0
         utterance = self._utterances[0]
-        return max(0, self._now - max(utterance.start_sample, utterance.covered_sample))
+        covered = max(utterance.start_sample, utterance.covered_sample)
+        return self._audio.stored(covered, self._now) if covered < self._now else 0
+
+    def _judge_rest(self) -> None:
+        """Judge the last samples, which are less than a frame: silence fills it."""
+        end = self._audio.end_sample
+        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
+        self._detect_speech()
+        self._now = end
 
     def _detect_speech(self) -> None:
         frame_samples = self._detector.frame_samples
