@@ -4,6 +4,7 @@ The module decodes the four raw encodings and separates interleaved channels. It
 decoded samples are at the rate that the client sends.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,19 @@ SAMPLES_PER_MS = SAMPLE_RATE // 1000
 def samples_of_ms(ms: float) -> int:
     """Return the number of 16 kHz samples, rounded, in a duration in milliseconds."""
     return round(ms * SAMPLES_PER_MS)
+
+
+BRIDGED = samples_of_ms(200)
+"""Samples of the longest gap that is silence within an utterance: ten lost packets of a call. A
+longer gap ends the utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time without audio, between two pieces of it."""
+
+    samples: int
+    """Of each channel, at the rate of the audio around it."""
 
 
 PCM16_SCALE = 1 / 32_768

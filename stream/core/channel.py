@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
+from stream.core.audio import BRIDGED, SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
-from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.events import AudioGap, Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.high_pass import HighPass
 from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
@@ -73,6 +74,7 @@ class Channel:
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._resampler = Resampler(settings.sample_rate)
+        self._high_pass = HighPass()
         self._audio = RollingBuffer()
         self._now = 0  # samples that the voice detector has classified
         self._endpointer = Endpointer(
@@ -87,20 +89,35 @@ class Channel:
         self._expected_language = ""  # the last language detected in `LANGUAGE_S` of speech
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take samples (n_samples,) at the client's rate, and detect speech in them."""
-        self._audio.append(self._resampler.feed(samples))
+        """Take samples (n,) at the client's rate."""
+        self._audio.append(self._high_pass.feed(self._resampler.feed(samples)))
         self._detect_speech()
 
     def receive_end(self) -> None:
-        """End the audio, and with it the utterance that is open, if any."""
-        self._audio.append(self._resampler.flush())
-        end = self._audio.end_sample
-        # The detector takes whole frames: silence pads the last one, and `_now` is set back to the
-        # real end afterwards.
-        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
-        self._detect_speech()
-        self._now = end
+        """End the audio, and the last utterance with it."""
+        self._audio.append(self._high_pass.feed(self._resampler.flush()))
+        self._judge_rest()
         self.force_endpoint()
+
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio: samples at the client's rate. A long gap ends the utterance.
+
+        A short one is silence within the utterance: a lost packet does not divide a sentence.
+        """
+        self._audio.append(self._high_pass.feed(self._resampler.flush()))
+        start, skipped = self._audio.end_sample, self._resampler.skip(n_samples)
+        self._events.append(AudioGap(self._index, start, start + skipped))
+        if skipped <= BRIDGED:
+            self._audio.append(np.zeros(skipped, np.float32))
+            self._detect_speech()
+            return
+        self._judge_rest()
+        self.force_endpoint()
+        self._now = start + skipped
+        self._audio.skip(self._now - self._audio.end_sample)
+        self._endpointer.skip_to(self._now)
+        self._plan()
+        self._discard_audio()
 
     def force_endpoint(self) -> None:
         """End the open utterance now, if any, even in the middle of a word."""
@@ -175,7 +192,15 @@ class Channel:
         if not self._utterances:
             return 0
         utterance = self._utterances[0]
-        return max(0, self._now - max(utterance.start_sample, utterance.covered_sample))
+        covered = max(utterance.start_sample, utterance.covered_sample)
+        return self._audio.stored(covered, self._now) if covered < self._now else 0
+
+    def _judge_rest(self) -> None:
+        """Judge the last samples, which are less than a frame: silence fills it."""
+        end = self._audio.end_sample
+        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
+        self._detect_speech()
+        self._now = end
 
     def _detect_speech(self) -> None:
         frame_samples = self._detector.frame_samples

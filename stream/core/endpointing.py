@@ -168,6 +168,11 @@ class Endpointer:
         endpoint = self._end(self.now_sample)
         return endpoint if was_in_speech else None
 
+    def skip_to(self, sample: int) -> None:
+        """Let time pass without frames, after `force_end`: no speech goes on or begins in it."""
+        self.now_sample = self._boundary_sample = sample
+        self._recent.clear()
+
     def speech_spans(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return the speech within [start, end) as spans of samples, in order.
 

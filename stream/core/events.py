@@ -118,6 +118,15 @@ class KeyPressed:
     sample: int
 
 
+@dataclass(frozen=True, slots=True)
+class AudioGap:
+    """Time passed without audio: packets were lost, or a recorder was paused."""
+
+    channel: int
+    start_sample: int
+    end_sample: int
+
+
 Event = (
     SpeechStarted
     | SpeechEnded
@@ -128,4 +137,5 @@ Event = (
     | Configured
     | Failure
     | Ended
+    | AudioGap
 )

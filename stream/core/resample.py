@@ -99,6 +99,21 @@ class Resampler:
         self._input = np.concatenate((self._input, np.zeros(self._reach, np.float32)))
         return self._advance(-(-self._received * self._phases // self._step))
 
+    def skip(self, n_samples: int) -> int:
+        """Let time pass without input, after `flush`; return how many outputs are left out.
+
+        The input around the gap is taken to be silence.
+        """
+        self._received += n_samples
+        if self._step == self._phases:
+            return n_samples
+        until = -(-self._received * self._phases // self._step)
+        skipped, self._sent = until - self._sent, until
+        self._first_centre = until * self._step // self._phases
+        # The silence that reaches from the left half of the next output's taps to the next input.
+        self._input = np.zeros(self._received - self._first_centre + self._reach - 1, np.float32)
+        return skipped
+
     def _advance(self, until: int) -> NDArray[np.float32]:
         """Return the outputs before index `until`, and discard input that no later output needs."""
         if until <= self._sent:

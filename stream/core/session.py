@@ -58,7 +58,9 @@ class Session:
         self.id = session_id
         self.settings = settings
         self.received = 0
-        """Samples that each channel has processed so far, at the client's rate."""
+        """Samples of each channel fed to it so far, at the client's rate; gaps count."""
+        self.gap_samples = 0
+        """How many of these are gaps, in which no audio came."""
         self.ended = False
         self.load = Load.NORMAL
         self._no_more_audio = False
@@ -80,6 +82,7 @@ class Session:
         self._step = settings.sample_rate // 50
         self._pending = np.zeros((settings.channels, 0), np.float32)
         tuning, window_ids = tuning or SessionTuning(), count()
+        self._max_gap_s = tuning.max_gap_s
         self._channels = [
             Channel(session_id, i, settings, tuning, detector(settings.sample_rate), window_ids)
             for i in range(settings.channels)
@@ -99,6 +102,32 @@ class Session:
     def receive_break(self) -> None:
         """Drop an incomplete sample frame, because the client continues with sample `held`."""
         self._decoder.forget_leftover()
+
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio, in all channels: a hole in time stamps, lost packets.
+
+        The clock advances, and an utterance ends unless the gap is as short as a few packets. No
+        samples are made for the gap, and no speech is detected in it.
+
+        Args:
+            n_samples: of each channel, at the client's rate.
+        """
+        if self._no_more_audio or n_samples <= 0:
+            return
+        rate, longest_s = self.settings.sample_rate, self._max_gap_s
+        if n_samples > longest_s * rate:
+            message = (
+                f"The time stamps jump by {n_samples / rate:.1f} s, and the limit (max_gap_s) is "
+                f"{longest_s:g} s: the jump was ignored, and later times are relative to that."
+            )
+            self._events.append(Failure("gap_too_long", message))
+            return
+        self._feed(self._pending.shape[1])
+        for channel in self._channels:
+            channel.receive_gap(n_samples)
+            self._collect(channel)
+        self.gap_samples += n_samples
+        self._advance(n_samples)
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Take the hypothesis of one of the session's windows."""
@@ -228,6 +257,10 @@ class Session:
         for channel, channel_samples in zip(self._channels, samples, strict=True):
             channel.receive_samples(channel_samples)
             self._collect(channel)
+        self._advance(n_samples)
+
+    def _advance(self, n_samples: int) -> None:
+        """Move the clock of the client's samples, and report each second."""
         seconds = self.received // self.settings.sample_rate
         self.received += n_samples
         if self.received // self.settings.sample_rate > seconds:

@@ -124,6 +124,9 @@ class SessionTuning:
     """The longest window of any kind; Whisper encodes at most 30 s."""
     overlap_s: float = 6.0
     """Audio before a cut that the next window includes."""
+    max_gap_s: float = 3600.0
+    """The longest gap in the time stamps of a stream by which its clock advances; a longer one is
+    an error of the sender. Recordings have no limit."""
     context_s: float = 12.0
     """Audio before an utterance that its windows include: the model recognises a sentence better
     with the previous one."""

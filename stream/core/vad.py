@@ -70,7 +70,9 @@ class WebRtcVad:
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
         """Return whether the next frame, (320,) at 16 kHz, holds speech."""
         # webrtcvad adapts to every frame, so it also gets those below the noise floor.
-        voiced = self._vad.is_speech((frame * 32_767).astype("<i2").tobytes(), SAMPLE_RATE)
+        # Files of floats can exceed full scale, and so can filtered audio: it must not wrap.
+        scaled = np.clip(frame, -1, 1) * 32_767
+        voiced = self._vad.is_speech(scaled.astype("<i2").tobytes(), SAMPLE_RATE)
         return self._rises(level_dbfs(frame)) and bool(voiced)
 
     def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:

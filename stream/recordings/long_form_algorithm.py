@@ -54,6 +54,11 @@ class LongFormAlgorithm(ABC):
         self._track.receive_samples(samples)
         self._request_windows()
 
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio, in 16 kHz samples; makes windows due."""
+        self._track.receive_gap(n_samples)
+        self._request_windows()
+
     def receive_end(self) -> None:
         """End the audio; makes the last windows due."""
         self._track.receive_end()

@@ -14,6 +14,7 @@ from stream.recordings.algorithm_by_name import new_algorithm
 from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
+from tests.core.rehearsal import square_wave
 
 SECOND = SAMPLE_RATE
 WORD_S = 0.4
@@ -43,7 +44,8 @@ def speak(*turns: tuple[float, float]) -> tuple[NDArray[np.float32], list[Word]]
     samples = np.zeros(round(end * SECOND), np.float32)
     words: list[Word] = []
     for start, stop in turns:
-        samples[round(start * SECOND) : round(stop * SECOND)] = 0.1
+        first, last = round(start * SECOND), round(stop * SECOND)
+        samples[first:last] = square_wave(last - first, 0.1)
         at = start
         while at + WORD_S <= stop + 1e-6:
             first, last = round(at * SECOND), round((at + WORD_S) * SECOND)
