@@ -34,6 +34,7 @@ from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.words.coverage import AudioSpan, uncovered_spans
+from stream.engine.words.joining import join
 from stream.engine.words.reading import Fault, Reading, better, without_invented_words
 from stream.errors import UsageError
 
@@ -306,7 +307,7 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
 
 
 def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch) -> Hypothesis:
-    """Return the hypothesis of a window from the readings of its spans, sorted by time."""
+    """Return the hypothesis of a window from its readings, in the order of decoding."""
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
@@ -314,8 +315,7 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
         drafted_tokens=sum(r.result.drafted for r in readings),
         accepted_tokens=sum(r.result.accepted for r in readings),
     )
-    in_order = sorted((r for r in readings if r.words), key=lambda r: r.words[0].start_sample)
-    words = tuple(word for reading in in_order for word in reading.words)
+    words = join(reading.words for reading in readings)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
     return Hypothesis(window, words, language, timing, cut)
