@@ -121,8 +121,6 @@ class ProtocolDeclarations:
     key: ClassVar[KeyPlaces | None] = KeyPlaces()
     """None: clients cannot show a key, and are accepted without one."""
     signature: ClassVar[Signature | None] = None
-    refuses_in_handshake: ClassVar[bool] = True
-    """Whether a wrong key is answered with HTTP 401; else `fail` tells it on the open websocket."""
 
     can_resume: ClassVar[bool] = False
     """Whether a client that lost its connection can resume its stream through another one."""

@@ -19,7 +19,6 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "malformed": FATAL_ERRORS["malformed"],
     "bad_settings": FATAL_ERRORS["bad_settings"],
     "resume_refused": FATAL_ERRORS["resume_refused"],
-    "not_authorised": FATAL_ERRORS["not_authorised"],
     "too_many_marks": None,
     "audio_after_end": None,
     "truncated_audio": None,

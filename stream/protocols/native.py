@@ -62,7 +62,6 @@ class NativeProtocol(SessionProtocol):
 
     paths = ("/v1/stream",)
     subprotocols = ("stream.v1",)
-    refuses_in_handshake = False
     can_resume = True
     cuts_binary_frames = True
 

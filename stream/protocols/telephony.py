@@ -14,8 +14,6 @@ KEYS = frozenset("0123456789*#ABCD")
 class CallProtocol(SessionProtocol):
     """A call, independent of what carries it."""
 
-    refuses_in_handshake = False
-
     def add_call_audio(self, audio: bytes) -> None:
         """Give audio to the session, channels interleaved; ignore it when the call is over."""
         if self.session is not None and not self.no_more_audio:

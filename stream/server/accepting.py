@@ -49,23 +49,15 @@ class Websockets:
         if endpoint is not None:
             named = {name: [value] for name, value in endpoint.path_fields.items()}
             protocol = begin(self.state, endpoint.protocol, {**access.query_fields(query), **named})
-            self._check_key(protocol, websocket.request)
+            fields = list(websocket.request.headers.raw_items())
+            sentence = access.why_refused(endpoint.protocol, fields, target, self.state.config)
+            # Only a protocol whose clients show the key in a message gets here without one.
+            protocol.authorised = sentence is None
             await self._serve_stream(protocol, websocket)
         elif room := room_reader.room_of(path):
             await room_reader.serve_reader(
                 websocket, self.state.rooms, room, self.state.config.idle_s
             )
-
-    def _check_key(self, protocol: SessionProtocol, request: Request) -> None:
-        """Fail a stream that may not use the server, or let it show the key in a message."""
-        fields = list(request.headers.raw_items())
-        sentence = access.why_refused(type(protocol), fields, request.path, self.state.config)
-        if sentence is None:
-            return
-        if protocol.key and protocol.key.first_message:
-            protocol.authorised = False
-        else:
-            protocol.fail("not_authorised", sentence)
 
     async def _serve_stream(self, protocol: SessionProtocol, websocket: ServerConnection) -> None:
         connection = Connection(protocol, protocol.session_id, self.state.stream_context)

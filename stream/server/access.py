@@ -7,12 +7,19 @@ query string, so that websocket handshakes and plain HTTP requests are checked b
 import hmac
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import parse_qs
 
 from stream.config import ServerConfig
 from stream.origins import origin_of, same_origin
-from stream.protocols.declarations import NO_KEY, KeyPlaces, ProtocolDeclarations, SignedRequest
+from stream.protocols.declarations import (
+    NO_KEY,
+    HttpResponse,
+    KeyPlaces,
+    ProtocolDeclarations,
+    SignedRequest,
+)
 
 Fields = Iterable[tuple[str, str]]
 
@@ -104,6 +111,19 @@ def why_refused(
         return None
     query = target.partition("?")[2]
     return None if authorised(fields, query, config, protocol.key) else NO_KEY
+
+
+def unauthorised(protocol: type[ProtocolDeclarations], sentence: str) -> HttpResponse:
+    """Return the response 401 of a protocol, with the scheme in which the key is to be shown."""
+    refused = protocol.refusal(401, "not_authorised", sentence)
+    return replace(refused, headers={**refused.headers, **challenge(protocol.key)})
+
+
+def challenge(places: KeyPlaces | None = USUAL_PLACES) -> dict[str, str]:
+    """Return the header that every response with the status 401 needs (RFC 9110, 11.6.1)."""
+    headers = places.headers if places else ()
+    schemes = (scheme for name, scheme in headers if name.lower() == "authorization" and scheme)
+    return {"WWW-Authenticate": f'{next(schemes, "Bearer")} realm="distil-stream"'}
 
 
 def may_read(fields: Fields, target: str, config: ServerConfig) -> bool:

@@ -33,9 +33,9 @@ def refusal(
         return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
     if endpoint is None:
         return refuse_reader(state, target, fields)
-    early = protocol.refuses_in_handshake and not (protocol.key and protocol.key.first_message)
-    if early and (sentence := access.why_refused(protocol, fields, target, state.config)):
-        return protocol.refusal(401, "not_authorised", sentence)
+    late = protocol.key is not None and protocol.key.first_message
+    if not late and (sentence := access.why_refused(protocol, fields, target, state.config)):
+        return access.unauthorised(protocol, sentence)
     return refuse_for_now(state, protocol)
 
 
@@ -57,7 +57,7 @@ def refuse_reader(
     """Return how a reader of a room is refused; None if it is accepted."""
     plain = ProtocolDeclarations.refusal
     if not access.may_read(fields, target, state.config):
-        return plain(401, "not_authorised", NO_KEY)
+        return access.unauthorised(ProtocolDeclarations, NO_KEY)
     sentence = why_no_reader(state)
     return plain(503, "too_many_readers", sentence) if sentence else None
 

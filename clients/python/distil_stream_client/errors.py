@@ -4,8 +4,9 @@
 class ServerError(Exception):
     """The server refused: `code` is for programs, `message` for people.
 
-    `code` is the code in the server's `error` message; or `http_` and the HTTP status, such as
-    `http_503`, if the server did not open a websocket.
+    `code` is that of the server's `error` message. If the server opened no websocket, it is
+    `not_authorised` if the key is missing or wrong, and else `http_` with the status of the
+    response, such as `http_503`.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -38,7 +38,8 @@ def refused(error: InvalidStatus) -> ServerError:
     """Return the error for an HTTP answer of the server that opened no websocket."""
     status = error.response.status_code
     body = error.response.body.decode(errors="replace").strip()
-    return ServerError(f"http_{status}", body or f"The server answered HTTP {status}.")
+    code = "not_authorised" if status == 401 else f"http_{status}"
+    return ServerError(code, body or f"The server answered HTTP {status}.")
 
 
 def lost(closed: ConnectionClosed) -> ConnectionLost:

@@ -20,6 +20,7 @@ from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
+from stream.server import access
 from stream.server.http import openai_responses as responses
 
 OPENAI_NAME = "whisper-1"
@@ -49,7 +50,8 @@ class RequestError(Exception):
 
         uvicorn still reads the rest of the body; otherwise the client would not get the response.
         """
-        return JSONResponse(responses.failure(str(self), self.code, self.param), self.status)
+        body = responses.failure(str(self), self.code, self.param)
+        return JSONResponse(body, self.status, access.challenge() if self.status == 401 else None)
 
 
 @dataclass(frozen=True, slots=True)
