@@ -24,7 +24,7 @@ from stream.recordings.speech_track import Span, SpeechTrack
 
 @dataclass(frozen=True, slots=True)
 class WindowOrigin:
-    """The session and channel that windows are labelled with, and where their ids come from."""
+    """The session and channel of the windows, and the source of their ids."""
 
     session: str
     channel: int

@@ -19,20 +19,20 @@ from stream.server.streams.tcp_connection import TcpConnection
 
 
 class Websockets:
-    """The websockets of a port, by what is at its paths."""
+    """Handles the websockets of a port: those of streams, and those of readers of rooms."""
 
     def __init__(self, state: ServerState, find: FindEndpoint) -> None:
-        """Take a function that returns the protocol at a path."""
+        """Prepare to handle websockets; `find` returns the protocol at a path."""
         self.state = state
         self.find = find
 
     def subprotocols(self, path: str) -> tuple[str, ...]:
-        """Return the subprotocols that are confirmed at a path."""
+        """Return the subprotocols that are confirmed at a path if a client offers them."""
         endpoint = self.find(path)
         return endpoint.protocol.subprotocols if endpoint else room_reader.SUBPROTOCOLS
 
     def refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Return the response to a handshake that is refused; None if it is accepted."""
+        """Return the response that refuses a handshake; None if it is accepted."""
         fields = list(request.headers.raw_items())
         refused = refusal(self.state, self.find, request.path, fields)
         if refused is None:
@@ -57,7 +57,11 @@ class Websockets:
             )
 
     def _check_key(self, protocol: SessionProtocol, request: Request) -> None:
-        """Fail a stream that may not use the server, or let it show the key in a message."""
+        """Check the key of a request whose handshake was accepted.
+
+        If it is missing or wrong, the stream fails; or, if the protocol allows that, the client
+        must send the key in its first message.
+        """
         fields = list(request.headers.raw_items())
         sentence = access.why_refused(type(protocol), fields, request.path, self.state.config)
         if sentence is None:
@@ -78,7 +82,7 @@ async def serve_tcp(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Serve a connection to a port without websockets until it is over, or refuse it."""
+    """Serve a plain TCP connection until it is over, or refuse and close it."""
     if refused := refuse_for_now(state, port.protocol):
         writer.write(refused.body.encode())
         writer.close()
@@ -100,7 +104,7 @@ def begin(state: ServerState, kind: type[SessionProtocol], query: Query) -> Sess
 
 
 def as_response(websocket: ServerConnection, refused: HttpResponse) -> Response:
-    """Return a refusal as a response of websockets."""
+    """Convert a refusal to a response of the library websockets."""
     response = websocket.respond(refused.status, refused.body)
     for name, value in refused.headers.items():
         if name in response.headers:
