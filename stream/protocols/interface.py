@@ -66,7 +66,10 @@ class RoomMembership:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message that has not been sent yet."""
+    """A message to a client that was not sent yet.
+
+    If it is `replaceable`, a newer message with the same `subject` replaces it.
+    """
 
     body: Any
     """The message in a type of the protocol, which `SessionProtocol.encode` turns into a frame."""

@@ -137,7 +137,7 @@ class ServerState:
             await run_blocking(partial(self.engine.stop, drain=False))
 
     def _announce_load(self, load: Load) -> None:
-        """Pass a change of the load to every open stream."""
+        """Pass the new load to every open stream, which applies it and reports it to the client."""
         log.info("load: %s", load.value)
         for stream in self.streams:
             stream.receive_load(load)
