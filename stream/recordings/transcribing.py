@@ -1,4 +1,4 @@
-"""Drives a long-algorithm algorithm with a model, on a thread pool; yields segments."""
+"""Drives a long-form algorithm with a model, on a thread pool, and yields segments."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -41,10 +41,10 @@ class Transcribing:
             transcriber: the model.
             detector: creates the VAD of a channel.
             options: language, algorithm and so on.
-            batch_size: windows that the model transcribes at once.
+            batch_size: number of windows in a batch.
         """
         self.processed_s = 0.0
-        """Seconds of audio that were read; their windows are transcribed, or nearly."""
+        """Seconds of audio that were read; all but the last windows of it are transcribed."""
         self._blocks = blocks
         self._transcriber = transcriber
         self._scheduler = Scheduler(batch_size)

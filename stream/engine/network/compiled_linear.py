@@ -47,7 +47,7 @@ class CompiledLinear(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         rows = x.reshape(-1, self.in_features)
         y = torch.empty(len(rows), self.out_features)
         threads = min(torch.get_num_threads(), len(rows) // ROWS_A_THREAD)

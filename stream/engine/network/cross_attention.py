@@ -11,7 +11,7 @@ from stream.engine.network.packed_attention import attend_packed, pack
 
 
 class CrossAttentionCache(Protocol):
-    """Keys and values of one layer, for the rows of a batch."""
+    """Interface: keys and values of the audio in one decoder layer, for the rows of a batch."""
 
     def attend(
         self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]

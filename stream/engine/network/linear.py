@@ -25,7 +25,7 @@ class OnednnInt8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         peak = x.abs().amax(-1, keepdim=True).clamp_(min=1e-9)
         codes = (x * (ACTIVATION_LEVELS / peak)).round_().add_(ACTIVATION_LEVELS + 1)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -61,7 +61,7 @@ class Bfloat16Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().bfloat16())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         return nn.functional.linear(x.bfloat16(), self.weight, self.bias).float()
 
 

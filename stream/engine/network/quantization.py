@@ -1,10 +1,10 @@
 """int8 linear layers for the CPU whose result for a row does not depend on the other rows.
 
-PyTorch's `linear_dynamic` uses one range of activations for the whole input, so a row of a batch,
-or a draft token that is verified among others, gets other logits than alone, and verified tokens
-differ from greedy ones. Here each row is divided by its own largest value before the operator and
-multiplied by it afterwards. So the operator always works at the same scale, rows are exactly
-independent, and the error in batches is 2 to 6 times smaller.
+PyTorch's `linear_dynamic` uses one range of activations for the whole input. So the logits of a row
+in a batch, or of a draft token that is verified among others, differ from those that it would have
+alone, and verified tokens differ from greedy ones. Here each row is divided by its own largest
+value before the operator and multiplied by it afterwards. So the operator always works at the same
+scale, rows are exactly independent, and the error in batches is 2 to 6 times smaller.
 """
 
 import warnings
@@ -26,7 +26,10 @@ assert 2 * (2 * ACTIVATION_LEVELS + 1) * WEIGHT_LEVELS < 2**15
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with int8 weights, scaled per output row; input and output are float32."""
+    """A linear layer with int8 weights, scaled per output row; input and output are float32.
+
+    Each input row is quantised separately, or, if `coarse`, all rows together.
+    """
 
     bias: Tensor | None
     coarse: bool = False
@@ -42,7 +45,7 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         y: Tensor
         if self.coarse:
             y = torch.ops.quantized.linear_dynamic(x, self.packed)

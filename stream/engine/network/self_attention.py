@@ -40,7 +40,10 @@ class DecodeStep:
 
 
 class SelfAttentionCache(Protocol):
-    """Keys and values of one layer, for the rows of a batch."""
+    """Interface: keys and values of one decoder layer, for the rows of a batch.
+
+    If `needs_mask`, rows that differ in length require a mask in the `DecodeStep`.
+    """
 
     needs_mask: ClassVar[bool]
     """Whether a `DecodeStep` must have a mask if its rows differ in length."""

@@ -35,11 +35,14 @@ class Shortlist(nn.Module):
         self.project = linear(embedding[self.tokens], None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., d_model) -> (..., n_tokens), the logits of the likely tokens, in their order."""
+        """Return the logits of the likely tokens, in order: (..., d_model) -> (..., n_tokens)."""
         return self.project(x)  # type: ignore[no-any-return]
 
     def spread(self, logits: Tensor) -> Tensor:
-        """(..., n_tokens) -> (..., vocab_size), with minus infinity for all other tokens."""
+        """Return logits of the whole vocabulary: (..., n_tokens) -> (..., vocab_size).
+
+        Those of all other tokens are minus infinity.
+        """
         everything = logits.new_full((*logits.shape[:-1], self.vocab_size), -torch.inf)
         everything[..., self.tokens] = logits
         return everything

@@ -165,7 +165,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
-    """Return the requested granularities of times; `segment` by default."""
+    """Return the requested granularities of times, `segment` and `word`; `segment` by default.
+
+    Raises `RequestError` for any other value.
+    """
     chosen = tuple(str(one) for one in form.getlist(GRANULARITIES) if one) or ("segment",)
     for granularity in chosen:
         if granularity not in responses.GRANULARITIES:

@@ -105,7 +105,10 @@ class Upload:
         )
 
     def _read(self) -> Generator[bool, None, None]:
-        """Decode the recording; yields True after every `SECONDS_AT_ONCE`. Runs on a thread."""
+        """Decode the recording, and pass the samples to the algorithm. Runs on a thread.
+
+        Yields True after every `SECONDS_AT_ONCE` of audio; it ends after the last sample.
+        """
         since_s = 0.0
         with open_recording(self._file, self._name) as recording:
             for block in recording.blocks():
