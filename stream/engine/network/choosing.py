@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 
 from stream.engine.checkpoints.embedded_models import cache_folder
 from stream.engine.cores import CGROUP, cpu_quota, usable_cores, usable_cpus, whole_cores
+from stream.engine.network.compiling import digest_of_sources
 from stream.engine.network.layers import Decoder, Encoder
 from stream.engine.network.probes import PROBES, Trial
 from stream.engine.network.ways import OPERATIONS, Operation, Ways
@@ -74,7 +76,8 @@ def choose_ways(encoder: Encoder, decoder: Decoder, *, again: bool = False) -> C
     key = cache_key(encoder, decoder)
     choice = None if again else read_choice(key)
     if choice is None:
-        choice = measure_ways(encoder, decoder)
+        with warnings.catch_warnings(action="ignore"):  # an operator may warn that it is slow
+            choice = measure_ways(encoder, decoder)
         keep_choice(key, choice)
     log.info("ways to compute on %s: %s", processor(), choice)
     return choice
@@ -130,6 +133,9 @@ def right_trials(
     trials: dict[str, Trial] = {}
     refused: dict[str, str] = {}
     for way, row in operation.ways.items():
+        if slow := row.too_slow and row.too_slow():
+            refused[way] = slow
+            continue
         try:
             trial = probe(encoder, decoder, row)
             answer = trial.run()
@@ -204,7 +210,6 @@ def machine() -> dict[str, str | float | None]:
 
 def cache_key(encoder: Encoder, decoder: Decoder) -> str:
     """Return a name for all that a choice depends on."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
     layer, other = encoder.layers[0], decoder.layers[0]
     facts = [
         dict(torch.cpu.get_capabilities()),
@@ -213,7 +218,7 @@ def cache_key(encoder: Encoder, decoder: Decoder) -> str:
         cpu_quota(CGROUP),
         torch.__version__,
         numba.__version__,
-        hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
+        digest_of_sources(),
         [tuple(weight.shape) for weight in (*layer.parameters(), *other.parameters())],
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

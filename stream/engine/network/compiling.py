@@ -34,8 +34,14 @@ UNUSED_DAYS = 30
 """After so many days without a start that used them, the kernels of other sources are deleted."""
 
 
+def digest_of_sources() -> str:
+    """Return a hash of all sources of this package, as 32 hexadecimal digits."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:32]
+
+
 def kernel_folder(kernels: Path) -> Path:
-    """Return the folder for what is compiled of these very sources, and delete unused ones.
+    """Return the folder of the kernels that these sources compile to, and delete unused folders.
 
     Args:
         kernels: the folder that holds one folder for each state of the sources.
@@ -43,9 +49,7 @@ def kernel_folder(kernels: Path) -> Path:
     Raises:
         OSError: nothing can be written there.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:32]
-    folder = kernels / digest
+    folder = kernels / digest_of_sources()
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()
     folder.touch()

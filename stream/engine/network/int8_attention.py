@@ -8,6 +8,9 @@ a query looks at one place and a little at all others, one byte would lose the o
 a fifth of what the int8 linear layers around it make.
 """
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,10 +33,35 @@ FARTHEST = f32(2**30)
 """From nought, of scores in such steps: beyond it they would be no whole numbers. A model's are
 smaller by far."""
 
+TRIES = 5
+"""Products that are timed before this way is compiled."""
+
 # A CPU without the instruction for it adds the products of two neighbours in 16 bits, the first
 # factor made positive. Values have the widest range, so there it is the weights that spare a bit.
 assert 2 * (2 * QUERY_LEVELS + 1) * KEY_LEVELS < 2**15
 assert 2 * (HALF - 1) * VALUE_LEVELS < 2**15
+
+
+def why_bytes_are_slow() -> str | None:
+    """Return a sentence if this CPU multiplies bytes more slowly than floats; None otherwise.
+
+    `torch._int_mm` is a plain loop on a CPU without dot products of bytes.
+    """
+    floats = torch.ones(QUERIES_TOGETHER, 64)
+    codes = torch.ones(QUERIES_TOGETHER, 64, dtype=torch.int8)
+
+    def best_ms(product: Callable[[Tensor, Tensor], Tensor], matrix: Tensor) -> float:
+        times = []
+        for _ in range(TRIES):
+            began = time.perf_counter()
+            product(matrix, matrix.T)
+            times.append(time.perf_counter() - began)
+        return 1000 * min(times)
+
+    in_bytes, in_floats = best_ms(torch._int_mm, codes), best_ms(torch.mm, floats)
+    if in_bytes <= in_floats:
+        return None
+    return f"torch._int_mm takes {in_bytes / in_floats:.2g} times as long as a float32 product"
 
 
 class Int8Attention(nn.Module):

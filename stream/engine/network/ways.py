@@ -17,7 +17,7 @@ from stream.engine.network.cross_attention import (
     PackedCrossAttentionCache,
     PlainCrossAttentionCache,
 )
-from stream.engine.network.int8_attention import Int8Attention
+from stream.engine.network.int8_attention import Int8Attention, why_bytes_are_slow
 from stream.engine.network.int16_attention import Int16Attention
 from stream.engine.network.layers import FullAttention
 from stream.engine.network.linear import Bfloat16Linear, OnednnInt8Linear, plain_linear
@@ -38,6 +38,9 @@ class Way:
     max_error: float
     """The largest error to the float32 answer at which the way counts as right: the norm of the
     difference as a share of the norm of the answer."""
+    too_slow: Callable[[], str | None] | None = None
+    """A quick look that tells, with a reason, that the way cannot win on this CPU. It saves the
+    seconds that compiling and timing the way would take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "encoder_attention": Operation(
         {
             "int16": Way(Int16Attention, 0.005),
-            "int8": Way(Int8Attention, 0.03),
+            "int8": Way(Int8Attention, 0.03, too_slow=why_bytes_are_slow),
             "float32": Way(FullAttention, 0.0),
         }
     ),
