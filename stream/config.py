@@ -143,6 +143,10 @@ class ServerConfig:
     max_ahead_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds of audio that may wait for the engine before the socket of a client is not read."""
 
+    max_gap_s: Annotated[float, Parameter(group=LIMITS)] = 3600.0
+    """Longest jump in the time stamps of a stream, in seconds, that its clock follows; a longer one
+    is taken for an error of the sender."""
+
     idle_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds after which a client is disconnected that sends no message or does not read."""
 
@@ -175,6 +179,7 @@ class ServerConfig:
         within("max_sessions", self.max_sessions, 1, 100_000)
         within("max_frame_bytes", self.max_frame_bytes, 1 << 10, 1 << 26)
         within("max_ahead_s", self.max_ahead_s, 1, 3600)
+        within("max_gap_s", self.max_gap_s, 0, 1_000_000)
         within("idle_s", self.idle_s, 0.1, 86_400)
         within("resume_s", self.resume_s, 0, 3600)
         within("max_readers", self.max_readers, 0, 1_000_000)

@@ -30,7 +30,8 @@ export class Microphone {
     if (!window.isSecureContext || !navigator.mediaDevices) throw new Problem("insecure");
     if (!window.AudioWorkletNode) throw new Problem("no_capture");
     const microphone = new Microphone();
-    const wish = { channelCount: 1, echoCancellation, noiseSuppression };
+    // Two channels, because the browser's mix of channels of opposite polarity is silence.
+    const wish = { channelCount: { ideal: 2 }, echoCancellation, noiseSuppression };
     if (deviceId) wish.deviceId = { exact: deviceId };
     try {
       await microphone.#open(wish, onFrame, onLost);
@@ -64,8 +65,7 @@ export class Microphone {
     await this.context.audioWorklet.addModule(worklet).catch(() => {
       throw new Problem("away"); // the worklet's file comes from the server
     });
-    const options = { channelCount: 1, channelCountMode: "explicit" };
-    this.capture = new AudioWorkletNode(this.context, "capture", options);
+    this.capture = new AudioWorkletNode(this.context, "capture", { channelCountMode: "max" });
     this.capture.port.onmessage = ({ data }) => {
       if (data.audio.byteLength) onFrame(new Int16Array(data.audio), data.peak);
       if (data.last) this.#asked.shift()();

@@ -147,6 +147,8 @@ export class Timeline {
       case "speech_started":
       case "speech_ended":
         return moved(message, { time: seconds, utterance });
+      case "gap":
+        return moved(message, { time: seconds });
       case "partial":
       case "final": {
         const whole = moved(message, { start: seconds, end: seconds, utterance });

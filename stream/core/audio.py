@@ -4,6 +4,7 @@ The module decodes the four raw encodings and separates interleaved channels. It
 decoded samples are at the rate that the client sends.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,6 +72,10 @@ ALAW = alaw_table()
 BYTES_PER_SAMPLE = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
+Sound = NDArray[np.float32] | Gap
+"""Samples in -1..1, (channels, n_samples), or time without them."""
+
+
 class AudioDecoder(Protocol):
     """Interface of `StreamDecoder` and of the container decoders: a stream's bytes to samples."""
 
@@ -78,18 +83,17 @@ class AudioDecoder(Protocol):
     def leftover(self) -> int:
         """Number of bytes of an incomplete sample frame that wait for the next call."""
 
-    @property
-    def problem(self) -> str:
-        """Why the bytes cannot be decoded, as a sentence; empty if they can."""
+    def take_problems(self) -> list[str]:
+        """Return what could not be decoded, in sentences, each once."""
 
     def forget_leftover(self) -> None:
         """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
 
-    def decode(self, data: bytes) -> NDArray[np.float32]:
-        """Return the samples that these bytes complete, (channels, n_samples) in -1..1."""
+    def decode(self, data: bytes) -> Sequence[Sound]:
+        """Return the samples that are complete now, and the gaps between them, in order."""
 
-    def flush(self) -> NDArray[np.float32]:
-        """Return the samples that were held back until the end, (channels, n_samples)."""
+    def flush(self) -> Sequence[Sound]:
+        """Return the same at the end of the stream."""
 
 
 class StreamDecoder:
@@ -113,29 +117,24 @@ class StreamDecoder:
         """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
         self._leftover = b""
 
-    @property
-    def problem(self) -> str:
-        """Always empty: any bytes are valid samples in the raw encodings."""
-        return ""
+    def take_problems(self) -> list[str]:
+        """Return no problem: any bytes are samples in these encodings."""
+        return []
 
-    def flush(self) -> NDArray[np.float32]:
-        """Return an empty array, (channels, 0): `decode` holds no complete samples back."""
-        return np.zeros((self.channels, 0), np.float32)
+    def flush(self) -> list[Sound]:
+        """Return nothing: complete samples have been decoded already."""
+        return []
 
-    def decode(self, data: bytes) -> NDArray[np.float32]:
-        """Return the samples that these bytes complete, (channels, n_samples) in -1..1.
-
-        The bytes of an incomplete sample frame are kept for the next call. In `pcm_f32le`, values
-        outside -1..1 are clipped, and NaN and infinity become 0.
-        """
+    def decode(self, data: bytes) -> list[Sound]:
+        """Return the samples that are complete now, (channels, n_samples) in -1..1."""
         if self._leftover:
             data = self._leftover + data
         whole = len(data) - len(data) % self.frame_bytes
         self._leftover = bytes(data[whole:])
         interleaved = self._samples(memoryview(data)[:whole])  # (n_samples * channels,)
         if self.channels == 1:
-            return interleaved.reshape(1, -1)
-        return np.ascontiguousarray(interleaved.reshape(-1, self.channels).T)
+            return [interleaved.reshape(1, -1)]
+        return [np.ascontiguousarray(interleaved.reshape(-1, self.channels).T)]
 
     def _samples(self, data: memoryview) -> NDArray[np.float32]:
         match self.encoding:

@@ -7,13 +7,13 @@ samples, so a recorded session replays exactly, and the division of the bytes in
 difference.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 import numpy as np
 
-from stream.core.audio import SAMPLE_RATE, AudioDecoder, StreamDecoder
+from stream.core.audio import SAMPLE_RATE, AudioDecoder, Gap, Sound, StreamDecoder
 from stream.core.channel import Channel
 from stream.core.events import Configured, Ended, Event, Failure, MarkReached, Progress
 from stream.core.load import Load
@@ -76,9 +76,8 @@ class Session:
             self._decoder = container(settings.channels)
         else:
             raise SettingsError("encoding", "Containers are not decoded here; use pcm_s16le.")
-        self._problem_reported = False
-        # Audio is fed in steps of 20 ms, channel by channel, so that the order of events does not
-        # depend on how the audio was divided into messages.
+        # Audio is fed in steps of 20 ms, channel by channel, however it was divided into messages:
+        # the order of events must not depend on that.
         self._step = settings.sample_rate // 50
         self._pending = np.zeros((settings.channels, 0), np.float32)
         tuning, window_ids = tuning or SessionTuning(), count()
@@ -94,10 +93,7 @@ class Session:
             message = "Audio came after the end of the stream; open a new stream for it."
             self._events.append(Failure("audio_after_end", message))
             return
-        self._pending = np.concatenate([self._pending, self._decoder.decode(data)], axis=1)
-        self._report_problem()
-        while self._pending.shape[1] >= self._step:
-            self._feed(self._step)
+        self._receive_sounds(self._decoder.decode(data))
 
     def receive_break(self) -> None:
         """Drop an incomplete sample frame, because the client continues with sample `held`."""
@@ -206,10 +202,7 @@ class Session:
                 "out; check that encoding and channels are what was announced."
             )
             self._events.append(Failure("truncated_audio", message))
-        self._pending = np.concatenate([self._pending, self._decoder.flush()], axis=1)
-        self._report_problem()
-        while self._pending.shape[1] > self._step:
-            self._feed(self._step)
+        self._receive_sounds(self._decoder.flush())
         self._feed(self._pending.shape[1])
         for channel in self._channels:
             channel.receive_end()
@@ -245,11 +238,17 @@ class Session:
         """Seconds of speech that no hypothesis covers yet, in the channel with most of it."""
         return max(channel.lag_samples for channel in self._channels) / SAMPLE_RATE
 
-    def _report_problem(self) -> None:
-        """Emit one `Failure` for the session if its bytes cannot be decoded."""
-        if self._decoder.problem and not self._problem_reported:
-            self._problem_reported = True
-            self._events.append(Failure("bad_audio", self._decoder.problem))
+    def _receive_sounds(self, sounds: Sequence[Sound]) -> None:
+        """Take decoded samples and gaps, and report what could not be decoded."""
+        for sound in sounds:
+            if isinstance(sound, Gap):
+                self.receive_gap(sound.samples)
+                continue
+            self._pending = np.concatenate([self._pending, sound], axis=1)
+            while self._pending.shape[1] >= self._step:
+                self._feed(self._step)
+        for problem in self._decoder.take_problems():
+            self._events.append(Failure("bad_audio", problem))
 
     def _feed(self, n_samples: int) -> None:
         """Pass the next `n_samples` pending samples to every channel."""

@@ -41,6 +41,8 @@ def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
             return messages.Progress(
                 received=received, settled=settled, lag_ms=round(lag_ms, 1), load=load.value
             )
+        case events.AudioGap(channel, start, end):
+            return messages.Gap(channel=channel, time=seconds(start), duration=seconds(end - start))
         case events.MarkReached(id):
             return messages.MarkReached(id=id)
         case events.Configured(settings):

@@ -23,6 +23,7 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "audio_after_end": None,
     "truncated_audio": None,
     "bad_audio": None,
+    "gap_too_long": None,
     "transcription_failed": None,
     "internal": FATAL_ERRORS["internal"],
 }
@@ -213,6 +214,15 @@ class Progress(ServerMessage, frozen=True, kw_only=True, tag="progress"):
     """What the server omits because it is busy: a value of `core.load.Load`."""
 
 
+class Gap(ServerMessage, frozen=True, kw_only=True, tag="gap"):
+    """Time that passed without audio: a hole in time stamps, lost packets."""
+
+    channel: int
+    time: float
+    """Where it begins."""
+    duration: float
+
+
 class MarkReached(ServerMessage, frozen=True, kw_only=True, tag="mark"):
     """Every sample received before the mark is settled."""
 
@@ -259,6 +269,7 @@ Outgoing = (
     | Partial
     | Final
     | Progress
+    | Gap
     | MarkReached
     | Configured
     | Error

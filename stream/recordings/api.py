@@ -21,8 +21,9 @@ from typing import Any, BinaryIO, Literal, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Sound
 from stream.core.languages import language_code
+from stream.core.mixdown import mixed
 from stream.core.resample import Resampler
 from stream.engine.model_families import load_transcriber
 from stream.engine.transcriber import Transcriber
@@ -187,7 +188,7 @@ class Run:
             self.duration_s = sound.duration_s
             self.channels = sound.channels
             self._transcribing = Transcribing(
-                sound.blocks,
+                sound.sounds,
                 sound.channels,
                 self._model.transcriber,
                 self._model.detector,
@@ -216,9 +217,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSource:
-    """An open source: its samples, and its properties."""
+    """An open source: its samples with the gaps between them, and its properties."""
 
-    blocks: Iterator[Block]
+    sounds: Iterator[Sound]
     channels: int
     duration_s: float | None
     problems: Any
@@ -231,9 +232,9 @@ def opened(source: Source, sample_rate: int, split: bool) -> Iterator[OpenedSour
     if isinstance(source, np.ndarray):
         samples = as_floats(source)
         channels = len(samples) if split else 1
-        mixed = samples if split else samples.mean(axis=0, keepdims=True)
         duration_s = samples.shape[1] / sample_rate
-        yield OpenedSource(at_16_khz(mixed, sample_rate), channels, duration_s, list)
+        taken = samples if split else mixed(samples)
+        yield OpenedSource(at_16_khz(taken, sample_rate), channels, duration_s, list)
         return
     with open_recording(source) as recording:
         yield OpenedSource(

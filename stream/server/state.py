@@ -44,6 +44,7 @@ class ServerState:
             tuning or SessionTuning(),
             partial_hop_ms=config.partial_hop_ms,
             commit_partials=config.partials == "model",
+            max_gap_s=config.max_gap_s,
         )
         self.metrics = Metrics()
         self.room_service = RoomService(config, self.metrics)

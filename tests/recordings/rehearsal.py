@@ -82,6 +82,20 @@ class Rehearsal:
         self.answer()
         return self
 
+    def play_with_gaps(
+        self, pieces: Sequence[NDArray[np.float32]], gaps: Sequence[int]
+    ) -> "Rehearsal":
+        """Play pieces with a gap, in samples, after each."""
+        for samples, gap in zip(pieces, gaps, strict=True):
+            for start in range(0, len(samples), SECOND):
+                self.algorithm.receive_samples(samples[start : start + SECOND])
+                self.answer()
+            self.algorithm.receive_gap(gap)
+            self.answer()
+        self.algorithm.receive_end()
+        self.answer()
+        return self
+
     def answer(self) -> None:
         while windows := self.algorithm.windows_to_transcribe():
             self.windows += windows

@@ -89,6 +89,17 @@ class SpeechEnded(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap(ServerEvent):
+    """Time passed without audio on a channel: packets were lost, or a recorder was muted."""
+
+    channel: int
+    time: float
+    """Where it begins, in seconds."""
+    duration: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Partial(ServerEvent):
     """The hypothesis of an utterance that is not over."""
 
@@ -181,6 +192,7 @@ EVENTS: dict[str, type[ServerEvent]] = {
     "ready": Ready,
     "speech_started": SpeechStarted,
     "speech_ended": SpeechEnded,
+    "gap": Gap,
     "partial": Partial,
     "final": Final,
     "progress": Progress,

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from distil_stream_client.events import (
     Ended,
     Final,
+    Gap,
     Mark,
     Partial,
     Progress,
@@ -130,6 +131,8 @@ class Timeline:
                 return moved(event, received=self.base)
             case SpeechStarted(channel=channel) | SpeechEnded(channel=channel):
                 return moved(event, time=self._base_s, utterance=self._offset(channel))
+            case Gap():
+                return moved(event, time=self._base_s)
             case Partial(channel=channel) | Final(channel=channel):
                 event = moved(
                     event,

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Generator
 from itertools import count
 from typing import BinaryIO
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Gap
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
@@ -111,10 +111,14 @@ class Upload:
         """
         since_s = 0.0
         with open_recording(self._file, self._name) as recording:
-            for block in recording.blocks():
-                self._algorithm.receive_samples(block[0])
-                self.duration_s += block.shape[1] / SAMPLE_RATE
-                since_s += block.shape[1] / SAMPLE_RATE
+            for sound in recording.blocks():
+                if isinstance(sound, Gap):
+                    self._algorithm.receive_gap(sound.samples)
+                    self.duration_s += sound.samples / SAMPLE_RATE
+                    continue
+                self._algorithm.receive_samples(sound[0])
+                self.duration_s += sound.shape[1] / SAMPLE_RATE
+                since_s += sound.shape[1] / SAMPLE_RATE
                 if since_s >= SECONDS_AT_ONCE:
                     since_s = 0.0
                     yield True
