@@ -126,9 +126,12 @@ class ProtocolDeclarations:
 
     can_resume: ClassVar[bool] = False
     """Whether a client that lost its connection can resume its stream through another one."""
-    cuts_binary_frames: ClassVar[bool] = False
+    cuts_binary_frames: bool = False
     """Whether a large binary frame may be handed over in parts, so that it delays other streams
     less: true if binary frames hold nothing but audio."""
+    idle_s: ClassVar[float | None] = None
+    """Seconds after which a client that sends no message is disconnected, if that is less than the
+    server's own limit; None for the server's."""
     close_codes: ClassVar[Mapping[int, int]] = {}
     """Close codes of the wire that differ from those of `CloseCode`, by the latter."""
 
@@ -139,13 +142,17 @@ class ProtocolDeclarations:
         Args:
             status: HTTP status.
             code: `not_authorised`, `origin_not_allowed`, `not_ready`, `full`, `too_busy`, or the
-                code of a `PeerError` that a route raised.
+                code of a `PeerError` that a route or `check_request` raised.
             sentence: what is wrong and what to do.
 
         Returns:
             The response to the handshake. On TCP its body alone is sent.
         """
         return HttpResponse(status, f"{sentence}\n")
+
+    @classmethod
+    def check_request(cls, service: Service, query: Query) -> None:
+        """Raise `PeerError` for a query that is refused with HTTP 400, before the handshake."""
 
     @classmethod
     def check_query(cls, query: Query) -> None:

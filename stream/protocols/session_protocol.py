@@ -64,6 +64,7 @@ class SessionProtocol(ProtocolDeclarations):
         self._closing_after_finals: Closing | None = None
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
+        self._notes: list[str] = []
 
     # What a subclass writes
 
@@ -141,6 +142,10 @@ class SessionProtocol(ProtocolDeclarations):
         """Give the room of a session something to show."""
         self._captions.append((session_id, caption))
 
+    def note(self, sentence: str) -> None:
+        """Write a sentence to the server's log, such as what of a request has no effect here."""
+        self._notes.append(sentence)
+
     def close(self, closing: Closing) -> None:
         """Close the connection once the queued messages have been sent."""
         self.closing = closing
@@ -154,9 +159,12 @@ class SessionProtocol(ProtocolDeclarations):
                 if opened.membership is not None:
                     self.share(event, opened.session.id)
                 self.counts.add(event)
-                self.send_event(opened, event)
+                if self.closing is None:  # the subclass may have failed at an event before
+                    self.send_event(opened, event)
             opened.forget_settled_arrivals()
-        if self._closing_after_finals is not None and self.sessions.all_ended:
+        if self._closing_after_finals is None or self.closing is not None:
+            return
+        if self.sessions.all_ended:
             self.close(self._closing_after_finals)
 
     # What the server gives
@@ -232,6 +240,11 @@ class SessionProtocol(ProtocolDeclarations):
         """Return what the rooms of the sessions are to show since the last call."""
         captions, self._captions = self._captions, []
         return captions
+
+    def notes_to_log(self) -> list[str]:
+        """Return the sentences for the log since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def forget_ended(self) -> list[str]:
         """Drop the sessions that ended while the connection stays open, and return their ids."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from stream.core.settings import SessionTuning
 from stream.engine.engine import Engine, Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
+from stream.media.opus_packets import OpusPackets
 from stream.protocols.interface import Closing, Service
 from stream.server import access
 from stream.server.blocking import run_blocking
@@ -69,6 +71,8 @@ class ServerState:
             detector=detector,
             resume_token=self.streams.parked.token,
             container=ContainerDecoder,
+            opus=OpusPackets,
+            wall_time=time.time,
             key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")
