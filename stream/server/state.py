@@ -51,6 +51,8 @@ class ServerState:
         self.rooms = self.room_service.rooms
         self.streams = Streams(config, self.metrics)
         self.draining = False
+        self.uploads = 0
+        """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None
         self.load_watch: LoadWatch | None = None

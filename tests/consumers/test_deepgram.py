@@ -107,6 +107,30 @@ async def test_the_sdk_reads_slowly(made: Path) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_the_sdk_gets_the_words_of_a_file(
+    spoken: Path,  # noqa: F811
+    tiny_checkpoint: Checkpoint,
+    kind: str,
+) -> None:
+    async with serving_speech(tiny_checkpoint) as server:
+        asked = json.dumps({"smart_format": True, "utterances": True})
+        (body,) = await run("deepgram", "deepgram_file.py", server.door.port, spoken, kind, asked)
+    found = body["results"]["channels"][0]["alternatives"][0]
+    assert plain(found["transcript"]).startswith(SAID)
+    assert body["results"]["utterances"]
+    assert body["metadata"]["duration"] == pytest.approx(14.0, abs=0.01)
+
+
+async def test_the_sdk_gets_a_sentence_about_urls(made: Path) -> None:
+    async with serving(recording.transcriber()) as server:
+        asked = json.dumps({"url": "https://example.com/a.wav"})
+        (body,) = await run("deepgram", "deepgram_file.py", server.door.port, made, "sync", asked)
+    assert body["status"] == 400
+    assert "body" in body["body"]["err_msg"]
+
+
+@pytest.mark.model
 async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
     async with serving_speech(tiny_checkpoint) as server:
         sent = await run("pipecat", "pipecat_stt.py", server.door.port, spoken, "deepgram", "play")

@@ -49,6 +49,7 @@ ERROR_CODES = {
     "bad_settings": "Bad Request",
     "full": "TOO_MANY_REQUESTS",
     "too_busy": "TOO_MANY_REQUESTS",
+    "busy": "TOO_MANY_REQUESTS",
     "not_ready": "SERVICE_UNAVAILABLE",
     "origin_not_allowed": "FORBIDDEN",
 }

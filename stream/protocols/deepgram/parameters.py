@@ -7,7 +7,13 @@ does; a note in the log names them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stream.core.settings import CONTAINER, CONTAINER_RATE, MAX_KEYTERM_LENGTH, MAX_KEYTERMS
+from stream.core.settings import (
+    CONTAINER,
+    CONTAINER_RATE,
+    MAX_KEYTERM_LENGTH,
+    MAX_KEYTERMS,
+    StreamSettings,
+)
 from stream.errors import PeerError
 from stream.protocols.declarations import Query
 from stream.protocols.interface import Service
@@ -38,12 +44,16 @@ USED = frozenset(
         "model", "language", "encoding", "sample_rate", "channels", "multichannel",
         "interim_results", "endpointing", "utterance_end_ms", "vad_events", "detect_language",
         "keyterm", "keywords", "punctuate", "smart_format", "redact", "callback", "token",
+        "utterances",
         "eot_threshold", "eager_eot_threshold", "eot_timeout_ms",
     }
 )  # fmt: skip
 """Parameters that have an effect here."""
 
-WITHOUT_EFFECT = frozenset({"tag", "extra", "mip_opt_out", "version", "callback_method"})
+WITHOUT_EFFECT = frozenset(
+    {"tag", "extra", "mip_opt_out", "version", "callback_method", "custom_topic_mode"}
+    | {"custom_intent_mode"}
+)
 """Parameters for Deepgram's own account, data and models, which mean nothing here."""
 
 LACKING = {
@@ -56,6 +66,15 @@ LACKING = {
     "search": "The server does not search.",
     "detect_entities": "The server does not label entities.",
     "filler_words": "The model decides whether filler words are written.",
+    "paragraphs": "The server does not divide text into paragraphs; use utterances=true.",
+    "utt_split": "Utterances end as the server divides the recording.",
+    "measurements": "The model decides how measurements are written.",
+    "summarize": "The server does not summarise.",
+    "topics": "The server does not detect topics.",
+    "custom_topic": "The server does not detect topics.",
+    "intents": "The server does not detect intents.",
+    "custom_intent": "The server does not detect intents.",
+    "sentiment": "The server does not analyse sentiment.",
     "language_hint": "The server takes one language, or detects it (language=multi).",
 }
 """Parameters that the server cannot serve, each with the sentence of the warning."""
@@ -69,6 +88,8 @@ class ListenParameters:
 
     start: Mapping[str, object]
     """Fields of the native `start`. `channels` are those that the client sends."""
+    settings: StreamSettings
+    """The same, as the server has checked them."""
     packets: bool
     """Whether messages may be Opus packets without a container."""
     multichannel: bool
@@ -78,6 +99,8 @@ class ListenParameters:
     utterance_end_ms: int | None
     vad_events: bool
     punctuated: bool
+    utterances: bool
+    """Whether the response for a recording lists its utterances."""
     multilingual: bool
     """Whether results name their language."""
     warnings: tuple[dict[str, str], ...] = ()
@@ -134,9 +157,9 @@ def read(service: Service, query: Query) -> ListenParameters:
         "language": language,
         "keyterms": keyterms_of(query),
     }
-    settings_of(start, service)
     return ListenParameters(
         start=start,
+        settings=settings_of(start, service),
         packets=value(query, "encoding").lower() == "opus" and service.opus is not None,
         multichannel=flag(query, "multichannel"),
         interim_results=flag(query, "interim_results"),
@@ -144,6 +167,7 @@ def read(service: Service, query: Query) -> ListenParameters:
         utterance_end_ms=number(query, "utterance_end_ms", 0) or None,
         vad_events=flag(query, "vad_events"),
         punctuated=flag(query, "punctuate") or flag(query, "smart_format"),
+        utterances=flag(query, "utterances"),
         multilingual=multilingual,
         warnings=warnings_of(query),
         unknown=unknown_of(query),
