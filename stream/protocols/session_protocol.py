@@ -65,6 +65,7 @@ class SessionProtocol(ProtocolDeclarations):
         self._closing_after_finals: Closing | None = None
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
+        self._notes: list[str] = []
 
     # Implemented by subclasses
 
@@ -142,6 +143,10 @@ class SessionProtocol(ProtocolDeclarations):
         """Queue an event for the room of a session."""
         self._captions.append((session_id, caption))
 
+    def note(self, sentence: str) -> None:
+        """Write a sentence to the server's log, such as what of a request has no effect here."""
+        self._notes.append(sentence)
+
     def close(self, closing: Closing) -> None:
         """Close the connection once the queued messages have been sent."""
         self.closing = closing
@@ -158,9 +163,12 @@ class SessionProtocol(ProtocolDeclarations):
                 if opened.membership is not None:
                     self.share(event, opened.session.id)
                 self.counts.add(event)
-                self.send_event(opened, event)
+                if self.closing is None:  # the subclass may have failed at an event before
+                    self.send_event(opened, event)
             opened.forget_settled_arrivals()
-        if self._closing_after_finals is not None and self.sessions.all_ended:
+        if self._closing_after_finals is None or self.closing is not None:
+            return
+        if self.sessions.all_ended:
             self.close(self._closing_after_finals)
 
     # Called by the server with input
@@ -236,6 +244,11 @@ class SessionProtocol(ProtocolDeclarations):
         """Return the events for the rooms of the sessions since the last call."""
         captions, self._captions = self._captions, []
         return captions
+
+    def notes_to_log(self) -> list[str]:
+        """Return the sentences for the log since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def forget_ended(self) -> list[str]:
         """Remove the sessions that ended while the connection remains open; return their ids."""
