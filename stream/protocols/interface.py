@@ -93,9 +93,11 @@ class StreamCounts:
     audio_s: float = 0.0
     speech_s: float = 0.0
     filled_s: float = 0.0
-    """Seconds of silence in place of audio of a call that did not arrive."""
+    """Seconds of audio of a call that did not arrive, of all its tracks together."""
     late_s: float = 0.0
     """Seconds of audio of a call that arrived too late and were left out."""
+    skipped: int = 0
+    """Messages of unknown kinds that were left out."""
     finals: int = 0
     partials: int = 0
     errors: int = 0

@@ -8,9 +8,10 @@ raises for what a client sends.
 The base drives the sessions, counts, collects captions for rooms, and closes the connection when
 all sessions have ended. A subclass declares how clients reach it (`ProtocolDeclarations`), parses
 what arrives (`handle_text`, `handle_binary`) and writes its own messages (`announce`, `send_event`,
-`send_error`). To act on a message it calls `open_session`, `add_audio`, `finish`, `complain` or
-`fail`, or raises `PeerError`, which becomes `fail`. A connection has one session as a rule, under
-the id of the connection; a protocol that carries several streams opens a session for each.
+`send_error`). To act on a message it calls `open_session`, `add_audio`, `add_gap`, `finish`,
+`complain` or `fail`, or raises `PeerError`, which becomes `fail`. A connection has one session as a
+rule, under the id of the connection; a protocol that carries several streams opens a session for
+each.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,6 +63,8 @@ class SessionProtocol(ProtocolDeclarations):
         self.now = 0.0
         """When the last frame was received."""
         self._closing_after_finals: Closing | None = None
+        self._failure: tuple[str, str] | None = None
+        """Code and sentence of a fatal error, which the client is told after its finals."""
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
 
@@ -122,6 +125,11 @@ class SessionProtocol(ProtocolDeclarations):
         self.counts.audio_s = self.sessions.audio_s
         self.collect()
 
+    def add_gap(self, n_samples: int, session_id: str | None = None) -> None:
+        """Let time pass without audio in an open session: samples of each channel."""
+        self.sessions.receive_gap(session_id or self.session_id, n_samples, self.now)
+        self.collect()
+
     def end_session(self, session_id: str) -> None:
         """Finish one of several sessions; the connection stays open for the others."""
         if opened := self.sessions.get(session_id):
@@ -154,9 +162,12 @@ class SessionProtocol(ProtocolDeclarations):
                 if opened.membership is not None:
                     self.share(event, opened.session.id)
                 self.counts.add(event)
-                self.send_event(opened, event)
+                if self._failure is None or not isinstance(event, events.Ended):
+                    self.send_event(opened, event)  # an error takes the place of the end
             opened.forget_settled_arrivals()
         if self._closing_after_finals is not None and self.sessions.all_ended:
+            if self._failure is not None:
+                self.send_error(*self._failure, fatal=True)
             self.close(self._closing_after_finals)
 
     # What the server gives
@@ -170,7 +181,7 @@ class SessionProtocol(ProtocolDeclarations):
         self._receive(self.handle_binary, data, now)
 
     def _receive(self, handle: Callable[[Frame], None], frame: Frame, now: float) -> None:
-        if self.closing is not None:
+        if self.closing is not None or self._failure is not None:
             return
         self.now = now
         try:
@@ -208,14 +219,23 @@ class SessionProtocol(ProtocolDeclarations):
             self.collect()
 
     def fail(self, code: str, sentence: str) -> None:
-        """Tell the client about a fatal error, and close the connection at once."""
-        if self.closing is not None:
+        """Take no more audio, send the finals of what came before, then the error, and close.
+
+        After an error of the server itself, which may have spoiled the sessions, it closes at once.
+        """
+        if self.closing is not None or self._failure is not None:
             return
         self.counts.errors += 1
-        self.send_error(code, sentence, fatal=True)
+        self._failure = code, sentence
         reason = self.close_reason(code, sentence).encode()[:MAX_REASON_BYTES]
         close_code = FATAL_ERRORS.get(code, CloseCode.INTERNAL)
-        self.close(Closing(close_code, reason.decode(errors="ignore")))
+        self._closing_after_finals = Closing(close_code, reason.decode(errors="ignore"))
+        if close_code is CloseCode.INTERNAL:
+            self.send_error(code, sentence, fatal=True)
+            self.close(self._closing_after_finals)
+        else:
+            self.sessions.receive_eof()
+            self.collect()
 
     # What the server drains and asks
 
@@ -276,5 +296,5 @@ class SessionProtocol(ProtocolDeclarations):
     @property
     def resumable(self) -> bool:
         """Whether the client was given a token, and finds the stream when it shows it."""
-        ended_well = self.closing in (None, self._closing_after_finals)
+        ended_well = self._failure is None and self.closing in (None, self._closing_after_finals)
         return len(self.sessions) > 0 and ended_well and self.resume_token() is not None
