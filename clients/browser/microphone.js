@@ -15,7 +15,7 @@ const PROBLEMS = {
 };
 
 export class Microphone {
-  #asked = []; // resolve functions of the calls that wait for the samples that are left, in order
+  #asked = []; // resolve functions of the calls that wait for the remaining samples, in order
   #paused = false;
   #closed = null;
 
@@ -71,7 +71,7 @@ export class Microphone {
       if (data.last) this.#asked.shift()();
     };
     this.context.createMediaStreamSource(this.source).connect(this.capture);
-    this.capture.connect(this.context.destination); // it is silent; a node that is not connected may not run
+    this.capture.connect(this.context.destination); // it outputs silence; a node that is not connected may not run
     await this.context.resume();
   }
 
@@ -80,7 +80,7 @@ export class Microphone {
     return this.context.sampleRate;
   }
 
-  /** Records nothing until `resume`; what was recorded before is delivered. */
+  /** Stops recording until `resume`, and delivers the audio that was recorded before. */
   async pause() {
     this.#paused = true;
     await this.#ask("pause");
@@ -93,7 +93,7 @@ export class Microphone {
     this.capture?.port.postMessage("resume");
   }
 
-  /** Delivers what was recorded, then releases the device; nothing is delivered afterwards. */
+  /** Delivers the recorded audio, then releases the device; nothing is delivered afterwards. */
   close() {
     return (this.#closed ??= this.#close());
   }

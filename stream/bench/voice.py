@@ -88,7 +88,7 @@ class VoiceRow:
 
     @property
     def per_hour(self) -> float:
-        """Utterances in an hour of audio."""
+        """Number of utterances for an hour of audio."""
         return self.utterances * 3600 / self.heard_s
 
 

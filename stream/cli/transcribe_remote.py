@@ -156,7 +156,7 @@ class Captions:
 async def own_server(model: str) -> AsyncIterator[str]:
     """Run a server in this process on a free port; yields its address."""
     from stream.config import ServerConfig
-    from stream.engine.registry import load_transcriber
+    from stream.engine.model_families import load_transcriber
     from stream.server.running import running
 
     config = ServerConfig(port=0, model=model)

@@ -1,7 +1,7 @@
 """The sample clock, and decoders of a client's bytes to samples.
 
-This module knows the four encodings and how channels are interleaved. It does not know sample
-rates: decoded samples are at the rate that the client sends.
+The module decodes the four raw encodings and separates interleaved channels. It does not resample:
+decoded samples are at the rate that the client sends.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
 def samples_of_ms(ms: float) -> int:
-    """Return a duration in samples of the 16 kHz clock."""
+    """Return the number of 16 kHz samples, rounded, in a duration in milliseconds."""
     return round(ms * SAMPLES_PER_MS)
 
 
@@ -38,14 +38,14 @@ class Gap:
 
 
 PCM16_SCALE = 1 / 32_768
-"""One step of 16-bit audio, if full scale is 1."""
+"""Factor that converts a 16-bit sample to the range -1..1."""
 
 
 def mulaw_table() -> NDArray[np.float32]:
-    """Return the sample of each mu-law byte, (256,) in -1..1, by ITU-T G.711's formula.
+    """Return a table of the sample for each mu-law byte (ITU-T G.711), (256,) in -1..1.
 
-    A byte is sent inverted and holds a sign, three bits of exponent and four of mantissa, over a
-    bias of 33 steps of 14-bit audio: 132 of 16-bit.
+    A byte holds a sign, three bits of exponent and four of mantissa, all bits inverted. The encoder
+    added a bias of 33 on the 14-bit scale, which is 132 on the 16-bit scale.
     """
     code = ~np.arange(256) & 0xFF
     magnitude = (((code & 0x0F) << 3) + 132 << (code >> 4 & 7)) - 132
@@ -53,10 +53,10 @@ def mulaw_table() -> NDArray[np.float32]:
 
 
 def alaw_table() -> NDArray[np.float32]:
-    """Return the sample of each A-law byte, (256,) in -1..1, by ITU-T G.711's formula.
+    """Return a table of the sample for each A-law byte (ITU-T G.711), (256,) in -1..1.
 
-    Even bits are sent inverted. Exponent 0 is linear, so it has no leading one in its mantissa and
-    the step of exponent 1; the 8 is half a step.
+    Every second bit of a byte is inverted. With exponent 0 the mantissa has no leading one, and its
+    step is that of exponent 1. The 8 that is added is half a step, the middle of the interval.
     """
     code = np.arange(256) ^ 0x55
     exponent = code >> 4 & 7
@@ -77,17 +77,17 @@ Sound = NDArray[np.float32] | Gap
 
 
 class AudioDecoder(Protocol):
-    """Decodes a stream's bytes to samples: `StreamDecoder`, or a decoder of containers."""
+    """Interface of `StreamDecoder` and of the container decoders: a stream's bytes to samples."""
 
     @property
     def leftover(self) -> int:
-        """How many bytes of an incomplete sample frame wait for the next call."""
+        """Number of bytes of an incomplete sample frame that wait for the next call."""
 
     def take_problems(self) -> list[str]:
         """Return what could not be decoded, in sentences, each once."""
 
     def forget_leftover(self) -> None:
-        """Drop the incomplete sample frame, which the client sends again."""
+        """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
 
     def decode(self, data: bytes) -> Sequence[Sound]:
         """Return the samples that are complete now, and the gaps between them, in order."""
@@ -97,10 +97,10 @@ class AudioDecoder(Protocol):
 
 
 class StreamDecoder:
-    """Decodes one stream's audio, however it is divided into messages."""
+    """Decodes the raw audio of one stream; the division into messages makes no difference."""
 
     def __init__(self, encoding: str, channels: int) -> None:
-        """Raise `SettingsError` for an encoding that is not known."""
+        """Raise `SettingsError` for an unknown encoding or an unsupported number of channels."""
         one_of("encoding", encoding, tuple(BYTES_PER_SAMPLE))
         StreamSettings(channels=channels).check()
         self.encoding = encoding
@@ -110,11 +110,11 @@ class StreamDecoder:
 
     @property
     def leftover(self) -> int:
-        """How many bytes of an incomplete sample frame wait for the next call."""
+        """Number of bytes of an incomplete sample frame that wait for the next call."""
         return len(self._leftover)
 
     def forget_leftover(self) -> None:
-        """Drop the incomplete sample frame, which the client sends again."""
+        """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
         self._leftover = b""
 
     def take_problems(self) -> list[str]:

@@ -11,7 +11,7 @@ INITIAL_CAPACITY = 32_768
 
 
 class RollingBuffer:
-    """Holds the samples from `start_sample` to `end_sample`; older ones were discarded."""
+    """Holds the samples [start_sample, end_sample); older ones were discarded."""
 
     def __init__(self) -> None:
         self._data = np.empty(INITIAL_CAPACITY, np.float32)
@@ -51,7 +51,7 @@ class RollingBuffer:
     def read(self, start: int, end: int) -> NDArray[np.float32]:
         """Return a copy of samples [start, end), (end - start,); gaps are zeros.
 
-        Raises `ValueError` for samples that were discarded or have not come yet.
+        Raises `ValueError` for samples that were discarded or not appended yet.
         """
         if not self.start_sample <= start <= end <= self.end_sample:
             held = f"[{self.start_sample}, {self.end_sample})"
@@ -75,9 +75,9 @@ class RollingBuffer:
         return end - start - gaps
 
     def discard_before(self, sample: int) -> None:
-        """Discard the audio before the sample, if it has not been discarded already.
+        """Discard the audio before the sample; do nothing if that has been done already.
 
-        Raises `ValueError` for a sample that has not come yet.
+        Raises `ValueError` for a sample after `end_sample`.
         """
         if sample > self.end_sample:
             raise ValueError(f"sample {sample} has not come yet: the end is {self.end_sample}")

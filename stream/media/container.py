@@ -1,8 +1,9 @@
 """Decodes containers while their bytes arrive (WebM, Ogg, MP3, FLAC, WAV, AAC …) to 16 kHz samples.
 
-FFmpeg calls a read function, while the bytes of a stream are pushed. FFmpeg therefore runs on a
-thread of its own. `push` blocks until that thread has consumed all bytes and asks for more: the two
-threads never run at the same time, and the decoded samples depend only on the bytes.
+FFmpeg pulls bytes by calling a read function, whereas the bytes of a stream are pushed. FFmpeg
+therefore runs on a separate thread. `push` blocks until that thread has consumed all bytes and
+waits for more: the two threads never run at the same time, so the decoded samples depend only on
+the bytes.
 """
 
 import logging

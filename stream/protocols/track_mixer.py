@@ -1,9 +1,10 @@
-"""Aligns the tracks of a call: packets with timestamps in, interleaved channels and gaps out.
+"""Aligns the tracks of a call: turns packets with timestamps into interleaved channels and gaps.
 
-The timestamp of a packet gives the position of its audio. Where one track has no audio, because
-none was sent or a packet was lost, silence is filled in; where no track has any, there is a gap.
-Audio that arrives after its position has been passed on is left out. All of that is counted. Audio is
-passed on as soon as every track has it, or when one track is `PATIENCE_MS` ahead of the others.
+The timestamp of a packet gives the position of its audio. If one track has no audio at a position,
+because none was sent or a packet was lost, silence is inserted; if no track has any, there is a
+gap. Audio that arrives after its position has been returned is dropped. All of these are counted.
+Audio is returned as soon as every track has it, or when one track is `PATIENCE_MS` ahead of the
+others.
 """
 
 from collections.abc import Iterator
@@ -13,20 +14,20 @@ import numpy as np
 from stream.core.audio import Gap
 
 PATIENCE_MS = 200
-"""Milliseconds by which one track may be ahead before the others count as silent: more than the
-jitter of a telephone line, less than the silence that ends an utterance."""
+"""Milliseconds by which one track may be ahead before silence is inserted into the others: more
+than the jitter of a telephone line, less than the silence that ends an utterance."""
 
 TOLERANCE_MS = 10
-"""Milliseconds by which a packet's timestamp may miss the end of the packet before it: half of one
-of 20 ms. Smaller differences come from the rounding of clocks, and filling them would insert
-clicks."""
+"""Milliseconds by which the timestamp of a packet may differ from the end of the packet before it
+(half of a packet of 20 ms). Such differences come from the rounding of clocks, and inserting
+silence for them would cause clicks."""
 
 SILENCE = 0xFF
 """The mu-law byte of +0."""
 
 
 class TrackMixer:
-    """Aligns tracks of mu-law; a sample is a byte, and `sample_rate` is in hertz."""
+    """Aligns tracks of mu-law audio, one byte for each sample; `sample_rate` is in hertz."""
 
     def __init__(
         self, tracks: tuple[str, ...], sample_rate: int = 8_000, max_gap_s: float = 3600.0
@@ -39,11 +40,11 @@ class TrackMixer:
         self.tracks = tracks
         self.sample_rate = sample_rate
         self.filled = 0
-        """Samples that did not arrive, of all tracks together."""
+        """Samples that did not arrive, in all tracks together."""
         self.late = 0
-        """Samples that arrived after their position had been passed on, and were left out."""
+        """Samples that were dropped because they arrived after their position was returned."""
         self.beyond_limit = 0
-        """Timestamps that were too far ahead."""
+        """Number of timestamps that were too far ahead."""
         self._per_ms = sample_rate // 1000
         self._max_gap = round(max_gap_s * sample_rate)
         self._runs: dict[str, list[tuple[int, bytearray]]] = {track: [] for track in tracks}
@@ -51,10 +52,16 @@ class TrackMixer:
         self._shifts = dict.fromkeys(tracks, 0)
         """What is added to the positions of each track, in samples."""
         self._passed = 0
-        """Samples of each track that have been passed on."""
+        """Number of samples of each track that have been returned."""
 
     def add(self, track: str, timestamp_ms: int, audio: bytes) -> list[bytes | Gap]:
-        """Take a packet; return the audio that is complete by now, channels interleaved."""
+        """Add a packet; return the audio that is now complete, channels interleaved, and gaps.
+
+        Args:
+            track: name of the track.
+            timestamp_ms: position of the packet from the start of the call.
+            audio: mu-law audio.
+        """
         at, end = timestamp_ms * self._per_ms + self._shifts[track], self.end(track)
         if at - end > self._max_gap:
             self.beyond_limit += 1
@@ -69,11 +76,11 @@ class TrackMixer:
         return list(self._pass_on(max(min(ends), max(ends) - PATIENCE_MS * self._per_ms)))
 
     def flush(self) -> list[bytes | Gap]:
-        """Return all audio that waits; no more packets follow."""
+        """Return the rest of the audio, when no more packets follow."""
         return list(self._pass_on(max(self.end(track) for track in self.tracks)))
 
     def end(self, track: str) -> int:
-        """Return the end of the audio of a track, in samples."""
+        """Return the number of samples of a track so far, returned or not."""
         runs = self._runs[track]
         return max(runs[-1][0] + len(runs[-1][1]), self._passed) if runs else self._passed
 

@@ -1,15 +1,16 @@
 """Twilio Media Streams: `<Stream url="wss://…/v1/twilio">`.
 
 Theory of operation. Twilio sends `connected`, then `start`, which describes the call; then `media`
-of each track, 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` ends the call.
-Every message but the first carries a `sequenceNumber`, 1, 2, 3, …, and they are handled in that
-order. If a number is missing, the messages after it wait until it arrives or `MAX_HELD` of them
-wait; then it counts as lost. `track_mixer` places the audio by its timestamps; time without audio
-is a gap.
+for each track, with 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` ends the
+call. Every message except the first has a `sequenceNumber`, 1, 2, 3, …, and messages are handled in
+that order. If a number is missing, the messages after it wait until it arrives or `MAX_HELD` of
+them wait; then it counts as lost. `track_mixer` places audio by its timestamps; time without any
+audio is a gap.
 
-`inbound`, the caller's voice, is the first channel; `outbound`, what the caller is played, the
-second. `customParameters` that name fields of the native `start` are settings; the others are
-passed on with the captions. The room is named by the parameter `room`, or else by the `callSid`.
+`inbound`, the voice of the caller, is the first channel; `outbound`, the audio that is played to
+the caller, is the second. `customParameters` whose names are fields of the native `start` are
+settings; the others are passed to the room. The name of the room is the parameter `room`, or the
+`callSid` by default.
 """
 
 import base64
@@ -32,13 +33,13 @@ from stream.protocols.telephony import CallProtocol
 from stream.protocols.track_mixer import TrackMixer
 
 MAX_HELD = 25
-"""Messages that wait for a missing one: a quarter of a second of two tracks."""
+"""Most messages that wait for a missing one: a quarter of a second of two tracks."""
 
 CHANNELS = {"inbound": "Caller", "outbound": "Agent"}
-"""Tracks in the order of channels, with the labels that `speakers` replaces."""
+"""Tracks in the order of the channels, with their default labels."""
 
 FIXED = frozenset({"encoding", "sample_rate", "channels", "resume"})
-"""Fields of `start` that a parameter cannot set: Twilio determines the audio format."""
+"""Fields of `start` that a parameter cannot set, because Twilio determines the audio format."""
 
 LISTS = frozenset({"keyterms", "speakers"})
 """Fields that hold several values; a parameter separates them by commas."""
@@ -49,7 +50,7 @@ Number = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="event", rename="camel"):
-    """Any message of Twilio; numbers are strings in it."""
+    """Base class of Twilio's messages, in which numbers are strings."""
 
     sequence_number: Number | None = None
 
@@ -59,7 +60,7 @@ class Connected(Event, frozen=True, kw_only=True, tag="connected"):
 
 
 class MediaFormat(Struct, frozen=True, rename="camel"):
-    """The audio format; Twilio only knows mu-law at 8 kHz so far."""
+    """The audio format; at present Twilio only sends mu-law at 8 kHz."""
 
     encoding: str = "audio/x-mulaw"
     sample_rate: int = 8000
@@ -87,14 +88,14 @@ class Chunk(Struct, frozen=True):
     """Audio of a track."""
 
     payload: str
-    """Base64."""
+    """The audio in base64."""
     track: str = "inbound"
     timestamp: Number = 0
     """Milliseconds from the start of the stream."""
 
 
 class Media(Event, frozen=True, kw_only=True, tag="media"):
-    """Some audio."""
+    """A packet of audio."""
 
     media: Chunk
 
@@ -159,12 +160,12 @@ class TwilioProtocol(CallProtocol):
         super().__init__(service, session_id, query)
         self.mixer: TrackMixer | None = None
         self.lost = 0
-        """Messages that never arrived."""
+        """Number of messages that never arrived."""
         self._next = 1
         self._held: dict[int, Incoming | Other] = {}
 
     def handle_text(self, text: str) -> None:
-        """Act on a JSON message."""
+        """Handle a JSON message, in the order of the sequence numbers."""
         if self.no_more_audio:
             return
         try:
@@ -181,11 +182,11 @@ class TwilioProtocol(CallProtocol):
             self._handle_in_order(at_once=isinstance(message, Stop))
 
     def handle_binary(self, data: bytes) -> None:
-        """Refuse the frame: Twilio sends none."""
+        """Fail the stream, because Twilio sends no binary frames."""
         self.fail("wrong_kind", "Twilio sends text; send audio to /v1/stream.")
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio, and handle the messages that wait for a missing one without it."""
+        """Handle the messages that wait for a missing one, then finish the call."""
         if not self.no_more_audio:
             self._take_waiting()
         super().finish(closing)
@@ -202,7 +203,10 @@ class TwilioProtocol(CallProtocol):
         self._add_mixed(self.mixer.flush() if self.mixer else ())
 
     def _handle_in_order(self, at_once: bool) -> None:
-        """Handle the next messages; a missing one is given up if `at_once`, or if too many wait."""
+        """Handle the messages that are next in order.
+
+        A missing message is skipped if too many messages wait for it, or if `at_once`.
+        """
         while self._held and (self._next in self._held or at_once or len(self._held) > MAX_HELD):
             number = min(self._held)
             self.lost += number - self._next
@@ -245,7 +249,7 @@ class TwilioProtocol(CallProtocol):
         self.mixer = TrackMixer(tracks, max_gap_s=self.service.tuning.max_gap_s)
         try:
             self.open_session({**named, **asked, **fixed}, about)
-        except PeerError as error:  # here, because `finish` handles messages, too
+        except PeerError as error:  # caught here, because `finish` also handles messages
             self.fail(error.code, str(error))
 
     def _add_chunk(self, chunk: Chunk) -> None:
@@ -254,7 +258,7 @@ class TwilioProtocol(CallProtocol):
         elif chunk.track in self.mixer.tracks:
             try:
                 audio = base64.b64decode(chunk.payload, validate=True)
-            except ValueError:  # from binascii, or because it is not ASCII
+            except ValueError:  # raised by binascii, or because the text is not ASCII
                 self.fail("malformed", "A payload is not base64.")
                 return
             beyond = self.mixer.beyond_limit
@@ -280,7 +284,7 @@ class TwilioProtocol(CallProtocol):
 
 
 def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels of the tracks: a track without one in the list keeps its usual one."""
+    """Return the labels of the tracks: those in `speakers`, and the usual ones for the others."""
     assert isinstance(speakers, tuple)
     pairs = zip_longest(speakers, usual, fillvalue="")
     return tuple(speaker.strip() or label for speaker, label in pairs)
@@ -289,7 +293,7 @@ def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
 def sort_parameters(
     parameters: Mapping[str, str],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the parameters of a call that are settings, as fields of a query, and the others."""
+    """Return the parameters of a call in two groups: settings, as query fields, and all others."""
     fields = frozenset(NativeStart.__struct_fields__) - FIXED
     settings = {
         name: [part.strip() for part in value.split(",")] if name in LISTS else [value]

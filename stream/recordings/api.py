@@ -25,8 +25,8 @@ from stream.core.audio import SAMPLE_RATE, Sound
 from stream.core.languages import language_code
 from stream.core.mixdown import mixed
 from stream.core.resample import Resampler
-from stream.engine.engine import Transcriber
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
+from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
 from stream.media.recording import Block, open_recording
@@ -44,8 +44,8 @@ Channels = Literal["mix", "split"]
 """Mix all channels to one, or transcribe each separately, as for a call with two parties."""
 
 BATCH_SIZE = 6
-"""Windows that the model transcribes at once, on each core of a CPU. Eight take more memory and 3 %
-less CPU time than six, but the elapsed time is the same (docs/decisions/014)."""
+"""Number of windows in a batch, on each core of a CPU. Eight take more memory and 3 % less CPU time
+than six, but the elapsed time is the same (docs/decisions/014)."""
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 """Range of the sample rate of an array, in hertz; a file can have any."""
@@ -79,10 +79,10 @@ class Model:
 
         Args:
             name: name, folder or hub id; `distil-stream models` lists the names.
-            assistant: a smaller model with the same tokens, which drafts what this one verifies.
-            precision: of the weights; auto takes int8 on the CPU and float16 on CUDA.
-            device: where it runs; auto takes CUDA if there is a GPU.
-            batch_size: windows that it transcribes at once, on each core of a CPU.
+            assistant: smaller model with the same tokens, whose drafts the model verifies.
+            precision: precision of the weights; auto selects int8 on the CPU and float16 on CUDA.
+            device: device on which the model runs; auto selects CUDA if there is a GPU.
+            batch_size: number of windows in a batch, on each core of a CPU.
 
         Raises:
             UsageError: there is no such model, or the assistant does not fit the model.
@@ -200,7 +200,7 @@ class Run:
 
     @property
     def processed_s(self) -> float:
-        """Seconds of audio that were read; their windows are transcribed, or nearly."""
+        """Seconds of audio that were read; all but the last windows of it are transcribed."""
         return self._transcribing.processed_s if self._transcribing else 0.0
 
     def transcription(self, segments: Iterable[Segment]) -> Transcription:

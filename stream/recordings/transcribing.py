@@ -1,4 +1,4 @@
-"""Drives a long-algorithm algorithm with a model, on a thread pool; yields segments."""
+"""Drives a long-form algorithm with a model, on a thread pool, and yields segments."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -8,10 +8,10 @@ from math import ceil
 from stream.core.audio import SAMPLE_RATE, Gap, Sound
 from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
-from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.engine.transcriber import Transcriber
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -38,7 +38,7 @@ class Transcribing:
             transcriber: the model.
             detector: creates the VAD of a channel.
             options: language, algorithm and so on.
-            batch_size: windows that the model transcribes at once.
+            batch_size: number of windows in a batch.
         """
         self.processed_s = 0.0
         """Seconds of audio and of gaps that were read; their windows are transcribed, or nearly."""

@@ -1,6 +1,6 @@
 """The metrics of the server, each declared once; `docs/serving.md` lists them.
 
-Each server has a registry of its own, so that several can run in one process.
+Each server has its own registry, so that several can run in one process.
 """
 
 from functools import partial
@@ -88,7 +88,7 @@ class Metrics:
         )
 
     def watch(self, engine: Engine) -> None:
-        """Read the length of the engine's queue whenever the metrics are requested."""
+        """Set the engine whose queue length is read whenever the metrics are requested."""
         self.queued.set_function(lambda: engine.queued)
         self.in_flight.set_function(lambda: engine.in_flight)
 
@@ -103,7 +103,7 @@ class Metrics:
             self.queue_s.observe(hypothesis.timing.queue_ms / 1000)
 
     def count_session(self, counts: StreamCounts, coalesced: int, close_code: int) -> None:
-        """Count a stream that has ended, with its outgoing messages that newer ones replaced."""
+        """Count a stream that has ended; `coalesced` messages were replaced by newer ones."""
         self.closed.labels(str(close_code)).inc()
         self.audio_s.inc(counts.audio_s)
         self.call_audio_s.labels("filled").inc(counts.filled_s)

@@ -16,8 +16,8 @@ from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
 from stream.protocols.interface import Service
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -105,7 +105,10 @@ class Upload:
         )
 
     def _read(self) -> Generator[bool, None, None]:
-        """Decode the recording; yields True after every `SECONDS_AT_ONCE`. Runs on a thread."""
+        """Decode the recording, and pass the samples to the algorithm. Runs on a thread.
+
+        Yields True after every `SECONDS_AT_ONCE` of audio; it ends after the last sample.
+        """
         since_s = 0.0
         with open_recording(self._file, self._name) as recording:
             for sound in recording.blocks():

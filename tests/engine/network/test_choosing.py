@@ -1,6 +1,7 @@
 """The choice between ways, with ways that are made slow and ways that are made wrong."""
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from stream.engine.checkpoints.dims import WhisperDims
-from stream.engine.network import choosing
+from stream.engine.network import choosing, int8_attention
 from stream.engine.network.choosing import (
     Choice,
     cache_key,
@@ -80,8 +81,8 @@ def altered(operation, way, before=lambda: None, after=lambda x: x):
     """Return an operation with one way that is made slow or wrong."""
     row = operation.ways[way]
     make = row.make
-    slow = replace(row, make=lambda *args: Broken(make(*args), before, after))
-    return replace(operation, ways={**operation.ways, way: slow})
+    changed = Way(lambda *args: Broken(make(*args), before, after), row.max_error)
+    return replace(operation, ways={**operation.ways, way: changed})
 
 
 def right_ways(network, name):
@@ -208,6 +209,47 @@ def test_without_a_fast_byte_product_the_encoder_attends_in_floats(network, monk
     assert choice.ways["encoder_attention"] != "int8"
 
 
+def test_a_way_that_cannot_win_is_neither_compiled_nor_timed(network):
+    def built():
+        raise AssertionError("the way was built")
+
+    operation = OPERATIONS["encoder_attention"]
+    hopeless = Way(built, 0.03, too_slow=lambda: "it takes 38 times as long")
+    table = {"encoder_attention": replace(operation, ways={**operation.ways, "int8": hopeless})}
+    choice = measure_ways(*network, table, budget_s=0)
+    assert choice.refused["encoder_attention"]["int8"] == "it takes 38 times as long"
+    assert "int8" not in choice.ms["encoder_attention"]
+
+
+def test_a_quick_look_that_finds_nothing_leaves_the_way_to_the_timing(network):
+    operation = OPERATIONS["encoder_attention"]
+    row = replace(operation.ways["float32"], too_slow=lambda: None)
+    table = {"encoder_attention": replace(operation, ways={**operation.ways, "float32": row})}
+    assert "float32" in measure_ways(*network, table, budget_s=0).ms["encoder_attention"]
+
+
+@pytest.mark.parametrize(("byte_ms", "float_ms"), [(40.0, 1.0), (1.0, 40.0)])
+def test_bytes_are_slow_if_their_product_takes_longer_than_that_of_floats(
+    byte_ms, float_ms, monkeypatch
+):
+    clock = Clock()
+
+    def product(ms):
+        def run(first, second):
+            clock.now_s += ms / 1000
+
+        return run
+
+    monkeypatch.setattr(torch, "_int_mm", product(byte_ms))
+    monkeypatch.setattr(torch, "mm", product(float_ms))
+    monkeypatch.setattr(int8_attention.time, "perf_counter", clock)
+    reason = int8_attention.why_bytes_are_slow()
+    if byte_ms > float_ms:
+        assert reason == "torch._int_mm takes 20 times as long as a float32 product"
+    else:
+        assert reason is None
+
+
 def test_a_choice_is_kept_and_read_back(network, monkeypatch, tmp_path):
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path))
     made = []
@@ -237,6 +279,18 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(network, monkeypa
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
     assert choose_ways(*network).ways == DEFAULT_WAYS
+
+
+def test_what_an_operator_warns_of_is_not_shown_at_start(network, monkeypatch, tmp_path):
+    """That it is slow is measured; the text is one of sixty lines of C++."""
+
+    def warns(*args):
+        warnings.warn("mkldnn_matmul failed, switching to BLAS gemm", stacklevel=1)
+        return Choice(DEFAULT_WAYS, {}, {})
+
+    monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path))
+    monkeypatch.setattr(choosing, "measure_ways", warns)
+    assert choose_ways(*network).ways == DEFAULT_WAYS  # here a warning is an error
 
 
 def test_without_a_home_the_ways_are_measured_at_each_start(network, monkeypatch):
