@@ -124,9 +124,11 @@ class StreamCounts:
     audio_s: float = 0.0
     speech_s: float = 0.0
     filled_s: float = 0.0
-    """Seconds of silence that replaced missing audio of a call."""
+    """Seconds of audio of a call that did not arrive, of all its tracks together."""
     late_s: float = 0.0
     """Seconds of audio of a call that arrived too late and were dropped."""
+    skipped: int = 0
+    """Messages of unknown kinds that were skipped."""
     finals: int = 0
     partials: int = 0
     errors: int = 0

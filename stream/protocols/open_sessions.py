@@ -28,8 +28,14 @@ class OpenSession:
 
     @property
     def received_s(self) -> float:
-        """Seconds of audio received."""
+        """Seconds on the clock of its audio, gaps among them."""
         return self.session.received / self.session.settings.sample_rate
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio received."""
+        rate = self.session.settings.sample_rate
+        return (self.session.received - self.session.gap_samples) / rate
 
     def speech_received_at(self, final: events.Final) -> float | None:
         """Return the time at which the speech of a final was completely received, if known."""
@@ -88,6 +94,12 @@ class OpenSessions:
         opened.session.receive_audio(audio)
         opened.arrivals.add(opened.received_s, now)
 
+    def receive_gap(self, session_id: str, n_samples: int, now: float) -> None:
+        """Let time pass without audio in a session; `now` is when that became known."""
+        opened = self._opened[session_id]
+        opened.session.receive_gap(n_samples)
+        opened.arrivals.add(opened.received_s, now)
+
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Pass a hypothesis to its session; it is ignored if the session was removed."""
         if opened := self._opened.get(hypothesis.window.session):
@@ -112,7 +124,7 @@ class OpenSessions:
         """Remove the sessions that have ended, and return their ids."""
         ended = [opened for opened in self if opened.session.ended]
         for opened in ended:
-            self._forgotten_s += opened.received_s
+            self._forgotten_s += opened.audio_s
             del self._opened[opened.session.id]
         return [opened.session.id for opened in ended]
 
@@ -124,11 +136,11 @@ class OpenSessions:
     @property
     def audio_s(self) -> float:
         """Seconds of audio received in all sessions, including removed ones."""
-        return self._forgotten_s + sum(opened.received_s for opened in self)
+        return self._forgotten_s + sum(opened.audio_s for opened in self)
 
     @property
     def audio_clock_s(self) -> float:
-        """Seconds of audio received in the session that received the most."""
+        """Seconds on the clock of the session that is furthest, gaps among them."""
         return max((opened.received_s for opened in self), default=0.0)
 
     @property

@@ -8,9 +8,10 @@ I/O, and never raises for anything that a client sends.
 The base class drives the sessions, counts, collects captions for rooms, and closes the connection
 when all sessions have ended. A subclass declares its paths and access (`ProtocolDeclarations`),
 parses frames (`handle_text`, `handle_binary`) and makes its own messages (`announce`, `send_event`,
-`send_error`). To handle a message it calls `open_session`, `add_audio`, `finish`, `complain` or
-`fail`, or raises `PeerError`, which becomes `fail`. A connection usually has one session, which has
-the id of the connection; a protocol that carries several streams opens a session for each.
+`send_error`). To handle a message it calls `open_session`, `add_audio`, `add_gap`, `finish`,
+`complain` or `fail`, or raises `PeerError`, which becomes `fail`. A connection usually has one
+session, which has the id of the connection; a protocol that carries several streams opens a session
+for each.
 """
 
 from collections.abc import Callable, Mapping
@@ -63,9 +64,12 @@ class SessionProtocol(ProtocolDeclarations):
         self.now = 0.0
         """The time at which the last frame was received."""
         self._closing_after_finals: Closing | None = None
+        self._failure: tuple[str, str] | None = None
+        """Code and sentence of a fatal error, which the client is told after its finals."""
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
         self._notes: list[str] = []
+        self._distributing = False
 
     # Implemented by subclasses
 
@@ -124,6 +128,11 @@ class SessionProtocol(ProtocolDeclarations):
         self.counts.audio_s = self.sessions.audio_s
         self.collect()
 
+    def add_gap(self, n_samples: int, session_id: str | None = None) -> None:
+        """Let time pass without audio in an open session: samples of each channel."""
+        self.sessions.receive_gap(session_id or self.session_id, n_samples, self.now)
+        self.collect()
+
     def end_session(self, session_id: str) -> None:
         """End the audio of one of several sessions; the connection remains open for the others."""
         if opened := self.sessions.get(session_id):
@@ -154,22 +163,29 @@ class SessionProtocol(ProtocolDeclarations):
     def collect(self) -> None:
         """Distribute new events of all sessions to the client, the rooms and the counts.
 
-        Closes the connection if `finish` was called and all sessions have ended.
+        Closes the connection if `finish` or `fail` was called and all sessions have ended.
         """
-        if self.closing is not None:
+        if self.closing is not None or self._distributing:
             return
+        self._distributing, failure = True, self._failure
+        self._distribute_events()
+        if self._failure is not failure:  # an event made the subclass fail: its finals come now
+            self._distribute_events()
+        self._distributing = False
+        if self._closing_after_finals is not None and self.sessions.all_ended:
+            if self._failure is not None:
+                self.send_error(*self._failure, fatal=True)
+            self.close(self._closing_after_finals)
+
+    def _distribute_events(self) -> None:
         for opened in self.sessions:
             for event in opened.session.events_to_send():
                 if opened.membership is not None:
                     self.share(event, opened.session.id)
                 self.counts.add(event)
-                if self.closing is None:  # the subclass may have failed at an event before
-                    self.send_event(opened, event)
+                if self._failure is None or not isinstance(event, events.Ended):
+                    self.send_event(opened, event)  # an error takes the place of the end
             opened.forget_settled_arrivals()
-        if self._closing_after_finals is None or self.closing is not None:
-            return
-        if self.sessions.all_ended:
-            self.close(self._closing_after_finals)
 
     # Called by the server with input
 
@@ -182,7 +198,7 @@ class SessionProtocol(ProtocolDeclarations):
         self._receive(self.handle_binary, data, now)
 
     def _receive(self, handle: Callable[[Frame], None], frame: Frame, now: float) -> None:
-        if self.closing is not None:
+        if self.closing is not None or self._failure is not None:
             return
         self.now = now
         try:
@@ -220,14 +236,24 @@ class SessionProtocol(ProtocolDeclarations):
             self.collect()
 
     def fail(self, code: str, sentence: str) -> None:
-        """Send a fatal error to the client, count it, and close the connection after it."""
-        if self.closing is not None:
+        """Take no more audio, send the finals of the audio so far, then a fatal error, and close.
+
+        An error of the server itself may have damaged the sessions: the connection is closed at
+        once.
+        """
+        if self.closing is not None or self._failure is not None:
             return
         self.counts.errors += 1
-        self.send_error(code, sentence, fatal=True)
+        self._failure = code, sentence
         reason = self.close_reason(code, sentence).encode()[:MAX_REASON_BYTES]
         close_code = FATAL_ERRORS.get(code, CloseCode.INTERNAL)
-        self.close(Closing(close_code, reason.decode(errors="ignore")))
+        self._closing_after_finals = Closing(close_code, reason.decode(errors="ignore"))
+        if code == "internal":
+            self.send_error(code, sentence, fatal=True)
+            self.close(self._closing_after_finals)
+        else:
+            self.sessions.receive_eof()
+            self.collect()
 
     # Called by the server for results and state
 
@@ -296,5 +322,5 @@ class SessionProtocol(ProtocolDeclarations):
     @property
     def resumable(self) -> bool:
         """Whether the client has a token and can resume the stream with it now."""
-        ended_well = self.closing in (None, self._closing_after_finals)
+        ended_well = self._failure is None and self.closing in (None, self._closing_after_finals)
         return len(self.sessions) > 0 and ended_well and self.resume_token() is not None

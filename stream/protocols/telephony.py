@@ -19,6 +19,11 @@ class CallProtocol(SessionProtocol):
         if self.session is not None and not self.no_more_audio:
             self.add_audio(audio)
 
+    def add_call_gap(self, n_samples: int) -> None:
+        """Let time pass without audio in all channels; ignore it when the call is over."""
+        if self.session is not None and not self.no_more_audio:
+            self.add_gap(n_samples)
+
     def press_key(self, key: str, channel: int, sample: int) -> None:
         """Report to the room that a key was pressed at a 16 kHz sample; ignore unknown keys."""
         if key in KEYS:

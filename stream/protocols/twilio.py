@@ -4,7 +4,8 @@ Theory of operation. Twilio sends `connected`, then `start`, which describes the
 for each track, with 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` ends the
 call. Every message except the first has a `sequenceNumber`, 1, 2, 3, …, and messages are handled in
 that order. If a number is missing, the messages after it wait until it arrives or `MAX_HELD` of
-them wait; then it counts as lost, and `track_mixer` inserts silence according to the timestamps.
+them wait; then it counts as lost. `track_mixer` places audio by its timestamps; time without any
+audio is a gap.
 
 `inbound`, the voice of the caller, is the first channel; `outbound`, the audio that is played to
 the caller, is the second. `customParameters` whose names are fields of the native `start` are
@@ -13,14 +14,14 @@ settings; the others are passed to the room. The name of the room is the paramet
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Gap
 from stream.errors import PeerError
 from stream.protocols import twilio_signature
 from stream.protocols.declarations import Query, Signature
@@ -120,9 +121,29 @@ class Stop(Event, frozen=True, kw_only=True, tag="stop"):
     """The call is over."""
 
 
-Incoming = Connected | Start | Media | Dtmf | Mark | Stop
+class Other(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message of a kind that a later version of Twilio's may send."""
 
-decoder = msgspec.json.Decoder(Incoming, strict=False)
+    event: str
+    sequence_number: Number | None = None
+
+
+Incoming = Connected | Start | Media | Dtmf | Mark | Stop
+KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Incoming))
+
+decoder: msgspec.json.Decoder[Incoming] = msgspec.json.Decoder(Incoming, strict=False)
+other_decoder = msgspec.json.Decoder(Other, strict=False)
+
+
+def decode(text: str) -> Incoming | Other:
+    """Return the message in a text frame. Raises `msgspec.DecodeError`, or `RecursionError`."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        other = other_decoder.decode(text)
+        if other.event in KINDS:
+            raise
+        return other
 
 
 class TwilioProtocol(CallProtocol):
@@ -141,18 +162,20 @@ class TwilioProtocol(CallProtocol):
         self.lost = 0
         """Number of messages that never arrived."""
         self._next = 1
-        self._held: dict[int, Incoming] = {}
+        self._held: dict[int, Incoming | Other] = {}
 
     def handle_text(self, text: str) -> None:
         """Handle a JSON message, in the order of the sequence numbers."""
         if self.no_more_audio:
             return
         try:
-            message = decoder.decode(text)
+            message = decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
             self.fail("malformed", f"This is no message of Twilio's: {error}")
             return
-        if message.sequence_number is None:
+        if isinstance(message, Other) and self.session is None:
+            self.fail("malformed", f"A call does not begin with {message.event[:40]!r}.")
+        elif message.sequence_number is None:
             self._handle(message)
         elif message.sequence_number >= self._next:
             self._held.setdefault(message.sequence_number, message)
@@ -165,9 +188,19 @@ class TwilioProtocol(CallProtocol):
     def finish(self, closing: Closing) -> None:
         """Handle the messages that wait for a missing one, then finish the call."""
         if not self.no_more_audio:
-            self._handle_in_order(at_once=True)
-            self._add_mixed(self.mixer.flush() if self.mixer else b"")
+            self._take_waiting()
         super().finish(closing)
+
+    def fail(self, code: str, sentence: str) -> None:
+        """Take no more audio, and close with an error after the finals of all that has come."""
+        if not self.no_more_audio:
+            self._take_waiting()
+        super().fail(code, sentence)
+
+    def _take_waiting(self) -> None:
+        """Handle the messages that wait for a missing one, and pass on all audio."""
+        self._handle_in_order(at_once=True)
+        self._add_mixed(self.mixer.flush() if self.mixer else ())
 
     def _handle_in_order(self, at_once: bool) -> None:
         """Handle the messages that are next in order.
@@ -180,7 +213,7 @@ class TwilioProtocol(CallProtocol):
             self._next = number + 1
             self._handle(self._held.pop(number))
 
-    def _handle(self, message: Incoming) -> None:
+    def _handle(self, message: Incoming | Other) -> None:
         match message:
             case Start(start=start):
                 self._start(start)
@@ -190,6 +223,8 @@ class TwilioProtocol(CallProtocol):
                 self._press_tone(tone)
             case Stop():
                 self.finish(ENDED)
+            case Other():
+                self.counts.skipped += 1
 
     def _start(self, start: CallStart) -> None:
         if self.session is not None:
@@ -211,7 +246,7 @@ class TwilioProtocol(CallProtocol):
         named = {"room": start.call_sid, "speakers": usual}
         if speakers := asked.get("speakers"):
             asked["speakers"] = named_speakers(speakers, usual)
-        self.mixer = TrackMixer(tracks)
+        self.mixer = TrackMixer(tracks, max_gap_s=self.service.tuning.max_gap_s)
         try:
             self.open_session({**named, **asked, **fixed}, about)
         except PeerError as error:  # caught here, because `finish` also handles messages
@@ -226,7 +261,10 @@ class TwilioProtocol(CallProtocol):
             except ValueError:  # raised by binascii, or because the text is not ASCII
                 self.fail("malformed", "A payload is not base64.")
                 return
+            beyond = self.mixer.beyond_limit
             self._add_mixed(self.mixer.add(chunk.track, chunk.timestamp, audio))
+            if self.mixer.beyond_limit > beyond:
+                self.complain("gap_too_long", "A timestamp was too far ahead, and was ignored.")
 
     def _press_tone(self, tone: Tone) -> None:
         track = tone.track.removesuffix("_track")
@@ -234,12 +272,15 @@ class TwilioProtocol(CallProtocol):
             sample = self.mixer.end(track) * SAMPLE_RATE // self.mixer.sample_rate
             self.press_key(tone.digit, self.mixer.tracks.index(track), sample)
 
-    def _add_mixed(self, audio: bytes) -> None:
+    def _add_mixed(self, sounds: Iterable[bytes | Gap]) -> None:
         if self.mixer is not None:
             self.counts.filled_s = self.mixer.filled / self.mixer.sample_rate
             self.counts.late_s = self.mixer.late / self.mixer.sample_rate
-        if audio:
-            self.add_call_audio(audio)
+        for sound in sounds:
+            if isinstance(sound, Gap):
+                self.add_call_gap(sound.samples)
+            else:
+                self.add_call_audio(sound)
 
 
 def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:

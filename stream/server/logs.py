@@ -18,6 +18,7 @@ LOG_FIELDS = (
     "audio_s",
     "filled_s",
     "late_s",
+    "skipped",
     "finals",
     "partials",
     "errors",

@@ -50,9 +50,10 @@ class Metrics:
         self.audio_s = counter("audio_seconds", "Audio received, of each stream.")
         self.call_audio_s = counter(
             "call_audio_seconds",
-            "Silence filled in, and audio that came too late, of each call.",
+            "Audio that did not come, and audio that came too late, of each call.",
             ["kind"],
         )
+        self.skipped = counter("messages_skipped", "Messages of unknown kinds, left out.")
         self.readers = gauge("room_readers", "Readers of rooms.")
         self.webhooks = counter("webhooks", "Messages to the webhook.", ["outcome"])
         self.messages = counter("messages", "Finals, partials and errors.", ["kind"])
@@ -107,6 +108,7 @@ class Metrics:
         self.audio_s.inc(counts.audio_s)
         self.call_audio_s.labels("filled").inc(counts.filled_s)
         self.call_audio_s.labels("late").inc(counts.late_s)
+        self.skipped.inc(counts.skipped)
         self.messages.labels("final").inc(counts.finals)
         self.messages.labels("partial").inc(counts.partials)
         self.messages.labels("error").inc(counts.errors)

@@ -134,6 +134,7 @@ class Stream(ABC):
             audio_s=round(counts.audio_s, 1),
             filled_s=round(counts.filled_s, 2),
             late_s=round(counts.late_s, 2),
+            skipped=counts.skipped,
             finals=counts.finals,
             partials=counts.partials,
             errors=counts.errors,
