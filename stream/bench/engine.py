@@ -144,7 +144,7 @@ def all_contenders(
     drafts: Sequence[Draft],
     others: bool,
 ) -> list[Contender]:
-    """Return all contenders that are to be timed on these windows."""
+    """Return all contenders to time on these windows."""
     chosen: list[Contender] = []
     for alone, assisted in engines:
         own = contenders.ours(alone, windows, batches, drafts)

@@ -43,7 +43,7 @@ class DecodingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A span of one channel's audio that is to be transcribed."""
+    """A span of the audio of one channel, to be transcribed."""
 
     session: str
     id: int

@@ -287,8 +287,8 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
 
     Low confidence alone is a reason only for a final: a partial often ends in the middle of a word,
     and the next partial corrects it. Sampling helps only against guesses and loops, and is not
-    worth its time for a partial. Diffuse attention, a sign of many voices, is no reason, because it
-    does not change with the padding.
+    worth its time for a partial. Diffuse attention, a sign of many voices, is not a reason, because
+    it does not change with the padding.
 
     Args:
         reading: reading of the span so far.

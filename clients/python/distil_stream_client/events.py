@@ -163,7 +163,7 @@ class Configured(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(ServerEvent):
-    """Something went wrong and the stream goes on; a fatal one is raised as `ServerError`."""
+    """An error after which the stream continues; a fatal one is raised as `ServerError`."""
 
     code: str
     message: str

@@ -191,7 +191,7 @@ def _is_embedded(name: str) -> bool:
         return model is not None
     try:
         return converted_folder(name).is_dir()
-    except CheckpointError:  # there is no folder to look in
+    except CheckpointError:  # there is no cache folder
         return False
 
 

@@ -14,8 +14,8 @@ from stream.evaluate.measures.record import TimedWord
 
 QUIETER_DB = (-20, -30)
 FASTER = (1.25, 1.5, 1.75)
-"""Factors of speed. Audiobooks have about 150 words in a minute; these are as fast as people who
-are in a hurry."""
+"""Factors of speed. Audiobooks have about 150 words in a minute; these speeds are those of hurried
+speech."""
 
 
 def quieter_and_faster(speech: Sequence[Recording]) -> list[Recording]:

@@ -102,10 +102,10 @@ def take_upload_slot(server: ServerState) -> None:
 
 
 async def receive_form(request: Request) -> FormData:
-    """Receive the form of an upload; its file is kept in the temporary folder.
+    """Receive the form of an upload; its file is stored in the temporary folder.
 
     Raises:
-        RequestError: 507 if there is no room left for the file, 503 if it cannot be kept at all.
+        RequestError: 507 if there is no space left for the file, 503 if it cannot be stored at all.
     """
     try:
         return await request.form(max_files=1, max_fields=64)
