@@ -121,8 +121,8 @@ def run(pipe: Pipe, channels: int) -> None:
             recording = Recording(container, track, "The container")
             if channels not in (1, recording.channels):
                 problem = (
-                    f"The container has {recording.channels} channels, not {channels}; announce "
-                    "as many, or 1 to have them mixed."
+                    f"The container has {recording.channels} channels, not {channels}: set "
+                    "`channels` to that number, or to 1 to mix them."
                 )
                 return
             for block in recording.blocks(split=channels > 1):
@@ -131,8 +131,8 @@ def run(pipe: Pipe, channels: int) -> None:
         problem = str(error)
     except Exception:
         problem = (
-            "The audio is no container that can be decoded as it comes: send WebM, Ogg, WAV, MP3, "
-            "FLAC, AAC or fragmented MP4 from its first byte, or announce another encoding."
+            "The audio is not a container that can be decoded as it arrives: send WebM, Ogg, WAV, "
+            "MP3, FLAC, AAC or fragmented MP4 from its first byte, or set another `encoding`."
         )
     finally:
         pipe.stop_reading(problem)

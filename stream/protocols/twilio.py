@@ -149,7 +149,7 @@ class TwilioProtocol(CallProtocol):
         try:
             message = decoder.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            self.fail("malformed", f"This is no message of Twilio's: {error}")
+            self.fail("malformed", f"This is not a message of Twilio Media Streams: {error}")
             return
         if message.sequence_number is None:
             self._handle(message)
@@ -159,7 +159,7 @@ class TwilioProtocol(CallProtocol):
 
     def handle_binary(self, data: bytes) -> None:
         """Refuse the frame: Twilio sends none."""
-        self.fail("wrong_kind", "Twilio sends text; send audio to /v1/stream.")
+        self.fail("wrong_kind", "This address takes text frames only; send audio to /v1/stream.")
 
     def finish(self, closing: Closing) -> None:
         """Take no more audio, and handle the messages that wait for a missing one without it."""
@@ -189,11 +189,13 @@ class TwilioProtocol(CallProtocol):
 
     def _start(self, start: CallStart) -> None:
         if self.session is not None:
-            self.fail("malformed", "The call has begun already; open a new stream.")
+            self.fail("malformed", "A stream has one `start`; open a new stream for another call.")
             return
         tracks = tuple(track for track in CHANNELS if track in start.tracks)
         if not tracks or start.media_format != MediaFormat():
-            self.fail("wrong_kind", "Send mu-law at 8 kHz of inbound, outbound or both.")
+            self.fail(
+                "wrong_kind", "Send mu-law at 8 kHz, with the track inbound, outbound or both."
+            )
             return
         settings, others = sort_parameters(start.custom_parameters)
         about = {"call": start.call_sid, "stream": start.stream_sid, **others}

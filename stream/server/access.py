@@ -18,7 +18,7 @@ Fields = Iterable[tuple[str, str]]
 
 USUAL_PLACES = KeyPlaces()
 
-BAD_ORIGIN = "Pages of this origin may not; see --allow-origin."
+BAD_ORIGIN = "Pages of this origin may not use the server; see --allow-origin."
 
 
 def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
