@@ -46,7 +46,9 @@ AS_IT_IS = "as it is"
 VARIANTS = {
     AS_IT_IS: Variant(),
     "nothing is committed before the final": Variant(replace(NOW, commit_partials=False)),
-    "every word is heard twice before it is committed": Variant(replace(NOW, sure_from=ABOVE_ALL)),
+    "every word is recognised twice before it is committed": Variant(
+        replace(NOW, sure_from=ABOVE_ALL)
+    ),
     "unsure words are committed as soon as others": Variant(
         replace(NOW, unsure_delay_ms=NOW.commit_delay_ms)
     ),
@@ -59,7 +61,7 @@ VARIANTS = {
     "every word is shown at once": Variant(
         replace(NOW, edge_ms=0, shown_from=0.0, first_shown_from=0.0)
     ),
-    "half-heard words are not shown": Variant(replace(NOW, shown_from=0.0, first_shown_from=0.0)),
+    "cut-off words are not shown": Variant(replace(NOW, shown_from=0.0, first_shown_from=0.0)),
     "unsure first words are not shown": Variant(replace(NOW, first_shown_from=NOW.shown_from)),
     "no context": Variant(replace(NOW, context_s=0.0)),
     "6 s of context": Variant(replace(NOW, context_s=6.0)),

@@ -120,8 +120,8 @@ class WhisperTranscriber:
         calibration = self.recognizer.calibration
         if isinf(calibration.diffuse_nats):
             logger.info(
-                "%s: words that are read into a noise of many voices are not removed, "
-                "because the guard against them was not calibrated for these weights",
+                "%s: words that are invented in babble are not removed, "
+                "because the guard against babble was not calibrated for these weights",
                 self.name,
             )
         self.options = options or TranscribeOptions(calibration.margin_s)
@@ -147,7 +147,7 @@ class WhisperTranscriber:
         samples = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)
         if failure := self.offline(samples).failure:
             pinned = as_setting(self.recognizer.model.ways)
-            hint = f". The ways to compute are {pinned}; `auto` takes those that work here."
+            hint = f". The ways to compute are {pinned}; `--ways auto` chooses ways that work here."
             raise UsageError(failure + (hint if self.precision == "int8" else ""))
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:

@@ -176,7 +176,7 @@ def test_a_figure_comes_from_the_newest_run_that_has_it() -> None:
 
 
 def test_a_readme_without_marks_is_an_error() -> None:
-    with pytest.raises(UsageError, match="lacks the marks"):
+    with pytest.raises(UsageError, match="has no marks"):
         readme_of("no marks", RUNS)
 
 
