@@ -85,6 +85,16 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedWord:
+    """A word that a guard removed, because it was probably not spoken."""
+
+    guard: str
+    """The code of the guard."""
+    sample: int
+    """The middle of the word."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineTiming:
     """The times of a hypothesis, and the work of its decoding."""
 
@@ -120,5 +130,7 @@ class Hypothesis:
     timing: EngineTiming = EngineTiming()
     cut: Cut | None = None
     """Set if timestamps were requested and the last segment is not complete."""
+    dropped: tuple[DroppedWord, ...] = ()
+    """The words that guards removed."""
     failure: str = ""
     """If the engine failed, a sentence that says why; there are no words then."""
