@@ -16,6 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from stream.core.windows import WindowKind
 from stream.engine.engine import BatchReport, Engine
 from stream.protocols.interface import StreamCounts
 
@@ -67,6 +68,9 @@ class Metrics:
         )
         self.windows = counter("windows", "Windows transcribed.", ["kind", "outcome"])
         self.window_audio_s = counter("window_audio_seconds", "Audio of the windows transcribed.")
+        self.words_dropped = counter(
+            "words_dropped", "Words that guards removed from finals and recordings.", ["guard"]
+        )
         self.engine_s = counter("engine_seconds", "Time that the engine was busy.")
         self.batch = histogram(
             "batch_windows", "Windows in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64)
@@ -105,6 +109,9 @@ class Metrics:
             outcome = "failed" if hypothesis.failure else "transcribed"
             self.windows.labels(hypothesis.window.kind.value, outcome).inc()
             self.queue_s.observe(hypothesis.timing.queue_ms / 1000)
+            if hypothesis.window.kind is not WindowKind.PARTIAL:
+                for word in hypothesis.dropped:
+                    self.words_dropped.labels(word.guard).inc()
 
     def count_session(self, counts: StreamCounts, coalesced: int, close_code: int) -> None:
         """Count a stream that has ended; `coalesced` messages were replaced by newer ones."""

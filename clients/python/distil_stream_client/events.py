@@ -128,6 +128,8 @@ class Final(ServerEvent):
     confidence: float = 0.0
     """Probability, 0..1."""
     words: tuple[Word, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Codes of the guards that removed words which were probably not spoken; usually none."""
     latency: Latency = Latency()
 
 
@@ -203,6 +205,7 @@ EVENTS: dict[str, type[ServerEvent]] = {
 
 NESTED: dict[str, Callable[[Any], Any]] = {
     "words": lambda words: tuple(known_fields(Word, word) for word in words),
+    "problems": tuple,
     "latency": lambda latency: known_fields(Latency, latency),
     "limits": lambda limits: known_fields(Limits, limits),
 }
