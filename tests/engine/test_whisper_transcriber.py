@@ -40,7 +40,7 @@ def test_a_way_that_does_not_work_here_is_told_at_start(tiny_checkpoint):
     """Not window by window, by a server that looks ready."""
     transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.recognizer.model.encoder.layers[0].attend = Lacking()
-    with pytest.raises(UsageError, match=r"no such operator here.*encoder_attention=.*`auto`"):
+    with pytest.raises(UsageError, match=r"no such operator here.*encoder_attention=.*`--ways auto`"):
         transcriber.warm_up()
 
 
@@ -225,7 +225,7 @@ def test_the_parts_of_a_sure_repetition_are_decoded_in_its_place():
     assert other_spans(long, replace(looping, faults=frozenset({Fault.DIFFUSE}))) == ()
 
 
-@pytest.mark.parametrize(("copies", "gap_s"), [(3, 0.9), (5, 0.15), (9, 0.3)])
+@pytest.mark.parametrize(("copies", "gap_s"), [(3, 0.9), (5, 0.15)])
 def test_a_phrase_that_was_spoken_again_and_again_comes_as_often(
     transcriber, speech, copies, gap_s
 ):
