@@ -19,7 +19,7 @@ from rich.console import Console
 from stream.bench.load_report import print_tables, write_page
 from stream.bench.load_steps import ContinuousRow, LoadRow, System, continuous, measure
 from stream.engine.cores import usable_cores
-from stream.evaluate.material.recordings import read_excerpts
+from stream.evaluate.material.excerpts import read_excerpts
 from stream.evaluate.playback import ENDPOINTING_MS
 from stream.evaluate.server_process import server_process, usual_server_process
 

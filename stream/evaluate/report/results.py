@@ -11,7 +11,7 @@ import numpy as np
 from stream.evaluate.measures.calibration import calibration, expected_calibration_error
 from stream.evaluate.measures.hallucination import Repetitions, repetitions, words_per_hour
 from stream.evaluate.measures.latency import Latencies, latencies
-from stream.evaluate.measures.record import Finished
+from stream.evaluate.measures.record import Finished, Transcript
 from stream.evaluate.measures.scoring import (
     WordErrors,
     judged,
@@ -30,26 +30,42 @@ class Result:
     """A recording, and the transcript of each system."""
 
     played: Played
-    offline: dict[str, str] = field(default_factory=dict)
-    """Transcripts by the name of the offline system."""
+    offline: dict[str, tuple[Transcript, ...]] = field(default_factory=dict)
+    """The transcript of each channel, by the name of the offline system."""
 
     @property
-    def transcripts(self) -> dict[str, str]:
-        """Transcripts by the name of the system, ours first."""
-        return {STREAMED: self.played.text, **self.offline}
+    def transcripts(self) -> dict[str, tuple[Transcript, ...]]:
+        """The transcript of each channel that is scored, by the name of the system, ours first."""
+        return {STREAMED: self.played.transcripts, **self.offline}
+
+    def texts(self, system: str) -> list[tuple[str, str]]:
+        """Return the reference and the transcript of each channel whose text is known."""
+        references, found = self.played.recording.texts, self.transcripts[system]
+        pairs = zip(references, found, strict=True)
+        return [(reference, one.text) for reference, one in pairs if reference is not None]
 
     def errors(self) -> dict[str, WordErrors]:
         """Return each system's word errors; empty if the text is unknown or there is no speech."""
-        text = self.played.recording.text
-        if not text:
+        if not self.played.recording.text:
             return {}
-        return {name: word_errors(text, found) for name, found in self.transcripts.items()}
+        return {
+            name: sum((word_errors(*pair) for pair in self.texts(name)), WordErrors())
+            for name in self.transcripts
+        }
+
+    def repetitions(self, system: str) -> Repetitions:
+        """Return the repeated 5-grams of a system, within each channel."""
+        pairs = [(normalised(said), normalised(found)) for said, found in self.texts(system)]
+        return sum((repetitions(*pair) for pair in pairs), Repetitions())
 
     def invented(self) -> dict[str, int]:
         """Return how many words each system recognised; empty if the recording has words."""
         if self.played.recording.text != "":
             return {}
-        return {name: len(normalised(t).split()) for name, t in self.transcripts.items()}
+        return {
+            name: sum(len(normalised(one.text).split()) for one in found)
+            for name, found in self.transcripts.items()
+        }
 
     def went_well(self) -> bool:
         """Return whether there was no violation, no failure, and no word in silence."""
@@ -79,11 +95,9 @@ class Score:
         invented: dict[str, int] = {}
         repeated: dict[str, Repetitions] = {}
         for result in results:
-            reference = normalised(result.played.recording.text or "")
             for name, found in result.errors().items():
                 errors[name] = errors.get(name, WordErrors()) + found
-                again = repetitions(reference, normalised(result.transcripts[name]))
-                repeated[name] = repeated.get(name, Repetitions()) + again
+                repeated[name] = repeated.get(name, Repetitions()) + result.repetitions(name)
             for name, count in result.invented().items():
                 invented[name] = invented.get(name, 0) + count
         silent = [r.played.seconds for r in results if r.played.recording.text == ""]
@@ -206,8 +220,9 @@ def calibration_json(results: Sequence[Result]) -> dict[str, Any]:
     words = [
         word
         for r in results
-        if r.played.recording.text
-        for word in judged(r.played.recording.text, r.played.words)
+        for reference, found in zip(r.played.recording.texts, r.played.transcripts, strict=True)
+        if reference
+        for word in judged(reference, found.words)
     ]
     bins = calibration(words)
     return {
@@ -230,6 +245,18 @@ def suite_json(results: Sequence[Result]) -> dict[str, Any]:
     return found
 
 
+def rows_of(suite: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the groups, of the kinds if there are several, and the total."""
+    kinds = suite["kinds"] if len(suite["kinds"]) > 1 else {}
+    sums = {f"all of {kind}": score for kind, score in kinds.items()}
+    return {**suite["groups"], **sums, "total": suite["total"]}
+
+
+def is_system(value: Any) -> bool:
+    """Return whether an entry of a score has the errors of a system."""
+    return isinstance(value, dict) and "wer" in value
+
+
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Return the figures of all suites as one JSON object."""
     return {
@@ -246,9 +273,13 @@ def recording_json(result: Result) -> dict[str, Any]:
         "name": played.recording.name,
         "suite": played.recording.suite,
         "group": played.recording.group,
+        "repeat": played.recording.repeat,
         "seconds": round(played.seconds, 2),
         "text": played.recording.text,
-        "transcripts": result.transcripts,
+        "text_by_channel": played.recording.text_by_channel,
+        "transcripts": {
+            name: [one.text for one in found] for name, found in result.transcripts.items()
+        },
         "errors": {
             name: {**asdict(errors), "wer": round(errors.rate, 2)}
             for name, errors in result.errors().items()
