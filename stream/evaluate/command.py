@@ -64,8 +64,9 @@ def evaluate(
         their times are known; or `cuts` to be joined.
     suite
         What to play: the recordings as they are (speech), in noise at 20, 10, 5 and 0 dB
-        (noise-levels), over a telephone line that loses 0, 1, 3 and 5 % of its packets (phone),
-        quieter or faster (speakers), or audio without words (silence). May be repeated.
+        (noise-levels), far from the microphone in a room (far), over a telephone line that loses
+        0, 1, 3 and 5 % of its packets (phone), quieter or faster (speakers), or audio without words
+        (silence). May be repeated.
     noise
         Manifest of recordings without words, for noise-levels and silence. Without it, noise is
         generated.

@@ -81,7 +81,8 @@ def transcribe_offline(
             for name, members in by_suite(results).items():
                 chosen = [
                     r for r in members
-                    if r.played.recording.text or (system != "same-model" and not r.played.failure)
+                    if has_speech(r.played.recording)
+                    or (system != "same-model" and not r.played.failure)
                 ]  # fmt: skip
                 if not chosen:
                     continue
@@ -95,6 +96,11 @@ def transcribe_offline(
                 cost.peak_bytes = 0  # this process also holds the events, and other systems
                 costs.append(cost)
     return list(results)
+
+
+def has_speech(recording: Recording) -> bool:
+    """Return whether the words of a recording, or the turns of its speakers, are known."""
+    return bool(recording.text or recording.turns)
 
 
 def progress() -> Progress:

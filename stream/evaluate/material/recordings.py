@@ -4,7 +4,8 @@ A manifest is a file of JSON lines, one recording in each line: `audio` (a path 
 manifest's folder), `text` or `reference` (the spoken words; null if they are not known), `kind`,
 and `words`, a list of `word`, `start` and `end` in seconds, if the true times are known; or `cuts`,
 a list of such recordings that are joined with a pause of `gap_s` seconds. A recording whose
-channels are different speakers has `text_by_channel`, a list of texts.
+channels are different speakers has `text_by_channel`, a list of texts. `turns`, a list of `start`,
+`end` and `channel` (0 if it is left out), says when somebody speaks.
 """
 
 import json
@@ -76,6 +77,15 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """When one person speaks."""
+
+    start_s: float
+    end_s: float
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One recording to play, and its reference text."""
 
@@ -91,6 +101,8 @@ class Recording:
     """The reference words with their times; empty if the times are not known."""
     text_by_channel: tuple[str, ...] = ()
     """The reference of each channel, if the audio has several and they are scored apart."""
+    turns: tuple[Turn, ...] = ()
+    """When somebody speaks; empty if that is not known."""
     suite: str = "speech"
     condition: str = ""
     """How the audio was changed, such as "10 dB" of noise; results are reported for each
@@ -107,6 +119,18 @@ class Recording:
     def texts(self) -> tuple[str | None, ...]:
         """The reference of each channel that is scored."""
         return self.text_by_channel or (self.text,)
+
+    @property
+    def turns_by_channel(self) -> list[list[tuple[float, float]]]:
+        """The start and end of each turn, for each channel that is scored."""
+        return [
+            [
+                (turn.start_s, turn.end_s)
+                for turn in self.turns
+                if not self.text_by_channel or turn.channel == channel
+            ]
+            for channel in range(len(self.texts))
+        ]
 
     def under(self, suite: str, condition: str, change: Callable[[Audio], Audio]) -> "Recording":
         """Return this recording in another suite.
@@ -196,6 +220,10 @@ def recording(
         read=lambda: read_audio([folder / name for name in names], gap_s, len(by_channel) or 1),
         words=word_times(cuts, folder, gap_s) if all("words" in cut for cut in cuts) else (),
         text_by_channel=by_channel,
+        turns=tuple(
+            Turn(turn["start"], turn["end"], turn.get("channel", 0))
+            for turn in entry.get("turns", ())
+        ),
         suite="silence" if text == "" else "speech",
         condition=category,
     )

@@ -17,7 +17,7 @@ from stream.evaluate.report.plots import (
     timeline_plot,
 )
 from stream.evaluate.report.results import Result, by_suite, is_system, rows_of
-from stream.evaluate.report.tables import LATENCIES, shown
+from stream.evaluate.report.tables import INVENTED, LATENCIES, shown
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2026; --paper: #fcfcfd; --soft: #6b7280;
@@ -123,6 +123,14 @@ def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterat
         yield table(columns, rows)
         count = total["repeated_5_grams_said"]
         yield f"<p class='note'>5-dup: repeated 5-grams; the reference has {count}.</p>"
+    if "inventions" in total:
+        yield "<h3>Words that were not spoken</h3>"
+        rows = [
+            [group, system, score["recordings"], score["minutes"], *(found[k] for k in INVENTED)]
+            for group, score in rows_of(suite).items()
+            for system, found in score.get("inventions", {}).items()
+        ]
+        yield table(["", "system", "files", "min", *INVENTED], rows)
     if "words_per_hour" in total:
         names = list(total["words_per_hour"])
         rows = [

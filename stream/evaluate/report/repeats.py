@@ -56,6 +56,14 @@ def score_estimates(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     if "price_of_streaming" in first:
         found["price_of_streaming"] = estimate([score["price_of_streaming"] for score in scores])
+    if "inventions" in first:
+        found["inventions"] = {
+            system: {
+                kind: estimate([score["inventions"][system][kind] for score in scores])
+                for kind in first["inventions"][system]
+            }
+            for system in first["inventions"]
+        }
     if "words_per_hour" in first:
         found["words_per_hour"] = {
             system: estimate([score["words_per_hour"][system] for score in scores])

@@ -10,6 +10,7 @@ import numpy as np
 
 from stream.evaluate.measures.calibration import calibration, expected_calibration_error
 from stream.evaluate.measures.hallucination import Repetitions, repetitions, words_per_hour
+from stream.evaluate.measures.invented import Invented, Turns, looped_words, outside_turns
 from stream.evaluate.measures.latency import Latencies, latencies
 from stream.evaluate.measures.record import Finished, Transcript
 from stream.evaluate.measures.scoring import (
@@ -58,6 +59,24 @@ class Result:
         pairs = [(normalised(said), normalised(found)) for said, found in self.texts(system)]
         return sum((repetitions(*pair) for pair in pairs), Repetitions())
 
+    def inventions(self) -> dict[str, Invented]:
+        """Return what each system invented in speech; empty if neither text nor turns are known."""
+        recording = self.played.recording
+        if not (recording.text or recording.turns):
+            return {}
+        errors = self.errors()
+        return {
+            name: Invented(inserted=errors[name].insertions if errors else 0)
+            + sum(map(self.invented_on, recording.turns_by_channel, found), Invented())
+            for name, found in self.transcripts.items()
+        }
+
+    def invented_on(self, turns: Turns, found: Transcript) -> Invented:
+        """Return the words of one channel that are outside of its turns, and those in a loop."""
+        words = normalised(found.text).split()
+        outside = outside_turns(found.words, turns) if self.played.recording.turns else 0
+        return Invented(recognised=len(words), outside=outside, looped=looped_words(words))
+
     def invented(self) -> dict[str, int]:
         """Return how many words each system recognised; empty if the recording has words."""
         if self.played.recording.text != "":
@@ -87,6 +106,8 @@ class Score:
     """Words recognised in recordings without words, by system; they do not count as errors."""
     repetitions: dict[str, Repetitions]
     """Repeated 5-grams by system."""
+    inventions: dict[str, Invented]
+    """Words invented in speech, by system."""
 
     @classmethod
     def of(cls, results: Sequence[Result]) -> "Score":
@@ -94,15 +115,18 @@ class Score:
         errors: dict[str, WordErrors] = {}
         invented: dict[str, int] = {}
         repeated: dict[str, Repetitions] = {}
+        inventions: dict[str, Invented] = {}
         for result in results:
             for name, found in result.errors().items():
                 errors[name] = errors.get(name, WordErrors()) + found
                 repeated[name] = repeated.get(name, Repetitions()) + result.repetitions(name)
+            for name, words in result.inventions().items():
+                inventions[name] = inventions.get(name, Invented()) + words
             for name, count in result.invented().items():
                 invented[name] = invented.get(name, 0) + count
         silent = [r.played.seconds for r in results if r.played.recording.text == ""]
         seconds = sum(r.played.seconds for r in results)
-        return cls(len(results), seconds, sum(silent), errors, invented, repeated)
+        return cls(len(results), seconds, sum(silent), errors, invented, repeated, inventions)
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures by name; the price of streaming is streamed minus offline."""
@@ -125,6 +149,8 @@ class Score:
             if "same-model" in self.errors:
                 price = self.errors[STREAMED].rate - self.errors["same-model"].rate
                 found["price_of_streaming"] = round(price, 2)
+        if self.inventions:
+            found["inventions"] = {name: asdict(words) for name, words in self.inventions.items()}
         if self.invented:
             found["words_invented"] = self.invented
             found["words_per_hour"] = {

@@ -33,6 +33,8 @@ def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Co
     """Print the tables of a summary, then each violation and failure."""
     for name, suite in summary["suites"].items():
         console.print(accuracy(name, suite))
+        if (made := inventions(name, suite)).row_count:
+            console.print(made)
     for name, suite in summary["suites"].items():
         if "stability" in suite:
             for made in (latency(name, suite), stability(name, suite), calibration(name, suite)):
@@ -84,6 +86,23 @@ def accuracy(name: str, suite: dict[str, Any]) -> Table:
         if number == sums:
             made.add_section()
         made.add_row(group, *row, style="bold" if number >= sums else "")
+    return made
+
+
+INVENTED = ("recognised", "inserted", "outside", "looped")
+
+
+def inventions(name: str, suite: dict[str, Any]) -> Table:
+    """Return the table of words that were not spoken, by condition and system."""
+    systems = list(suite["total"].get("inventions", {}))
+    columns = [f"{system} {kind}" for system in systems for kind in INVENTED]
+    made = table(f"{name}: words that were not spoken", "", "files", "min", *columns)
+    for group, score in rows_of(suite).items():
+        if found := score.get("inventions"):
+            cells = [
+                str(found[s][kind]) if s in found else "" for s in systems for kind in INVENTED
+            ]
+            made.add_row(group, str(score["recordings"]), f"{score['minutes']:.1f}", *cells)
     return made
 
 

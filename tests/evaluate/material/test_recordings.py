@@ -50,6 +50,13 @@ def test_channels_with_a_text_each_are_kept_apart_if_asked(tmp_path):
         assert mixed.read().samples.tolist() == [8192, -4096, 8192]
 
 
+def test_turns_are_read(tmp_path):
+    turns = [{"start": 1, "end": 2.5}, {"start": 3, "end": 4, "channel": 1, "speaker": "b"}]
+    entry = {"audio": "a.wav", "text": None, "kind": "conversational", "turns": turns}
+    (recording,) = read_manifest(write_manifest(tmp_path, entry))
+    assert recording.turns_by_channel == [[(1, 2.5), (3, 4)]]
+
+
 def test_each_channel_needs_a_text(tmp_path):
     recording, _ = read_manifest(two_speakers(tmp_path, ["hello", "who", "is it"]), apart=True)
     with pytest.raises(UsageError, match="2 channels, but 3 texts"):

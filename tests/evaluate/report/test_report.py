@@ -3,11 +3,12 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from stream.evaluate.material.recordings import Recording
+from stream.evaluate.material.recordings import Recording, Turn
 from stream.evaluate.measures.record import Finished, Stamped, TimedWord, Transcript
 from stream.evaluate.playback import Played
 from stream.evaluate.report.html import page
@@ -152,6 +153,38 @@ def test_channels_are_scored_apart_in_whatever_order_their_finals_come():
     # A word on the channel of the other speaker is wrong twice.
     swapped = as_json([calls(["ape", "bee cat dog"])])["suites"]["speech"]["total"]["streamed"]
     assert (swapped["deletions"], swapped["insertions"]) == (1, 1)
+
+
+def test_words_outside_of_turns_and_loops_need_no_text():
+    recording = Recording(
+        "meeting.wav", "conversational", "corpus", None, lambda: None, turns=(Turn(1.0, 2.0),)
+    )
+    words = [TimedWord(w, s, s + 0.2) for w, s in (("so", 1.5), ("no", 5.0), ("no", 5.3))]
+    final = Finished((0, 0), "so no no no", (*words, TimedWord("no", 5.6, 5.8)))
+    heard = Transcript("so", (words[0],))
+    found = Result(Played(recording, 60.0, True, [Stamped(6.0, final)]), {"same-model": (heard,)})
+    summary = as_json([found])
+    total = summary["suites"]["speech"]["total"]
+    assert total["inventions"]["streamed"] == {
+        "recognised": 4, "inserted": 0, "outside": 3, "looped": 1
+    }  # fmt: skip
+    assert total["inventions"]["same-model"]["outside"] == 0
+    output = io.StringIO()
+    print_tables(summary, [found], Console(file=output, width=200))
+    for text in (output.getvalue(), page(summary, [found])):
+        assert "were not spoken" in text
+
+
+def test_each_channel_has_its_own_turns():
+    recording = Recording(
+        "call.wav", "phone", "corpus", "ape bee", lambda: None,
+        text_by_channel=("ape", "bee"), turns=(Turn(1.0, 2.0, 0), Turn(5.0, 6.0, 1)),
+    )  # fmt: skip
+    events = [finished(7.0, "ape", (2.0,)), finished(7.0, "bee", (2.0,), (1, 0))]
+    found = Result(Played(recording, 60.0, True, events))
+    assert found.inventions()["streamed"].outside == 1
+    mixed = replace(recording, text_by_channel=())
+    assert Result(Played(mixed, 60.0, True, events)).inventions()["streamed"].outside == 0
 
 
 def test_repeats_are_summed_up_as_means_with_their_standard_error():
