@@ -129,3 +129,19 @@ def test_a_signature_replaces_the_key() -> None:
     assert access.why_refused(TwilioProtocol, [host, signed], "/other", config) == NO_SIGNATURE
     keyed = ServerConfig(api_key="k")
     assert access.why_refused(TwilioProtocol, [host], "/v1/twilio?token=k", keyed) is None
+
+
+class Tokened(ProtocolDeclarations):
+    key = PLACES
+
+
+@pytest.mark.parametrize(
+    ("protocol", "scheme"),
+    [(ProtocolDeclarations, "Bearer"), (Tokened, "Token"), (Keyless, "Bearer")],
+)
+def test_a_response_without_the_key_names_the_scheme(
+    protocol: type[ProtocolDeclarations], scheme: str
+) -> None:
+    refused = access.unauthorised(protocol, NO_KEY)
+    assert refused.status == 401
+    assert refused.headers["WWW-Authenticate"] == f'{scheme} realm="distil-stream"'

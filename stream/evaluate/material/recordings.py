@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.core.mixdown import mixed
 from stream.core.resample import Resampler
 from stream.errors import UsageError
 from stream.evaluate.measures.record import TimedWord
@@ -281,7 +282,7 @@ def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S, n_channels: int = 1)
             raise UsageError(f"{path} cannot be read: {error}.") from error
         rates.add(rate)
         if n_channels == 1:
-            samples = samples.mean(axis=1)
+            samples = mixed(samples.T)[0]
         elif samples.shape[1] != n_channels:
             raise UsageError(f"{path} has {samples.shape[1]} channels, but {n_channels} texts.")
         pieces += [samples, np.zeros((round(gap_s * rate), *samples.shape[1:]), np.float32)]

@@ -78,7 +78,7 @@ class Result:
         return Invented(recognised=len(words), outside=outside, looped=looped_words(words))
 
     def invented(self) -> dict[str, int]:
-        """Return how many words each system recognised; empty if the recording has words."""
+        """Return the number of words that each system recognised; empty if there is speech."""
         if self.played.recording.text != "":
             return {}
         return {

@@ -20,7 +20,9 @@ from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
+from stream.server import access
 from stream.server.http import openai_responses as responses
+from stream.server.state import ServerState
 
 OPENAI_NAME = "whisper-1"
 """OpenAI's name of Whisper; here it selects the served model."""
@@ -49,7 +51,8 @@ class RequestError(Exception):
 
         uvicorn still reads the rest of the body; otherwise the client would not get the response.
         """
-        return JSONResponse(responses.failure(str(self), self.code, self.param), self.status)
+        body = responses.failure(str(self), self.code, self.param)
+        return JSONResponse(body, self.status, access.challenge() if self.status == 401 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,14 @@ class LimitedRequest(Request):
                     message = f"The upload is larger than {size} MB; see --max-upload-mb."
                     raise RequestError(413, "too_large", message)
                 yield piece
+
+
+def take_upload_slot(server: ServerState) -> None:
+    """Count one more upload. Raises `RequestError` if there are `max_uploads` already."""
+    if server.uploads >= server.config.max_uploads:
+        message = "Too many uploads at once; try again later. See --max-uploads."
+        raise RequestError(429, "busy", message)
+    server.uploads += 1
 
 
 async def receive_form(request: Request) -> FormData:
@@ -163,7 +174,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
-    """Return the requested granularities of times; `segment` by default."""
+    """Return the requested granularities of times, `segment` and `word`; `segment` by default.
+
+    Raises `RequestError` for any other value.
+    """
     chosen = tuple(str(one) for one in form.getlist(GRANULARITIES) if one) or ("segment",)
     for granularity in chosen:
         if granularity not in responses.GRANULARITIES:

@@ -32,7 +32,7 @@ from stream.server.outbox import LIMIT
 from stream.server.rooms.rooms import Rooms
 from stream.server.rooms.store import RoomStore
 from stream.server.streams.connection import Connection
-from stream.server.streams.registry import Streams
+from stream.server.streams.open_streams import Streams
 from stream.server.streams.states import State
 from stream.server.streams.stream import StreamContext
 
@@ -126,6 +126,7 @@ class FakeProtocol:
     pending_s = 0.0
     compressed = False
     cuts_binary_frames = True
+    idle_s = None
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -157,6 +158,9 @@ class FakeProtocol:
                 self._messages += [QueuedMessage("words")] * int(count)
             case ["fault"]:
                 raise ValueError("a mistake of ours")
+
+    def notes_to_log(self) -> list[str]:
+        return []
 
     def finish(self, closing: Closing) -> None:
         if not self.no_more_audio:
