@@ -40,7 +40,7 @@ def test_a_way_that_does_not_work_here_is_told_at_start(tiny_checkpoint):
     """Not window by window, by a server that looks ready."""
     transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.recognizer.model.encoder.layers[0].attend = Lacking()
-    with pytest.raises(UsageError, match=r"no such operator here.*encoder_attention=.*`--ways auto`"):
+    with pytest.raises(UsageError, match=r"no such operator.*encoder_attention=.*`--ways auto`"):
         transcriber.warm_up()
 
 

@@ -26,7 +26,7 @@ def quieter_and_faster(speech: Sequence[Recording]) -> list[Recording]:
         for one in speech
     ]
     fast = [
-        replace(one, words=scaled_words(one, tempo)).under(
+        replace(one, words=scaled_words(one, tempo), turns=()).under(
             "speakers", f"{tempo} times as fast", partial(faster, tempo=tempo)
         )
         for tempo in FASTER
