@@ -66,8 +66,18 @@ def break_positions(text: str, candidates: Collection[int]) -> set[int]:
         inside = [at for at in others if start < at < end]
         if inside:
             allowed = list(line_break_breakables(text[start:end]))
-            found.update(at for at in inside if allowed[after_spaces(text, at, end - 1) - start])
+            # uniseg and regex divide a mark without its letter differently: both must agree.
+            whole = cluster_starts(text[start:end])
+            for at in inside:
+                behind = after_spaces(text, at, end - 1) - start
+                if allowed[behind] and behind in whole:
+                    found.add(at)
     return found
+
+
+def cluster_starts(text: str) -> set[int]:
+    """Return the offsets at which the grapheme clusters of a text start."""
+    return {match.start() for match in regex.finditer(r"\X", text)}
 
 
 def after_spaces(text: str, at: int, last: int) -> int:

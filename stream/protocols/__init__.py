@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 PROTOCOLS: dict[str, str] = {
     "native": "stream.protocols.native:NativeProtocol",
     "twilio": "stream.protocols.twilio:TwilioProtocol",
+    "deepgram": "stream.protocols.deepgram.listen:DeepgramProtocol",
     "audiosocket": "stream.protocols.audiosocket:AudioSocketProtocol",
 }
 """Name of a protocol -> module:class. A server imports them when it is created."""

@@ -125,9 +125,12 @@ class ProtocolDeclarations:
 
     can_resume: ClassVar[bool] = False
     """Whether a client that lost its connection can resume its stream over another one."""
-    cuts_binary_frames: ClassVar[bool] = False
+    cuts_binary_frames: bool = False
     """Whether a large binary frame may be passed to the protocol in parts, so that it delays other
     streams less: true if binary frames contain only audio."""
+    idle_s: ClassVar[float | None] = None
+    """Seconds after which a client that sends no message is disconnected, if that is less than the
+    server's own limit; None for the server's."""
     close_codes: ClassVar[Mapping[int, int]] = {}
     """The close code to send for those of `CloseCode` for which it differs."""
 
@@ -138,13 +141,17 @@ class ProtocolDeclarations:
         Args:
             status: HTTP status.
             code: `not_authorised`, `origin_not_allowed`, `not_ready`, `full`, `too_busy`, or the
-                code of a `PeerError` that a route raised.
+                code of a `PeerError` that a route or `check_request` raised.
             sentence: description of the fault and of the remedy.
 
         Returns:
             The response to the handshake. Over plain TCP, only its body is sent.
         """
         return HttpResponse(status, f"{sentence}\n")
+
+    @classmethod
+    def check_request(cls, service: Service, query: Query) -> None:
+        """Raise `PeerError` for a query that is refused with HTTP 400, before the handshake."""
 
     @classmethod
     def check_query(cls, query: Query) -> None:

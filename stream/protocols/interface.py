@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.core import events
 from stream.core.audio import AudioDecoder
@@ -20,6 +23,24 @@ def accept_any_key(key: str) -> bool:
     return True
 
 
+def at_the_epoch() -> float:
+    """Return no time of day: the caller has no clock."""
+    return 0.0
+
+
+class PacketDecoder(Protocol):
+    """Decodes packets of compressed audio, one after the other."""
+
+    sample_rate: int
+    """Hertz, of the samples that it returns."""
+
+    def decode(self, packet: bytes) -> NDArray[np.float32]:
+        """Return the samples of a packet, (channels, n_samples) in -1..1.
+
+        Raises `PeerError` if the packet cannot be decoded.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a server offers to its clients: model, limits and functions; equal for all of them."""
@@ -34,6 +55,11 @@ class Service:
     detector: MakeDetector = webrtc_vad
     container: Callable[[int], AudioDecoder] | None = None
     """Returns a decoder of containers for a number of channels; None if containers are refused."""
+    opus: Callable[[int], PacketDecoder] | None = None
+    """Makes a decoder of Opus packets without a container, for a number of channels; None if the
+    server has none."""
+    wall_time: Callable[[], float] = at_the_epoch
+    """Returns the time of day, in seconds since 1970, for messages that contain it."""
     resume_token: Callable[[str], str | None] = no_resume_token
     """Returns the token to resume the session with this id; None if it cannot be resumed."""
     key_fits: Callable[[str], bool] = accept_any_key

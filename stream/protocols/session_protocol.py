@@ -68,6 +68,8 @@ class SessionProtocol(ProtocolDeclarations):
         """Code and sentence of a fatal error, which the client is told after its finals."""
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
+        self._notes: list[str] = []
+        self._distributing = False
 
     # Implemented by subclasses
 
@@ -150,6 +152,10 @@ class SessionProtocol(ProtocolDeclarations):
         """Queue an event for the room of a session."""
         self._captions.append((session_id, caption))
 
+    def note(self, sentence: str) -> None:
+        """Write a sentence to the server's log, such as what of a request has no effect here."""
+        self._notes.append(sentence)
+
     def close(self, closing: Closing) -> None:
         """Close the connection once the queued messages have been sent."""
         self.closing = closing
@@ -157,10 +163,21 @@ class SessionProtocol(ProtocolDeclarations):
     def collect(self) -> None:
         """Distribute new events of all sessions to the client, the rooms and the counts.
 
-        Closes the connection if `finish` was called and all sessions have ended.
+        Closes the connection if `finish` or `fail` was called and all sessions have ended.
         """
-        if self.closing is not None:
+        if self.closing is not None or self._distributing:
             return
+        self._distributing, failure = True, self._failure
+        self._distribute_events()
+        if self._failure is not failure:  # an event made the subclass fail: its finals come now
+            self._distribute_events()
+        self._distributing = False
+        if self._closing_after_finals is not None and self.sessions.all_ended:
+            if self._failure is not None:
+                self.send_error(*self._failure, fatal=True)
+            self.close(self._closing_after_finals)
+
+    def _distribute_events(self) -> None:
         for opened in self.sessions:
             for event in opened.session.events_to_send():
                 if opened.membership is not None:
@@ -169,10 +186,6 @@ class SessionProtocol(ProtocolDeclarations):
                 if self._failure is None or not isinstance(event, events.Ended):
                     self.send_event(opened, event)  # an error takes the place of the end
             opened.forget_settled_arrivals()
-        if self._closing_after_finals is not None and self.sessions.all_ended:
-            if self._failure is not None:
-                self.send_error(*self._failure, fatal=True)
-            self.close(self._closing_after_finals)
 
     # Called by the server with input
 
@@ -257,6 +270,11 @@ class SessionProtocol(ProtocolDeclarations):
         """Return the events for the rooms of the sessions since the last call."""
         captions, self._captions = self._captions, []
         return captions
+
+    def notes_to_log(self) -> list[str]:
+        """Return the sentences for the log since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def forget_ended(self) -> list[str]:
         """Remove the sessions that ended while the connection remains open; return their ids."""

@@ -25,6 +25,13 @@ Fields = Iterable[tuple[str, str]]
 
 USUAL_PLACES = KeyPlaces()
 
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Max-Age": "3600",
+}
+"""Headers of the response to a CORS preflight; `*` does not include `Authorization`."""
+
 BAD_ORIGIN = "Pages of this origin may not; see --allow-origin."
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from stream.protocols.declarations import NO_KEY, HttpResponse, ProtocolDeclarations
+from stream.errors import PeerError
+from stream.protocols.declarations import NO_KEY, HttpResponse, ProtocolDeclarations, Query
 from stream.server import access
 from stream.server.endpoints import FindEndpoint
 from stream.server.load_ladder import RETRY_AFTER_S
@@ -36,7 +37,20 @@ def refusal(
     late = protocol.key is not None and protocol.key.first_message
     if not late and (sentence := access.why_refused(protocol, fields, target, state.config)):
         return access.unauthorised(protocol, sentence)
-    return refuse_for_now(state, protocol)
+    query = access.query_fields(target.partition("?")[2])
+    return refuse_for_now(state, protocol) or refuse_query(state, protocol, query)
+
+
+def refuse_query(
+    state: ServerState, protocol: type[ProtocolDeclarations], query: Query
+) -> HttpResponse | None:
+    """Return how a query that the protocol cannot serve is refused; None if it can."""
+    assert state.service
+    try:
+        protocol.check_request(state.service, query)
+    except PeerError as error:
+        return protocol.refusal(400, error.code, str(error))
+    return None
 
 
 def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> HttpResponse | None:

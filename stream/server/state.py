@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,7 @@ from stream.engine.engine import Engine
 from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
+from stream.media.opus_packets import OpusPackets
 from stream.protocols.interface import Closing, Service
 from stream.server import access
 from stream.server.blocking import run_blocking
@@ -51,6 +53,8 @@ class ServerState:
         self.rooms = self.room_service.rooms
         self.streams = Streams(config, self.metrics)
         self.draining = False
+        self.uploads = 0
+        """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None
         self.load_watch: LoadWatch | None = None
@@ -75,6 +79,8 @@ class ServerState:
             detector=detector,
             resume_token=self.streams.parked.token,
             container=ContainerDecoder,
+            opus=OpusPackets,
+            wall_time=time.time,
             key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")

@@ -22,6 +22,7 @@ from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.server import access
 from stream.server.http import openai_responses as responses
+from stream.server.state import ServerState
 
 OPENAI_NAME = "whisper-1"
 """OpenAI's name of Whisper; here it selects the served model."""
@@ -90,6 +91,14 @@ class LimitedRequest(Request):
                     message = f"The upload is larger than {size} MB; see --max-upload-mb."
                     raise RequestError(413, "too_large", message)
                 yield piece
+
+
+def take_upload_slot(server: ServerState) -> None:
+    """Count one more upload. Raises `RequestError` if there are `max_uploads` already."""
+    if server.uploads >= server.config.max_uploads:
+        message = "Too many uploads at once; try again later. See --max-uploads."
+        raise RequestError(429, "busy", message)
+    server.uploads += 1
 
 
 async def receive_form(request: Request) -> FormData:

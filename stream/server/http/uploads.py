@@ -8,8 +8,11 @@ these windows only if no live stream has one (`WindowKind.FILE`).
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, suppress
 from itertools import count
 from typing import BinaryIO
+
+from starlette.requests import ClientDisconnect, Request
 
 from stream.core.audio import SAMPLE_RATE, Gap
 from stream.core.windows import Hypothesis
@@ -134,6 +137,32 @@ class Upload:
         for window in self._algorithm.windows_to_transcribe():
             self._pending += 1
             self._engine.submit(window, deliver, live=False)
+
+
+async def segments_unless_gone(upload: Upload, request: Request) -> list[Segment]:
+    """Return all segments of an upload. Raises `ClientDisconnect` if its client disconnects."""
+    transcribing = asyncio.create_task(all_segments(upload))
+    disconnecting = asyncio.create_task(wait_for_disconnect(request))
+    await asyncio.wait([transcribing, disconnecting], return_when=asyncio.FIRST_COMPLETED)
+    disconnecting.cancel()
+    if not transcribing.done():
+        transcribing.cancel()
+        with suppress(asyncio.CancelledError):
+            await transcribing
+        raise ClientDisconnect
+    return transcribing.result()
+
+
+async def all_segments(upload: Upload) -> list[Segment]:
+    """Return all segments of an upload."""
+    async with aclosing(upload.segments()) as segments:
+        return [segment async for segment in segments]
+
+
+async def wait_for_disconnect(request: Request) -> None:
+    """Return when the client has disconnected."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def close_after(step: asyncio.Future[bool], reading: Generator[bool, None, None]) -> None:

@@ -45,9 +45,9 @@ class Connection(Stream):
     def __init__(self, protocol: SessionProtocol, session_id: str, context: StreamContext) -> None:
         super().__init__(protocol, session_id, context)
         self.state = State.NEW
-        idle_s = self.config.idle_s
+        idle_s = min(protocol.idle_s or self.config.idle_s, self.config.idle_s)
         self.receiver = Receiver(protocol, self._feed, self._note_intent, idle_s)
-        self.sender = Sender(protocol, self.metrics, stalled_s=idle_s)
+        self.sender = Sender(protocol, self.metrics, stalled_s=self.config.idle_s)
         self._cut_with: Closing | None = None
         self._on_begin: Callable[[], None]
         self._socket: ClientSocket

@@ -92,6 +92,8 @@ class Stream(ABC):
             windows = []
         for window in windows:
             self.engine.submit(window, self._deliver, self._is_live())
+        for note in self.protocol.notes_to_log():
+            log.info("%s", note, extra=self._log_fields())
         self._participant.share(self.protocol)
         for session_id in self.protocol.forget_ended():
             self._participant.leave(session_id)

@@ -126,6 +126,7 @@ class FakeProtocol:
     pending_s = 0.0
     compressed = False
     cuts_binary_frames = True
+    idle_s = None
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -157,6 +158,9 @@ class FakeProtocol:
                 self._messages += [QueuedMessage("words")] * int(count)
             case ["fault"]:
                 raise ValueError("a mistake of ours")
+
+    def notes_to_log(self) -> list[str]:
+        return []
 
     def finish(self, closing: Closing) -> None:
         if not self.no_more_audio:
