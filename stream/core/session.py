@@ -69,6 +69,8 @@ class Session:
         self._marks: list[tuple[int, list[int]]] = []
         """Outstanding marks, each with the `judged_sample` of every channel when it came."""
         self._finals_reported = 0
+        self._decoded = False
+        """Whether any audio could be decoded."""
         self._decoder: AudioDecoder
         if settings.encoding != CONTAINER:
             self._decoder = StreamDecoder(settings.encoding, settings.channels)
@@ -249,8 +251,10 @@ class Session:
             self._pending = np.concatenate([self._pending, sound], axis=1)
             while self._pending.shape[1] >= self._step:
                 self._feed(self._step)
+        self._decoded = self._decoded or bool(sounds)
         for problem in self._decoder.take_problems():
-            self._events.append(Failure("bad_audio", problem))
+            code = "damaged_audio" if self._decoded else "bad_audio"
+            self._events.append(Failure(code, problem))
 
     def _feed(self, n_samples: int) -> None:
         """Pass the next `n_samples` pending samples to every channel."""

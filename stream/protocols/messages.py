@@ -23,6 +23,7 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "audio_after_end": None,
     "truncated_audio": None,
     "bad_audio": None,
+    "damaged_audio": None,
     "gap_too_long": None,
     "transcription_failed": None,
     "internal": FATAL_ERRORS["internal"],

@@ -14,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.core.audio import Gap
+from stream.core.events import Failure
+from stream.core.session import Session
+from stream.core.settings import StreamSettings
 from stream.media.container import ContainerDecoder
 from stream.media.joined import parts_of
 from stream.media.part_reader import PartReader
@@ -219,6 +222,17 @@ def test_a_second_file_without_sound_is_told_and_a_third_is_decoded() -> None:
     samples, problem = stream(data)
     assert tones_in(samples, 2) == [300, 1100]
     assert problem
+
+
+def test_a_session_tells_what_was_left_out_and_goes_on() -> None:
+    broken = sound("WAV", 700)[:20] + b"\x99\x99" + sound("WAV", 700)[22:]
+    session = Session("s", StreamSettings(encoding="container"), container=ContainerDecoder)
+    for one in (sound("WAV", 300), broken, sound("WAV", 1100)):
+        session.receive_audio(one)
+    session.receive_eof()
+    failures = [event for event in session.events_to_send() if isinstance(event, Failure)]
+    assert [failure.code for failure in failures] == ["damaged_audio"]
+    assert session.received == 4 * RATE
 
 
 def reader_parts(data: bytes, sizes: list[int]) -> list[bytes]:
