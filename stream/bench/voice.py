@@ -2,8 +2,8 @@
 
 In noise without speech every utterance is a false alarm. In speech, an utterance must begin before
 the first vowel, early enough for a consonant, and end after the last vowel. The same recordings are
-used at full level, 20 and 30 dB quieter, with a constant offset, in noise of the same level, and over
-a telephone line.
+used at full level, 20 and 30 dB quieter, with a constant offset, in noise of the same level, and
+over a telephone line.
 """
 
 import json
