@@ -106,13 +106,18 @@ def run(
 ) -> None:
     """Print false alarms in noise and missed speech as tables, and one JSON line.
 
-    Args:
-        data: folder with `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and
-            `noisy.jsonl`.
-        limit: number of recordings of each set of speech; None for all.
-        seed: seed of the choice of noise that speech is mixed with.
-        enter: probability of the network at which speech begins.
-        leave: probability of the network below which speech ends.
+    Parameters
+    ----------
+    data
+        Folder with `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and `noisy.jsonl`.
+    limit
+        Number of recordings of each set of speech; `none` for all.
+    seed
+        Seed of the choice of noise that speech is mixed with.
+    enter
+        Probability of the network at which speech begins.
+    leave
+        Probability of the network below which speech ends.
     """
     path = weights_file()
     if path is None:

@@ -156,7 +156,9 @@ class Session:
         If `MAX_MARKS` are outstanding, emit a `Failure` instead.
         """
         if len(self._marks) == MAX_MARKS:
-            message = f"{MAX_MARKS} marks are still to come back; wait for some, or `finalize`."
+            message = (
+                f"{MAX_MARKS} marks have not been returned yet; wait for some, or send `finalize`."
+            )
             self._events.append(Failure("too_many_marks", message))
             return
         self._feed(self._pending.shape[1])
@@ -200,8 +202,8 @@ class Session:
             return
         if self._decoder.leftover:
             message = (
-                f"The audio ended {self._decoder.leftover} bytes into a sample, which were left "
-                "out; check that encoding and channels are what was announced."
+                "The audio ended in the middle of a sample; its last "
+                f"{self._decoder.leftover} bytes were left out. Check `encoding` and `channels`."
             )
             self._events.append(Failure("truncated_audio", message))
         self._receive_sounds(self._decoder.flush())

@@ -14,6 +14,7 @@ PROTOCOLS: dict[str, str] = {
     "native": "stream.protocols.native:NativeProtocol",
     "twilio": "stream.protocols.twilio:TwilioProtocol",
     "deepgram": "stream.protocols.deepgram.listen:DeepgramProtocol",
+    "deepgram-flux": "stream.protocols.deepgram.flux:FluxProtocol",
     "audiosocket": "stream.protocols.audiosocket:AudioSocketProtocol",
 }
 """Name of a protocol -> module:class. A server imports them when it is created."""

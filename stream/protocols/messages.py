@@ -202,6 +202,7 @@ class Final(ServerMessage, frozen=True, kw_only=True, tag="final"):
     language: str
     confidence: float
     words: tuple[Word, ...] | UnsetType = UNSET
+    problems: tuple[str, ...] | UnsetType = UNSET
     latency: Latency
 
 

@@ -130,6 +130,38 @@ async def test_the_sdk_gets_a_sentence_about_urls(made: Path) -> None:
     assert "body" in body["body"]["err_msg"]
 
 
+def turns(sent: list[dict[str, Any]]) -> list[str]:
+    return [m["transcript"] for m in sent if m.get("event") == "EndOfTurn"]
+
+
+async def test_the_sdk_reads_turns(made: Path) -> None:
+    async with serving(recording.transcriber(), vad="webrtc") as server:
+        asked = json.dumps({"eager_eot_threshold": 0.5, "eot_timeout_ms": 3000, "keyterm": "Ada"})
+        sent = await run("deepgram", LIVE, server.door.port, made, "async", "play", "v2", asked)
+    assert turns(sent) == SCRIPTED
+    assert {m["class"] for m in sent} == {"ListenV2Connected", "ListenV2TurnInfo"}
+    events = {m["event"] for m in sent[1:]}
+    assert {"StartOfTurn", "EagerEndOfTurn", "EndOfTurn"} <= events
+
+
+@pytest.mark.model
+async def test_the_sdk_gets_the_words_of_turns(
+    spoken: Path,  # noqa: F811
+    tiny_checkpoint: Checkpoint,
+) -> None:
+    async with serving_speech(tiny_checkpoint) as server:
+        sent = await run("deepgram", LIVE, server.door.port, spoken, "sync", "play", "v2", "{}")
+    assert plain(" ".join(turns(sent))).startswith(SAID)
+
+
+@pytest.mark.model
+async def test_pipecats_turns(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
+    async with serving_speech(tiny_checkpoint) as server:
+        sent = await run("pipecat", "pipecat_stt.py", server.door.port, spoken, "flux", "play")
+    said = [m["text"] for m in sent if m["type"] == "final"]
+    assert plain(" ".join(said)).startswith(SAID)
+
+
 @pytest.mark.model
 async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
     async with serving_speech(tiny_checkpoint) as server:

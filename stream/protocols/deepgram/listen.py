@@ -10,181 +10,68 @@ final before the mark carries `from_finalize`, and if all had been sent before, 
 So finals wait in `ChannelResults.held` until the events of one message have all been seen.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import msgspec
-
 from stream.core import events
 from stream.core.audio import SAMPLE_RATE, samples_of_ms
-from stream.core.settings import CONTAINER
 from stream.core.windows import Word
 from stream.errors import PeerError
-from stream.protocols.channel_mixing import Mixer, unpacked
 from stream.protocols.close_codes import CloseCode
-from stream.protocols.declarations import HttpResponse, KeyPlaces, Query
 from stream.protocols.deepgram import parameters
-from stream.protocols.deepgram.results import ChannelResults, Json, alternative, request_id
-from stream.protocols.interface import Closing, PacketDecoder, QueuedMessage, Service
+from stream.protocols.deepgram.connection import DeepgramConnection
+from stream.protocols.deepgram.results import ChannelResults, Json, alternative
+from stream.protocols.interface import Closing, QueuedMessage
 from stream.protocols.open_sessions import OpenSession
-from stream.protocols.session_protocol import ENDED, SessionProtocol
 
 IDLE_S = 10.0
 """Seconds without audio and `KeepAlive` after which Deepgram disconnects a client."""
 
 NET_0001 = "NET-0001: neither audio nor KeepAlive came for 10 s."
 
-OGG = b"OggS"
-"""The first bytes of an Ogg page."""
 
-KEYS = KeyPlaces(
-    headers=(("Authorization", "Token"), ("Authorization", "Bearer")),
-    query_fields=("token",),
-    subprotocol_labels=("token", "bearer"),
-)
-
-ERROR_CODES = {
-    "not_authorised": "INVALID_AUTH",
-    "bad_settings": "Bad Request",
-    "full": "TOO_MANY_REQUESTS",
-    "too_busy": "TOO_MANY_REQUESTS",
-    "busy": "TOO_MANY_REQUESTS",
-    "not_ready": "SERVICE_UNAVAILABLE",
-    "origin_not_allowed": "FORBIDDEN",
-}
-"""`err_code` of a refusal, by the server's own code."""
-
-
-def refusal(status: int, code: str, sentence: str) -> HttpResponse:
-    """Return how Deepgram refuses a request: JSON, and the reason in a header."""
-    body = {"err_code": ERROR_CODES.get(code, code), "err_msg": sentence}
-    plain = sentence.encode("ascii", "replace").decode()
-    headers = {"Content-Type": "application/json", "dg-error": plain.replace("\n", " ")}
-    return HttpResponse(status, msgspec.json.encode(body).decode(), headers)
-
-
-class DeepgramProtocol(SessionProtocol):
+class DeepgramProtocol(DeepgramConnection):
     """One live stream."""
 
     paths = ("/v1/listen",)
-    subprotocols = ("token", "bearer")
-    key = KEYS
     idle_s = IDLE_S
-    cuts_binary_frames = True
-    close_codes = {  # noqa: RUF012
-        CloseCode.MALFORMED: 1008,
-        CloseCode.BAD_SETTINGS: 1008,
-        CloseCode.IDLE: 1011,
-    }
 
-    @classmethod
-    def refusal(cls, status: int, code: str, sentence: str) -> HttpResponse:
-        """Return how Deepgram refuses a request."""
-        return refusal(status, code, sentence)
-
-    @classmethod
-    def check_request(cls, service: Service, query: Query) -> None:
-        """Raise `PeerError` for parameters that cannot be served."""
-        parameters.read(service, query)
-
-    def __init__(self, service: Service, session_id: str, query: Query) -> None:
-        super().__init__(service, session_id, query)
-        self.request_id = request_id(session_id)
-        self.created_s = service.wall_time()
-        self._hash = hashlib.sha256()
-        self._mixer: Mixer | None = None
-        self._opus: PacketDecoder | None = None
-        self._undecided = False
-        """Whether the first message of audio will show if it is a packet or a container."""
+    def prepare(self) -> None:
+        """Begin the accounts of the channels."""
+        self.created_s = self.service.wall_time()
+        self.results: list[ChannelResults] = []
         self._marks: dict[int, int] = {}
         """Each outstanding `Finalize`, and the 16 kHz sample at which it came."""
-        self._n_marks = 0
         self._ended_at: dict[int, int] = {}
         """Where the speech of each channel ended last."""
-        self.results: list[ChannelResults] = []
-        try:
-            self.asked = parameters.read(service, query)
-            if self.asked.unknown:
-                self.note(parameters.note_of(self.asked.unknown))
-            self._undecided = self.asked.packets
-            self.cuts_binary_frames = not self._undecided
-            if not self._undecided:
-                self._open()
-        except PeerError as error:  # `check_request` refuses it before, but for other callers
-            self.fail(error.code, str(error))
 
     # What the client sends
-
-    def handle_binary(self, data: bytes) -> None:
-        """Act on audio; an empty message ends the stream, as in older versions of the protocol."""
-        if self.no_more_audio:
-            return
-        if not data:
-            self._close_stream()
-            return
-        self._hash.update(data)
-        if self._undecided:
-            self._undecided = False
-            self._open(packets=not data.startswith(OGG))
-        if self._opus is not None:
-            data = unpacked(self._opus, data, to_mono=not self.asked.multichannel)
-        elif self._mixer is not None:
-            data = self._mixer.mix(data)
-        self.add_audio(data)
 
     def handle_text(self, text: str) -> None:
         """Act on a JSON message; one that cannot be read is answered, and the stream goes on."""
         try:
-            message = msgspec.json.decode(text)
-            kind = message["type"]
-        except (msgspec.DecodeError, RecursionError, TypeError, KeyError, UnicodeError):
-            self._send_schema_error("The message is no JSON object with a type.", text)
+            message = self.read_message(text)
+        except ValueError as error:
+            self._send_schema_error(str(error), text)
             return
         if self.no_more_audio:
             return
-        match kind:
+        match message["type"]:
             case "KeepAlive":
                 pass
             case "Finalize":
-                self._finalize()
+                if marked := self.finalize():
+                    self._marks[marked[0]] = marked[1]
             case "CloseStream":
-                self._close_stream()
+                self.close_stream()
             case "Configure":
                 self._configure(message)
-            case _:
+            case kind:
                 self._send_schema_error(f"There is no message of type {kind!r}.", text)
 
-    def _open(self, packets: bool = False) -> None:
-        """Open the session, for audio as it will be after mixing and unpacking."""
-        asked, start = self.asked, dict(self.asked.start)
-        channels = int(str(start["channels"]))
-        if packets:
-            assert self.service.opus is not None
-            self._opus = self.service.opus(min(channels, 2))
-            rate = self._opus.sample_rate
-            start |= {"encoding": "pcm_f32le", "sample_rate": rate, "channels": min(channels, 2)}
-        elif channels > 1 and not asked.multichannel and start["encoding"] != CONTAINER:
-            self._mixer = Mixer(str(start["encoding"]), channels)
-            start["encoding"] = "pcm_f32le"
-        if not asked.multichannel:
-            start["channels"] = 1
-        n_channels = int(str(start["channels"]))
-        self.results = [ChannelResults(i, n_channels) for i in range(n_channels)]
-        self.open_session(start)
-
-    def _finalize(self) -> None:
-        self._n_marks += 1
-        if self.session is None:
-            return
-        self._marks[self._n_marks] = self.session.held * SAMPLE_RATE // self._rate
-        self.session.receive_finalize(self._n_marks)
-
-    def _close_stream(self) -> None:
-        if self.session is None:  # no audio came, so it is not known what would have
-            self._undecided = False
-            self._open()
-        self.finish(ENDED)
+    def announce(self, opened: OpenSession) -> None:
+        """Begin the ranges of the channels."""
+        self.results = [ChannelResults(i, self.n_channels) for i in range(self.n_channels)]
 
     def _configure(self, message: Json) -> None:
         """Replace the key terms; tell about features that the server does not have."""
@@ -210,16 +97,6 @@ class DeepgramProtocol(SessionProtocol):
             self.send(QueuedMessage(answer))
 
     # What the client is told
-
-    @property
-    def _rate(self) -> int:
-        assert self.session
-        return self.session.settings.sample_rate
-
-    @property
-    def _now_sample(self) -> int:
-        """The audio clock, in 16 kHz samples."""
-        return self.session.received * SAMPLE_RATE // self._rate if self.session else 0
 
     def send_event(self, opened: OpenSession, event: events.Event) -> None:
         """Queue the messages of an event."""
@@ -309,15 +186,15 @@ class DeepgramProtocol(SessionProtocol):
         """Send what is left of the audio as ranges without speech, and then the metadata."""
         for channel, results in enumerate(self.results):
             self._send_held(channel)
-            if results.settled_sample < self._now_sample:
-                span = results.take_range(self._now_sample)
+            if results.settled_sample < self.now_sample:
+                span = results.take_range(self.now_sample)
                 self.send(QueuedMessage(self._results(span, (), "", True, False)))
         created = datetime.fromtimestamp(self.created_s, UTC)
         body: Json = {
             "type": "Metadata",
             "transaction_key": "deprecated",
             "request_id": self.request_id,
-            "sha256": self._hash.hexdigest(),
+            "sha256": self.digest.hexdigest(),
             "created": created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "duration": round(opened.received_s, 3),
             "channels": len(self.results),
@@ -336,7 +213,7 @@ class DeepgramProtocol(SessionProtocol):
     def _send_utterance_end(self, results: ChannelResults) -> None:
         if self.asked.utterance_end_ms is not None:
             gap = samples_of_ms(self.asked.utterance_end_ms)
-            if body := results.utterance_ended(self._now_sample, gap):
+            if body := results.utterance_ended(self.now_sample, gap):
                 self.send(QueuedMessage(body))
 
     def _results(
@@ -382,15 +259,7 @@ class DeepgramProtocol(SessionProtocol):
         """Queue `Error`."""
         self.send(QueuedMessage({"type": "Error", "variant": code, "description": sentence}))
 
-    def close_reason(self, code: str, sentence: str) -> str:
-        """Return Deepgram's code and the sentence."""
-        return f"{'DATA-0000' if code == 'malformed' else 'NET-0000'}: {sentence}"
-
     def close_frame(self, closing: Closing) -> Closing:
         """Return the close frame; for a client that was silent it has Deepgram's own code."""
         reason = NET_0001 if closing.code == CloseCode.IDLE else closing.reason
         return super().close_frame(Closing(closing.code, reason))
-
-    def encode(self, message: QueuedMessage, now: float) -> str:
-        """Return the JSON of a message."""
-        return msgspec.json.encode(message.body).decode()

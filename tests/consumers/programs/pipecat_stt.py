@@ -33,6 +33,10 @@ def make_service():
         from pipecat.services.deepgram.stt import DeepgramSTTService
 
         return DeepgramSTTService(api_key="none", base_url=f"ws://127.0.0.1:{port}")
+    if service == "flux":
+        from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
+
+        return DeepgramFluxSTTService(api_key="none", url=f"ws://127.0.0.1:{port}/v2/listen")
     if service == "openai":
         from pipecat.services.openai.stt import OpenAIRealtimeSTTService
 
