@@ -12,6 +12,7 @@ PROTOCOLS: dict[str, str] = {
     "twilio": "stream.protocols.twilio:TwilioProtocol",
     "deepgram": "stream.protocols.deepgram.listen:DeepgramProtocol",
     "deepgram-flux": "stream.protocols.deepgram.flux:FluxProtocol",
+    "openai-realtime": "stream.protocols.openai_realtime.realtime:OpenAIRealtimeProtocol",
     "audiosocket": "stream.protocols.audiosocket:AudioSocketProtocol",
 }
 """Name of a protocol -> module:class. A server imports them when it is made."""

@@ -112,6 +112,10 @@ class Program:
         assert status == 0, error[-3000:]
         return [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
 
+    async def errors(self) -> str:
+        """What it wrote to stderr, once it has ended."""
+        return (await self._errors).decode(errors="replace")
+
     def kill(self) -> None:
         """End it without a farewell."""
         self.process.kill()
