@@ -143,6 +143,10 @@ class ServerConfig:
     max_ahead_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds of audio that may wait for the engine before the socket of a client is not read."""
 
+    max_gap_s: Annotated[float, Parameter(group=LIMITS)] = 3600.0
+    """Longest jump in the time stamps of a stream, in seconds, that its clock follows; a longer one
+    is taken for an error of the sender."""
+
     idle_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds after which a client is disconnected that sends no message or does not read."""
 
@@ -159,7 +163,7 @@ class ServerConfig:
     """Maximum size of a recording, in megabytes; a larger one is refused with 413."""
 
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
-    """Seconds that streams have to get their finals after the server is told to stop."""
+    """Seconds for which streams can still get their finals after the server begins to stop."""
 
     log_level: Annotated[LogLevel, Parameter(group=LOG)] = "info"
     """Lowest level that is logged, to stderr."""
@@ -175,6 +179,7 @@ class ServerConfig:
         within("max_sessions", self.max_sessions, 1, 100_000)
         within("max_frame_bytes", self.max_frame_bytes, 1 << 10, 1 << 26)
         within("max_ahead_s", self.max_ahead_s, 1, 3600)
+        within("max_gap_s", self.max_gap_s, 0, 1_000_000)
         within("idle_s", self.idle_s, 0.1, 86_400)
         within("resume_s", self.resume_s, 0, 3600)
         within("max_readers", self.max_readers, 0, 1_000_000)
@@ -209,12 +214,12 @@ CHOICES = {
 
 
 SECRETS = ("api_key", "twilio_auth_token")
-"""Fields that let clients in. An empty one is refused, in a variable as well: it is a mistake after
-which the server would be open to everybody."""
+"""Fields with secrets that grant access. An empty one is refused, also in a variable: it is
+probably a mistake, and would open the server to everybody."""
 
 
 def check_origin(text: str) -> None:
-    """Raise `UsageError` for an origin that no page can come from."""
+    """Raise `UsageError` for an invalid web origin; "*" is valid."""
     if text == "*":
         return
     try:
@@ -224,7 +229,10 @@ def check_origin(text: str) -> None:
 
 
 def check_address(field: str, url: str | None, schemes: tuple[str, ...], example: str) -> None:
-    """Raise `UsageError` for an address that cannot be one of these schemes."""
+    """Raise `UsageError` unless the URL is None or a valid one with one of these schemes.
+
+    The message names the field and gives the example.
+    """
     try:
         parts = urlsplit(url or example)
         good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -255,9 +263,9 @@ def from_environment(app: App, commands: tuple[str, ...], arguments: "ArgumentCo
 
 
 def from_variables(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
-    """Take what no flag says from variables; one without a value counts as not set.
+    """Read settings that no flag sets from variables; an empty variable counts as not set.
 
-    That is what Compose and systemd make of a variable that nobody set.
+    Compose and systemd pass a variable that is not set as an empty one.
     """
     Env(ENV_PREFIX, command=False, show=False)(app, commands, arguments)
     for argument in arguments:
@@ -272,7 +280,7 @@ def from_variables(app: App, commands: tuple[str, ...], arguments: "ArgumentColl
 def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
     """Read settings that neither a flag nor a variable sets from the TOML file of `--config`.
 
-    Raises `CycloptsError` if there is no such file.
+    Raises `CycloptsError` if the file is missing or invalid.
     """
     for argument in arguments:
         if argument.name == "--config" and argument.tokens:
@@ -282,10 +290,10 @@ def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollectio
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """Return the content of a TOML file, in UTF-8 or in the UTF-16 that Windows writes.
+    """Return the content of a TOML file in UTF-8, or in UTF-16, as some Windows programs write it.
 
     Raises:
-        CycloptsError: the file cannot be read, or is no TOML.
+        CycloptsError: the file cannot be read, or is not valid TOML.
     """
     if not path.is_file():
         raise CycloptsError(msg=f"There is no configuration file {path}.")
@@ -302,4 +310,4 @@ def read_toml(path: Path) -> dict[str, object]:
 
 
 SOURCES = (from_environment, from_variables, from_file)
-"""Where settings come from besides the flags, the strongest first; for `App(config=…)`."""
+"""Sources of settings besides the flags, for `App(config=…)`; an earlier one takes precedence."""

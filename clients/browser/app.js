@@ -6,7 +6,7 @@ import { FORMATS } from "./formats.js";
 import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
-const BEHIND_S = 4; // seconds of delay from which it is shown
+const BEHIND_S = 4; // the shortest delay that is shown, in seconds
 const BUSY = {
   slow_partials: "The server is busy: words come less often, and none is lost.",
   finals_only: "The server is busy: words come when a sentence is over, and none is lost.",
@@ -23,7 +23,7 @@ const asked = new URLSearchParams(location.search); // ?language=de, and the ?to
 const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
 if (asked.has("token")) url.search = new URLSearchParams({ token: asked.get("token") });
 
-const room = asked.get("room"); // ?room=standup&speaker=Ada: others read the captions
+const room = asked.get("room"); // ?room=standup&speaker=Ada: others can read the captions
 const seat = room ? { room, speakers: asked.getAll("speaker") } : {};
 if (room) {
   const link = $("#room a");
@@ -93,7 +93,7 @@ async function caption(file = null) {
       if (!current.stopping && !file) show("listening", "Listening.");
       listMicrophones();
     },
-    () => {}, // `finished` brings the same problem
+    () => {}, // `finished` resolves with the same problem
   );
   keepAwake(true);
 
@@ -110,7 +110,7 @@ async function caption(file = null) {
   show("idle", say(problem?.message ?? done, failed));
 }
 
-/** Returns a function that moves the times of a message by seconds: to those of the page. */
+/** Returns a function that adds seconds to the times of a message, so that they are the page's. */
 function onThePage(seconds) {
   const later = (item) => ({ ...item, start: item.start + seconds, end: item.end + seconds });
   return (message) => ({ ...later(message), words: message.words?.map(later) });
@@ -161,7 +161,7 @@ async function press() {
   }
 }
 
-// The second click of a double click is ignored: the button means something else by then.
+// The second click of a double click is ignored, because the first one changed the button's action.
 toggle.addEventListener("click", ({ detail }) => detail > 1 || press());
 stop.addEventListener("click", ({ detail }) => {
   if (detail > 1) return;

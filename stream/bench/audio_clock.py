@@ -17,8 +17,8 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.session import Session
 from stream.core.transcript import text_of
 from stream.core.windows import Hypothesis, Window
-from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
+from stream.engine.transcriber import Transcriber
 from stream.evaluate.measures.record import (
     Event,
     Finished,
@@ -78,7 +78,7 @@ class Rehearsal:
     shown: list[Stamped] = field(default_factory=list)
     _queue: Scheduler = field(default_factory=lambda: Scheduler(max_batch=1))
     _running: tuple[float, Window] | None = None
-    """When the hypothesis arrives (seconds), and the window that it is for."""
+    """The arrival time of the next hypothesis, in seconds, and the window that it belongs to."""
 
     def play(self, samples: NDArray[np.int16]) -> list[Stamped]:
         """Feed 16-bit samples (n_samples,) at the pace of speech; return the session's events."""
@@ -113,7 +113,7 @@ class Rehearsal:
 
 
 def recorded_event(event: events.Event, endpointing_ms: int) -> Event | None:
-    """Turn an event of a session into one of the record; None for an event that shows nothing."""
+    """Convert an event of a session to one of the record; None if the record does not need it."""
     match event:
         case events.SpeechStarted(channel, utterance, sample):
             return SpeechBegan((channel, utterance), sample / SAMPLE_RATE)

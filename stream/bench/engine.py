@@ -32,7 +32,7 @@ LENGTHS_S = (3.0, 10.0, 28.0)
 BATCHES = (1, 3, 8)
 DRAFTS: tuple[Draft, ...] = ("none", "right", "last", "wrong")
 GAP_S = 0.3
-"""Seconds between the sentences of a window: the pause of a person who reads aloud."""
+"""Seconds between the sentences of a window, like the pauses in reading aloud."""
 
 Many = Parameter(consume_multiple=True, negative=())
 
@@ -160,7 +160,7 @@ def all_contenders(
 
 def measure(compared: Sequence[Contender], window_s: float, rounds: int) -> Iterator[SpeedRow]:
     """Time all contenders in turns, and yield a row for each."""
-    results = [one.transcribe(one.windows) for one in compared]  # untimed: it warms each up
+    results = [one.transcribe(one.windows) for one in compared]  # a warm-up, which is not timed
     timed: list[list[Round]] = [[] for _ in compared]
     for _ in range(rounds):
         for one, times in zip(compared, timed, strict=True):

@@ -54,7 +54,7 @@ def run(
 
 
 def page_of(runs: Sequence[Run]) -> str:
-    """Return the page."""
+    """Return the page of benchmarks in Markdown."""
     parts = [INTRODUCTION, "## In short\n", table_of_headlines(runs)]
     for section in SECTIONS:
         parts += section_of(section, runs)

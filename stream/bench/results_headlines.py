@@ -46,6 +46,6 @@ def headlines(runs: Sequence[Run]) -> Iterator[Headline]:
 
 
 def newest(runs: Sequence[Run], kind: str, has: Callable[[dict[str, Any]], Any]) -> Run | None:
-    """Return the newest run of a command that has something, or None."""
+    """Return the newest run of a command for whose summary `has` is true; None if there is none."""
     fit = [run for run in runs if run.kind == kind and has(run.summary)]
     return max(reversed(fit), key=lambda run: run.date, default=None)  # the last of a day

@@ -13,7 +13,7 @@ class Section:
 
     title: str
     text: str
-    """What the figures are."""
+    """An explanation of the figures."""
     kinds: tuple[str, ...]
     """Commands whose runs are shown."""
     columns: tuple[str, ...]

@@ -28,7 +28,7 @@ class TermRow:
     """The figures with a number of key terms."""
 
     terms: int
-    """Key terms that were given."""
+    """Number of key terms that were given to the model."""
     found: int
     """Occurrences of terms that were recognised."""
     said: int

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.endpointing import Endpoint, Endpointer, Onset
+from stream.core.high_pass import HighPass
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.silero_gate import ENTER, LEAVE, SileroGate
 from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
@@ -87,7 +88,7 @@ class VoiceRow:
 
     @property
     def per_hour(self) -> float:
-        """Utterances in an hour of audio."""
+        """Number of utterances for an hour of audio."""
         return self.utterances * 3600 / self.heard_s
 
 
@@ -182,7 +183,7 @@ def add(row: VoiceRow, case: Case, make_detector: MakeDetector) -> None:
     """Run a new detector on a case, and add the figures to its row."""
     detector = make_detector(case.rate)
     began = time.thread_time()
-    found = utterances(case.samples, detector)
+    found = utterances(HighPass().feed(case.samples), detector)
     row.cpu_s += time.thread_time() - began
     inside = np.zeros(len(case.samples), bool)  # whether a sample is in an utterance
     for start, end in found:

@@ -121,7 +121,7 @@ def serve(
     config
         TOML file of settings; can also be set by DISTIL_STREAM_CONFIG.
     """
-    from stream.engine.registry import load_transcriber
+    from stream.engine.model_families import load_transcriber
     from stream.server.logs import set_up_logging
     from stream.server.running import serve as run_server
 

@@ -122,7 +122,7 @@ async def caption(
 def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` on the first Ctrl-C within the block; the second interrupts as usual."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield  # started in the background of a shell, whose Ctrl-C is meant for others
+        yield  # it runs in the background of a shell, where Ctrl-C is for the foreground program
         return
     loop = asyncio.get_running_loop()
 

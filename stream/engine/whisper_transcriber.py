@@ -1,8 +1,8 @@
-"""Windows in, hypotheses out, in batches.
+"""Transcribes windows to hypotheses, in batches.
 
 A window is encoded at its own length and a margin of silence, not at Whisper's 30 s. If a guard
-finds its words implausible, it is decoded again at 30 s, and the better reading is taken. Speech
-that the words do not cover, after the last of them or between two, is decoded by itself.
+finds its words implausible, it is decoded again at 30 s, and the better reading is used. Speech
+that the words do not cover, after the last of them or between two, is decoded separately.
 """
 
 import logging
@@ -34,40 +34,43 @@ from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recognizer, Stopwatch
 from stream.engine.words.coverage import AudioSpan, uncovered_spans
+from stream.engine.words.joining import join
 from stream.engine.words.reading import Fault, Reading, better, without_invented_words
 from stream.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
 LEAST_S = 8.0
-"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s was a
-loop; filled up to 8 s, five of 180 were (docs/decisions/002)."""
+"""Least seconds to encode. With only 2 s of silence, one in six windows of 1.5 or 3 s made the
+decoder loop; filled up to 8 s with silence, five of 180 did (docs/decisions/002)."""
 FULL_S = 30.0
-"""The length of Whisper's training examples, and the most that it encodes at once."""
+"""The length of Whisper's training examples, and the most seconds that it encodes at once."""
 SHORTEST_S = 0.1
-"""Shorter audio holds no word, and is not decoded."""
+"""Seconds. Shorter audio cannot hold a word, and is not decoded."""
 SAMPLING_HELPS = frozenset({Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED})
 """Faults for which a final is decoded again at higher temperatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscribeOptions:
-    """How much silence is added, and how implausible words are dealt with."""
+    """How much silence is added, and how implausible words are handled."""
 
     margin_s: float
     """Seconds of silence after the audio; 30 pads to the full length."""
     least_s: float = LEAST_S
-    """Seconds that are encoded at least, including silence."""
+    """Least seconds to encode, including silence."""
     guards: bool = True
-    """Decode implausible readings again at 30 s, and remove words that stay implausible."""
+    """Whether implausible readings are decoded again at 30 s, and words that are still implausible
+    are removed."""
     cover: bool = True
-    """Decode speech that the words do not cover."""
+    """Whether speech that the words do not cover is decoded separately."""
     temperatures: tuple[float, ...] = (0.2, 0.4)
-    """Temperatures tried in turn for a final whose words at 30 s are still guesses or a loop."""
+    """Temperatures that are tried in turn for a final whose words at 30 s have low confidence or
+    are a loop."""
 
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
-"""Plain greedy decoding at full padding: the reference of every evaluation."""
+"""Plain greedy decoding at full padding; it is the reference of every evaluation."""
 
 
 class WhisperTranscriber:
@@ -86,12 +89,13 @@ class WhisperTranscriber:
         """Load a model.
 
         Args:
-            model: its name, as `load_checkpoint` takes it, or its checkpoint.
-            precision: int8 on the CPU and float16 on CUDA by default.
-            device: CUDA by default, if there is a CUDA device.
-            options: the model's measured margin and all guards by default.
-            assistant: a smaller model that proposes tokens, which this one verifies.
-            ways: how the CPU computes, as `Whisper.from_checkpoint` takes it.
+            model: its name, as for `load_checkpoint`, or its checkpoint.
+            precision: precision of the weights; by default int8 on the CPU and float16 on CUDA.
+            device: torch device; by default CUDA if there is a CUDA device, else the CPU.
+            options: how windows are decoded; by default with the margin that was measured for the
+                model, and with all guards.
+            assistant: a smaller model that proposes tokens, which this model verifies.
+            ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
 
         Raises:
             CheckpointError: the model or its assistant cannot be loaded.
@@ -123,7 +127,10 @@ class WhisperTranscriber:
         self.options = options or TranscribeOptions(calibration.margin_s)
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
-        """Return a transcriber of the assistant with that name; a shared encoder stays shared."""
+        """Load the assistant, by its name, as a transcriber that works without the model.
+
+        If model and assistant share an encoder, the two transcribers share it as well.
+        """
         assistant, model = self.recognizer.assistant, self.recognizer.model
         ways = as_setting(model.ways)
         alone = WhisperTranscriber(name, self.precision, self.device, ways=ways)
@@ -132,10 +139,10 @@ class WhisperTranscriber:
         return alone
 
     def warm_up(self) -> None:
-        """Transcribe a window of noise, so that allocations do not delay the first real one.
+        """Transcribe a window of noise, so that the first real one is not delayed by allocations.
 
         Raises:
-            UsageError: this machine cannot compute the model, or not in the ways that are pinned.
+            UsageError: this machine cannot compute the model, or cannot use the ways that are set.
         """
         samples = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)
         if failure := self.offline(samples).failure:
@@ -157,19 +164,22 @@ class WhisperTranscriber:
     def transcribe(
         self, windows: Sequence[Window], options: TranscribeOptions | None = None
     ) -> list[Hypothesis]:
-        """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
+        """Return one hypothesis for each window, in order; `failure` is set if a window failed.
+
+        `options` replace those of the constructor.
+        """
         options = options or self.options
         try:
             with self._cores.share(urgent=urgent(windows)):
                 return self._transcribe(windows, options)
         except Exception as error:
-            # A window that fails must not lose the others: each is transcribed by itself.
+            # One window must not make the others fail, so each is transcribed separately.
             if len(windows) == 1:
                 logger.exception("a window of %d samples failed", len(windows[0].samples))
                 return [Hypothesis(windows[0], (), failure=f"The model failed: {error}")]
             return [self.transcribe([window], options)[0] for window in windows]
         finally:
-            # A recording's batches are the largest, and each takes seconds.
+            # Batches of recordings are the largest, and each takes seconds.
             if windows and windows[0].kind is WindowKind.FILE:
                 give_back_memory()
 
@@ -184,10 +194,10 @@ class WhisperTranscriber:
             found = self._recognise([span for _, span in pending], options, watch)
             left: list[tuple[int, AudioSpan]] = []
             for (i, span), reading in zip(pending, found, strict=True):
-                # With timestamps the next window begins where this one's segments end.
+                # With timestamps, the next window begins where the segments of this one end.
                 cover = options.cover and not span.options.timestamps
                 if cover and (own := speech_in_new_language(span, reading)):
-                    left.append((i, own))  # instead of a reading of two languages
+                    left.append((i, own))  # instead of a reading in two languages
                     continue
                 readings[i].append(reading)
                 if cover:
@@ -198,7 +208,10 @@ class WhisperTranscriber:
     def _recognise(
         self, spans: Sequence[AudioSpan], options: TranscribeOptions, watch: Stopwatch
     ) -> list[Reading]:
-        """Decode spans, and implausible ones again at 30 s; remove words that stay implausible."""
+        """Decode spans, with implausible ones decoded again at 30 s, and return their readings.
+
+        Words that are still implausible are removed.
+        """
         encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch)
         readings = self.recognizer.decode(spans, encoded, watch)
         if not options.guards:
@@ -223,7 +236,7 @@ class WhisperTranscriber:
     ) -> list[Reading]:
         """Decode spans at 30 s, at rising temperatures; return the best reading of each."""
         best = list(readings)
-        # The first reading is the draft: up to the first difference its tokens cost one pass.
+        # The first reading is the draft: its tokens up to the first difference cost one pass.
         drafted = [replace(s, draft=r.result.tokens) for s, r in zip(spans, readings, strict=True)]
         encoded = self.recognizer.encode(drafted, FULL_S, FULL_S, watch)
         for temperature in (0.0, *options.temperatures):
@@ -244,10 +257,10 @@ class WhisperTranscriber:
 
 
 def urgent(windows: Sequence[Window]) -> bool:
-    """Return whether a client waits for this batch.
+    """Return whether a client waits for this batch, so that it gets all free cores.
 
-    It does for a final, for the first words of an utterance, and for a recording's window alone in
-    its batch. If a recording has more windows, others of them are transcribed at the same time.
+    That is true for a final, for the first words of an utterance, and for a single window of a
+    recording. Other batches of recordings use one core each, and several run in parallel.
     """
     if any(window.kind is WindowKind.FINAL or window.awaited for window in windows):
         return True
@@ -255,10 +268,10 @@ def urgent(windows: Sequence[Window]) -> bool:
 
 
 def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | None:
-    """Return a span without its context, if its language is not that of the context.
+    """Return the span without its context, if its language differs from that of the context.
 
-    A span is decoded in one language, and a span of two languages yields wrong words. None if the
-    languages are the same, or if nothing remains without the context.
+    A span is decoded in one language, and a span in two languages yields wrong words. Returns None
+    if the languages are equal, or if nothing remains without the context.
     """
     own, expected = span.window.own_sample, span.options.expected_language
     if expected in ("", reading.result.language) or not span.start_sample < own:
@@ -268,7 +281,7 @@ def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | Non
 
 
 def has_speech(span: AudioSpan) -> bool:
-    """Return whether a span holds speech, and is long enough for a word."""
+    """Return whether a span holds speech and is at least `SHORTEST_S` long."""
     long_enough = span.end_sample - span.start_sample >= SHORTEST_S * SAMPLE_RATE
     return long_enough and bool(span.speech)
 
@@ -276,15 +289,15 @@ def has_speech(span: AudioSpan) -> bool:
 def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -> bool:
     """Return whether a low-confidence span is decoded again at full padding.
 
-    A partial of low confidence breaks off in the middle of a word, and the next partial corrects
-    it, so a low confidence alone is worth the time for a final only. Sampling helps against guesses
-    and loops only, and is not worth its time for a partial. Diffuse attention, a sign of many
-    voices, does not change with the padding.
+    Low confidence alone is a reason only for a final: a partial often ends in the middle of a word,
+    and the next partial corrects it. Sampling helps only against guesses and loops, and is not
+    worth its time for a partial. Diffuse attention, a sign of many voices, is no reason, because it
+    does not change with the padding.
 
     Args:
-        reading: of the span.
-        span: that may be decoded again.
-        temperature: of the new attempt; above 0 tokens are sampled.
+        reading: reading of the span so far.
+        span: the span that may be decoded again.
+        temperature: temperature of the new attempt; above 0, tokens are sampled.
     """
     kind, faults = span.window.kind, reading.faults
     if temperature > 0:
@@ -298,7 +311,7 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
 
 
 def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch) -> Hypothesis:
-    """Join the readings of a window's spans, which were decoded in any order, in order of time."""
+    """Return the hypothesis of a window from its readings, in the order of decoding."""
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
@@ -306,8 +319,7 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
         drafted_tokens=sum(r.result.drafted for r in readings),
         accepted_tokens=sum(r.result.accepted for r in readings),
     )
-    in_order = sorted((r for r in readings if r.words), key=lambda r: r.words[0].start_sample)
-    words = tuple(word for reading in in_order for word in reading.words)
+    words = join(reading.words for reading in readings)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
     return Hypothesis(window, words, language, timing, cut)

@@ -1,8 +1,7 @@
 """Brings audio of several channels into one, and Opus packets into samples, before a session."""
 
-import numpy as np
-
-from stream.core.audio import StreamDecoder
+from stream.core.audio import Gap, StreamDecoder
+from stream.core.mixdown import mixed
 from stream.protocols.interface import PacketDecoder
 
 
@@ -14,13 +13,16 @@ class Mixer:
         self._decoder = StreamDecoder(encoding, channels)
 
     def mix(self, audio: bytes) -> bytes:
-        """Return what is complete, as `pcm_f32le` of one channel."""
-        mixed = self._decoder.decode(audio).mean(0, dtype=np.float32)
-        return bytes(mixed.astype("<f4").tobytes())
+        """Return the complete samples as `pcm_f32le` of one channel.
+
+        Each message is mixed by itself, so that no audio waits for the next one.
+        """
+        sounds = [one for one in self._decoder.decode(audio) if not isinstance(one, Gap)]
+        return b"".join(mixed(samples).astype("<f4").tobytes() for samples in sounds)
 
 
-def unpacked(decoder: PacketDecoder, packet: bytes, *, mixed: bool) -> bytes:
+def unpacked(decoder: PacketDecoder, packet: bytes, *, to_mono: bool) -> bytes:
     """Return the samples of a packet as `pcm_f32le`: one channel, or the channels interleaved."""
     samples = decoder.decode(packet)  # (channels, n_samples)
-    samples = samples.mean(0, keepdims=True) if mixed else samples
+    samples = mixed(samples) if to_mono else samples
     return samples.T.astype("<f4").tobytes()

@@ -1,4 +1,4 @@
-"""Settings that a client asks for: read from a query string, and checked against the server."""
+"""Reads the settings of a client from a query string, and checks if the server supports them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from stream.protocols.labels import label_of
 from stream.protocols.messages import Start
 
 SERVER_FIELDS = frozenset({"token"})
-"""Fields of the query string that the server reads itself: the key."""
+"""Fields of the query string that the server itself uses: the key."""
 
 
 def from_query(query: Mapping[str, Sequence[str]]) -> Start:
-    """Read the fields of `start` out of a query string; a list repeats its field.
+    """Return the fields of `start` in a query string; a list repeats its field.
 
-    A field without a value counts as left out, as forms and telephones send it.
+    A field without a value counts as not set, because forms and telephones send fields that way.
 
     Raises `PeerError` for an unknown field, a value of the wrong type, or `resume`.
     """
@@ -30,7 +30,7 @@ def from_query(query: Mapping[str, Sequence[str]]) -> Start:
         given = [value for value in values if value.strip()]
         if name in SERVER_FIELDS or (not given and name in Start.__struct_fields__):
             continue
-        if is_list(name):  # a speaker belongs to a channel by its place in the list
+        if is_list(name):  # the position of a speaker in the list is its channel
             fields[name] = tuple(values if name == "speakers" else given)
         elif name == "resume":
             message = "`resume` is not for the query string; send it in the `start` message."
@@ -44,7 +44,7 @@ def from_query(query: Mapping[str, Sequence[str]]) -> Start:
 
 
 def is_list(field: str) -> bool:
-    """Whether a field of `start` takes a list."""
+    """Return whether the value of a field of `start` is a list."""
     hint = get_type_hints(Start).get(field)
     return any(get_origin(part) is tuple for part in getattr(hint, "__args__", ()))
 
@@ -63,7 +63,7 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
         service: what the server offers.
 
     Raises:
-        PeerError: the server cannot do this.
+        PeerError: a value is invalid, or the server does not support it.
     """
     fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
     if "language" in fields:
@@ -91,7 +91,7 @@ ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 def membership_of(
     asked: Mapping[str, object], settings: StreamSettings, about: Mapping[str, str] | None = None
 ) -> RoomMembership | None:
-    """Return the room and the labels that `room` and `speakers` ask for; None without a room.
+    """Return the membership that the fields `room` and `speakers` specify; None without a room.
 
     Raises `SettingsError` for an invalid name or label.
     """
@@ -117,7 +117,7 @@ def membership_of(
 
 
 def check_language(language: str, service: Service) -> None:
-    """Raise `SettingsError` for a language that the model does not know."""
+    """Raise `SettingsError` for a language that the model does not support; `auto` is allowed."""
     if language != "auto" and language not in service.languages:
         known = ", ".join(sorted(service.languages))
         raise SettingsError("language", f"language is {language!r}; use auto or one of {known}.")

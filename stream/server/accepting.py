@@ -20,20 +20,20 @@ from stream.server.streams.tcp_connection import TcpConnection
 
 
 class Websockets:
-    """The websockets of a port, by what is at its paths."""
+    """Handles the websockets of a port: those of streams, and those of readers of rooms."""
 
     def __init__(self, state: ServerState, find: FindEndpoint) -> None:
-        """Take a function that returns the protocol at a path."""
+        """Prepare to handle websockets; `find` returns the protocol at a path."""
         self.state = state
         self.find = find
 
     def subprotocols(self, path: str) -> tuple[str, ...]:
-        """Return the subprotocols that are confirmed at a path."""
+        """Return the subprotocols that are confirmed at a path if a client offers them."""
         endpoint = self.find(path)
         return endpoint.protocol.subprotocols if endpoint else room_reader.SUBPROTOCOLS
 
     def refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Return the response to a handshake that is refused; None if it is accepted."""
+        """Return the response that refuses a handshake; None if it is accepted."""
         fields = list(request.headers.raw_items())
         refused = refusal(self.state, self.find, request.path, fields)
         if refused is None:
@@ -53,23 +53,14 @@ class Websockets:
             shown = access.shown_key(fields, query, kind.key) if kind.key else None
             asked = {**access.query_fields(query), **named}
             protocol = begin(self.state, kind, asked, shown or "")
-            self._check_key(protocol, websocket.request)
+            sentence = access.why_refused(kind, fields, target, self.state.config)
+            # Only a protocol whose clients show the key in a message gets here without one.
+            protocol.authorised = sentence is None
             await self._serve_stream(protocol, websocket)
         elif room := room_reader.room_of(path):
             await room_reader.serve_reader(
                 websocket, self.state.rooms, room, self.state.config.idle_s
             )
-
-    def _check_key(self, protocol: SessionProtocol, request: Request) -> None:
-        """Fail a stream that may not use the server, or let it show the key in a message."""
-        fields = list(request.headers.raw_items())
-        sentence = access.why_refused(type(protocol), fields, request.path, self.state.config)
-        if sentence is None:
-            return
-        if protocol.key and protocol.key.first_message:
-            protocol.authorised = False
-        else:
-            protocol.fail("not_authorised", sentence)
 
     async def _serve_stream(self, protocol: SessionProtocol, websocket: ServerConnection) -> None:
         connection = Connection(protocol, protocol.session_id, self.state.stream_context)
@@ -82,7 +73,7 @@ async def serve_tcp(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Serve a connection to a port without websockets until it is over, or refuse it."""
+    """Serve a plain TCP connection until it is over, or refuse and close it."""
     if refused := refuse_for_now(state, port.protocol):
         writer.write(refused.body.encode())
         writer.close()
@@ -107,7 +98,7 @@ def begin(
 
 
 def as_response(websocket: ServerConnection, refused: HttpResponse) -> Response:
-    """Return a refusal as a response of websockets."""
+    """Convert a refusal to a response of the library websockets."""
     response = websocket.respond(refused.status, refused.body)
     for name, value in refused.headers.items():
         if name in response.headers:

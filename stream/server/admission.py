@@ -17,13 +17,13 @@ NOWHERE = ProtocolDeclarations.refusal(HTTPStatus.NOT_FOUND, "not_found", "There
 def refusal(
     state: ServerState, find: FindEndpoint, target: str, fields: Sequence[tuple[str, str]]
 ) -> HttpResponse | None:
-    """Return how a request for a websocket is refused; None if it is accepted.
+    """Return the response that refuses a request for a websocket; None if it is accepted.
 
     Args:
-        state: the server's.
+        state: state of the server.
         find: returns the protocol at a path of the port.
         target: path and query of the request.
-        fields: its header fields, names and values.
+        fields: names and values of its header fields.
     """
     path = target.partition("?")[0]
     endpoint, room = find(path), room_of(path)
@@ -34,9 +34,9 @@ def refusal(
         return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
     if endpoint is None:
         return refuse_reader(state, target, fields)
-    early = protocol.refuses_in_handshake and not (protocol.key and protocol.key.first_message)
-    if early and (sentence := access.why_refused(protocol, fields, target, state.config)):
-        return protocol.refusal(401, "not_authorised", sentence)
+    late = protocol.key is not None and protocol.key.first_message
+    if not late and (sentence := access.why_refused(protocol, fields, target, state.config)):
+        return access.unauthorised(protocol, sentence)
     query = access.query_fields(target.partition("?")[2])
     return refuse_for_now(state, protocol) or refuse_query(state, protocol, query)
 
@@ -54,7 +54,10 @@ def refuse_query(
 
 
 def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> HttpResponse | None:
-    """Return how a new stream is refused while the server cannot serve one; None if it can."""
+    """Return the response that refuses a new stream because the server is not ready, full or busy.
+
+    None if the server can serve a new stream.
+    """
     if not state.ready:
         return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
     if state.streams.full:
@@ -68,16 +71,16 @@ def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> 
 def refuse_reader(
     state: ServerState, target: str, fields: Sequence[tuple[str, str]]
 ) -> HttpResponse | None:
-    """Return how a reader of a room is refused; None if it is accepted."""
+    """Return the response that refuses a reader of a room; None if it is accepted."""
     plain = ProtocolDeclarations.refusal
     if not access.may_read(fields, target, state.config):
-        return plain(401, "not_authorised", NO_KEY)
+        return access.unauthorised(ProtocolDeclarations, NO_KEY)
     sentence = why_no_reader(state)
     return plain(503, "too_many_readers", sentence) if sentence else None
 
 
 def why_no_reader(state: ServerState) -> str:
-    """Return why no reader of a room is accepted now; empty if readers are accepted."""
+    """Return a sentence about why no reader of a room is accepted now; empty if they are."""
     if state.draining:
         return "The server is going away; try again soon."
     if state.rooms.n_readers >= state.config.max_readers:

@@ -1,6 +1,6 @@
 """The metrics of the server, each declared once; `docs/serving.md` lists them.
 
-Each server has a registry of its own, so that several can run in one process.
+Each server has its own registry, so that several can run in one process.
 """
 
 from functools import partial
@@ -50,9 +50,10 @@ class Metrics:
         self.audio_s = counter("audio_seconds", "Audio received, of each stream.")
         self.call_audio_s = counter(
             "call_audio_seconds",
-            "Silence filled in, and audio that came too late, of each call.",
+            "Audio that did not come, and audio that came too late, of each call.",
             ["kind"],
         )
+        self.skipped = counter("messages_skipped", "Messages of unknown kinds, left out.")
         self.readers = gauge("room_readers", "Readers of rooms.")
         self.webhooks = counter("webhooks", "Messages to the webhook.", ["outcome"])
         self.messages = counter("messages", "Finals, partials and errors.", ["kind"])
@@ -87,7 +88,7 @@ class Metrics:
         )
 
     def watch(self, engine: Engine) -> None:
-        """Read the length of the engine's queue whenever the metrics are requested."""
+        """Set the engine whose queue length is read whenever the metrics are requested."""
         self.queued.set_function(lambda: engine.queued)
         self.in_flight.set_function(lambda: engine.in_flight)
 
@@ -102,11 +103,12 @@ class Metrics:
             self.queue_s.observe(hypothesis.timing.queue_ms / 1000)
 
     def count_session(self, counts: StreamCounts, coalesced: int, close_code: int) -> None:
-        """Count a stream that has ended, with its outgoing messages that newer ones replaced."""
+        """Count a stream that has ended; `coalesced` messages were replaced by newer ones."""
         self.closed.labels(str(close_code)).inc()
         self.audio_s.inc(counts.audio_s)
         self.call_audio_s.labels("filled").inc(counts.filled_s)
         self.call_audio_s.labels("late").inc(counts.late_s)
+        self.skipped.inc(counts.skipped)
         self.messages.labels("final").inc(counts.finals)
         self.messages.labels("partial").inc(counts.partials)
         self.messages.labels("error").inc(counts.errors)

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from stream.config import ServerConfig
 from stream.core.languages import ENGLISH_NAMES
 from stream.core.load import Load
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.server.running import running, running_server
 from tests.clients import recording

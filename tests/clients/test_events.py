@@ -8,6 +8,7 @@ from distil_stream_client import (
     Ended,
     Error,
     Final,
+    Gap,
     Latency,
     Limits,
     Mark,
@@ -41,6 +42,10 @@ MESSAGES = [
     (
         '{"type":"speech_ended","seq":3,"channel":1,"utterance":3,"time":1.5}',
         SpeechEnded(seq=3, channel=1, utterance=3, time=1.5),
+    ),
+    (
+        '{"type":"gap","seq":3,"channel":0,"time":5.434,"duration":10.0}',
+        Gap(seq=3, channel=0, time=5.434, duration=10.0),
     ),
     (
         '{"type":"partial","seq":4,"channel":0,"utterance":0,"revision":2,"start":0.1,"end":0.9,'

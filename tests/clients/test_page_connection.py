@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import WebSocket, WebSocketRoute, expect
 
 from stream.config import ServerConfig
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
 from stream.server.app import Server
 from stream.server.running import running, running_server
 from tests.clients import recording

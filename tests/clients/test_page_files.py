@@ -27,6 +27,14 @@ async def test_a_file_is_transcribed(scripted, noise):
         assert complaints == []
 
 
+async def test_channels_of_opposite_polarity_do_not_cancel_in_a_file(scripted, inverted):
+    async with opened(scripted, []) as (page, complaints):
+        await page.locator("#file").set_input_files(inverted)
+        await expect(page.locator("#status")).to_have_text("inverted.wav is transcribed.")
+        assert await page.locator("#transcript p").all_inner_texts() == list(recording.BURSTS)
+        assert complaints == []
+
+
 DRAG = """([text, name]) => {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const dataTransfer = new DataTransfer();

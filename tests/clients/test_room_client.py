@@ -104,7 +104,7 @@ async def test_what_the_server_refuses():
     async with serving(api_key="secret", max_readers=1) as server:
         with pytest.raises(ServerError, match="key") as refusal:
             await anext(read_room(server.address, "standup"))
-        assert refusal.value.code == "http_401"
+        assert refusal.value.code == "not_authorised"
         async with aclosing(read_room(server.address, "standup", api_key="secret")) as events:
             await anext(events)
             with pytest.raises(ServerError, match="readers"):

@@ -13,10 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
-from numpy.typing import NDArray
 
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.whisper_transcriber import WhisperTranscriber
@@ -31,7 +28,7 @@ SAID = (
     "it was the best of times it was the worst of times it was the age of wisdom it was the age of "
     "foolishness it was the epoch of belief it was the epoch of incredulity"
 )
-"""The first words of the recording in `speech.wav`."""
+"""The first words of the recording that the fixture `spoken` cuts out."""
 
 
 def python_of(client: str) -> str:
@@ -45,14 +42,6 @@ def python_of(client: str) -> str:
 def plain(text: str) -> str:
     """Text without punctuation and capitals."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
-
-
-@pytest.fixture(scope="session")
-def spoken(speech: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of real speech, 16 kHz, with the words of `SAID` and then silence."""
-    path = tmp_path_factory.mktemp("speech") / "speech.wav"
-    soundfile.write(path, np.concatenate([speech[: 13 * 16_000], np.zeros(16_000)]), 16_000)
-    return path
 
 
 @asynccontextmanager

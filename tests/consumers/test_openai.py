@@ -10,7 +10,7 @@ import soxr
 
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from tests.clients import recording
-from tests.consumers.consumer import SAID, plain, run, serving_speech, spoken, started  # noqa: F401
+from tests.consumers.consumer import SAID, plain, run, serving_speech, started
 from tests.protocols.test_openai_realtime import COMPLETED, DELTA, check_deltas
 from tests.protocols.vendors import of_type
 from tests.server.serving import WAIT_S, serving
@@ -27,15 +27,7 @@ KNOWN = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that the scripted engine has the words of."""
-    path = tmp_path_factory.mktemp("made") / "made.wav"
-    soundfile.write(path, recording.samples()[:, 0], 16_000)
-    return path
-
-
-@pytest.fixture(scope="module")
-def spoken_24k(spoken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def spoken_24k(spoken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The speech at OpenAI's rate."""
     samples, rate = soundfile.read(spoken, dtype="float32")
     path = tmp_path_factory.mktemp("speech") / "speech-24k.wav"
@@ -113,7 +105,7 @@ async def test_the_sdk_gets_a_secret_for_a_browser(made: Path) -> None:
 
 
 @pytest.mark.model
-async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
+async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> None:
     async with serving_speech(tiny_checkpoint) as server:
         sent = await run("pipecat", "pipecat_stt.py", server.door.port, spoken, "openai", "play")
     said = " ".join(m["text"] for m in sent if m["type"] == "final")

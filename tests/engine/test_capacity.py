@@ -6,8 +6,8 @@ import torch
 
 from stream.engine import capacity, cores
 from stream.engine.capacity import Capacity, measure_capacity
+from stream.engine.model_families import warn_if_too_slow
 from stream.engine.network.whisper import Whisper
-from stream.engine.registry import warn_if_too_slow
 from tests.engine.nonsense import SMALL
 
 

@@ -73,6 +73,26 @@ def test_an_error_has_the_wording_of_the_protocol() -> None:
     assert protocol.counts.errors == 1
 
 
+def test_an_error_in_the_middle_of_a_stream_comes_after_the_finals() -> None:
+    protocol = TickerProtocol(SERVICE, "id", {})
+    sent = converse(protocol, b"A" + SCRIPT.pcm, b"B")
+    assert finals(sent) == SCRIPT.text
+    assert sent[-1] == "oops malformed: A frame begins with A."
+    assert protocol.closing == Closing(CloseCode.MALFORMED, "oops-malformed")
+
+
+def test_an_error_gives_the_finals_of_all_participants() -> None:
+    protocol = MeetingProtocol(SERVICE, "id", {})
+    sent = converse(protocol, '{"join":"Ada"}', '{"join":"Bob"}')
+    sent += converse(protocol, b"Ada\0" + SCRIPT.pcm, b"Bob\0" + SCRIPT.pcm, "hello")
+    messages = by_name(sent)
+    for name in ("Ada", "Bob"):
+        assert " ".join(line["text"].strip() for line in messages[name]) == SCRIPT.text
+    assert messages[""] == [{"error": "malformed", "fatal": True}]
+    assert protocol.closing
+    assert protocol.closing.code == CloseCode.MALFORMED
+
+
 def test_close_codes_are_the_shared_ones_unless_declared() -> None:
     protocol = TickerProtocol(SERVICE, "id", {})
     assert protocol.close_frame(Closing(CloseCode.IDLE, "idle")) == Closing(3008, "idle")

@@ -149,3 +149,19 @@ def test_a_signed_key_fits_until_it_expires() -> None:
     assert not access.key_fits(key(soon).removeprefix("ek_"), config)
     for junk in ("ek_", "ek_.", f"ek_x.{access.sign('x', config)}", ""):
         assert not access.key_fits(junk, config)
+
+
+class Tokened(ProtocolDeclarations):
+    key = PLACES
+
+
+@pytest.mark.parametrize(
+    ("protocol", "scheme"),
+    [(ProtocolDeclarations, "Bearer"), (Tokened, "Token"), (Keyless, "Bearer")],
+)
+def test_a_response_without_the_key_names_the_scheme(
+    protocol: type[ProtocolDeclarations], scheme: str
+) -> None:
+    refused = access.unauthorised(protocol, NO_KEY)
+    assert refused.status == 401
+    assert refused.headers["WWW-Authenticate"] == f'{scheme} realm="distil-stream"'

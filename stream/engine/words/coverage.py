@@ -1,4 +1,4 @@
-"""Which spans of a window are decoded: all of it first, then speech that its words do not cover."""
+"""Selects the spans of a window to decode: first all of it, then speech that no word covers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,60 +10,62 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import DecodingOptions, Window, Word
 
 MAX_SAMPLES = 30 * SAMPLE_RATE
-"""Whisper encodes at most 30 s."""
+"""The most samples that Whisper encodes, 30 s."""
 UNCOVERED_S = 1.0
-"""Speech after the last word that is decoded by itself if it is longer; errors of word ends are
-smaller."""
+"""Speech after the last word is decoded separately if it is longer than this; the error of a word's
+end is smaller."""
 TAIL_S = 0.25
-"""Shorter speech after the last word, if a pause follows, belongs to that word."""
+"""Speech after the last word that is shorter than this and followed by a pause belongs to that
+word."""
 LEAD_S = 0.2
-"""Audio before the uncovered speech that is decoded with it, if no word is there."""
+"""Audio before uncovered speech that is decoded with it, as far as no word is there."""
 LEAST_PROGRESS_S = 0.5
-"""An uncovered tail that begins sooner in its span is not decoded: it is nearly the same span."""
+"""Uncovered speech that begins less than this after the start of its span is not decoded again,
+because the new span would be nearly the same."""
 SKIPPED_S = 2.0
-"""Speech between two words that is decoded by itself if it is longer."""
+"""Speech between two words is decoded separately if it is longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSpan:
-    """A part of a window that is decoded by itself; at first it is the whole window."""
+    """A part of a window that is decoded separately; the first span is the whole window."""
 
     window: Window
     start_sample: int
     draft: tuple[int, ...] = ()
     stop_sample: int | None = None
-    """Where it ends, if not at the end of its window."""
+    """The end of the span; None for the end of the window."""
 
     @property
     def end_sample(self) -> int:
-        """The end of the span, or of the 30 s that Whisper encodes."""
+        """The end of the audio that is decoded: that of the span, or 30 s after its start."""
         return min(self.requested_end_sample, self.start_sample + MAX_SAMPLES)
 
     @property
     def requested_end_sample(self) -> int:
-        """The end of the audio to transcribe, which may be more than Whisper encodes."""
+        """The end of the span, which may be longer than the 30 s that Whisper encodes."""
         return self.window.end_sample if self.stop_sample is None else self.stop_sample
 
     @property
     def samples(self) -> NDArray[np.float32]:
-        """(n_samples,) at 16 kHz."""
+        """The audio that is decoded, (n_samples,) at 16 kHz."""
         first = self.start_sample - self.window.start_sample
         return self.window.samples[first : first + self.end_sample - self.start_sample]
 
     @property
     def speech(self) -> tuple[tuple[int, int], ...]:
-        """Where there is speech within the span, in absolute samples."""
+        """The speech within the decoded audio, as spans of absolute samples."""
         return speech_within(self.window, self.start_sample, self.end_sample)
 
     @property
     def options(self) -> DecodingOptions:
-        """How the client wants its words decoded."""
+        """The decoding options of the window."""
         return self.window.options
 
 
 def uncovered_spans(span: AudioSpan, words: Sequence[Word]) -> Iterator[AudioSpan]:
-    """Yield the spans with speech that the words do not cover; each is decoded by itself."""
-    if span.stop_sample is None:  # what is passed over twice is left
+    """Yield the spans with speech that the words do not cover; each is decoded separately."""
+    if span.stop_sample is None:  # speech that was skipped twice is not decoded a third time
         yield from skipped_spans(span, words)
     tail = uncovered_tail(span, words)
     if tail is not None:
@@ -73,7 +75,7 @@ def uncovered_spans(span: AudioSpan, words: Sequence[Word]) -> Iterator[AudioSpa
 def skipped_spans(span: AudioSpan, words: Sequence[Word]) -> Iterator[AudioSpan]:
     """Yield the gaps between words that hold more than `SKIPPED_S` of speech.
 
-    Whisper sometimes begins with the last sentence of a long window, or leaves a sentence out.
+    Whisper sometimes begins with the last sentence of a long window, or omits a sentence.
     """
     end = span.start_sample
     for word in words:
@@ -84,7 +86,11 @@ def skipped_spans(span: AudioSpan, words: Sequence[Word]) -> Iterator[AudioSpan]
 
 
 def uncovered_tail(span: AudioSpan, words: Sequence[Word]) -> AudioSpan | None:
-    """Return the span after the last word, if it holds more than `UNCOVERED_S` of speech."""
+    """Return the span after the last word; None if it holds at most `UNCOVERED_S` of speech.
+
+    Its draft is the rest of the span's draft, if that begins with the tokens of the words. Without
+    words, the uncovered speech is that after the 30 s that Whisper encodes.
+    """
     end = words[-1].end_sample if words else span.end_sample
     uncovered = speech_within(span.window, end, span.requested_end_sample)
     if length_s(uncovered) <= UNCOVERED_S:
@@ -93,7 +99,7 @@ def uncovered_tail(span: AudioSpan, words: Sequence[Word]) -> AudioSpan | None:
         uncovered = uncovered[1:]
     start = max(end, uncovered[0][0] - round(LEAD_S * SAMPLE_RATE))
     if start - span.start_sample < LEAST_PROGRESS_S * SAMPLE_RATE:
-        return None  # it would be nearly the same span again
+        return None  # the new span would be nearly the same
     tokens = tuple(token for word in words for token in word.tokens)
     follows = span.draft[: len(tokens)] == tokens
     draft = span.draft[len(tokens) :] if follows else ()

@@ -1,6 +1,6 @@
-"""The reading of a span of audio: its words with their times, and the faults found in them.
+"""Makes readings of decoded rows: the words with their times, and the faults found in them.
 
-Pure functions from a decoded row to words and faults; no model runs here.
+All functions are pure; no model runs here.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ class Reading:
     result: DecodeResult
     faults: frozenset[Fault]
     cut: Cut | None = None
-    """Where the last complete segment ends, if the model wrote timestamps and the last segment is
-    not complete."""
+    """The end of the last complete segment, if the model generated timestamps and the last segment
+    is not complete."""
 
 
 def read(
@@ -50,14 +50,14 @@ def read(
     timestamp_begin: int,
     diffuse_nats: float = inf,
 ) -> Reading:
-    """Make words of a decoded row, and find their faults.
+    """Return the words of a decoded row, and the faults found in them.
 
     Args:
-        span: that was decoded.
+        span: the span that was decoded.
         result: the decoded row.
-        decode: turns tokens into text.
-        timestamp_begin: tokens from here on are timestamps.
-        diffuse_nats: the model's limit of `guards.diffuse`; infinity turns that guard off.
+        decode: returns the text of tokens.
+        timestamp_begin: the first id of a timestamp token; all ids from there on are timestamps.
+        diffuse_nats: the model's limit for `guards.diffuse`; infinity disables that guard.
     """
     if result.no_speech > guards.NO_SPEECH and (
         result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
@@ -79,7 +79,7 @@ def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResu
     if len(rows) == len(result.tokens):
         return result
     tokens = tuple(result.tokens[i] for i in rows)
-    rows += range(len(result.tokens), len(result.log_probabilities))  # of the end token
+    rows += range(len(result.tokens), len(result.log_probabilities))  # that of the end token
     return replace(
         result,
         tokens=tokens,
@@ -91,10 +91,11 @@ def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResu
 def cut_of(
     span: AudioSpan, tokens: Sequence[int], words: Sequence[Word], timestamp_begin: int
 ) -> Cut | None:
-    """Return where the last complete segment ends, if another one begins after it.
+    """Return the end of the last complete segment; None if no incomplete segment follows it.
 
-    A timestamp ends a segment and the next one begins another. If a single timestamp comes last,
-    there is no text after it, and without two in a row all is one segment. (After openai/whisper.)
+    Two timestamps in a row are the end of a segment and the start of the next one. If the tokens
+    end with a single timestamp, all segments are complete; without two timestamps in a row, there
+    is only one segment. (The rules are those of openai/whisper.)
     """
     stamped = [token >= timestamp_begin for token in tokens]
     if stamped[-2:] == [False, True]:
@@ -119,7 +120,14 @@ def is_diffuse(result: DecodeResult, limit_nats: float, repeats: bool) -> bool:
 def faults_of(
     span: AudioSpan, result: DecodeResult, starts: Sequence[int], text: str
 ) -> frozenset[Fault]:
-    """Return the faults of a result that need no limit of the model."""
+    """Return the faults of a result that are found without a limit that depends on the model.
+
+    Args:
+        span: the span that was decoded.
+        result: the decoded row, without timestamps.
+        starts: absolute samples of its tokens, from `token_starts`.
+        text: the text of its tokens.
+    """
     too_many = guards.too_many_tokens(len(result.tokens), length_s(span.speech))
     signs = {
         Fault.LOOP: result.ending is Ending.LOOP,
@@ -134,14 +142,17 @@ def faults_of(
 
 
 def better(first: Reading, second: Reading) -> Reading:
-    """Return the reading with fewer faults, or else the one with the higher log-probability."""
+    """Return the reading with fewer faults, or of equal ones that with the higher log-probability.
+
+    If these are equal as well, `first` is returned.
+    """
     if len(first.faults) != len(second.faults):
         return min(first, second, key=lambda reading: len(reading.faults))
     return max(first, second, key=lambda reading: reading.result.mean_log_probability)
 
 
 def without_invented_words(reading: Reading) -> Reading:
-    """Return the reading without the words that its faults show to be invented."""
+    """Return the reading without the words that are invented, according to its faults."""
     tokens = [token for word in reading.words for token in word.tokens]
     words = reading.words
     if Fault.LOOP in reading.faults:
@@ -149,12 +160,12 @@ def without_invented_words(reading: Reading) -> Reading:
     elif Fault.PAST_SPEECH in reading.faults:
         words = words_within(words, len(tokens) - PAST_SPEECH_TOKENS)
     elif Fault.CROWDED in reading.faults:
-        # Of a phrase that repeats one copy is aligned to its audio, and the other to none.
+        # One copy of a repeated phrase is aligned to its audio; the others have almost no duration.
         words = tuple(w for w in words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
     elif reading.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
         words = ()
     if reading.faults & {Fault.UNSURE, Fault.DIFFUSE}:
-        words = ()  # guesses: noise, or speech that the model cannot recognise
+        words = ()  # noise, or speech that the model cannot recognise
     cut = reading.cut
     if cut is not None:
         cut = replace(cut, words=sum(word in words for word in reading.words[: cut.words]))

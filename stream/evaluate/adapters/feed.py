@@ -14,7 +14,7 @@ class Feed:
     """Yields one recording in chunks of 16-bit little-endian samples, one channel.
 
     The audio clock starts with the first chunk and never stops: if a system accepts audio late, the
-    lateness counts as delay of the system, as it does for a person who goes on speaking.
+    lateness counts as delay of the system, because a real speaker would not stop either.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Feed:
         return (time.perf_counter() - self._began_s) * self._speed
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the audio in chunks, each at the time of its last sample; if fast, at once."""
+        """Yield the audio in chunks, each when its last sample is spoken; if fast, at once."""
         size = 2 * (self.rate * CHUNK_MS // 1000)
         self._began_s = time.perf_counter()
         for start in range(0, len(self._data), size):

@@ -57,7 +57,7 @@ async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerat
 
 
 def event_of(message: ServerEvent, endpointing_ms: int) -> Event | None:
-    """Turn a message into an event of the record; None for a message that shows nothing."""
+    """Convert a message to an event of the record; None if the record does not need it."""
     match message:
         case SpeechEnded():
             return SpeechOver((message.channel, message.utterance), message.time)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.core.mixdown import mixed
 from stream.core.resample import Resampler
 from stream.errors import UsageError
 from stream.evaluate.measures.record import TimedWord
@@ -228,7 +229,7 @@ def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
         except (OSError, soundfile.LibsndfileError) as error:
             raise UsageError(f"{path} cannot be read: {error}.") from error
         rates.add(rate)
-        pieces += [samples.mean(axis=1), np.zeros(round(gap_s * rate), np.float32)]
+        pieces += [mixed(samples.T)[0], np.zeros(round(gap_s * rate), np.float32)]
     if len(rates) > 1:
         raise UsageError(f"{paths[0]} cannot be joined with cuts of other sample rates.")
     return Audio(to_int16(np.concatenate(pieces[:-1])), rates.pop())

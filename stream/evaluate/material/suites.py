@@ -53,7 +53,7 @@ def recordings_of(
     if "noise-levels" in chosen:
         found += in_noise(spoken, noises or made_sounds(minutes, seed), seed)
     if "phone" in chosen:
-        # Recordings of telephone calls have the line's distortions already.
+        # Recordings of telephone calls are left out, because they are already distorted.
         found += over_telephone([one for one in spoken if one.kind != "phone"], seed)
     if "speakers" in chosen:
         found += quieter_and_faster(spoken)

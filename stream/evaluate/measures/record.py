@@ -67,7 +67,7 @@ class Finished:
     text: str
     words: tuple[TimedWord, ...] = ()
     by_silence: bool = False
-    """Silence ended the utterance, not a cut or the end of the stream."""
+    """Whether silence ended the utterance, not a cut or the end of the stream."""
     server_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds for each step of the system, as it reports them."""
 
@@ -106,7 +106,7 @@ class Caption:
     final: Finished | None = None
     final_at_s: float = 0.0
     forced: bool = False
-    """The stream ended before silence ended the utterance, so the final came early."""
+    """Whether the stream ended before silence ended the utterance, so that the final came early."""
 
 
 def captions(events: Iterable[Stamped]) -> list[Caption]:

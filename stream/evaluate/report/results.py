@@ -46,7 +46,7 @@ class Result:
         return {name: word_errors(text, found) for name, found in self.transcripts.items()}
 
     def invented(self) -> dict[str, int]:
-        """Return how many words each system recognised; empty if the recording has words."""
+        """Return the number of words that each system recognised; empty if there is speech."""
         if self.played.recording.text != "":
             return {}
         return {name: len(normalised(t).split()) for name, t in self.transcripts.items()}

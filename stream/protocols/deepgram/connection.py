@@ -117,7 +117,7 @@ class DeepgramConnection(SessionProtocol):
             self._undecided = False
             self._open(packets=not data.startswith(OGG))
         if self._opus is not None:
-            data = unpacked(self._opus, data, mixed=not self.asked.multichannel)
+            data = unpacked(self._opus, data, to_mono=not self.asked.multichannel)
         elif self._mixer is not None:
             data = self._mixer.mix(data)
         self.add_audio(data)

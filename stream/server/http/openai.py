@@ -37,7 +37,7 @@ from stream.server.state import ServerState
 
 CLIENT_CLOSED = 499
 EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-"""Of server-sent events; without them a proxy delays the first events until it has many."""
+"""Headers of server-sent events, which prevent a proxy from buffering the events."""
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]

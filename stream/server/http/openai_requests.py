@@ -20,6 +20,7 @@ from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
+from stream.server import access
 from stream.server.http import openai_responses as responses
 from stream.server.state import ServerState
 
@@ -50,7 +51,8 @@ class RequestError(Exception):
 
         uvicorn still reads the rest of the body; otherwise the client would not get the response.
         """
-        return JSONResponse(responses.failure(str(self), self.code, self.param), self.status)
+        body = responses.failure(str(self), self.code, self.param)
+        return JSONResponse(body, self.status, access.challenge() if self.status == 401 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
-    """Return the requested granularities of times; `segment` by default."""
+    """Return the requested granularities of times, `segment` and `word`; `segment` by default.
+
+    Raises `RequestError` for any other value.
+    """
     chosen = tuple(str(one) for one in form.getlist(GRANULARITIES) if one) or ("segment",)
     for granularity in chosen:
         if granularity not in responses.GRANULARITIES:

@@ -86,7 +86,7 @@ def refusal(
     if not access.origin_allowed(fields, server.config):
         return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
     if sentence := access.why_refused(protocol, fields, target, server.config):
-        return protocol.refusal(401, "not_authorised", sentence)
+        return access.unauthorised(protocol, sentence)
     if not server.ready:
         return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
     return None

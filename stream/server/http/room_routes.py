@@ -169,7 +169,7 @@ def mpegts(request: Request) -> int | None:
 
 def refusal() -> Response:
     """Return the response to a request without the key."""
-    return PlainTextResponse(f"{NO_KEY}\n", 401)
+    return PlainTextResponse(f"{NO_KEY}\n", 401, access.challenge())
 
 
 def unreadable() -> Response:

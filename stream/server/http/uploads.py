@@ -14,13 +14,13 @@ from typing import BinaryIO
 
 from starlette.requests import ClientDisconnect, Request
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Gap
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
 from stream.protocols.interface import Service
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -108,13 +108,20 @@ class Upload:
         )
 
     def _read(self) -> Generator[bool, None, None]:
-        """Decode the recording; yields True after every `SECONDS_AT_ONCE`. Runs on a thread."""
+        """Decode the recording, and pass the samples to the algorithm. Runs on a thread.
+
+        Yields True after every `SECONDS_AT_ONCE` of audio; it ends after the last sample.
+        """
         since_s = 0.0
         with open_recording(self._file, self._name) as recording:
-            for block in recording.blocks():
-                self._algorithm.receive_samples(block[0])
-                self.duration_s += block.shape[1] / SAMPLE_RATE
-                since_s += block.shape[1] / SAMPLE_RATE
+            for sound in recording.blocks():
+                if isinstance(sound, Gap):
+                    self._algorithm.receive_gap(sound.samples)
+                    self.duration_s += sound.samples / SAMPLE_RATE
+                    continue
+                self._algorithm.receive_samples(sound[0])
+                self.duration_s += sound.shape[1] / SAMPLE_RATE
+                since_s += sound.shape[1] / SAMPLE_RATE
                 if since_s >= SECONDS_AT_ONCE:
                     since_s = 0.0
                     yield True

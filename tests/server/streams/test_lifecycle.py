@@ -32,7 +32,7 @@ from stream.server.outbox import LIMIT
 from stream.server.rooms.rooms import Rooms
 from stream.server.rooms.store import RoomStore
 from stream.server.streams.connection import Connection
-from stream.server.streams.registry import Streams
+from stream.server.streams.open_streams import Streams
 from stream.server.streams.states import State
 from stream.server.streams.stream import StreamContext
 

@@ -1,17 +1,22 @@
-"""From a model's name to a transcriber that is ready to serve."""
+"""The families of models that the server can load, and how each is loaded.
+
+A new family, or an engine on another machine, is a row of `FAMILIES` and a function that returns a
+`Transcriber`.
+"""
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from stream.engine.engine import Transcriber
 from stream.engine.partials import PartialsByAssistant
+from stream.engine.transcriber import Transcriber
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
     from stream.engine.capacity import Capacity
 
 SCRIPTED = "scripted"
-"""Name of a transcriber that finds numbers in any speech, for tests of everything but a model."""
+"""Name of a transcriber that returns numbers for any speech, for tests without a model."""
 
 log = logging.getLogger(__name__)
 
@@ -24,24 +29,42 @@ def load_transcriber(
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
 ) -> Transcriber:
-    """Return a transcriber that is warm.
+    """Load a transcriber and warm it up.
+
+    On the CPU, a warning is logged if the machine is too slow for one live stream.
 
     Args:
-        name: of the model, as `load_checkpoint` takes it, or `scripted`.
-        precision: of the weights.
-        device: where the model runs.
+        name: name of the model, as for `load_checkpoint`, or `scripted`.
+        precision: precision of the weights.
+        device: device on which the model runs.
         assistant: name of a smaller model that proposes tokens, which the model verifies.
         partials: whether the model or its assistant alone decodes partials.
-        ways: how the CPU computes each operation, as `Whisper.from_checkpoint` takes it.
+        ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
 
     Raises:
-        UsageError: a model cannot be loaded, the two have different tokens, or the assistant is to
-            decode partials and none is named.
+        UsageError: a model cannot be loaded, the two models have different tokens, or `partials` is
+            `assistant` and no assistant is named.
     """
-    if name == SCRIPTED:
-        from stream.engine.scripted import ScriptedTranscriber, counting
+    family = name if name in FAMILIES else "whisper"
+    return FAMILIES[family](name, precision, device, assistant, partials, ways)
 
-        return ScriptedTranscriber(counting())
+
+def load_scripted(*options: object) -> Transcriber:
+    """Return the transcriber for tests; it has no options."""
+    from stream.engine.scripted import ScriptedTranscriber, counting
+
+    return ScriptedTranscriber(counting())
+
+
+def load_whisper(
+    name: str,
+    precision: Literal["auto", "int8", "float32", "float16", "bfloat16"],
+    device: Literal["auto", "cpu", "cuda"],
+    assistant: str | None,
+    partials: Literal["model", "assistant"],
+    ways: str | None,
+) -> Transcriber:
+    """Return a Whisper model that is warm; the options are those of `load_transcriber`."""
     if partials == "assistant" and assistant is None:
         raise UsageError("partials is 'assistant'; name the assistant with --assistant.")
     log.info("loading %s", f"{name}, assisted by {assistant}" if assistant else name)
@@ -67,8 +90,16 @@ def load_transcriber(
     return PartialsByAssistant(transcriber, alone)
 
 
+FAMILIES: Mapping[str, Callable[..., Transcriber]] = {
+    SCRIPTED: load_scripted,
+    "whisper": load_whisper,
+}
+"""Loader of each family, called with the options of `load_transcriber`. A name that is none of
+these belongs to the last one, Whisper: it is a folder, an embedded model or an id of the hub."""
+
+
 def warn_if_too_slow(model: str, capacity: "Capacity") -> None:
-    """Say at start if the captions of a single speaker will lag, and what helps."""
+    """Log a warning, with a remedy, if the machine is too slow for the speech of one stream."""
     if capacity.streams() < 1:
         log.warning(
             "this machine is too slow for one live stream with %s: a second of speech takes about "
