@@ -72,8 +72,8 @@ class ServerConfig:
     For large-v3, use distil-large-v3.5."""
 
     partials: Annotated[Partials, Parameter(group=MODEL)] = "model"
-    """Which model makes the partials: the model itself, or its assistant, which is faster and makes
-    more errors; then words are committed only by the final."""
+    """Which model transcribes the partials: the model itself, or its assistant, which is faster and
+    makes more errors; then words are committed only by the final."""
 
     device: Annotated[Device, Parameter(group=MODEL)] = "auto"
     """Where the model runs; auto selects CUDA if there is a GPU."""
@@ -93,11 +93,11 @@ class ServerConfig:
     the least CPU time."""
 
     vad_aggressiveness: Annotated[int, Parameter(group=SPEECH)] = 2
-    """How much sound webrtcvad, if used alone, rejects as noise: 0 (least) to 3."""
+    """How much audio webrtcvad, if used alone, rejects as noise: 0 (least) to 3 (most)."""
 
     partial_hop_ms: Annotated[int, Parameter(group=SPEECH)] = 1000
     """New audio between two partials, in milliseconds; 400 ms until an utterance has words. Half of
-    the default shows words sooner and takes twice the computation."""
+    the default shows words sooner and takes nearly twice the CPU time."""
 
     rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
     """SQLite file in which rooms are stored; without one they are stored in memory."""
@@ -117,6 +117,16 @@ class ServerConfig:
     """URL that Twilio connects to, such as wss://calls.example.com, if a proxy changes the URL of
     the requests."""
 
+    whisperlive_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of WhisperLive, on `host`; 0 for any free one."""
+
+    vosk_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of vosk-server, on `host`; 0 for any free one."""
+
+    wyoming_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for Wyoming, Home Assistant's voice protocol, on `host`; 0 for any free one. The
+    protocol has no key."""
+
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
     """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without it, no
     such calls are accepted."""
@@ -125,7 +135,7 @@ class ServerConfig:
     """Settings of those calls, as a query string: language=de&endpointing_ms=700"""
 
     webhook_url: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """URL to which each final line of a room is sent as JSON."""
+    """URL to which the finals and other events of rooms are sent as JSON."""
 
     webhook_secret: Annotated[str | None, Parameter(group=ROOMS)] = None
     """Secret that signs those requests: `whsec_` and 24 to 64 bytes in base64."""
@@ -141,7 +151,7 @@ class ServerConfig:
     """Maximum size of a websocket message; a larger one closes the connection (1009)."""
 
     max_ahead_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
-    """Seconds of audio that may wait for the engine before the socket of a client is not read."""
+    """Seconds of audio that may wait for the engine; then the socket of the client is not read."""
 
     max_gap_s: Annotated[float, Parameter(group=LIMITS)] = 3600.0
     """Longest jump in the time stamps of a stream, in seconds, that its clock follows; a longer one
@@ -163,7 +173,7 @@ class ServerConfig:
     """Maximum size of a recording, in megabytes; a larger one is refused with 413."""
 
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
-    """Seconds for which streams can still get their finals after the server begins to stop."""
+    """Seconds that streams have to get their finals when the server is stopped."""
 
     log_level: Annotated[LogLevel, Parameter(group=LOG)] = "info"
     """Lowest level that is logged, to stderr."""
@@ -187,8 +197,9 @@ class ServerConfig:
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
-        if self.audiosocket_port is not None:
-            within("audiosocket_port", self.audiosocket_port, 0, 65_535)
+        for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):
+            if (number := getattr(self, name)) is not None:
+                within(name, number, 0, 65_535)
         for origin in self.allow_origin:
             check_origin(origin)
         example = "wss://calls.example.com"
@@ -239,7 +250,7 @@ def check_address(field: str, url: str | None, schemes: tuple[str, ...], example
     except ValueError:
         good = False
     if not good:
-        raise UsageError(f"{field} is {url!r}, which is no address; write it as {example}.")
+        raise UsageError(f"{field} is {url!r}, which is not a URL; write it like {example}.")
 
 
 def within(field: str, value: float, low: float, high: float) -> None:
@@ -304,9 +315,9 @@ def read_toml(path: Path) -> dict[str, object]:
     except OSError as error:
         raise CycloptsError(msg=f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise CycloptsError(msg=f"{path} is not text in UTF-8; save it so.") from None
+        raise CycloptsError(msg=f"{path} is not text in UTF-8; save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise CycloptsError(msg=f"{path} is no TOML: {error}.") from None
+        raise CycloptsError(msg=f"{path} is not valid TOML: {error}.") from None
 
 
 SOURCES = (from_environment, from_variables, from_file)

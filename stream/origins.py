@@ -29,20 +29,24 @@ def origin_of(text: str) -> str:
         parts = urlsplit(written)
         host, port = host_of(parts.hostname or ""), parts.port
     except ValueError:
-        raise ValueError(f"{text!r} is no origin: its host or its port cannot be read.") from None
+        raise ValueError(
+            f"{text!r} is not an origin: its host or its port cannot be read."
+        ) from None
     if not parts.netloc or not parts.scheme:
         example = f"https://{written.lstrip('/')}"
-        raise ValueError(f"{text!r} is no origin: write the scheme too, as in {example}.")
+        raise ValueError(f"{text!r} is not an origin: write the scheme too, as in {example}.")
     if parts.scheme in ("ws", "wss"):
         scheme = parts.scheme.replace("ws", "http")
         raise ValueError(
-            f"{text!r} is no origin: a page comes from {scheme}, write {scheme}://{parts.netloc}."
+            f"{text!r} is not an origin: a page comes from {scheme}, write {scheme}://{parts.netloc}."
         )
     if not host or not re.fullmatch(r"[a-z0-9._~:\[\]-]+", host) or parts.username is not None:
-        raise ValueError(f"{text!r} is no origin: write one host, as in https://captions.example.")
+        raise ValueError(
+            f"{text!r} is not an origin: write one host, as in https://captions.example."
+        )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(
-            f"{text!r} is no origin: leave out what follows the host, so that it is "
+            f"{text!r} is not an origin: leave out what follows the host, so that it is "
             f"{parts.scheme}://{parts.netloc}."
         )
     usual = port is None or port == DEFAULT_PORTS.get(parts.scheme)

@@ -8,10 +8,10 @@ import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./se
 
 const BEHIND_S = 4; // the shortest delay that is shown, in seconds
 const BUSY = {
-  slow_partials: "The server is busy: words come less often, and none is lost.",
-  finals_only: "The server is busy: words come when a sentence is over, and none is lost.",
+  slow_partials: "The server is busy: words come less often; none is lost.",
+  finals_only: "The server is busy: words come at the end of each sentence; none is lost.",
 };
-const FAILED = "The server failed on a part of it, whose words are missing.";
+const FAILED = "The server failed on a part of the audio; its words are missing.";
 
 const body = document.body;
 const $ = (selector) => document.querySelector(selector);
@@ -125,11 +125,13 @@ function onConnection(current, state, ms) {
     const minutes = Math.round(current.keepS / 60);
     const wait = ms < 1500 ? "" : ` Next attempt in ${Math.round(ms / 1000)} s.`;
     status.textContent = body.dataset.state === "listening"
-      ? `The server is away. What you say is kept, for up to ${minutes} minutes.${wait}`
-      : `The server is away. What was said is kept.${wait}`;
+      ? `There is no connection to the server. What you say is recorded, for up to ${minutes} minutes.${wait}`
+      : `There is no connection to the server. What was recorded is kept.${wait}`;
   } else {
-    const why = body.dataset.connection === "waiting" ? "away for too long" : "too slow";
-    show("paused", `The server is ${why}: nothing more is recorded. What was said is kept.`);
+    const why = body.dataset.connection === "waiting"
+      ? "There was no connection to the server for too long"
+      : "The server is too slow";
+    show("paused", `${why}: recording is paused. What was recorded is kept.`);
   }
 }
 
@@ -153,7 +155,7 @@ async function press() {
     case "idle":
       return caption();
     case "listening":
-      show("paused", "Paused. Nothing is heard.");
+      show("paused", "Paused. Nothing is recorded.");
       return stream.pause();
     case "paused":
       stream.resume();
@@ -166,7 +168,7 @@ toggle.addEventListener("click", ({ detail }) => detail > 1 || press());
 stop.addEventListener("click", ({ detail }) => {
   if (detail > 1) return;
   if (body.dataset.state === "finishing") return stream?.abandon();
-  show("finishing", "Writing the last words.");
+  show("finishing", "Waiting for the last words.");
   stream?.stop();
 });
 document.addEventListener("keydown", (event) => {
@@ -218,7 +220,7 @@ $("#copy").addEventListener("click", async () => {
     kept = true;
     status.textContent = "Copied.";
   } catch {
-    status.textContent = "The browser does not allow copying here: save the text instead.";
+    status.textContent = "The browser does not allow this page to copy; save the text instead.";
   }
 });
 const menu = $("#save");

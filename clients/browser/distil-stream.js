@@ -7,7 +7,7 @@
 //     settings: { language: "en" },           // fields of the protocol's `start`
 //     microphone: { deviceId: "", echoCancellation: false, noiseSuppression: false },
 //     onPartial: ({ utterance, committed, tentative }) => {},
-//     onFinal: ({ utterance, text, words }) => {},
+//     onFinal: ({ utterance, text, words, problems }) => {}, // problems: why words were removed
 //     onLevel: (peak) => {},                  // 0..1, about 25 times a second
 //     onState: (state, ms) => {},             // "live", "waiting" (reconnects in ms), "full" (paused)
 //     onEvent: (message) => {},               // every message of the server, these included

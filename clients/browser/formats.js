@@ -33,8 +33,8 @@ export function asVtt(utterances) {
 }
 
 export function asJson(utterances, about = {}) {
-  const said = utterances.map(({ start, end, text, language, confidence, words }) => ({
-    ...toTheMillisecond({ start, end }), text, language, confidence, words: words?.map(toTheMillisecond),
+  const said = utterances.map(({ start, end, text, language, confidence, words, problems }) => ({
+    ...toTheMillisecond({ start, end }), text, language, confidence, problems, words: words?.map(toTheMillisecond),
   }));
   return `${JSON.stringify({ ...about, utterances: said }, null, 2)}\n`;
 }

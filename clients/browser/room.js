@@ -91,7 +91,7 @@ function follow() {
       say("This room needs a key: add ?token=KEY to the address.");
       return;
     }
-    say("The server is busy or away; trying again…");
+    say("The server is busy or cannot be reached; trying again…");
     setTimeout(follow, RETRY_MS);
   };
 }

@@ -47,14 +47,14 @@ export async function listMicrophones() {
 async function askServer(onModel) {
   const answer = await fetch("v1/info", { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) {
-    setTimeout(askServer, AGAIN_MS, onModel); // it may be loading its model, or be unreachable
+    setTimeout(askServer, AGAIN_MS, onModel); // it is still loading its model, or cannot be reached
     return;
   }
   const { model, models, languages } = await answer.json();
   const name = new Intl.DisplayNames(["en"], { type: "language" });
   const named = languages.map((code) => [code, known(name, code)]);
   named.sort(([, one], [, other]) => one.localeCompare(other));
-  if (languages.length > 1) named.unshift(["auto", "Detect it"]);
+  if (languages.length > 1) named.unshift(["auto", "Detect automatically"]);
   options(form.elements.language, named);
   form.elements.language.value = codeOf(wanted(), languages) || (languages.includes("en") ? "en" : languages[0]);
   if (form.elements.language.selectedIndex < 0) form.elements.language.selectedIndex = 0;

@@ -217,17 +217,17 @@ export class StreamProtocol {
       case "LIVE":
         if (nowS >= this.patience.untilS) {
           this.patience.noteGivenUp();
-          this.#giveConnectionUp("The server has not answered for too long.");
+          this.#giveConnectionUp("An expected message of the server did not arrive in time.");
         } else {
           this.#lastSentS = nowS;
           this.continuity.addMessage({ type: "keepalive" });
         }
         break;
       case "CONNECTING":
-        this.#giveConnectionUp("The server does not answer.");
+        this.#giveConnectionUp("The connection to the server did not open in time.");
         break;
       default:
-        this.#giveConnectionUp("The server does not get ready.");
+        this.#giveConnectionUp("The server did not send `ready` in time.");
     }
   }
 

@@ -58,7 +58,7 @@ class CachedTranscriber:
         Args:
             window: its session must have a name that identifies the audio.
         """
-        place = (window.session, window.start_sample, len(window.samples))
+        place = (window.session, window.channel, window.start_sample, len(window.samples))
         key = (*place, window.kind, window.speech, window.options)
         if key not in self._results:
             began_s = time.process_time()
@@ -81,7 +81,11 @@ class Rehearsal:
     """The arrival time of the next hypothesis, in seconds, and the window that it belongs to."""
 
     def play(self, samples: NDArray[np.int16]) -> list[Stamped]:
-        """Feed 16-bit samples (n_samples,) at the pace of speech; return the session's events."""
+        """Feed 16-bit samples at the pace of speech; return the session's events.
+
+        Args:
+            samples: (n_samples,), or (n_samples, n_channels).
+        """
         rate = self.session.settings.sample_rate
         step = rate // CHUNKS_PER_S
         for start in range(0, len(samples), step):

@@ -24,7 +24,8 @@ from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.engine.cores import usable_cores
 from stream.engine.network.whisper import Precision
 from stream.engine.whisper_transcriber import WhisperTranscriber
-from stream.evaluate.material.recordings import at_16_khz, read_excerpts
+from stream.evaluate.material.excerpts import read_excerpts
+from stream.evaluate.material.recordings import at_16_khz
 from stream.evaluate.material.windows import as_window, beginning
 from stream.evaluate.measures.scoring import WordErrors, word_errors
 
@@ -144,7 +145,7 @@ def all_contenders(
     drafts: Sequence[Draft],
     others: bool,
 ) -> list[Contender]:
-    """Return all contenders that are to be timed on these windows."""
+    """Return all contenders to time on these windows."""
     chosen: list[Contender] = []
     for alone, assisted in engines:
         own = contenders.ours(alone, windows, batches, drafts)

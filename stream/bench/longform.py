@@ -146,7 +146,7 @@ def recordings_of(data: Path | None) -> list[Recording]:
 
 
 def chosen(recordings: Sequence[Recording], minutes: float) -> list[ReadRecording]:
-    """Read whole recordings in order until they last `minutes` in all; at least one."""
+    """Read whole recordings in order until they last `minutes` together; at least one."""
     spoken: list[ReadRecording] = []
     seconds = 0.0
     for one in recordings:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
@@ -13,67 +13,24 @@ from cyclopts import Parameter
 
 from stream.bench.audio_clock import CachedTranscriber, Rehearsal
 from stream.bench.cuts import AtCuts, at_cuts
-from stream.bench.repeats import Estimate, Louder
+from stream.bench.repeats import Louder
 from stream.bench.speech.pauseless import without_pauses
+from stream.bench.variants import VARIANTS, Variant
 from stream.core.session import Session
-from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.settings import StreamSettings
 from stream.core.vad import MakeDetector
 from stream.engine.network.ways import as_setting
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.adapters.offline_text import OfflineTranscriber, offline_text
-from stream.evaluate.material.recordings import Recording, read_manifest
+from stream.evaluate.adapters.offline_text import OfflineTranscriber, offline_transcript
+from stream.evaluate.material.recordings import Audio, Channels, Recording, read_manifest
+from stream.evaluate.material.suites import Suite, recordings_of
 from stream.evaluate.measures.latency import Latencies, latencies
-from stream.evaluate.measures.record import transcript
+from stream.evaluate.measures.record import Stamped, on_channel, transcript
+from stream.evaluate.measures.repeats import Estimate
 from stream.evaluate.measures.scoring import WordErrors, word_errors
 from stream.evaluate.measures.stability import Stability, stability
-
-ABOVE_ALL = 2.0
-"""A threshold that no confidence reaches."""
-NOW = SessionTuning()
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Settings of a session: the server's tuning and the client's endpointing."""
-
-    tuning: SessionTuning = NOW
-    endpointing_ms: int = 500
-
-
-AS_IT_IS = "as it is"
-VARIANTS = {
-    AS_IT_IS: Variant(),
-    "nothing is committed before the final": Variant(replace(NOW, commit_partials=False)),
-    "every word is heard twice before it is committed": Variant(replace(NOW, sure_from=ABOVE_ALL)),
-    "unsure words are committed as soon as others": Variant(
-        replace(NOW, unsure_delay_ms=NOW.commit_delay_ms)
-    ),
-    "unsure words wait for 8 s": Variant(replace(NOW, unsure_delay_ms=8000)),
-    "words below 0.4 are unsure": Variant(replace(NOW, unsure_below=0.4)),
-    "words below 0.7 are unsure": Variant(replace(NOW, unsure_below=0.7)),
-    "two hypotheses are enough": Variant(
-        replace(NOW, commit_delay_ms=0, unsure_delay_ms=0, sure_from=ABOVE_ALL)
-    ),
-    "every word is shown at once": Variant(
-        replace(NOW, edge_ms=0, shown_from=0.0, first_shown_from=0.0)
-    ),
-    "half-heard words are not shown": Variant(replace(NOW, shown_from=0.0, first_shown_from=0.0)),
-    "unsure first words are not shown": Variant(replace(NOW, first_shown_from=NOW.shown_from)),
-    "no context": Variant(replace(NOW, context_s=0.0)),
-    "6 s of context": Variant(replace(NOW, context_s=6.0)),
-    "partials of 28 s": Variant(replace(NOW, max_partial_s=28.0)),
-    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0)),
-    "partials of 8 s": Variant(replace(NOW, max_partial_s=8.0)),
-    "partials of 6 s": Variant(replace(NOW, max_partial_s=6.0)),
-    "a partial each half second": Variant(replace(NOW, partial_hop_ms=500)),
-    "a partial a second from the start": Variant(replace(NOW, first_hop_ms=NOW.partial_hop_ms)),
-    "endpointing of 300 ms": Variant(endpointing_ms=300),
-    "endpointing of 800 ms": Variant(endpointing_ms=800),
-    "cut at 30 s, never at a pause": Variant(endpointing_ms=10_000),
-}
-"""Variants that need the same windows are next to each other: only the first one costs time."""
 
 TRAILING_S = 1.0
 """Silence after a recording, longer than endpointing, so that silence ends its last utterance."""
@@ -114,12 +71,16 @@ def run(
     model: str = "base",
     limit: int | None = None,
     every: int = 1,
+    suite: Suite = "speech",
+    conditions: Annotated[tuple[str, ...], Many] = (),
+    noise: Path | None = None,
+    channels: Channels = "apart",
     without_pauses_s: float | None = None,
     variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
     ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("default",),
     repeats: int = 1,
 ) -> None:
-    """Print a table for each set of ways to compute, and one JSON line.
+    """Print a table for each set of ways to compute and each condition, and one JSON line.
 
     Parameters
     ----------
@@ -131,6 +92,14 @@ def run(
         Number of recordings; the default is all.
     every
         Use every n-th recording.
+    suite
+        How the recordings are changed, as in `evaluate`. Each condition has tables of its own.
+    conditions
+        Names of the suite's conditions, such as "0 % loss"; the default is all.
+    noise
+        Manifest of recordings without words that are mixed with speech.
+    channels
+        Play the channels of a recording with `text_by_channel` apart, or mixed to one.
     without_pauses_s
         Join the recordings to speeches of about this number of seconds, and remove all pauses.
     variants
@@ -144,19 +113,48 @@ def run(
     """
     if unknown := sorted(set(variants) - set(VARIANTS)):
         raise UsageError(f"There is no variant {unknown[0]!r}; choose from: {', '.join(VARIANTS)}.")
-    recordings = read_manifest(manifest)[::every][:limit]
     if repeats < 1:
         raise UsageError(f"repeats is {repeats}; use 1 or more.")
+    recordings = read_manifest(manifest, apart=channels == "apart")[::every][:limit]
     if without_pauses_s is not None:
         recordings = without_pauses(recordings, without_pauses_s)
+    noises = [] if noise is None else read_manifest(noise)
+    played = by_condition(recordings_of((suite,), recordings, noises, minutes=1.0), conditions)
     sets = []
     for setting in ways:
         transcriber = WhisperTranscriber(model, device="cpu", ways=setting)
-        print(f"\nways: {setting}\n")
-        found = rehearse_repeatedly(recordings, transcriber, variants, repeats)
-        sets.append({"ways": as_setting(transcriber.recognizer.model.ways), **found})
+        kernels = as_setting(transcriber.recognizer.model.ways)
+        for condition, members in played.items():
+            print(f"\nways: {setting}" + (f", {condition}" if condition else "") + "\n")
+            found = rehearse_repeatedly(members, transcriber, variants, repeats)
+            sets.append({"ways": kernels, "condition": condition, **found})
     summary = {"command": "bench rehearsal", "model": model, "manifest": manifest.name}
-    print(json.dumps({**summary, "repeats": repeats, "sets": sets}))
+    print(json.dumps({**summary, "channels": channels, "repeats": repeats, "sets": sets}))
+
+
+def by_condition(
+    recordings: Sequence[Recording], conditions: Sequence[str]
+) -> dict[str, list[Recording]]:
+    """Group recordings with known text by their condition.
+
+    Args:
+        recordings: the recordings of a suite.
+        conditions: names of the conditions that are played; none for all.
+
+    Raises:
+        UsageError: the suite has no such condition, or there is no recording with known text.
+    """
+    found: dict[str, list[Recording]] = {}
+    for one in recordings:
+        if one.text:
+            found.setdefault(one.condition, []).append(one)
+    if unknown := sorted(set(conditions) - set(found)):
+        raise UsageError(f"There is no condition {unknown[0]!r}; choose from: {', '.join(found)}.")
+    if not found:
+        raise UsageError("There is no recording with known text in the manifest.")
+    return {
+        name: members for name, members in found.items() if not conditions or name in conditions
+    }
 
 
 def rehearse_repeatedly(
@@ -243,7 +241,8 @@ def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscri
     """Return the word errors of the same model offline, padded to 30 s."""
     errors = WordErrors()
     for recording in recordings:
-        errors += word_errors(recording.text or "", offline_text(transcriber, recording.read()))
+        for text, audio in zip(recording.texts, recording.read().channels(), strict=True):
+            errors += word_errors(text or "", offline_transcript(transcriber, audio).text)
     return errors
 
 
@@ -268,13 +267,11 @@ def rehearse_all(
         audio_s = cached.cpu_s = 0.0
         for recording in recordings:
             audio = recording.read()
-            silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
-            settings = StreamSettings(sample_rate=audio.rate, endpointing_ms=variant.endpointing_ms)
-            session = Session(recording.name, settings, variant.tuning, detector)
-            samples = np.concatenate([audio.samples, silence])
-            shown = Rehearsal(session, cached.transcribe).play(samples)
-            errors += word_errors(recording.text or "", transcript(shown))
-            cuts += at_cuts(recording.text or "", shown)
+            shown = rehearse(recording.name, audio, variant, cached, detector)
+            for channel, text in enumerate(recording.texts):
+                own = on_channel(shown, channel)
+                errors += word_errors(text or "", transcript(own))
+                cuts += at_cuts(text or "", own)
             flicker += stability(shown)
             late += latencies(shown)
             audio_s += audio.seconds
@@ -294,6 +291,25 @@ def rehearse_all(
             first_partial_ms=median(late.speech_start_to_partial),
             cpu_s_per_audio_s=round(cached.cpu_s / audio_s, 3),
         )
+
+
+def rehearse(
+    name: str,
+    audio: Audio,
+    variant: Variant,
+    cached: CachedTranscriber,
+    detector: MakeDetector,
+) -> list[Stamped]:
+    """Play a recording as one stream, with all of its channels, and return the events."""
+    samples = audio.samples  # (n_samples,) or (n_samples, n_channels)
+    silence = np.zeros((round(TRAILING_S * audio.rate), *samples.shape[1:]), np.int16)
+    settings = StreamSettings(
+        sample_rate=audio.rate,
+        channels=len(audio.channels()),
+        endpointing_ms=variant.endpointing_ms,
+    )
+    session = Session(name, settings, variant.tuning, detector)
+    return Rehearsal(session, cached.transcribe).play(np.concatenate([samples, silence]))
 
 
 def median(values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stream.bench.results_rows import found
+from stream.bench.results_rows import found, repeats_of
 from stream.bench.runs import Run
 
 
@@ -23,7 +23,7 @@ def headlines(runs: Sequence[Run]) -> Iterator[Headline]:
     if run := newest(runs, "evaluate", lambda s: found(s, "suites", "speech", "total", "streamed")):
         speech = run.summary["suites"]["speech"]
         total = speech["total"]
-        words = f"of {total['words']}, streamed"
+        words = f"of {total['words'] // repeats_of(run.summary)}, streamed"
         offline = f"{total['same-model']['wer']:.2f} %: the same model offline"
         answer = f"{total['streamed']['wer']:.2f} %"
         yield Headline(f"Wrong words ({words})", answer, offline, run)

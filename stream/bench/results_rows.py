@@ -8,8 +8,9 @@ the figures of the text.
 from collections.abc import Iterator
 from typing import Any
 
-from stream.bench.repeats import Estimate
-from stream.evaluate.report.tables import LATENCIES, rows_of
+from stream.evaluate.measures.repeats import Estimate
+from stream.evaluate.report.results import rows_of
+from stream.evaluate.report.tables import LATENCIES
 
 Row = list[str]
 
@@ -27,13 +28,26 @@ def found(summary: dict[str, Any], *path: str) -> Any:
 
 
 def errors(score: dict[str, Any] | None) -> Row:
-    """Return two cells: a word error rate, and substitutions/deletions/insertions."""
+    """Return two cells: a word error rate, and substitutions/deletions/insertions.
+
+    Each may be a mean over repeats.
+    """
     if not score:
         return ["", ""]
     counts = [score.get(kind) for kind in ("substitutions", "deletions", "insertions")]
-    kinds = "" if None in counts else "/".join(map(str, counts))
+    kinds = "" if None in counts else "/".join(f"{mean_of(count):g}" for count in counts)
     rate = score.get("wer", score.get("word_error_rate"))
-    return [figure(rate, "{:.2f}"), kinds]
+    return [estimate(rate) if isinstance(rate, dict) else figure(rate, "{:.2f}"), kinds]
+
+
+def mean_of(value: Any) -> float:
+    """Return a number, or the mean of an estimate."""
+    return round(float(value["mean"] if isinstance(value, dict) else value), 2)
+
+
+def repeats_of(summary: dict[str, Any]) -> int:
+    """Return how many times the recordings of an evaluation were played."""
+    return int(found(summary, "repeats", "count") or 1)
 
 
 def accuracy(summary: dict[str, Any]) -> Iterator[Row]:
@@ -44,17 +58,25 @@ def accuracy(summary: dict[str, Any]) -> Iterator[Row]:
             rows.pop("total")  # other suites play the same recordings several times
         for name, score in rows.items():
             if "streamed" in score:
-                words = str(score["words"])
-                yield [name, words, *errors(score["streamed"]), *errors(score.get("same-model"))]
+                words = str(score["words"] // repeats_of(summary))
+                means = found(summary, "repeats", "suites", suite_name, "scores", name) or score
+                yield [name, words, *errors(means["streamed"]), *errors(means.get("same-model"))]
 
 
 def latency(summary: dict[str, Any]) -> Iterator[Row]:
-    """Yield a row of percentiles in milliseconds for each latency."""
+    """Yield a row of percentiles in milliseconds for each latency.
+
+    The median is a mean over repeats, if there are several.
+    """
     measured = found(summary, "suites", "speech", "latency_ms") or {}
+    medians = found(summary, "repeats", "suites", "speech", "median_ms") or {}
     for key, label in LATENCIES.items():
         row = measured.get(key) or {}
         if "p50" in row and "error" not in key:
-            yield [label, *(figure(row.get(p), "{:.0f}") for p in ("p50", "p90", "p95"))]
+            cells = [figure(row.get(p), "{:.0f}") for p in ("p50", "p90", "p95")]
+            if key in medians:
+                cells[0] = Estimate(**medians[key]).shown(0)
+            yield [label, *cells]
 
 
 def flicker(summary: dict[str, Any]) -> Iterator[Row]:
@@ -143,8 +165,10 @@ def continuous(summary: dict[str, Any]) -> Iterator[Row]:
 
 def rehearsal(summary: dict[str, Any]) -> Iterator[Row]:
     """Yield a row for each variant of the settings, for each set of ways to compute."""
-    for number, played in enumerate(summary["sets"], 1):
-        ways = f", ways {number}" if len(summary["sets"]) > 1 else ""
+    names = list(dict.fromkeys(played["ways"] for played in summary["sets"]))
+    for played in summary["sets"]:
+        ways = f", ways {names.index(played['ways']) + 1}" if len(names) > 1 else ""
+        ways += f", {played['condition']}" if played.get("condition") else ""
         yield [f"offline{ways}", estimate(played["offline"]), *[""] * 7]
         for row in played["rehearsal"]:
             mean = row["mean"]

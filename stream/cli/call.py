@@ -79,9 +79,9 @@ def call(
     model
         Name of the model: `base` by default; with --server, the model of that server.
     endpointing_ms
-        Silence that ends a turn, in milliseconds.
+        Silence that ends a utterance, in milliseconds.
     json
-        Print a JSON object for each turn, with the times of its words.
+        Print a JSON object for each utterance, with the times of its words.
     fast
         Send the audio as fast as the server accepts it, not in real time.
     api_key

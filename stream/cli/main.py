@@ -24,7 +24,8 @@ app.command(
     "stream.cli.transcribe:transcribe", help="Transcribe recordings, locally or through a server."
 )
 app.command(
-    "stream.cli.call:call", help="Stream a recorded call as a phone line; print its dialogue."
+    "stream.cli.call:call",
+    help="Stream a recorded call as a telephone line would; print its dialogue.",
 )
 app.command("stream.cli.mic:mic", help="Show captions of the microphone in the terminal.")
 app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")

@@ -31,7 +31,7 @@ MAX_QUEUED_S = 30
 STATUS_BY_LOAD = {
     "normal": "Listening. Ctrl-C ends.",
     "slow_partials": "Listening. The server is busy: words come less often. Ctrl-C ends.",
-    "finals_only": "Listening. The server is busy: words come by the sentence. Ctrl-C ends.",
+    "finals_only": "Listening. The server is busy: words come sentence by sentence. Ctrl-C ends.",
 }
 """Text of the status line, by the `load` that the server reports."""
 
@@ -106,7 +106,7 @@ async def caption(
 
     def stop() -> None:
         microphone.stop()
-        screen.set_status("Writing the last words. Ctrl-C leaves them out.")
+        screen.set_status("Waiting for the last words. Ctrl-C stops without them.")
         screen.refresh()
 
     screen.set_status(STATUS_BY_LOAD["normal"])

@@ -307,6 +307,7 @@ class Channel:
             speech_end_sample=utterance.speech_end_sample,
             endpoint_ms=(utterance.decided_sample - utterance.speech_end_sample) / SAMPLES_PER_MS,
             timing=utterance.timing,
+            problems=utterance.problems,
         )
 
     def _discard_audio(self) -> None:

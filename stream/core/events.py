@@ -56,6 +56,8 @@ class Final:
     endpoint_ms: float
     """Audio between the last sample of speech and the decision that the utterance is over."""
     timing: EngineTiming
+    problems: tuple[str, ...] = ()
+    """Codes of the guards that removed words for which there are no others."""
 
     @property
     def confidence(self) -> float:

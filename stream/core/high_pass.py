@@ -7,7 +7,7 @@ a high-pass of the first order. Speech has nothing below 70 Hz, where it attenua
 
 The recursion is computed as a cumulative sum of samples with growing weights, which begin again at
 every multiple of `BLOCK`. numpy adds a cumulative sum in order, so any chunking of the input gives
-the same bits.
+the same bits. The measurements are in docs/decisions/023.
 """
 
 from math import pi

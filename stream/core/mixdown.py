@@ -70,7 +70,7 @@ class Mixdown:
         return self._mix(n_steps * STEP)
 
     def flush(self) -> Block:
-        """Return the rest, (1, n_samples), at the end of the recording or before a gap."""
+        """Return the rest, (1, n_samples): at the end, before a gap, or if no audio may wait."""
         return self._mix(self._pending.shape[1])
 
     def _mix(self, n_samples: int) -> Block:
@@ -82,7 +82,8 @@ class Mixdown:
         """Mix the samples of a step, (channels, n_samples)."""
         sane = samples if np.isfinite(samples).all() else np.nan_to_num(samples, posinf=0, neginf=0)
         products = sane.astype(np.float64) @ sane.T  # (channels, channels)
-        self._correlations = MEMORY * self._correlations + products
+        memory = MEMORY ** (samples.shape[1] / STEP)
+        self._correlations = memory * self._correlations + products
         self._audible |= np.diag(products) > AUDIBLE * samples.shape[1]
         gains = self._new_gains()
         if self._gains is None or np.array_equal(gains, self._gains):

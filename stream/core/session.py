@@ -69,6 +69,8 @@ class Session:
         self._marks: list[tuple[int, list[int]]] = []
         """Outstanding marks, each with the `judged_sample` of every channel when it came."""
         self._finals_reported = 0
+        self._decoded = False
+        """Whether any audio could be decoded."""
         self._decoder: AudioDecoder
         if settings.encoding != CONTAINER:
             self._decoder = StreamDecoder(settings.encoding, settings.channels)
@@ -154,7 +156,9 @@ class Session:
         If `MAX_MARKS` are outstanding, emit a `Failure` instead.
         """
         if len(self._marks) == MAX_MARKS:
-            message = f"{MAX_MARKS} marks are still to come back; wait for some, or `finalize`."
+            message = (
+                f"{MAX_MARKS} marks have not been returned yet; wait for some, or send `finalize`."
+            )
             self._events.append(Failure("too_many_marks", message))
             return
         self._feed(self._pending.shape[1])
@@ -198,8 +202,8 @@ class Session:
             return
         if self._decoder.leftover:
             message = (
-                f"The audio ended {self._decoder.leftover} bytes into a sample, which were left "
-                "out; check that encoding and channels are what was announced."
+                "The audio ended in the middle of a sample; its last "
+                f"{self._decoder.leftover} bytes were left out. Check `encoding` and `channels`."
             )
             self._events.append(Failure("truncated_audio", message))
         self._receive_sounds(self._decoder.flush())
@@ -247,8 +251,10 @@ class Session:
             self._pending = np.concatenate([self._pending, sound], axis=1)
             while self._pending.shape[1] >= self._step:
                 self._feed(self._step)
+        self._decoded = self._decoded or bool(sounds)
         for problem in self._decoder.take_problems():
-            self._events.append(Failure("bad_audio", problem))
+            code = "damaged_audio" if self._decoded else "bad_audio"
+            self._events.append(Failure(code, problem))
 
     def _feed(self, n_samples: int) -> None:
         """Pass the next `n_samples` pending samples to every channel."""

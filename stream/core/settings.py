@@ -46,8 +46,8 @@ class StreamSettings:
         if self.encoding == CONTAINER and self.sample_rate != CONTAINER_RATE:
             raise SettingsError(
                 "sample_rate",
-                "A container knows its own rate: leave sample_rate out. Samples are counted at "
-                f"{CONTAINER_RATE} Hz.",
+                "A container has a sample rate of its own: leave sample_rate out. Samples are "
+                f"counted at {CONTAINER_RATE} Hz.",
             )
         within("channels", self.channels, 1, 8, "channels")
         one_of("task", self.task, get_args(Task))

@@ -12,7 +12,7 @@ from stream.core.overlap_merge import midpoint
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
 from stream.core.window_planning import Span, Windowing, context_sample, cut_sample
-from stream.core.windows import EngineTiming, Hypothesis, WindowKind, Word
+from stream.core.windows import DroppedWord, EngineTiming, Hypothesis, WindowKind, Word
 
 SPLIT_GUARD = SAMPLE_RATE
 """Samples before a split; a word in them may be incomplete, so the successor gets it."""
@@ -41,6 +41,8 @@ class Utterance:
         self.revision = 0
         self.language = ""
         self.timing = EngineTiming()
+        self._dropped: tuple[DroppedWord, ...] = ()  # by guards, from the hypotheses that stand
+        self._dropped_before: tuple[DroppedWord, ...] = ()  # and before the last cut
         self.transcript = Transcript(tuning=tuning)
         self._tuning = tuning
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
@@ -117,6 +119,20 @@ class Utterance:
         wordless = self.covered_sample - words_end
         return max(samples_of_ms(hop_ms), min(wordless // 4, samples_of_ms(tuning.wordless_hop_ms)))
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Codes of the guards that removed words, if no other words are in their place."""
+        codes = {
+            word.guard
+            for word in (*self._dropped_before, *self._dropped)
+            if self.start_sample <= word.sample < self.speech_end_sample
+            and not any(
+                known.start_sample <= word.sample < known.end_sample
+                for known in self.transcript.words
+            )
+        }
+        return tuple(sorted(codes))
+
     def draft(self, start_sample: int) -> tuple[int, ...]:
         """Return the draft for a window that starts at this sample.
 
@@ -142,12 +158,15 @@ class Utterance:
             self._last_words, self._last_start = hypothesis.words, window.start_sample
             self.language = hypothesis.language
             self.timing = hypothesis.timing
+            self._dropped = hypothesis.dropped
             self.transcript.receive(
                 hypothesis.words, window.start_sample, window.end_sample, commit=commit
             )
         if full and not (self.end_sample and window.end_sample >= self.end_sample):
             self.transcript.commit_before(self._windowing.covered_sample - self._overlap)
             self._windowing.cut(self.known)
+            self._dropped_before += self._dropped
+            self._dropped = ()
         self._windowing.advance(self.known)
         self._finish_if_covered()
 

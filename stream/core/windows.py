@@ -43,7 +43,7 @@ class DecodingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A span of one channel's audio that is to be transcribed."""
+    """A span of the audio of one channel, to be transcribed."""
 
     session: str
     id: int
@@ -88,6 +88,16 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedWord:
+    """A word that a guard removed, because it was probably not spoken."""
+
+    guard: str
+    """The code of the guard."""
+    sample: int
+    """The middle of the word."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineTiming:
     """How long the transcription of a window took, and how much decoding it needed."""
 
@@ -123,5 +133,7 @@ class Hypothesis:
     timing: EngineTiming = EngineTiming()
     cut: Cut | None = None
     """Set if timestamps were requested and the last segment is not complete."""
+    dropped: tuple[DroppedWord, ...] = ()
+    """The words that guards removed."""
     failure: str = ""
     """If the transcription failed, a sentence with the reason, and no words; else empty."""

@@ -153,7 +153,7 @@ class Trainer:
         )
 
     def save(self, path: Path) -> None:
-        """Write the state of the run; a process that is killed meanwhile leaves the old file."""
+        """Write the state of the run atomically: if the process is killed, the old file remains."""
         tensors = {f"weights/{name}": p.detach() for name, p in self.layers.named_parameters()}
         for name, p in self.layers.named_parameters():
             moments = self.optimizer.state[p]

@@ -103,7 +103,7 @@ def warn_if_too_slow(model: str, capacity: "Capacity") -> None:
     if capacity.streams() < 1:
         log.warning(
             "this machine is too slow for one live stream with %s: a second of speech takes about "
-            "%.1f s of its %g cores. %s`distil-stream doctor` shows why.",
+            "%.1f CPU seconds, and there are %g cores. %s`distil-stream doctor` shows the details.",
             model,
             capacity.load(),
             capacity.cores,

@@ -33,7 +33,7 @@ from stream.engine.cores import (
 from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recognizer, Stopwatch
-from stream.engine.words.coverage import AudioSpan, uncovered_spans
+from stream.engine.words.coverage import AudioSpan, parts, uncovered_spans
 from stream.engine.words.joining import join
 from stream.engine.words.reading import Fault, Reading, better, without_invented_words
 from stream.errors import UsageError
@@ -120,8 +120,8 @@ class WhisperTranscriber:
         calibration = self.recognizer.calibration
         if isinf(calibration.diffuse_nats):
             logger.info(
-                "%s: words that are read into a noise of many voices are not removed, "
-                "because the guard against them was not calibrated for these weights",
+                "%s: words that are invented in babble are not removed, "
+                "because the guard against babble was not calibrated for these weights",
                 self.name,
             )
         self.options = options or TranscribeOptions(calibration.margin_s)
@@ -147,7 +147,7 @@ class WhisperTranscriber:
         samples = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)
         if failure := self.offline(samples).failure:
             pinned = as_setting(self.recognizer.model.ways)
-            hint = f". The ways to compute are {pinned}; `auto` takes those that work here."
+            hint = f". The ways to compute are {pinned}; `--ways auto` chooses ways that work here."
             raise UsageError(failure + (hint if self.precision == "int8" else ""))
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
@@ -196,8 +196,9 @@ class WhisperTranscriber:
             for (i, span), reading in zip(pending, found, strict=True):
                 # With timestamps, the next window begins where the segments of this one end.
                 cover = options.cover and not span.options.timestamps
-                if cover and (own := speech_in_new_language(span, reading)):
-                    left.append((i, own))  # instead of a reading in two languages
+                instead = other_spans(span, reading) if cover else ()
+                if instead:
+                    left += [(i, other) for other in instead]
                     continue
                 readings[i].append(reading)
                 if cover:
@@ -217,7 +218,11 @@ class WhisperTranscriber:
         if not options.guards:
             return readings
         retried = [
-            i for i, r in enumerate(readings) if r.faults and should_retry_padded(r, spans[i], 0.0)
+            i
+            for i, r in enumerate(readings)
+            if r.faults
+            and should_retry_padded(r, spans[i], 0.0)
+            and not (options.cover and other_spans(spans[i], r))
         ]
         if retried:
             second = self._recognise_padded(
@@ -225,7 +230,10 @@ class WhisperTranscriber:
             )
             for i, reading in zip(retried, second, strict=True):
                 readings[i] = reading
-        return [without_invented_words(reading) for reading in readings]
+        return [
+            without_invented_words(reading, span.speech)
+            for span, reading in zip(spans, readings, strict=True)
+        ]
 
     def _recognise_padded(
         self,
@@ -267,6 +275,18 @@ def urgent(windows: Sequence[Window]) -> bool:
     return len(windows) == 1 and windows[0].kind is WindowKind.FILE
 
 
+def other_spans(span: AudioSpan, reading: Reading) -> tuple[AudioSpan, ...]:
+    """Return the spans that are decoded in place of one, whose reading is not used; often none.
+
+    A span with timestamps is never replaced.
+    """
+    if span.options.timestamps:
+        return ()
+    if own := speech_in_new_language(span, reading):
+        return (own,)  # instead of a reading of two languages
+    return parts(span) if reading.repeats else ()
+
+
 def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | None:
     """Return the span without its context, if its language differs from that of the context.
 
@@ -291,8 +311,8 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
 
     Low confidence alone is a reason only for a final: a partial often ends in the middle of a word,
     and the next partial corrects it. Sampling helps only against guesses and loops, and is not
-    worth its time for a partial. Diffuse attention, a sign of many voices, is no reason, because it
-    does not change with the padding.
+    worth its time for a partial. Diffuse attention, a sign of many voices, is not a reason, because
+    it does not change with the padding.
 
     Args:
         reading: reading of the span so far.
@@ -300,6 +320,8 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
         temperature: temperature of the new attempt; above 0, tokens are sampled.
     """
     kind, faults = span.window.kind, reading.faults
+    if reading.repeats and (temperature > 0 or span.stop_sample is not None):
+        return False  # its words stay as far as there is audio for them
     if temperature > 0:
         worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
         return worth and bool(faults & SAMPLING_HELPS)
@@ -322,4 +344,5 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     words = join(reading.words for reading in readings)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
-    return Hypothesis(window, words, language, timing, cut)
+    dropped = tuple(word for reading in readings for word in reading.dropped)
+    return Hypothesis(window, words, language, timing, cut, dropped)

@@ -13,7 +13,9 @@ from stream.evaluate.measures.record import (
     Stamped,
     StreamError,
     TimedWord,
+    Transcript,
     final_words,
+    on_channel,
     transcript,
 )
 from stream.evaluate.measures.stability import changed_commits
@@ -40,6 +42,13 @@ class Played:
     def text(self) -> str:
         """The transcript."""
         return transcript(self.events)
+
+    @property
+    def transcripts(self) -> tuple[Transcript, ...]:
+        """The transcript of each channel that is scored."""
+        channels = range(len(self.recording.texts))
+        events = [on_channel(self.events, channel) for channel in channels]
+        return tuple(Transcript(transcript(one), tuple(final_words(one))) for one in events)
 
     @property
     def words(self) -> list[TimedWord]:

@@ -195,10 +195,15 @@ def walker_of(head: bytes) -> Walker | None:
 
 
 def runs_of(peek: Peek) -> Iterator[Run]:
-    """Return the runs of the file that begins here, of whatever kind."""
+    """Yield the runs of the file that begins here, of any kind; at least one."""
     head = peek(16)
-    first = walker_of(head) or (walk_mp4 if head[4:8] in BOXES else walk_rest)
-    return first(peek)
+    walker = walker_of(head) or (walk_mp4 if head[4:8] in BOXES else walk_rest)
+    empty = True
+    for run in walker(peek):
+        empty = False
+        yield run
+    if empty:  # it is shorter than a header of its kind
+        yield from walk_rest(peek)
 
 
 def parts_of(file: BinaryIO) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Brings audio of several channels into one, and Opus packets into samples, before a session."""
 
 from stream.core.audio import Gap, StreamDecoder
-from stream.core.mixdown import mixed
+from stream.core.mixdown import Mixdown, mixed
 from stream.protocols.interface import PacketDecoder
 
 
@@ -11,14 +11,16 @@ class Mixer:
     def __init__(self, encoding: str, channels: int) -> None:
         """Take the encoding and the number of the channels that arrive."""
         self._decoder = StreamDecoder(encoding, channels)
+        self._mixdown = Mixdown(channels)
 
     def mix(self, audio: bytes) -> bytes:
         """Return the complete samples as `pcm_f32le` of one channel.
 
-        Each message is mixed by itself, so that no audio waits for the next one.
+        No audio waits for the next message; the polarity of the channels is remembered.
         """
         sounds = [one for one in self._decoder.decode(audio) if not isinstance(one, Gap)]
-        return b"".join(mixed(samples).astype("<f4").tobytes() for samples in sounds)
+        blocks = [*map(self._mixdown.feed, sounds), self._mixdown.flush()]
+        return b"".join(block.astype("<f4").tobytes() for block in blocks)
 
 
 def unpacked(decoder: PacketDecoder, packet: bytes, *, to_mono: bool) -> bytes:

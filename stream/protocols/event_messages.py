@@ -82,6 +82,7 @@ def final(event: events.Final, with_words: bool) -> messages.Final:
         language=event.language,
         confidence=round(event.confidence, 3),
         words=timed(event.words) if with_words else UNSET,
+        problems=event.problems or UNSET,
         latency=messages.Latency(
             endpoint_ms=round(event.endpoint_ms, 1),
             queue_ms=round(event.timing.queue_ms, 1),

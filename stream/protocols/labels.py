@@ -49,11 +49,12 @@ def label_of(text: str) -> str:
         character = found.group()
         name = unicodedata.name(character, "a control character")
         raise ValueError(
-            f"A speaker is {text[:99]!r}; U+{ord(character):04X} ({name}) does not belong there: "
+            f"A speaker is {text[:99]!r}; U+{ord(character):04X} ({name}) is not allowed: "
             "use letters, marks, digits, punctuation, emoji and spaces."
         )
     if not SEEN.search(label) or len(label) > MAX_LABEL_LENGTH:
         raise ValueError(
-            f"A speaker is {text[:99]!r}; use 1 to {MAX_LABEL_LENGTH} letters, one of them visible."
+            f"A speaker is {text[:99]!r}; use 1 to {MAX_LABEL_LENGTH} characters, "
+            "one of them visible."
         )
     return label

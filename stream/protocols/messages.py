@@ -23,6 +23,7 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "audio_after_end": None,
     "truncated_audio": None,
     "bad_audio": None,
+    "damaged_audio": None,
     "gap_too_long": None,
     "transcription_failed": None,
     "internal": FATAL_ERRORS["internal"],
@@ -201,6 +202,7 @@ class Final(ServerMessage, frozen=True, kw_only=True, tag="final"):
     language: str
     confidence: float
     words: tuple[Word, ...] | UnsetType = UNSET
+    problems: tuple[str, ...] | UnsetType = UNSET
     latency: Latency
 
 

@@ -142,14 +142,14 @@ class NativeProtocol(SessionProtocol):
         self.state = State.RESUMING
 
     def _refuse_unstarted(self, message: Message) -> None:
-        raise SettingsError("start", "The `start` before this could not be read; send a good one.")
+        raise SettingsError("start", "The last `start` was invalid; send a valid one first.")
 
     def _refuse_late_start(self, message: Message) -> None:
         assert isinstance(message, Start)
         settings_of({**self._asked, **message.given()}, self.service)
         self.complain(
             "bad_message",
-            "The stream has begun; `start` must be its first message. Open a new one.",
+            "`start` must be the first message of a stream; open a new stream.",
         )
 
     def _add_audio(self, data: Message) -> None:

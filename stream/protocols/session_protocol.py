@@ -172,6 +172,8 @@ class SessionProtocol(ProtocolDeclarations):
         if self._failure is not failure:  # an event made the subclass fail: its finals come now
             self._distribute_events()
         self._distributing = False
+        if self.closing is not None:  # an event of a session may be fatal
+            return
         if self._closing_after_finals is not None and self.sessions.all_ended:
             if self._failure is not None:
                 self.send_error(*self._failure, fatal=True)

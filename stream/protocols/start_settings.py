@@ -33,14 +33,14 @@ def from_query(query: Mapping[str, Sequence[str]]) -> Start:
         if is_list(name):  # the position of a speaker in the list is its channel
             fields[name] = tuple(values if name == "speakers" else given)
         elif name == "resume":
-            message = "`resume` is not for the query string; send it in the `start` message."
+            message = "`resume` is not allowed in the query string; send it in `start`."
             raise PeerError("resume_refused", message, CloseCode.RESUME_REFUSED)
         else:
             fields[name] = given[-1].strip() if given else ""
     try:
         return msgspec.convert({"type": "start", **fields}, Start, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError("query", f"The query string does not fit: {error}.") from None
+        raise SettingsError("query", f"The query string is invalid: {error}.") from None
 
 
 def is_list(field: str) -> bool:
@@ -80,7 +80,7 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
     check_language(settings.language, service)
     if settings.task == "translate" and len(service.languages) == 1:
         raise SettingsError(
-            "task", f"task is 'translate'; {service.model} only knows {service.languages[0]!r}."
+            "task", f"task is 'translate'; {service.model} supports only {service.languages[0]!r}."
         )
     return settings
 
@@ -99,7 +99,7 @@ def membership_of(
     assert isinstance(speakers, tuple)
     if room is None:
         if speakers:
-            raise SettingsError("speakers", "speakers are named, but no room; name one.")
+            raise SettingsError("speakers", "speakers has labels, but there is no room; name one.")
         return None
     if not ROOM_NAME.fullmatch(str(room)):
         raise SettingsError(
@@ -107,7 +107,8 @@ def membership_of(
         )
     if len(speakers) > settings.channels:
         raise SettingsError(
-            "speakers", f"speakers names {len(speakers)}; there are {settings.channels} channels."
+            "speakers",
+            f"speakers has {len(speakers)} labels, and the stream {settings.channels} channels.",
         )
     try:
         labels = tuple(label_of(speaker) for speaker in speakers)

@@ -171,7 +171,7 @@ class TwilioProtocol(CallProtocol):
         try:
             message = decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            self.fail("malformed", f"This is no message of Twilio's: {error}")
+            self.fail("malformed", f"This is not a message of Twilio Media Streams: {error}")
             return
         if isinstance(message, Other) and self.session is None:
             self.fail("malformed", f"A call does not begin with {message.event[:40]!r}.")
@@ -182,8 +182,8 @@ class TwilioProtocol(CallProtocol):
             self._handle_in_order(at_once=isinstance(message, Stop))
 
     def handle_binary(self, data: bytes) -> None:
-        """Fail the stream, because Twilio sends no binary frames."""
-        self.fail("wrong_kind", "Twilio sends text; send audio to /v1/stream.")
+        """Refuse the frame: Twilio sends none."""
+        self.fail("wrong_kind", "This address takes text frames only; send audio to /v1/stream.")
 
     def finish(self, closing: Closing) -> None:
         """Handle the messages that wait for a missing one, then finish the call."""
@@ -228,11 +228,13 @@ class TwilioProtocol(CallProtocol):
 
     def _start(self, start: CallStart) -> None:
         if self.session is not None:
-            self.fail("malformed", "The call has begun already; open a new stream.")
+            self.fail("malformed", "A stream has one `start`; open a new stream for another call.")
             return
         tracks = tuple(track for track in CHANNELS if track in start.tracks)
         if not tracks or start.media_format != MediaFormat():
-            self.fail("wrong_kind", "Send mu-law at 8 kHz of inbound, outbound or both.")
+            self.fail(
+                "wrong_kind", "Send mu-law at 8 kHz, with the track inbound, outbound or both."
+            )
             return
         settings, others = sort_parameters(start.custom_parameters)
         about = {"call": start.call_sid, "stream": start.stream_sid, **others}

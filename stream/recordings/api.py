@@ -106,7 +106,7 @@ class Model:
         Args:
             source: path, open binary file or array of samples.
             channels: `mix` or `split`.
-            sample_rate: of an array, in hertz; ignored for files.
+            sample_rate: sample rate of an array, in hertz; ignored for files.
             **options: see `FileOptions`.
 
         Raises:

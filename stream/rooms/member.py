@@ -23,7 +23,7 @@ thereby the segments of the caption feed."""
 
 PENDING_S = 1.0
 """A stream with more unsettled audio than this, in seconds, is still being transcribed; with less,
-the rest is what the VAD holds back."""
+the rest is audio that the VAD has not decided yet."""
 
 
 class Member:

@@ -35,7 +35,7 @@ PREFLIGHT = {
 }
 """Headers of the response to a CORS preflight; `*` does not include `Authorization`."""
 
-BAD_ORIGIN = "Pages of this origin may not; see --allow-origin."
+BAD_ORIGIN = "Pages of this origin may not use the server; see --allow-origin."
 
 
 def origin_allowed(fields: Fields, config: ServerConfig) -> bool:

@@ -11,7 +11,9 @@ from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.rooms.reader import room_of
 from stream.server.state import ServerState
 
-NOWHERE = ProtocolDeclarations.refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here.")
+NOWHERE = ProtocolDeclarations.refusal(
+    HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
+)
 
 
 def refusal(
@@ -59,12 +61,14 @@ def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> 
     None if the server can serve a new stream.
     """
     if not state.ready:
-        return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
+        return protocol.refusal(503, "not_ready", "The server is not ready; see /readyz.")
     if state.streams.full:
-        return protocol.refusal(503, "full", "Full; try again later.")
+        return protocol.refusal(503, "full", "The server is full; try again later.")
     # A client that may resume is accepted while streams are parked: one of them may be its own.
     if state.too_busy and not (protocol.can_resume and state.streams.parked):
-        return protocol.refusal(503, "too_busy", f"Too busy; try again in {RETRY_AFTER_S} s.")
+        return protocol.refusal(
+            503, "too_busy", f"The server is too busy; try again in {RETRY_AFTER_S} s."
+        )
     return None
 
 
@@ -82,7 +86,7 @@ def refuse_reader(
 def why_no_reader(state: ServerState) -> str:
     """Return a sentence about why no reader of a room is accepted now; empty if they are."""
     if state.draining:
-        return "The server is going away; try again soon."
+        return "The server is stopping; try again soon."
     if state.rooms.n_readers >= state.config.max_readers:
         return "There are too many readers; try again later."
     return ""

@@ -28,7 +28,7 @@ from stream.server.http.application import application
 from stream.server.http.protocol_routes import own_port_application
 from stream.server.state import ServerState
 
-GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
+GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is stopping")
 
 
 class Server:

@@ -17,7 +17,7 @@ from stream.protocols.interface import Closing
 from stream.server.app import GOING_AWAY, Server
 from stream.server.open_files import allow_streams
 
-RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting: come back")
+RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting; reconnect")
 SIGNALS = {"SIGINT": GOING_AWAY, "SIGTERM": GOING_AWAY, "SIGHUP": RESTARTING}
 """The signals that end a server, and how its streams are closed."""
 

@@ -83,6 +83,13 @@ MESSAGES = [
         '{"type":"progress","seq":6,"received":16000,"settled":8000,"lag_ms":20.5}',
         Progress(seq=6, received=16000, settled=8000, lag_ms=20.5),
     ),
+    (
+        '{"type":"final","seq":6,"channel":0,"utterance":2,"start":3.0,"end":4.0,"text":"",'
+        '"problems":["diffuse","loop"]}',
+        Final(
+            seq=6, channel=0, utterance=2, start=3.0, end=4.0, text="", problems=("diffuse", "loop")
+        ),
+    ),
     ('{"type":"mark","seq":7,"id":9}', Mark(seq=7, id=9)),
     (
         '{"type":"configured","seq":8,"language":"de","partials":false}',

@@ -109,7 +109,7 @@ async def test_what_the_server_refuses():
             await anext(events)
             with pytest.raises(ServerError, match="readers"):
                 await anext(read_room(server.address, "standup", api_key="secret"))
-        with pytest.raises(ServerError, match="nothing here"):
+        with pytest.raises(ServerError, match="nothing at this address"):
             await anext(read_room(server.address, "no room"))
     with pytest.raises(ConnectionLost, match="No server answers"):
         await anext(read_room("ws://127.0.0.1:9", "standup"))

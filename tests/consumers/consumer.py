@@ -8,6 +8,7 @@ and the name of a file of speech as its first arguments.
 import asyncio
 import json
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.server.app import Server
-from tests.server.serving import serving
+from tests.server.serving import serving, until
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -83,8 +84,10 @@ class Program:
     async def line(self) -> dict[str, Any]:
         """The next object that it prints; fails with what it wrote to stderr if it ends."""
         assert self.process.stdout
+        line = b"x"
         async with asyncio.timeout(LIMIT_S):
-            line = await self.process.stdout.readline()
+            while line and not line.startswith(b"{"):  # clients print notes of their own
+                line = await self.process.stdout.readline()
         if not line:
             error = (await self._errors).decode(errors="replace")
             pytest.fail(f"the program ended ({await self.process.wait()}): {error[-3000:]}")
@@ -105,9 +108,29 @@ class Program:
         """What it wrote to stderr, once it has ended."""
         return (await self._errors).decode(errors="replace")
 
+    def pause(self) -> None:
+        """Let it read nothing until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it without a farewell."""
         self.process.kill()
+
+
+async def run_with_a_pause(
+    server: Server, client: str, program: str, *arguments: object
+) -> list[dict[str, Any]]:
+    """The same, but the program reads nothing while the server answers what it has sent."""
+    async with started(client, program, *arguments) as running:
+        first = await running.line()
+        running.pause()
+        await until(lambda: all(s.protocol.pending_s == 0 for s in server.state.streams))
+        running.resume()
+        return [first, *await running.rest()]
 
 
 async def run(client: str, program: str, *arguments: object) -> list[dict[str, Any]]:

@@ -10,10 +10,13 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stream.core.audio import Gap
+from stream.core.events import Failure
+from stream.core.session import Session
+from stream.core.settings import StreamSettings
 from stream.media.container import ContainerDecoder
 from stream.media.joined import parts_of
 from stream.media.part_reader import PartReader
@@ -221,6 +224,17 @@ def test_a_second_file_without_sound_is_told_and_a_third_is_decoded() -> None:
     assert problem
 
 
+def test_a_session_tells_what_was_left_out_and_goes_on() -> None:
+    broken = sound("WAV", 700)[:20] + b"\x99\x99" + sound("WAV", 700)[22:]
+    session = Session("s", StreamSettings(encoding="container"), container=ContainerDecoder)
+    for one in (sound("WAV", 300), broken, sound("WAV", 1100)):
+        session.receive_audio(one)
+    session.receive_eof()
+    failures = [event for event in session.events_to_send() if isinstance(event, Failure)]
+    assert [failure.code for failure in failures] == ["damaged_audio"]
+    assert session.received == 4 * RATE
+
+
 def reader_parts(data: bytes, sizes: list[int]) -> list[bytes]:
     """The parts as a stream that arrives in pieces of these sizes, in turn."""
     file, turn = io.BytesIO(data), cycle(sizes)
@@ -249,6 +263,7 @@ def test_a_stream_is_divided_as_a_file_is(kinds: list[str], sizes: list[int]) ->
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=3_000), st.sampled_from([b"", *WHOLE.values()]), st.integers(0, 3_000))
+@example(b"OggS", b"", 0)  # shorter than the header that it announces
 def test_bytes_of_any_kind_are_divided_without_loss(noise: bytes, file: bytes, cut: int) -> None:
     data = file[:cut] + noise + file[cut:]
     parts = parts_of(io.BytesIO(data))

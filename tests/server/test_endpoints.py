@@ -258,7 +258,9 @@ async def test_a_refusal_without_a_websocket() -> None:
         at_the_top(server)
         port = server.own_port("--line-port")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert (await asyncio.wait_for(reader.read(), WAIT_S)).startswith(b"Too busy;")
+        assert (await asyncio.wait_for(reader.read(), WAIT_S)).startswith(
+            b"The server is too busy;"
+        )
         writer.close()
 
 

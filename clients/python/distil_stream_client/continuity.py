@@ -27,7 +27,7 @@ class Continuity:
 
         Args:
             settings: the fields of `start`.
-            wanted: whether the stream is to continue after a lost connection. If not, sent audio is
+            wanted: whether the stream shall continue after a lost connection. If not, sent audio is
                 not stored, and events are delivered as they arrive.
         """
         encoding = settings.get("encoding", "pcm_s16le")

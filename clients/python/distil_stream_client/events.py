@@ -128,6 +128,8 @@ class Final(ServerEvent):
     confidence: float = 0.0
     """Probability, 0..1."""
     words: tuple[Word, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Codes of the guards that removed words which were probably not spoken; usually none."""
     latency: Latency = Latency()
 
 
@@ -163,7 +165,7 @@ class Configured(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(ServerEvent):
-    """Something went wrong and the stream goes on; a fatal one is raised as `ServerError`."""
+    """An error after which the stream continues; a fatal one is raised as `ServerError`."""
 
     code: str
     message: str
@@ -203,6 +205,7 @@ EVENTS: dict[str, type[ServerEvent]] = {
 
 NESTED: dict[str, Callable[[Any], Any]] = {
     "words": lambda words: tuple(known_fields(Word, word) for word in words),
+    "problems": tuple,
     "latency": lambda latency: known_fields(Latency, latency),
     "limits": lambda limits: known_fields(Limits, limits),
 }

@@ -201,14 +201,16 @@ class StreamProtocol:
                 self._connect(Cause.RETRY)
             case State.LIVE if now_s >= self.patience.until_s:
                 self.patience.note_given_up()
-                self._give_connection_up("The server has not answered for too long.")
+                self._give_connection_up(
+                    "An expected message of the server did not arrive in time."
+                )
             case State.LIVE:
                 self._last_sent_s = now_s
                 self.continuity.add_message({"type": "keepalive"})
             case State.CONNECTING:
-                self._give_connection_up("The server does not answer.")
+                self._give_connection_up("The connection to the server did not open in time.")
             case _:
-                self._give_connection_up("The server does not get ready.")
+                self._give_connection_up("The server did not send `ready` in time.")
 
     @property
     def wake_at_s(self) -> float:

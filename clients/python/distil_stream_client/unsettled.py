@@ -39,7 +39,7 @@ class Request:
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether the request was sent and is to be answered by a mark or by `ended`."""
+        """Whether the request was sent, and not answered yet by a mark or `ended`."""
         return self.sent and (self.mark is not None or self.message["type"] == "end")
 
 

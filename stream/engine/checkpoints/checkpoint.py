@@ -128,9 +128,9 @@ def locate_checkpoint(name: str) -> tuple[Path, str]:
     repository = hub_id(name)
     if repository is None:
         raise CheckpointError(
-            f"{name}: no such folder, and no name of a model; `distil-stream models` lists them"
+            f"{name}: neither a folder nor the name of a model; `distil-stream models` lists them"
         )
-    logger.info("%s: asking the hub for %s", name, repository)
+    logger.info("%s: loading %s from the hub", name, repository)
     return download(repository), f"hub {repository}"
 
 
@@ -191,7 +191,7 @@ def _is_embedded(name: str) -> bool:
         return model is not None
     try:
         return converted_folder(name).is_dir()
-    except CheckpointError:  # there is no folder to look in
+    except CheckpointError:  # there is no cache folder
         return False
 
 
@@ -286,7 +286,7 @@ def _dims(config: Mapping[str, Any], path: Path) -> WhisperDims:
     if config.get("model_type") != "whisper":
         raise CheckpointError(f"{path}: a model of type {config.get('model_type')}, not whisper")
     if config.get("activation_function", "gelu") != "gelu" or config.get("scale_embedding"):
-        raise CheckpointError(f"{path}: only gelu and unscaled embeddings are known")
+        raise CheckpointError(f"{path}: only gelu and unscaled embeddings are supported")
     try:
         return WhisperDims(
             n_mels=config["num_mel_bins"],

@@ -130,7 +130,7 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "distil-stream"
     except RuntimeError as error:
         raise CheckpointError(
-            "this user has no home folder to keep the converted model in; "
+            "this user has no home folder to store the converted model in; "
             "set DISTIL_STREAM_CACHE to a folder that can be written"
         ) from error
 
@@ -206,7 +206,7 @@ def verify_checksums(folder: Path) -> None:
 
 
 def _mismatch(path: Path, expected: str, found: str) -> str:
-    return f"{path} is not what it should be: expected SHA-256 {expected}, found {found}"
+    return f"{path} has the wrong checksum: expected SHA-256 {expected}, found {found}"
 
 
 def _sha256(data: bytes) -> str:

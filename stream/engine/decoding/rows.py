@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.engine.decoding.draft import DraftCursor
-from stream.engine.decoding.guards import loop_period
+from stream.engine.decoding.guards import follows_audio, loop_period
 from stream.engine.decoding.logit_filters import LogitFilter
 from stream.engine.network.transfers import send
 
@@ -113,7 +113,9 @@ class Row:
     all_accepted: bool = False
     """Whether the whole last proposal was accepted."""
     past_speech: int = 0
-    """Number of consecutive last tokens that attended past the end of the speech."""
+    """How many of the last tokens attended past the end of the speech."""
+    positions: list[int] = field(default_factory=list)
+    """The encoder position that each text token attends to most."""
     attention: NDArray[np.float32] | None = None
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(SEED))
 
@@ -198,7 +200,10 @@ class Row:
         self.tokens.append(token)
         past = position > self.request.speech_positions
         self.past_speech = self.past_speech + 1 if past else 0
-        if loop_period(self.text()):
+        if token < self.end_of_text:
+            self.positions.append(position)
+        period = loop_period(self.text())
+        if period and not follows_audio(self.positions, period):
             self.ending = Ending.LOOP
         elif self.past_speech >= PAST_SPEECH_TOKENS:
             self.ending = Ending.PAST_SPEECH

@@ -120,7 +120,9 @@ def measure_ways(
             else:  # if no way is correct, PyTorch's own result is the best there is
                 ways[name] = next(iter(trials), operation.reference)
             if not trials:
-                log.warning("no way to compute %s is right here: %s", name, refused[name])
+                log.warning(
+                    "no way to compute %s is accurate on this machine: %s", name, refused[name]
+                )
         finally:
             torch.set_num_threads(threads)
     return Choice(ways, ms, refused)
@@ -148,7 +150,7 @@ def right_trials(
         if way != operation.reference and not off <= row.max_error:
             refused[way] = f"its error is {off:.2g}, more than {row.max_error:g}"
         elif operation.rows_alike and trial.alone and not torch.equal(answer, trial.alone()):
-            refused[way] = "a row has other bits alone than among others"
+            refused[way] = "the result of a row depends on the other rows"
         else:
             trials[way] = trial
     return trials, refused
@@ -261,4 +263,4 @@ def keep_choice(key: str, choice: Choice) -> None:
         part.write_text(json.dumps(asdict(choice), indent=1))
         part.replace(file)  # atomic, so that no process reads a partial file
     except (OSError, CheckpointError) as error:
-        log.info("the ways to compute are timed at each start: %s", error)
+        log.info("the ways to compute are measured at each start: %s", error)

@@ -139,7 +139,7 @@ def parse_ways(text: str) -> Ways | None:
         operation, _, way = (part.strip() for part in pair.partition("="))
         if operation not in OPERATIONS:
             raise UsageError(
-                f"ways names {operation!r}; use auto, default, or OPERATION=WAY "
+                f"ways has no operation {operation!r}; use auto, default, or OPERATION=WAY "
                 f"with an operation out of {', '.join(OPERATIONS)}."
             )
         if way not in OPERATIONS[operation].ways:

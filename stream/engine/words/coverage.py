@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,14 @@ word."""
 LEAD_S = 0.2
 """Audio before uncovered speech that is decoded with it, as far as no word is there."""
 LEAST_PROGRESS_S = 0.5
-"""Uncovered speech that begins less than this after the start of its span is not decoded again,
-because the new span would be nearly the same."""
+"""An uncovered tail that begins sooner in its span is not decoded: it is nearly the same span."""
+PART_S = 6.0
+"""The length of the parts into which a span is divided: with the silence after it, it is no longer
+than the least that is encoded."""
+CUT_SEARCH_S = 1.5
+"""How far from its ideal place a cut between two parts may be."""
+QUIET_S = 0.1
+"""The length of the quiet place in which a span is cut."""
 SKIPPED_S = 2.0
 """Speech between two words is decoded separately if it is longer than this."""
 
@@ -54,8 +61,8 @@ class AudioSpan:
 
     @property
     def speech(self) -> tuple[tuple[int, int], ...]:
-        """The speech within the decoded audio, as spans of absolute samples."""
-        return speech_within(self.window, self.start_sample, self.end_sample)
+        """Where there is speech within the span, in absolute samples."""
+        return speech_within(self.window.speech, self.start_sample, self.end_sample)
 
     @property
     def options(self) -> DecodingOptions:
@@ -79,7 +86,7 @@ def skipped_spans(span: AudioSpan, words: Sequence[Word]) -> Iterator[AudioSpan]
     """
     end = span.start_sample
     for word in words:
-        between = speech_within(span.window, end, word.start_sample)
+        between = speech_within(span.window.speech, end, word.start_sample)
         if length_s(between) > SKIPPED_S:
             yield AudioSpan(span.window, end, stop_sample=word.start_sample)
         end = word.end_sample
@@ -92,7 +99,7 @@ def uncovered_tail(span: AudioSpan, words: Sequence[Word]) -> AudioSpan | None:
     words, the uncovered speech is that after the 30 s that Whisper encodes.
     """
     end = words[-1].end_sample if words else span.end_sample
-    uncovered = speech_within(span.window, end, span.requested_end_sample)
+    uncovered = speech_within(span.window.speech, end, span.requested_end_sample)
     if length_s(uncovered) <= UNCOVERED_S:
         return None
     if len(uncovered) > 1 and length_s(uncovered[:1]) < TAIL_S:
@@ -106,13 +113,40 @@ def uncovered_tail(span: AudioSpan, words: Sequence[Word]) -> AudioSpan | None:
     return replace(span, start_sample=start, draft=draft)
 
 
+def parts(span: AudioSpan) -> tuple[AudioSpan, ...]:
+    """Divide a span at quiet places into parts that are decoded by themselves; none if it is short.
+
+    A phrase that is repeated many times makes the model loop; a part holds few copies.
+    """
+    first, end = span.start_sample, span.requested_end_sample
+    count = round((end - first) / SAMPLE_RATE / PART_S)
+    if count < 2 or span.stop_sample is not None:
+        return ()
+    search = round(CUT_SEARCH_S * SAMPLE_RATE)
+    ideal = [first + (end - first) * i // count for i in range(1, count)]
+    cuts = [quietest(span.window, place - search, place + search) for place in ideal]
+    edges = [first, *cuts, end]
+    return tuple(AudioSpan(span.window, start, stop_sample=stop) for start, stop in pairwise(edges))
+
+
+def quietest(window: Window, start_sample: int, end_sample: int) -> int:
+    """Return the middle of the quietest `QUIET_S` seconds between two samples of a window."""
+    first = max(start_sample - window.start_sample, 0)
+    samples = window.samples[first : end_sample - window.start_sample]
+    n = round(QUIET_S * SAMPLE_RATE)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    if len(energy) <= n:
+        return (start_sample + end_sample) // 2
+    return window.start_sample + first + int((energy[n:] - energy[:-n]).argmin()) + n // 2
+
+
 def speech_within(
-    window: Window, start_sample: int, end_sample: int
+    speech: Sequence[tuple[int, int]], start_sample: int, end_sample: int
 ) -> tuple[tuple[int, int], ...]:
-    """Return the window's spans of speech, cut to [start_sample, end_sample)."""
+    """Return spans of speech, cut to [start_sample, end_sample)."""
     return tuple(
         (max(start, start_sample), min(end, end_sample))
-        for start, end in window.speech
+        for start, end in speech
         if end > start_sample and start < end_sample
     )
 

@@ -37,7 +37,12 @@ async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerat
     checks = SequenceCheck()
     try:
         async with connect(
-            url, sample_rate=feed.rate, endpointing_ms=endpointing_ms, words=True
+            url,
+            sample_rate=feed.rate,
+            encoding=feed.encoding,
+            channels=feed.channels,
+            endpointing_ms=endpointing_ms,
+            words=True,
         ) as stream:
             for broken in checks.check(stream.ready, 0):
                 yield broken

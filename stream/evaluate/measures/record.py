@@ -29,6 +29,15 @@ class TimedWord:
 
 
 @dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a system recognised on one channel of a recording."""
+
+    text: str
+    words: tuple[TimedWord, ...] = ()
+    """Empty if the system does not report the times of words."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechBegan:
     """The system detected the start of speech, at `time_s`."""
 
@@ -130,6 +139,15 @@ def captions(events: Iterable[Stamped]) -> list[Caption]:
     for caption in last.values():
         caption.forced = caption.final is not None and not caption.final.by_silence
     return list(found.values())
+
+
+def on_channel(events: Iterable[Stamped], channel: int) -> list[Stamped]:
+    """Return the events of one channel, without violations, which belong to the whole stream."""
+    return [
+        stamped
+        for stamped in events
+        if not isinstance(stamped.event, Broken) and stamped.event.utterance[0] == channel
+    ]
 
 
 def transcript(events: Sequence[Stamped]) -> str:

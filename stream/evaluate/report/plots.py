@@ -5,7 +5,7 @@ from typing import Any
 
 from stream.evaluate.measures.latency import appearances
 from stream.evaluate.measures.record import Caption, captions
-from stream.evaluate.report.results import Result, all_latencies
+from stream.evaluate.report.results import Result, all_latencies, is_system
 from stream.evaluate.report.svg import Axis, Plot
 
 SHOWN, COMMITTED, FINAL, SPOKEN = "s0", "s1", "s2", "spoken"
@@ -66,11 +66,6 @@ def error_plot(suite: dict[str, Any]) -> str:
             plot.text((wer, top - 0.5), f"{wer:g}")
             plot.name(f"s{k}", name)
     return plot.svg()
-
-
-def is_system(value: Any) -> bool:
-    """Return whether an entry of a score has the errors of a system."""
-    return isinstance(value, dict) and "wer" in value
 
 
 def level_plot(suites: dict[str, Any], name: str, label: str) -> str:

@@ -76,4 +76,4 @@ def application(server: ServerState, protocols: Iterable[type[SessionProtocol]])
 
 async def not_found(request: Request, error: Exception) -> Response:
     """Respond to any unknown path with 404."""
-    return PlainTextResponse("There is nothing here.\n", 404)
+    return PlainTextResponse("There is nothing at this address.\n", 404)

@@ -195,7 +195,7 @@ class OpenAIEndpoints:
         except Exception:
             log.exception("an upload failed")
             yield responses.event(
-                responses.failure("The server failed; its log has the error.", "internal")
+                responses.failure("The server failed; the error is in its log.", "internal")
             )
 
     def _delete_upload(self, form: FormData | None) -> None:

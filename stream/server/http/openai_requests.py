@@ -102,19 +102,19 @@ def take_upload_slot(server: ServerState) -> None:
 
 
 async def receive_form(request: Request) -> FormData:
-    """Receive the form of an upload; its file is kept in the temporary folder.
+    """Receive the form of an upload; its file is stored in the temporary folder.
 
     Raises:
-        RequestError: 507 if there is no room left for the file, 503 if it cannot be kept at all.
+        RequestError: 507 if there is no space left for the file, 503 if it cannot be stored at all.
     """
     try:
         return await request.form(max_files=1, max_fields=64)
     except OSError as error:
-        log.error("an upload cannot be kept in the temporary folder: %s", error)
+        log.error("an upload cannot be stored in the temporary folder: %s", error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = "The server has no room left for the recording; try again later."
+            message = "The disk of the server is full; try again later."
             raise RequestError(507, "no_room", message) from error
-        message = "The server cannot keep a recording now; see its log, and try again later."
+        message = "The server cannot store a recording now; see its log, and try again later."
         raise RequestError(503, "no_storage", message) from error
 
 
@@ -134,7 +134,7 @@ def parse_request(form: FormData, task: str, service: Service) -> TranscriptionR
         raise RequestError(400, "unknown_parameter", message, unknown[0])
     file = form.get("file")
     if not isinstance(file, UploadFile):
-        message = "Send the recording as the file `file`."
+        message = "Send the recording in the field `file`."
         raise RequestError(400, "missing_file", message, "file")
     check_model(str(form.get("model") or OPENAI_NAME), service)
     return TranscriptionRequest(

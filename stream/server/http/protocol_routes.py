@@ -88,7 +88,7 @@ def refusal(
     if sentence := access.why_refused(protocol, fields, target, server.config):
         return access.unauthorised(protocol, sentence)
     if not server.ready:
-        return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
+        return protocol.refusal(503, "not_ready", "The server is not ready; see /readyz.")
     return None
 
 

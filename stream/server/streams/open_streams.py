@@ -18,7 +18,9 @@ from stream.server.streams.stream import Stream
 from stream.server.streams.tcp_connection import TcpConnection
 
 RESUMED = Closing(CloseCode.ENDED, "the stream goes on through another connection")
-NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
+NO_SUCH_STREAM = (
+    "This stream no longer exists; open a new one, and send the audio that is not settled."
+)
 
 
 class Streams:

@@ -88,7 +88,7 @@ class Stream(ABC):
             windows = self.protocol.windows_to_transcribe()
         except Exception:
             log.exception("the stream failed", extra=self._log_fields())
-            self.protocol.fail("internal", "The server made a mistake; open a new stream.")
+            self.protocol.fail("internal", "The server failed; open a new stream.")
             windows = []
         for window in windows:
             self.engine.submit(window, self._deliver, self._is_live())

@@ -81,7 +81,7 @@ async def test_a_page_may_ask_why_its_websocket_does_not_open() -> None:
         assert (await get(server, "/v1/stream", ours))[0] == 401
         async with client(server, "token=k"):
             status, headers, body = await get(server, "/v1/stream?token=k", ours)
-            assert (status, body) == (503, "Full; try again later.\n")
+            assert (status, body) == (503, "The server is full; try again later.\n")
             assert headers["access-control-allow-origin"] == "https://captions.example"
 
 
