@@ -38,7 +38,8 @@ test-clients: $(CLIENTS:%=.venv-clients/%/installed) ## install other services' 
 
 .venv-clients/%/installed: tests/consumers/%.txt
 	$(PYTHON) -m venv .venv-clients/$*
-	.venv-clients/$*/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	.venv-clients/$*/bin/python -m pip --disable-pip-version-check --quiet install \
+		$(if $(shell grep -l '^# --no-deps' $<),--no-deps) -r $<
 	@touch $@
 
 check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles

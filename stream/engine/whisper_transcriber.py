@@ -157,6 +157,10 @@ class WhisperTranscriber:
         window = Window("offline", 0, 0, 0, WindowKind.FINAL, 0, samples, speech, options=options)
         return self.transcribe([window], OFFLINE)[0]
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token of the model spells."""
+        return self.recognizer.token_bytes(token)
+
     def transcribe(
         self, windows: Sequence[Window], options: TranscribeOptions | None = None
     ) -> list[Hypothesis]:

@@ -206,8 +206,8 @@ class FluxProtocol(DeepgramConnection):
                 self._end_turn("manual", self.now_sample)
             case events.Ended():
                 self._end_turn("timeout", self.now_sample)
-            case events.Failure(code="bad_audio", message=message):
-                self.fail("malformed", message)
+            case events.Failure(code="bad_audio", message=message) if self.now_sample == 0:
+                self.fail("malformed", message)  # nothing could be decoded
             case events.Failure(code=code, message=message):
                 self.complain(code, message)
 

@@ -113,8 +113,8 @@ class DeepgramProtocol(DeepgramConnection):
                 self.results[channel].held = event
             case events.MarkReached(id=mark):
                 self._send_finalized(self._marks.pop(mark))
-            case events.Failure(code="bad_audio", message=message):
-                self.fail("malformed", message)
+            case events.Failure(code="bad_audio", message=message) if self.now_sample == 0:
+                self.fail("malformed", message)  # nothing could be decoded
             case events.Failure(code=code, message=message):
                 self.complain(code, message)
             case events.Ended():
