@@ -155,6 +155,23 @@ class ServerConfig:
     """URL at which clients reach the server, such as wss://calls.example.com: its host is allowed,
     and Twilio's signatures are checked with it."""
 
+    whisperlive_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of WhisperLive, on `host`; 0 for any free one."""
+
+    vosk_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of vosk-server, on `host`; 0 for any free one."""
+
+    wyoming_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for Wyoming, Home Assistant's voice protocol; 0 for any free one."""
+
+    wyoming_host: Annotated[str, Parameter(group=ADDRESS)] = "127.0.0.1"
+    """Address of that port. Wyoming has no key: beyond loopback, `wyoming_allow` is required."""
+
+    wyoming_allow: Annotated[
+        tuple[str, ...], Parameter(group=ADDRESS, negative=(), show_default=False)
+    ] = ()
+    """Address or network from which it may be used, such as 192.168.1.20; may be repeated."""
+
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
     """TCP port for calls from Asterisk's AudioSocket; 0 for any free one. Without it, no such calls
     are accepted."""
@@ -235,18 +252,17 @@ class ServerConfig:
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
-        if self.audiosocket_port is not None:
-            within("audiosocket_port", self.audiosocket_port, 0, 65_535)
+        for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):
+            if (number := getattr(self, name)) is not None:
+                within(name, number, 0, 65_535)
         for origin in self.allow_origin:
             check_origin(origin)
         example = "wss://calls.example.com"
         check_address("public_url", self.public_url, ("ws", "wss", "http", "https"), example)
         check_address("webhook_url", self.webhook_url, ("http", "https"), "https://hooks.example")
-        for field in ("trust_proxy", "audiosocket_allow"):
+        for field in ("trust_proxy", "audiosocket_allow", "wyoming_allow"):
             for text in getattr(self, field):
                 check_network(field, text)
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise UsageError("tls_cert and tls_key belong together; give both, or none.")
         if self.api_key is not None and self.api_key_file is not None:
             raise UsageError("api_key and api_key_file are both set; leave one of them out.")
         for field in SECRETS:

@@ -28,6 +28,11 @@ def accept_any_key(key: str) -> bool:
     return True
 
 
+def no_bytes(token: int) -> bytes:
+    """Return no bytes: the model has no tokens."""
+    return b""
+
+
 def at_the_epoch() -> float:
     """Return no time of day: the caller has no clock."""
     return 0.0
@@ -84,6 +89,8 @@ class Service:
     opus: Callable[[int], PacketDecoder] | None = None
     """Makes a decoder of Opus packets without a container, for a number of channels; None if the
     server has none."""
+    token_bytes: Callable[[int], bytes] = no_bytes
+    """Returns the bytes of UTF-8 that a token of the model spells."""
     wall_time: Callable[[], float] = at_the_epoch
     """Returns the time of day, in seconds since 1970, for messages that contain it."""
     resume_token: Callable[[str], str | None] = no_resume_token

@@ -29,7 +29,7 @@ from stream.server.http import page
 from stream.server.http.application import application
 from stream.server.http.protocol_routes import own_port_application
 from stream.server.state import ServerState
-from stream.server.tls import Certificate
+from stream.server.tls import certificate_of
 
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is stopping")
 
@@ -57,9 +57,7 @@ class Server:
         self.config = config
         self.endpoints = Endpoints(protocols, config)
         self.state = ServerState(config, tuning)
-        self.certificate: Certificate | None = None
-        if config.tls_cert and config.tls_key:
-            self.certificate = Certificate(config.tls_cert, config.tls_key)
+        self.certificate = certificate_of(config.tls_cert, config.tls_key)
         self._watching: asyncio.Task[None] | None = None
         shared = application(self.state, self.endpoints.protocols)
         self.door = self._front_door(shared, self.endpoints.find)

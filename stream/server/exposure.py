@@ -61,5 +61,6 @@ def check_own_port(config: ServerConfig, port: OpenPort) -> None:
     else:
         raise UsageError(
             f"Other machines could reach {port.option}, whose protocol has no keys. Name the "
-            f"clients with {port.option.replace('-port', '-allow')}, or accept all with --allow-anyone."
+            f"clients with {port.option.replace('-port', '-allow')}, or accept every client with "
+            "--allow-anyone."
         )

@@ -83,6 +83,7 @@ class ServerState:
             resume_token=self.streams.parked.token,
             container=ContainerDecoder,
             opus=OpusPackets,
+            token_bytes=transcriber.token_bytes,
             wall_time=time.time,
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")

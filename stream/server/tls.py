@@ -13,6 +13,15 @@ LOOK_EVERY_S = 10.0
 """Seconds between two looks at the files of the certificate and the key."""
 
 
+def certificate_of(certificate: Path | None, key: Path | None) -> "Certificate | None":
+    """Return the certificate in two files; None without any. Raises `UsageError`."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("tls_cert and tls_key belong together; give both, or none.")
+    return Certificate(certificate, key)
+
+
 class Certificate:
     """A certificate with its key, and the context that uses it for new connections."""
 

@@ -24,7 +24,7 @@ from stream.server.audit import Audit
 from stream.server.keys.grants import CALLS, Grant
 from stream.server.keys.guesses import Guesses
 from stream.server.keys.key_file import Permission
-from stream.server.keys.keyring import Keyring
+from stream.server.keys.keyring import VENDORS_PREFIX, Keyring
 from stream.server.keys.usage import OverLimit, Usage
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Rooms
@@ -198,9 +198,8 @@ class Visitor:
         guesses, keyring = self._visitors.guesses, self._visitors.keyring
         if shown and keyring.required and (wait_s := guesses.wait_s(self.client, shown)):
             return wait_s
-        self.grant = keyring.grant_of(shown)
+        self.grant, self.shown = keyring.grant_of(shown), shown or ""
         if shown and keyring.required:
-            self.shown = shown
             guesses.note(self.client, shown, right=self.grant is not None)
             if self.grant is None:
                 self._visitors.count_refused(self.client)
@@ -232,8 +231,13 @@ class Visitor:
         )
 
     def sign(self, text: str) -> str:
-        """Return the server's signature of a text; see `Service.sign`."""
+        """Return the server's signature of a text; see `Service.sign`.
+
+        Raises `PeerError` if the client itself has shown something that expires soon.
+        """
         assert self.grant is not None
+        if self.grant.token is not None or self.shown.startswith(VENDORS_PREFIX):
+            raise not_allowed("A short-lived key cannot make another one; show a key.")
         return self._visitors.keyring.sign_for(self.grant, text)
 
     def admit(self, membership: RoomMembership | None) -> RoomMembership | None:

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from stream.core.line_breaking import space_between
 from stream.media.recording import MediaError
 from stream.protocols.interface import Service
+from stream.protocols.openai_realtime.realtime import CODES
 from stream.recordings.results import Segment, Transcription, main_language
 from stream.server import access
 from stream.server.admission import check_origin
@@ -40,14 +41,6 @@ from stream.server.visitors import Refused, Visitor
 CLIENT_CLOSED = 499
 EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """Headers of server-sent events, which prevent a proxy from buffering the events."""
-CODES = {
-    "not_authorised": "invalid_api_key",
-    "not_allowed": "insufficient_permissions",
-    "over_limit": "rate_limit_exceeded",
-    "too_many_tries": "rate_limit_exceeded",
-}
-"""OpenAI's code of a refusal, by the server's own."""
-
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
