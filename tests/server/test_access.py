@@ -1,6 +1,5 @@
 """Who may use the server, by the header fields and the query of a request."""
 
-
 import pytest
 
 from stream.config import ServerConfig

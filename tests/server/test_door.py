@@ -16,7 +16,8 @@ Application = Callable[[dict[str, Any], Callable[..., Any], Callable[..., Any]],
 
 PLAIN = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADE = (
-    b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+    b"GET /live HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 

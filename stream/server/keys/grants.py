@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stream.server.keys.key_file import Key, Permission
+from stream.server.keys.key_file import RESERVED, Key, Permission
 
 LONGEST_S = 3600
 """Seconds for which a token is valid, at most."""
@@ -34,7 +34,7 @@ EVERYTHING: tuple[Permission, ...] = ("stream", "upload", "administer", "record"
 ANYONE = Key(name="", may=("stream", "upload", "administer"))
 """The rights of every client if no key is required."""
 
-API_KEY = Key(name="api-key", may=EVERYTHING)
+API_KEY = Key(name=RESERVED, may=EVERYTHING)
 """The rights of `--api-key`."""
 
 CALLS = Key(name="", may=("stream",))
@@ -61,7 +61,7 @@ class Grant:
 
     def may_speak(self, room: str, *, exists: bool, owner: str | None) -> bool:
         """Return whether the client may stream into a room, which it opens if none `exists`."""
-        if self.token is not None and room != self.token.room:
+        if self.token is not None and (self.token.purpose, self.token.room) != ("stream", room):
             return False
         rights = self.rights
         if "administer" in rights.may or (exists and owner == rights.owner):

@@ -29,6 +29,9 @@ PREFIX = "dsk_"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
+RESERVED = "api-key"
+"""The name of the key that `--api-key` sets."""
+
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -111,6 +114,8 @@ def check(key: Key, path: Path) -> None:
             f"{path}: the name {key.name!r} is invalid; use 1 to 80 letters, digits, dots, dashes "
             "and underscores."
         )
+    if key.name == RESERVED:
+        raise UsageError(f"{path}: the name {RESERVED!r} is that of --api-key; use another one.")
     if not re.fullmatch(r"[0-9a-f]{64}", key.sha256):
         raise UsageError(
             f"{path}: the sha256 of {key.name!r} is not 64 hexadecimal digits in lower case; make "

@@ -65,7 +65,11 @@ class Keyring:
 
         A token is for opening; what was opened with it may last longer.
         """
-        return grant.rights.sha256 == "" or self.rights_of(grant.name) is not None
+        rights = grant.rights
+        present = self._keys.get(rights.sha256)
+        return rights.sha256 == "" or (
+            present is not None and not present.expired(self._wall_time())
+        )
 
     def rights_of(self, name: str) -> Key | None:
         """Return the rights of the key of this name; None if there is none that is valid."""

@@ -54,7 +54,9 @@ class Reader:
         self._over = False
 
     def put(self, message: QueuedMessage) -> None:
-        """Add a message to the outbox; ends the reader if that overflows."""
+        """Add a message to the outbox, unless the reader has ended; an overflow ends it."""
+        if self._over:
+            return
         self.outbox.put(message)
         if self.outbox.overflowing:
             self.end()
@@ -300,15 +302,21 @@ class Participant:
         self._joined: dict[str, tuple[Room, int]] = {}
         """Room and number of the member, by the id of the session."""
 
-    def share(self, protocol: SessionProtocol) -> None:
-        """Add new sessions to their rooms, and pass on the events that the protocol shares."""
+    def share(self, protocol: SessionProtocol) -> list[str]:
+        """Add new sessions to their rooms, and pass on the events that the protocol shares.
+
+        Returns the names of the rooms of new sessions.
+        """
+        names = []
         for opened in protocol.sessions:
             if opened.membership is not None and opened.session.id not in self._joined:
                 self._joined[opened.session.id] = self.rooms.join(opened.membership)
+                names.append(opened.membership.room)
         if self._joined:
             for session_id, event in protocol.captions_to_share():
                 if joined := self._joined.get(session_id):
                     self.rooms.receive(*joined, event)
+        return names
 
     def leave(self, session_id: str) -> None:
         """Remove a session from its room, if it is in one."""

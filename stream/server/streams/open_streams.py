@@ -148,6 +148,9 @@ class Streams:
         """Record that a stream begins or is resumed; if no slot is free, end a parked stream."""
         self._begun.add(stream.session_id)
         stream.visitor.begin()
+        action = "resume_stream" if stream.begun else "open_stream"
+        stream.begun = True
+        stream.visitor.note(action, session=stream.session_id)
         self.parked.make_room(self._max - len(self._begun))
 
     def _leave(self, stream: Stream) -> None:

@@ -56,6 +56,8 @@ class Stream(ABC):
         self.metrics = context.metrics
         self.visitor = context.visitor
         self._participant = Participant(context.rooms)
+        self.begun = False
+        """Whether its client has begun it; otherwise it may only ask to resume another one."""
         self._counted_audio_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._over = False
@@ -104,7 +106,8 @@ class Stream(ABC):
             self.engine.submit(window, self._deliver, self._is_live())
         for note in self.protocol.notes_to_log():
             log.info("%s", note, extra=self._log_fields())
-        self._participant.share(self.protocol)
+        for room in self._participant.share(self.protocol):
+            self.visitor.note("join_room", room=room, session=self.session_id)
         for session_id in self.protocol.forget_ended():
             self._participant.leave(session_id)
             self.engine.forget(session_id)
@@ -146,6 +149,8 @@ class Stream(ABC):
         """
         counts, closing = self.protocol.counts, self.protocol.closing
         self.metrics.count_session(counts, coalesced, code)
+        audio_s = round(counts.audio_s, 1)
+        self.visitor.note("end_stream", session=self.session_id, audio_s=audio_s)
         fields = self._log_fields(
             close_code=int(code),
             audio_s=round(counts.audio_s, 1),
