@@ -3,6 +3,7 @@
 import { Captions } from "./captions.js";
 import { DistilStream } from "./distil-stream.js";
 import { FORMATS } from "./formats.js";
+import { askForKey, given, tokenFor } from "./keys.js";
 import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
@@ -19,15 +20,15 @@ const [main, transcript, toggle, label, stop, status, time, model] = [
   "main", "#transcript", "#toggle", "#toggle-label", "#stop", "#status", "#time", "#model-name",
 ].map($);
 
-const asked = new URLSearchParams(location.search); // ?language=de, and the ?token=KEY of a server
+const asked = new URLSearchParams(location.search); // ?language=de
 const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
-if (asked.has("token")) url.search = new URLSearchParams({ token: asked.get("token") });
+url.search = url.hash = "";
 
 const room = asked.get("room"); // ?room=standup&speaker=Ada: others can read the captions
 const seat = room ? { room, speakers: asked.getAll("speaker") } : {};
 if (room) {
   const link = $("#room a");
-  link.href = `rooms/${encodeURIComponent(room)}${url.search}`;
+  link.href = `rooms/${encodeURIComponent(room)}`;
   link.textContent = room;
   $("#room").hidden = false;
 }
@@ -72,6 +73,7 @@ async function caption(file = null) {
   show(file ? "file" : "starting", file ? `Reading ${file.name}.` : "Allow the microphone to begin.");
   const current = (stream = new DistilStream({
     url: url.href,
+    token: () => tokenFor("stream", room, seat.speakers),
     settings: { ...streamSettings(), ...seat, words: true },
     microphone: microphoneSettings(),
     onPartial: (partial) => captions.partial(timed(partial)),
@@ -108,6 +110,7 @@ async function caption(file = null) {
   body.classList.toggle("problem", problem !== null);
   const done = file ? `${file.name} is transcribed.` : "Stopped.";
   show("idle", say(problem?.message ?? done, failed));
+  if (problem?.code === "not_authorised" && !given) askForKey(status, press);
 }
 
 /** Returns a function that adds seconds to the times of a message, so that they are the page's. */

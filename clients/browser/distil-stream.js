@@ -4,6 +4,7 @@
 //
 //   const stream = new DistilStream({
 //     url: "wss://captions.example/v1/stream",
+//     token: async () => ({ token }),         // asked before each connection; see POST /v1/tokens
 //     settings: { language: "en" },           // fields of the protocol's `start`
 //     microphone: { deviceId: "", echoCancellation: false, noiseSuppression: false },
 //     onPartial: ({ utterance, committed, tentative }) => {},
@@ -40,9 +41,10 @@ export class DistilStream {
   #early = [];
 
   constructor({
-    url, settings = {}, microphone = {}, keepS = 300, onPartial, onFinal, onLevel, onState, onEvent,
+    url, token, settings = {}, microphone = {}, keepS = 300,
+    onPartial, onFinal, onLevel, onState, onEvent,
   }) {
-    Object.assign(this, { url, settings, keepS, onLevel, onState, onEvent });
+    Object.assign(this, { url, token, settings, keepS, onLevel, onState, onEvent });
     this.wish = microphone;
     this.handlers = { partial: onPartial, final: onFinal };
     this.sampleRate = RECORDING_RATE;
@@ -127,6 +129,7 @@ export class DistilStream {
   #open(resolve, reject, file) {
     this.link = new Link({
       url: this.url,
+      token: this.token,
       settings: { encoding: "pcm_s16le", sample_rate: this.sampleRate, ...this.settings },
       silentS: file ? FILE_SILENT_S : LIVE_SILENT_S,
       onEvent: (message) => {

@@ -8,11 +8,12 @@ const HIGH_WATER = 1 << 20; // bytes in the browser's send buffer above which no
 const POLL_MS = 40; // interval at which the send buffer is checked while it is that full
 const ASK_MS = 5_000; // timeout of the HTTP request that finds out why no websocket was opened
 /** Problem codes by the status of the answer; 426 means that the server would open a websocket. */
-const REFUSED = { 400: "too_large", 401: "not_authorised", 403: "refused", 431: "too_large" };
+const REFUSED = { 400: "too_large", 401: "not_authorised", 403: "refused", 429: "busy", 431: "too_large" };
 
 export class Link {
   #stream;
   #url;
+  #token;
   #onEvent;
   #onState;
   #finish;
@@ -25,6 +26,8 @@ export class Link {
   /**
    * @param {object} options
    * @param {string} options.url URL of the websocket
+   * @param {() => Promise<{ token?: string, status?: number }>} [options.token] returns a token for
+   *   the next connection; or the status with which the server refused one, 0 if it did not answer
    * @param {object} options.settings the fields of `start`
    * @param {number} options.silentS seconds without an expected answer after which the connection
    *   is considered lost
@@ -32,8 +35,9 @@ export class Link {
    * @param {(state: "live" | "waiting", ms?: number) => void} options.onState whether there is a
    *   connection, and in how many milliseconds the next attempt is made
    */
-  constructor({ url, settings, silentS, onEvent, onState }) {
+  constructor({ url, token, settings, silentS, onEvent, onState }) {
     this.#url = url;
+    this.#token = token;
     this.#onEvent = onEvent;
     this.#onState = onState;
     this.#stream = new StreamProtocol(settings, { reconnectS: Infinity, silentS, keepAlive: true });
@@ -127,10 +131,16 @@ export class Link {
     if (stream.state === "CLOSED") this.#whyClosed().then((problem) => this.#over(problem));
   }
 
-  #connect() {
+  /** Connects, with a new token if there is a function that returns one. */
+  async #connect() {
+    const attempt = (this.#socket = {}); // takes the place of the socket, so that it can be left
+    const { token, status = 200 } = (await this.#token?.()) ?? {};
+    if (attempt !== this.#socket) return;
+    if (status === 401 && !this.#stream.ready) return this.close(new Problem("not_authorised"));
     let socket;
     try {
-      socket = new WebSocket(this.#url);
+      const protocols = token ? ["stream.v1", `token.${token}`] : [];
+      socket = new WebSocket(this.#url, protocols);
     } catch {
       return this.close(new Problem("bad_address"));
     }
@@ -156,7 +166,7 @@ export class Link {
     this.#socket = null;
     // A browser cannot abort a connection. If the stream is to be resumed, the socket is left open:
     // the server closes it when the next one replaces it.
-    if (action === "CLOSE" || socket?.readyState === WebSocket.CONNECTING) socket?.close();
+    if (action === "CLOSE" || socket?.readyState === WebSocket.CONNECTING) socket?.close?.();
   }
 
   /** Sends the frames that are due, as long as the browser's send buffer is not too full. */
@@ -207,7 +217,9 @@ export class Link {
    */
   async #whyNot() {
     const url = this.#url.replace(/^ws/, "http");
-    const how = () => ({ cache: "no-store", signal: AbortSignal.timeout(ASK_MS) });
+    const { token } = (await this.#token?.()) ?? {};
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    const how = () => ({ cache: "no-store", signal: AbortSignal.timeout(ASK_MS), headers });
     try {
       const { status } = await fetch(url, how());
       if (status !== 503) return new Problem(REFUSED[status] ?? "no_websocket");

@@ -12,7 +12,8 @@ const SENTENCES = {
   not_ready: "The server is not ready yet. Try again in a moment.",
   refused: "The server accepts no streams from pages of this site; see its option --allow-origin.",
   unreadable: "The browser cannot play this file.",
-  not_authorised: "This server needs a key: add ?token=KEY to the address.",
+  not_authorised: "This server needs a key, or the one that was given is wrong or has expired.",
+  not_allowed: "This key or token does not allow that.",
   too_large: "The server refuses the size of the request: delete this site’s cookies, or shorten the address.",
   no_websocket:
     "The server answers, but its websocket did not open. Try again; if that does not help, a proxy before the server does not pass websockets on.",

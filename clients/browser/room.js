@@ -1,31 +1,42 @@
 // The page of a room: reads its messages and shows them as a page, a screen or an overlay.
 
+import { askForKey, given, tokenFor } from "./keys.js";
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
-const RETRY_MS = 5_000; // wait after a refusal; the browser reopens a broken connection by itself
+const RETRY_MS = 5_000; // wait after a refusal
+const AGAIN_MS = 2_000; // wait after a connection that broke
 const SILENT_MS = 40_000; // without a message this long a connection is dead: one comes each 15 s
 
 const asked = new URLSearchParams(location.search);
-const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
 const name = decodeURIComponent(location.pathname.split("/").pop());
 const api = new URL(`../v1/rooms/${encodeURIComponent(name)}/`, location.href);
 const status = document.querySelector("#status");
 
-function address(path) {
+/** Returns an address of the room with a token; it can be put into a link, because it expires. */
+async function address(path) {
+  const { token } = await tokenFor("read", name); // none if rooms are public, but streams are not
   const url = new URL(path, api);
-  url.search = token;
+  if (token) url.searchParams.set("token", token);
   return url.href;
 }
 
 document.title = `${name} · live captions`;
 document.querySelector("#name").textContent = name;
 for (const link of document.querySelectorAll("[data-format]")) {
-  link.href = address(`transcript.${link.dataset.format}`);
+  const path = `transcript.${link.dataset.format}`;
+  link.href = new URL(path, api).href;
   link.download = `${name}.${link.dataset.format}`;
+  link.addEventListener("click", async (event) => {
+    if (!event.isTrusted) return; // the click below
+    event.preventDefault();
+    link.href = await address(path);
+    link.click();
+  });
 }
 for (const link of document.querySelectorAll("[data-view]")) {
-  link.href = `?${new URLSearchParams([...token, ["view", link.dataset.view]])}`;
+  const shared = given ? [["token", given]] : [];
+  link.href = `?${new URLSearchParams([...shared, ["view", link.dataset.view]])}`;
 }
 
 const VIEWS = {
@@ -63,8 +74,13 @@ const HANDLERS = {
   final: (line) => view.show(line),
 };
 
-function follow() {
-  const source = new EventSource(address("events"));
+function needKey() {
+  say("This room needs a key.");
+  if (!given) askForKey(status, follow);
+}
+
+async function follow() {
+  const source = new EventSource(await address("events"));
   let silence;
   const listen = () => {
     clearTimeout(silence);
@@ -81,16 +97,18 @@ function follow() {
     HANDLERS[message.type]?.(message);
   };
   source.onerror = async () => {
-    if (source.readyState !== EventSource.CLOSED) {
-      say("The connection broke; trying again…");
-      return;
-    }
     clearTimeout(silence);
-    const answer = await fetch(address("transcript.json"), { cache: "no-store" }).catch(() => null);
-    if (answer?.status === 401) {
-      say("This room needs a key: add ?token=KEY to the address.");
+    if (source.readyState !== EventSource.CLOSED) {
+      // The browser would connect again with the same token, which may have expired.
+      source.close();
+      say("The connection broke; trying again…");
+      setTimeout(follow, AGAIN_MS);
       return;
     }
+    const how = { cache: "no-store" };
+    const answer = await fetch(await address("transcript.json"), how).catch(() => null);
+    if (answer?.status === 401) return needKey();
+    if (answer?.status === 403) return say("This key or token does not allow to read this room.");
     say("The server is busy or cannot be reached; trying again…");
     setTimeout(follow, RETRY_MS);
   };

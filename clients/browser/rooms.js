@@ -1,15 +1,17 @@
 // The list of rooms, which is loaded again every few seconds.
 
+import { askForKey, keyHeaders } from "./keys.js";
+
 const RENEW_MS = 5_000;
 const list = document.querySelector("#rooms");
 const status = document.querySelector("#status");
-const token = new URLSearchParams(location.search).get("token");
-const search = token ? `?${new URLSearchParams({ token })}` : "";
 
 async function renew() {
-  const answer = await fetch(`v1/rooms${search}`, { cache: "no-store" }).catch(() => null);
+  const how = { cache: "no-store", headers: keyHeaders() };
+  const answer = await fetch("v1/rooms", how).catch(() => null);
   if (answer?.status === 401) {
-    status.textContent = "This list needs a key: add ?token=KEY to the address.";
+    status.textContent = "This list needs a key.";
+    askForKey(status, renew);
     return;
   }
   setTimeout(renew, RENEW_MS);
@@ -24,7 +26,7 @@ async function renew() {
 
 function item({ room, opened_at, ended_at, lines }) {
   const link = document.createElement("a");
-  link.href = `rooms/${encodeURIComponent(room)}${search}`;
+  link.href = `rooms/${encodeURIComponent(room)}`;
   link.textContent = room;
   const about = document.createElement("p");
   const began = new Date(opened_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
