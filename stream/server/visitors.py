@@ -4,6 +4,7 @@ A `Visitor` stands for one request or one connection. It holds the rights of its
 when a session is opened, and counts what it uses.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,8 @@ from stream.server.keys.usage import OverLimit, Usage
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Rooms
 from stream.server.rooms.store import StoreError
+
+log = logging.getLogger(__name__)
 
 MAY_NOT: dict[Permission, str] = {
     "stream": "This key or token may not open streams.",
@@ -159,7 +162,8 @@ class Visitors:
         return f"wss://{access.header(asking.fields, 'host') or ''}"
 
     def count_refused(self, client: str) -> None:
-        """Count and note a key or a signature that was wrong."""
+        """Count, log and note a key or a signature that was wrong."""
+        log.warning("a wrong key from %s", client, extra={"peer": client})
         self._metrics.keys_refused.inc()
         self.audit.note("refuse", key="", client=client)
 

@@ -163,7 +163,9 @@ class Webhook:
     def forget(self, room: str) -> None:
         """Drop the messages of a room that were not delivered."""
         queue = self._queues.pop(room, deque())
-        for _ in queue:
+        self._n_queued -= len(queue)
+        while queue:
+            queue.pop()
             self._count("dropped")
         for task, name in list(self._tasks.items()):
             if name == room:
