@@ -20,6 +20,7 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.admission import check_origin, check_stream, refuse_for_now, refuse_query
 from stream.server.http.asking import AllowedHosts, asking_of
+from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.state import ServerState
 from stream.server.visitors import Asking, Refused, Visitor
 
@@ -99,7 +100,8 @@ def visitor_of(server: ServerState, protocol: type[SessionProtocol], asking: Ask
 
 def as_response(response: HttpResponse) -> PlainTextResponse:
     """Return a protocol's response as one of Starlette's."""
-    return PlainTextResponse(response.body, response.status, dict(response.headers))
+    later = {"Retry-After": str(RETRY_AFTER_S)} if response.status == 503 else {}
+    return PlainTextResponse(response.body, response.status, {**later, **response.headers})
 
 
 def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> Endpoint:

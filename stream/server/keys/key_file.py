@@ -79,7 +79,12 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def hash_of(key: str) -> str:
     """Return the SHA-256 of a key in hexadecimal digits."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(as_bytes(key)).hexdigest()
+
+
+def as_bytes(shown: str) -> bytes:
+    """Return a text that a client sent as bytes; a header may hold what is not UTF-8."""
+    return shown.encode(errors="backslashreplace")
 
 
 def read_keys(path: Path) -> Mapping[str, Key]:

@@ -11,7 +11,7 @@ import msgspec
 from stream.config import ServerConfig
 from stream.errors import UsageError
 from stream.server.keys.grants import ANYONE, API_KEY, Grant, Token
-from stream.server.keys.key_file import Key, hash_of, read_keys
+from stream.server.keys.key_file import Key, as_bytes, hash_of, read_keys
 from stream.server.keys.signing import TOKEN_PREFIX, Signer, packed, read_secret, unpacked
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Keyring:
         if not shown:
             return None
         if self._api_key is not None and hmac.compare_digest(
-            shown.encode(), self._api_key.encode()
+            as_bytes(shown), self._api_key.encode()
         ):
             return Grant(API_KEY)
         if shown.startswith(VENDORS_PREFIX):

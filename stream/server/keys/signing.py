@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from stream.errors import UsageError
+from stream.server.keys.key_file import as_bytes
 
 SECRET_BYTES = 32
 
@@ -28,11 +29,11 @@ class Signer:
 
     def sign(self, purpose: str, text: str) -> str:
         """Return the signature of a text for a purpose, in hexadecimal digits."""
-        return hmac.digest(self._secret, f"{purpose}\n{text}".encode(), "sha256").hex()
+        return hmac.digest(self._secret, as_bytes(f"{purpose}\n{text}"), "sha256").hex()
 
     def verifies(self, purpose: str, text: str, signature: str) -> bool:
         """Return whether a signature is that of a text for a purpose."""
-        return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode())
+        return hmac.compare_digest(self.sign(purpose, text).encode(), as_bytes(signature))
 
 
 def read_secret(path: Path | None) -> bytes:

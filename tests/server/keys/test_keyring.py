@@ -43,7 +43,17 @@ def test_the_simple_key_may_do_everything() -> None:
     keyring = Keyring(ServerConfig(api_key="sésame"))
     assert keyring.grant_of("sésame") == Grant(API_KEY)
     assert Grant(API_KEY).may("record")
-    for shown in (None, "", "sesame", "sésame ", "dst_", "ek_"):
+    for shown in (
+        None,
+        "",
+        "sesame",
+        "sésame ",
+        "dst_",
+        "ek_",
+        "\udcff",
+        "dst_\udcff.\udcff",
+        "ek_\udcff",
+    ):
         assert keyring.grant_of(shown) is None
 
 
