@@ -54,7 +54,7 @@ bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder
 
 sbom: install           ## write sbom.json: what is installed with the server, as CycloneDX
 	$(PYTHON) -m venv .venv-sbom
-	.venv-sbom/bin/python -m pip --disable-pip-version-check --quiet install cyclonedx-bom==7.3.0
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --quiet install cyclonedx-bom==7.5.0
 	.venv-sbom/bin/cyclonedx-py environment $(BIN)/python -o sbom.json
 
 clean:                  ## remove the virtual environment and the caches of the tools

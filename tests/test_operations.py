@@ -41,7 +41,7 @@ def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
         "DistilStreamDown": 'up{job="distil-stream", instance="a"}|0x20',
         "DistilStreamRefusesForLoad": 'distil_stream_load{instance="a"}|3x20',
         "DistilStreamKeysRefused": 'distil_stream_keys_refused_total{instance="a"}|0+10x20',
-        "DistilStreamWindowsFail": 'distil_stream_windows_total{outcome="failed", instance="a"}|0+1x20',
+        "DistilStreamWindowsFail": 'distil_stream_windows_total{outcome="failed"}|0+1x20',
     }
     tests = [f"rule_files: [{RULES}]", "evaluation_interval: 1m", "tests:"]
     for alert, one in series.items():
