@@ -16,7 +16,7 @@ from stream.bench.cuts import AtCuts, at_cuts
 from stream.bench.repeats import Estimate, Louder
 from stream.bench.speech.pauseless import without_pauses
 from stream.core.session import Session
-from stream.core.settings import SessionTuning, StreamSettings
+from stream.core.settings import SessionTuning, StreamSettings, for_memory
 from stream.core.vad import MakeDetector
 from stream.engine.network.ways import as_setting
 from stream.engine.voice_detectors import choose_detector
@@ -63,8 +63,11 @@ VARIANTS = {
     "unsure first words are not shown": Variant(replace(NOW, first_shown_from=NOW.shown_from)),
     "no context": Variant(replace(NOW, context_s=0.0)),
     "6 s of context": Variant(replace(NOW, context_s=6.0)),
-    "partials of 28 s": Variant(replace(NOW, max_partial_s=28.0)),
-    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0)),
+    "partials of 8 to 28 s": Variant(replace(NOW, max_partial_s=28.0, restart_partial_s=8.0)),
+    "partials of 8 to 16 s": Variant(for_memory(NOW)),
+    "partials of 8 to 16 s each half second": Variant(for_memory(replace(NOW, partial_hop_ms=500))),
+    "partials of 8 to 12 s": Variant(replace(NOW, max_partial_s=12.0, restart_partial_s=8.0)),
+    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0, restart_partial_s=15.0)),
     "partials of 8 s": Variant(replace(NOW, max_partial_s=8.0)),
     "partials of 6 s": Variant(replace(NOW, max_partial_s=6.0)),
     "a partial each half second": Variant(replace(NOW, partial_hop_ms=500)),
@@ -118,6 +121,11 @@ def run(
     variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
     ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("default",),
     repeats: int = 1,
+    encoder_memory_mb: int = 0,
+    refresh_s: float | None = None,
+    reach_s: float | None = None,
+    memory_margin_s: float | None = None,
+    finals_from_memory: bool | None = None,
 ) -> None:
     """Print a table for each set of ways to compute, and one JSON line.
 
@@ -141,6 +149,17 @@ def run(
     repeats
         Number of times that everything is played, each a millionth louder than the one before;
         means and standard errors are printed.
+    encoder_memory_mb
+        What the encoder may remember, as in `serve --encoder-memory-mb`; 0 encodes all windows in
+        full. It needs a variant whose windows keep their beginning.
+    refresh_s
+        Seconds before a window's end that are encoded in any case.
+    reach_s
+        Seconds of remembered audio that these attend to.
+    memory_margin_s
+        Seconds of silence after a window that is encoded from memory.
+    finals_from_memory
+        Whether finals are encoded from memory, too.
     """
     if unknown := sorted(set(variants) - set(VARIANTS)):
         raise UsageError(f"There is no variant {unknown[0]!r}; choose from: {', '.join(VARIANTS)}.")
@@ -151,7 +170,20 @@ def run(
         recordings = without_pauses(recordings, without_pauses_s)
     sets = []
     for setting in ways:
-        transcriber = WhisperTranscriber(model, device="cpu", ways=setting)
+        transcriber = WhisperTranscriber(
+            model,
+            device="cpu",
+            ways=setting,
+            memory_bytes=encoder_memory_mb << 20,
+        )
+        changed = {
+            "refresh_s": refresh_s,
+            "reach_s": reach_s,
+            "memory_margin_s": memory_margin_s,
+            "finals_from_memory": finals_from_memory,
+        }
+        given = {name: value for name, value in changed.items() if value is not None}
+        transcriber.options = replace(transcriber.options, **given)  # type: ignore[arg-type]
         print(f"\nways: {setting}\n")
         found = rehearse_repeatedly(recordings, transcriber, variants, repeats)
         sets.append({"ways": as_setting(transcriber.recognizer.model.ways), **found})
@@ -271,6 +303,7 @@ def rehearse_all(
             silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
             settings = StreamSettings(sample_rate=audio.rate, endpointing_ms=variant.endpointing_ms)
             session = Session(recording.name, settings, variant.tuning, detector)
+            cached.begin(recording.name)
             samples = np.concatenate([audio.samples, silence])
             shown = Rehearsal(session, cached.transcribe).play(samples)
             errors += word_errors(recording.text or "", transcript(shown))

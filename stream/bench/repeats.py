@@ -47,6 +47,7 @@ class Louder:
         self._gain = np.float32(1 + repeat * STEP)
         self.name, self.languages = transcriber.name, transcriber.languages
         self.at_once = transcriber.at_once
+        self.memories = transcriber.memories
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return a hypothesis for each window."""

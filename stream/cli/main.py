@@ -136,6 +136,7 @@ def serve(
             settings.assistant,
             settings.partials,
             settings.ways,
+            settings.encoder_memory_mb,
         )
         runner.run(run_server(settings, load, announce))
 

@@ -1,6 +1,6 @@
 """The settings of a stream that its client chooses, and the tuning that its server sets for all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from stream.errors import SettingsError
@@ -117,7 +117,11 @@ class SessionTuning:
     """The same for the first words of an utterance, which its reader waits for."""
     max_partial_s: float = 10.0
     """The longest window of a partial, if the known words let it start so late: the cost of a
-    second of speech does not grow with the utterance."""
+    second of speech does not grow with the utterance. Until then it starts where the window before
+    it did."""
+    restart_partial_s: float = 10.0
+    """The length with which the window of a partial starts anew when that is reached; not above
+    `max_partial_s`."""
     max_window_s: float = 28.0
     """The longest window of all: Whisper itself encodes at most 30 s."""
     overlap_s: float = 6.0
@@ -125,3 +129,11 @@ class SessionTuning:
     context_s: float = 12.0
     """Audio before an utterance that its windows include: the model recognises a sentence better
     with the previous one."""
+
+
+def for_memory(tuning: SessionTuning) -> SessionTuning:
+    """Return the tuning for an engine that remembers what it encoded.
+
+    Windows of partials keep their beginning for eight seconds (docs/decisions/023).
+    """
+    return replace(tuning, max_partial_s=16.0, restart_partial_s=8.0)

@@ -23,6 +23,22 @@ Deliver = Callable[[Hypothesis], None]
 log = logging.getLogger(__name__)
 
 
+class Memories(Protocol):
+    """What a transcriber remembers of live streams between their windows."""
+
+    hits: int
+    """Windows that were transcribed with the help of memory."""
+    misses: int
+    """Windows of live streams that were not."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that are kept."""
+
+    def forget(self, session: str) -> None:
+        """Remove what is remembered of a session that has ended."""
+
+
 class Transcriber(Protocol):
     """Turns windows into hypotheses: a model, or a script."""
 
@@ -30,6 +46,10 @@ class Transcriber(Protocol):
     languages: tuple[str, ...]
     at_once: int
     """How many threads can usefully call `transcribe` at the same time."""
+
+    @property
+    def memories(self) -> Memories | None:
+        """What it remembers of streams; None if it remembers nothing."""
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
@@ -118,6 +138,8 @@ class Engine:
             self._scheduler.forget(session)
             self._jobs = {key: job for key, job in self._jobs.items() if key[0] != session}
             del self._owed[session]
+        if self.transcriber.memories is not None:
+            self.transcriber.memories.forget(session)
 
     def stop(self, drain: bool) -> None:
         """End the threads and wait for them, after all windows (drain) or after their batch."""

@@ -23,6 +23,7 @@ def load_transcriber(
     assistant: str | None = None,
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
+    encoder_memory_mb: int = 0,
 ) -> Transcriber:
     """Return a transcriber that is warm.
 
@@ -33,6 +34,8 @@ def load_transcriber(
         assistant: name of a smaller model that proposes tokens, which the model verifies.
         partials: whether the model or its assistant alone decodes partials.
         ways: how the CPU computes each operation, as `Whisper.from_checkpoint` takes it.
+        encoder_memory_mb: megabytes that the encoder may remember of all streams; 0 for
+            none.
 
     Raises:
         UsageError: a model cannot be loaded, the two have different tokens, or the assistant is to
@@ -55,6 +58,7 @@ def load_transcriber(
         None if device == "auto" else device,
         assistant=assistant,
         ways=ways,
+        memory_bytes=encoder_memory_mb << 20,
     )
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()

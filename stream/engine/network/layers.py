@@ -66,8 +66,28 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
         """(batch, n_positions, d_model) -> the same; key_mask (batch, 1, 1, n_positions)."""
-        qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
-        x = x + self.self_attn.out_proj(self.attend(qkv, self.heads, key_mask))
+        return self.finish(x, self.project(x), key_mask)
+
+    def project(self, x: Tensor) -> Tensor:
+        """(batch, n, d_model) -> queries, keys and values, (batch, n, 3 * d_model)."""
+        return self.self_attn.qkv(self.self_attn_layer_norm(x))  # type: ignore[no-any-return]
+
+    def finish(
+        self, x: Tensor, qkv: Tensor, key_mask: Tensor | None, first_query: int = 0
+    ) -> Tensor:
+        """Let positions attend, and feed the result forward.
+
+        Args:
+            x: (batch, n, d_model), the input of the layer.
+            qkv: (batch, first_query + n, 3 * d_model) of `project`, after others that are only
+                attended to.
+            key_mask: (batch, 1, 1, first_query + n), true if a position is real; None if all are.
+            first_query: how many positions are only attended to.
+
+        Returns:
+            (batch, n, d_model).
+        """
+        x = x + self.self_attn.out_proj(self.attend(qkv, self.heads, key_mask, first_query))
         if x.device.type != "cpu":
             return self.feed_forward(x)
         return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
@@ -78,11 +98,18 @@ class EncoderLayer(nn.Module):
 
 
 class FullAttention(nn.Module):
-    """Attention of all positions of a row to all of them, by PyTorch's kernels."""
+    """Attention of positions of a row to all of them, by PyTorch's kernels."""
 
-    def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
-        """(batch, n, 3 * d_model), key_mask as above -> (batch, n, d_model)."""
-        return attend(*split_qkv(qkv, heads), key_mask)
+    def forward(
+        self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
+    ) -> Tensor:
+        """(batch, n, 3 * d_model) -> (batch, n - first_query, d_model).
+
+        The positions before `first_query` are only attended to; `key_mask` as in
+        `EncoderLayer.finish`.
+        """
+        query, keys, values = split_qkv(qkv, heads)
+        return attend(query[:, first_query:], keys, values, key_mask)
 
 
 class Decoder(nn.Module):
