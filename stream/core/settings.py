@@ -1,4 +1,11 @@
-"""The settings of a stream that its client chooses, and the tuning that its server sets for all."""
+"""The settings of a stream that its client chooses, and the tuning that its server sets for all.
+
+A setting of a stream takes this path: the fields of the client's first message, `messages.Start`,
+or of the query string become `StreamSettings` in `protocols/start_settings.py`; `Session` keeps
+them, and passes them to each `Channel`. The channel gives `endpointing_ms` to its `Endpointer`, and
+puts the settings of decoding, such as the language, into the `DecodingOptions` of each window,
+which the engine receives. `Session.receive_configure` replaces them during the stream.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
