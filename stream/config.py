@@ -72,8 +72,8 @@ class ServerConfig:
     For large-v3, use distil-large-v3.5."""
 
     partials: Annotated[Partials, Parameter(group=MODEL)] = "model"
-    """Which model makes the partials: the model itself, or its assistant, which is faster and makes
-    more errors; then words are committed only by the final."""
+    """Which model transcribes the partials: the model itself, or its assistant, which is faster and
+    makes more errors; then words are committed only by the final."""
 
     device: Annotated[Device, Parameter(group=MODEL)] = "auto"
     """Where the model runs; auto selects CUDA if there is a GPU."""
@@ -97,11 +97,11 @@ class ServerConfig:
     the least CPU time."""
 
     vad_aggressiveness: Annotated[int, Parameter(group=SPEECH)] = 2
-    """How much sound webrtcvad, if used alone, rejects as noise: 0 (least) to 3."""
+    """How much audio webrtcvad, if used alone, rejects as noise: 0 (least) to 3 (most)."""
 
     partial_hop_ms: Annotated[int, Parameter(group=SPEECH)] = 1000
     """New audio between two partials, in milliseconds; 400 ms until an utterance has words. Half of
-    the default shows words sooner and takes twice the computation."""
+    the default shows words sooner and takes nearly twice the CPU time."""
 
     rooms_file: Annotated[Path | None, Parameter(group=ROOMS)] = None
     """SQLite file in which rooms are stored; without one they are stored in memory."""
@@ -121,6 +121,16 @@ class ServerConfig:
     """URL that Twilio connects to, such as wss://calls.example.com, if a proxy changes the URL of
     the requests."""
 
+    whisperlive_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of WhisperLive, on `host`; 0 for any free one."""
+
+    vosk_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of vosk-server, on `host`; 0 for any free one."""
+
+    wyoming_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for Wyoming, Home Assistant's voice protocol, on `host`; 0 for any free one. The
+    protocol has no key."""
+
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
     """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without it, no
     such calls are accepted."""
@@ -129,7 +139,7 @@ class ServerConfig:
     """Settings of those calls, as a query string: language=de&endpointing_ms=700"""
 
     webhook_url: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """URL to which each final line of a room is sent as JSON."""
+    """URL to which the finals and other events of rooms are sent as JSON."""
 
     webhook_secret: Annotated[str | None, Parameter(group=ROOMS)] = None
     """Secret that signs those requests: `whsec_` and 24 to 64 bytes in base64."""
@@ -145,7 +155,11 @@ class ServerConfig:
     """Maximum size of a websocket message; a larger one closes the connection (1009)."""
 
     max_ahead_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
-    """Seconds of audio that may wait for the engine before the socket of a client is not read."""
+    """Seconds of audio that may wait for the engine; then the socket of the client is not read."""
+
+    max_gap_s: Annotated[float, Parameter(group=LIMITS)] = 3600.0
+    """Longest jump in the time stamps of a stream, in seconds, that its clock follows; a longer one
+    is taken for an error of the sender."""
 
     idle_s: Annotated[float, Parameter(group=LIMITS)] = 60.0
     """Seconds after which a client is disconnected that sends no message or does not read."""
@@ -163,7 +177,7 @@ class ServerConfig:
     """Maximum size of a recording, in megabytes; a larger one is refused with 413."""
 
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
-    """Seconds that streams have to get their finals after the server is told to stop."""
+    """Seconds that streams have to get their finals when the server is stopped."""
 
     log_level: Annotated[LogLevel, Parameter(group=LOG)] = "info"
     """Lowest level that is logged, to stderr."""
@@ -180,6 +194,7 @@ class ServerConfig:
         within("max_sessions", self.max_sessions, 1, 100_000)
         within("max_frame_bytes", self.max_frame_bytes, 1 << 10, 1 << 26)
         within("max_ahead_s", self.max_ahead_s, 1, 3600)
+        within("max_gap_s", self.max_gap_s, 0, 1_000_000)
         within("idle_s", self.idle_s, 0.1, 86_400)
         within("resume_s", self.resume_s, 0, 3600)
         within("max_readers", self.max_readers, 0, 1_000_000)
@@ -187,8 +202,9 @@ class ServerConfig:
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
-        if self.audiosocket_port is not None:
-            within("audiosocket_port", self.audiosocket_port, 0, 65_535)
+        for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):
+            if (number := getattr(self, name)) is not None:
+                within(name, number, 0, 65_535)
         for origin in self.allow_origin:
             check_origin(origin)
         example = "wss://calls.example.com"
@@ -214,12 +230,12 @@ CHOICES = {
 
 
 SECRETS = ("api_key", "twilio_auth_token")
-"""Fields that let clients in. An empty one is refused, in a variable as well: it is a mistake after
-which the server would be open to everybody."""
+"""Fields with secrets that grant access. An empty one is refused, also in a variable: it is
+probably a mistake, and would open the server to everybody."""
 
 
 def check_origin(text: str) -> None:
-    """Raise `UsageError` for an origin that no page can come from."""
+    """Raise `UsageError` for an invalid web origin; "*" is valid."""
     if text == "*":
         return
     try:
@@ -229,14 +245,17 @@ def check_origin(text: str) -> None:
 
 
 def check_address(field: str, url: str | None, schemes: tuple[str, ...], example: str) -> None:
-    """Raise `UsageError` for an address that cannot be one of these schemes."""
+    """Raise `UsageError` unless the URL is None or a valid one with one of these schemes.
+
+    The message names the field and gives the example.
+    """
     try:
         parts = urlsplit(url or example)
         good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good:
-        raise UsageError(f"{field} is {url!r}, which is no address; write it as {example}.")
+        raise UsageError(f"{field} is {url!r}, which is not a URL; write it like {example}.")
 
 
 def within(field: str, value: float, low: float, high: float) -> None:
@@ -260,9 +279,9 @@ def from_environment(app: App, commands: tuple[str, ...], arguments: "ArgumentCo
 
 
 def from_variables(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
-    """Take what no flag says from variables; one without a value counts as not set.
+    """Read settings that no flag sets from variables; an empty variable counts as not set.
 
-    That is what Compose and systemd make of a variable that nobody set.
+    Compose and systemd pass a variable that is not set as an empty one.
     """
     Env(ENV_PREFIX, command=False, show=False)(app, commands, arguments)
     for argument in arguments:
@@ -277,7 +296,7 @@ def from_variables(app: App, commands: tuple[str, ...], arguments: "ArgumentColl
 def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
     """Read settings that neither a flag nor a variable sets from the TOML file of `--config`.
 
-    Raises `CycloptsError` if there is no such file.
+    Raises `CycloptsError` if the file is missing or invalid.
     """
     for argument in arguments:
         if argument.name == "--config" and argument.tokens:
@@ -287,10 +306,10 @@ def from_file(app: App, commands: tuple[str, ...], arguments: "ArgumentCollectio
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """Return the content of a TOML file, in UTF-8 or in the UTF-16 that Windows writes.
+    """Return the content of a TOML file in UTF-8, or in UTF-16, as some Windows programs write it.
 
     Raises:
-        CycloptsError: the file cannot be read, or is no TOML.
+        CycloptsError: the file cannot be read, or is not valid TOML.
     """
     if not path.is_file():
         raise CycloptsError(msg=f"There is no configuration file {path}.")
@@ -301,10 +320,10 @@ def read_toml(path: Path) -> dict[str, object]:
     except OSError as error:
         raise CycloptsError(msg=f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise CycloptsError(msg=f"{path} is not text in UTF-8; save it so.") from None
+        raise CycloptsError(msg=f"{path} is not text in UTF-8; save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise CycloptsError(msg=f"{path} is no TOML: {error}.") from None
+        raise CycloptsError(msg=f"{path} is not valid TOML: {error}.") from None
 
 
 SOURCES = (from_environment, from_variables, from_file)
-"""Where settings come from besides the flags, the strongest first; for `App(config=…)`."""
+"""Sources of settings besides the flags, for `App(config=…)`; an earlier one takes precedence."""

@@ -3,7 +3,7 @@
 `DistilStreamError`
 ├── `PeerError`: the client of a stream is at fault; the message is sent to it
 │   └── `SettingsError`: a setting of a stream is invalid
-└── `UsageError`: the user or the calling code is at fault; the message says what to do
+└── `UsageError`: the user or the calling code is at fault; the message describes a remedy
     └── `CheckpointError`: a model is missing or invalid
 """
 
@@ -34,7 +34,7 @@ class SettingsError(PeerError):
 
 
 class UsageError(DistilStreamError):
-    """The user or the calling code is at fault; the message says what to do."""
+    """The user or the calling code is at fault; the message describes a remedy."""
 
 
 class CheckpointError(UsageError):

@@ -46,6 +46,9 @@ VALUES = {
     "room_access": "public",
     "twilio_auth_token": "token",
     "public_url": "wss://calls.example",
+    "whisperlive_port": 9090,
+    "vosk_port": 2700,
+    "wyoming_port": 10_300,
     "audiosocket_port": 9092,
     "audiosocket_settings": "language=en",
     "webhook_url": "https://hooks.example/said",
@@ -55,6 +58,7 @@ VALUES = {
     "when_busy": "wait",
     "max_frame_bytes": 4096,
     "max_ahead_s": 2.5,
+    "max_gap_s": 90.0,
     "idle_s": 5.5,
     "resume_s": 12.5,
     "max_uploads": 3,
@@ -132,7 +136,7 @@ def test_what_is_unknown(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> No
 def test_a_file_that_is_no_toml(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
     toml = tmp_path / "config.toml"
     toml.write_text("port: 1\n")
-    with pytest.raises(CycloptsError, match=r"config\.toml is no TOML: .*line 1"):
+    with pytest.raises(CycloptsError, match=r"config\.toml is not valid TOML: .*line 1"):
         parse("--config", str(toml))
 
 
@@ -150,7 +154,7 @@ def test_a_file_that_a_windows_editor_wrote(
 def test_a_file_that_cannot_be_read(tmp_path: Path, no_variables: pytest.MonkeyPatch) -> None:
     toml = tmp_path / "config.toml"
     toml.write_bytes('model = "für"\n'.encode("latin-1"))
-    with pytest.raises(CycloptsError, match="not text in UTF-8; save it so"):
+    with pytest.raises(CycloptsError, match="not text in UTF-8; save it as UTF-8"):
         parse("--config", str(toml))
 
 
@@ -211,6 +215,7 @@ def test_addresses_that_nobody_could_use(field: str, value: object) -> None:
         ("max_sessions", 0),
         ("max_frame_bytes", 0),
         ("max_ahead_s", 0.0),
+        ("max_gap_s", -1.0),
         ("idle_s", 0.0),
         ("drain_s", -1.0),
         ("api_key", ""),

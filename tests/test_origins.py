@@ -34,15 +34,15 @@ def test_each_has_one_spelling(written: str, origin: str) -> None:
         ("https://example.com/captions", "leave out what follows the host"),
         ("https://example.com?x=1", "so that it is https://example.com"),
         ("https://*.example.com", "write one host"),
-        ("https://a.example,https://b.example", "no origin"),
+        ("https://a.example,https://b.example", "not an origin"),
         ("https://ada@example.com", "write one host"),
         ("wss://example.com", "write https://example.com"),
-        ("file:///home/ada/page.html", "no origin"),
+        ("file:///home/ada/page.html", "not an origin"),
         ("https://example.com:99999", "port cannot be read"),
         ("https://[::1", "cannot be read"),
     ],
 )
 def test_what_no_browser_sends(written: str, says: str) -> None:
-    with pytest.raises(ValueError, match=r"no origin") as refused:
+    with pytest.raises(ValueError, match=r"not an origin") as refused:
         origin_of(written)
     assert says in str(refused.value)

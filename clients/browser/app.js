@@ -6,12 +6,12 @@ import { FORMATS } from "./formats.js";
 import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
-const BEHIND_S = 4; // seconds of delay from which it is shown
+const BEHIND_S = 4; // the shortest delay that is shown, in seconds
 const BUSY = {
-  slow_partials: "The server is busy: words come less often, and none is lost.",
-  finals_only: "The server is busy: words come when a sentence is over, and none is lost.",
+  slow_partials: "The server is busy: words come less often; none is lost.",
+  finals_only: "The server is busy: words come at the end of each sentence; none is lost.",
 };
-const FAILED = "The server failed on a part of it, whose words are missing.";
+const FAILED = "The server failed on a part of the audio; its words are missing.";
 
 const body = document.body;
 const $ = (selector) => document.querySelector(selector);
@@ -23,7 +23,7 @@ const asked = new URLSearchParams(location.search); // ?language=de, and the ?to
 const url = new URL("v1/stream", location.href.replace(/^http/, "ws"));
 if (asked.has("token")) url.search = new URLSearchParams({ token: asked.get("token") });
 
-const room = asked.get("room"); // ?room=standup&speaker=Ada: others read the captions
+const room = asked.get("room"); // ?room=standup&speaker=Ada: others can read the captions
 const seat = room ? { room, speakers: asked.getAll("speaker") } : {};
 if (room) {
   const link = $("#room a");
@@ -93,7 +93,7 @@ async function caption(file = null) {
       if (!current.stopping && !file) show("listening", "Listening.");
       listMicrophones();
     },
-    () => {}, // `finished` brings the same problem
+    () => {}, // `finished` resolves with the same problem
   );
   keepAwake(true);
 
@@ -110,7 +110,7 @@ async function caption(file = null) {
   show("idle", say(problem?.message ?? done, failed));
 }
 
-/** Returns a function that moves the times of a message by seconds: to those of the page. */
+/** Returns a function that adds seconds to the times of a message, so that they are the page's. */
 function onThePage(seconds) {
   const later = (item) => ({ ...item, start: item.start + seconds, end: item.end + seconds });
   return (message) => ({ ...later(message), words: message.words?.map(later) });
@@ -125,11 +125,13 @@ function onConnection(current, state, ms) {
     const minutes = Math.round(current.keepS / 60);
     const wait = ms < 1500 ? "" : ` Next attempt in ${Math.round(ms / 1000)} s.`;
     status.textContent = body.dataset.state === "listening"
-      ? `The server is away. What you say is kept, for up to ${minutes} minutes.${wait}`
-      : `The server is away. What was said is kept.${wait}`;
+      ? `There is no connection to the server. What you say is recorded, for up to ${minutes} minutes.${wait}`
+      : `There is no connection to the server. What was recorded is kept.${wait}`;
   } else {
-    const why = body.dataset.connection === "waiting" ? "away for too long" : "too slow";
-    show("paused", `The server is ${why}: nothing more is recorded. What was said is kept.`);
+    const why = body.dataset.connection === "waiting"
+      ? "There was no connection to the server for too long"
+      : "The server is too slow";
+    show("paused", `${why}: recording is paused. What was recorded is kept.`);
   }
 }
 
@@ -153,7 +155,7 @@ async function press() {
     case "idle":
       return caption();
     case "listening":
-      show("paused", "Paused. Nothing is heard.");
+      show("paused", "Paused. Nothing is recorded.");
       return stream.pause();
     case "paused":
       stream.resume();
@@ -161,12 +163,12 @@ async function press() {
   }
 }
 
-// The second click of a double click is ignored: the button means something else by then.
+// The second click of a double click is ignored, because the first one changed the button's action.
 toggle.addEventListener("click", ({ detail }) => detail > 1 || press());
 stop.addEventListener("click", ({ detail }) => {
   if (detail > 1) return;
   if (body.dataset.state === "finishing") return stream?.abandon();
-  show("finishing", "Writing the last words.");
+  show("finishing", "Waiting for the last words.");
   stream?.stop();
 });
 document.addEventListener("keydown", (event) => {
@@ -218,7 +220,7 @@ $("#copy").addEventListener("click", async () => {
     kept = true;
     status.textContent = "Copied.";
   } catch {
-    status.textContent = "The browser does not allow copying here: save the text instead.";
+    status.textContent = "The browser does not allow this page to copy; save the text instead.";
   }
 });
 const menu = $("#save");

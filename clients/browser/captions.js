@@ -8,7 +8,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The captions of one stream, written into `transcript`, which scrolls within `view`. */
 export class Captions {
-  #open = new Map(); // by utterance
+  #open = new Map(); // unfinished captions by utterance
 
   constructor(view, transcript) {
     this.view = view;
@@ -26,7 +26,7 @@ export class Captions {
     this.#open.delete(utterance);
   }
 
-  /** The stream is over: what is on the page stays. */
+  /** Ends the captions because the stream is over; the text on the page stays. */
   leave() {
     for (const caption of this.#open.values()) caption.leave();
     this.#open.clear();
@@ -43,7 +43,7 @@ export class Captions {
     return caption;
   }
 
-  /** Animates lines that move up for new ones. */
+  /** Applies a change of the text; if it adds lines, animates the older lines moving up. */
   #changing(change) {
     const { transcript, view } = this;
     const before = transcript.offsetHeight;

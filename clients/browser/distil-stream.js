@@ -7,7 +7,7 @@
 //     settings: { language: "en" },           // fields of the protocol's `start`
 //     microphone: { deviceId: "", echoCancellation: false, noiseSuppression: false },
 //     onPartial: ({ utterance, committed, tentative }) => {},
-//     onFinal: ({ utterance, text, words }) => {},
+//     onFinal: ({ utterance, text, words, problems }) => {}, // problems: why words were removed
 //     onLevel: (peak) => {},                  // 0..1, about 25 times a second
 //     onState: (state, ms) => {},             // "live", "waiting" (reconnects in ms), "full" (paused)
 //     onEvent: (message) => {},               // every message of the server, these included
@@ -19,9 +19,9 @@
 //   const problem = await stream.finished;    // null if there was none
 //
 // `stream.start(file)` transcribes a file instead of the microphone. A connection that breaks is
-// opened again; audio is kept meanwhile, and no word is lost or doubled. When more than `keepS`
-// seconds of audio (300 by default) wait for their captions, because the server is away or too slow,
-// the stream pauses and its state is "full"; `resume()` continues it.
+// opened again; audio is stored meanwhile, and no word is lost or doubled. When more than `keepS`
+// seconds of audio (300 by default) wait for their captions, because the server is unreachable or
+// too slow, the stream pauses and its state is "full"; `resume()` continues it.
 
 import { Link } from "./link.js";
 import { Microphone } from "./microphone.js";
@@ -30,13 +30,13 @@ import { decode, RECORDING_RATE } from "./recording.js";
 
 export { Microphone, Problem };
 
-const LIVE_SILENT_S = 6; // after which a server that only has to keep up with speech is given up,
-const FILE_SILENT_S = 15; // and one that has been sent a whole file
+const LIVE_SILENT_S = 6; // seconds without an answer after which a live connection counts as lost,
+const FILE_SILENT_S = 15; // and one over which a whole file was sent
 
 /** One stream, from its start to its end. */
 export class DistilStream {
   #finish;
-  /** @type {Int16Array[]} recorded before there is a link */
+  /** @type {Int16Array[]} audio from before there was a link */
   #early = [];
 
   constructor({
@@ -80,7 +80,7 @@ export class DistilStream {
     return (this.link?.settled ?? 0) / this.sampleRate;
   }
 
-  /** Records nothing until `resume`; the captions of what was recorded come at once. */
+  /** Stops recording until `resume`; the captions of the audio so far become final at once. */
   async pause() {
     if (this.paused || this.stopping || !this.microphone) return;
     this.paused = true;
@@ -95,19 +95,19 @@ export class DistilStream {
     this.microphone.resume();
   }
 
-  /** Changes language, keyterms, prompt … from here on, if the server accepts it. */
+  /** Changes language, keyterms, prompt … for later audio, if the server accepts the change. */
   configure(changes) {
     if (this.link) this.link.ask({ type: "configure", ...changes });
     else this.settings = { ...this.settings, ...changes };
   }
 
-  /** Stops recording; resolves when the captions of everything have come. */
+  /** Stops recording; resolves when all captions have arrived. */
   async stop() {
     await this.#end(null);
     await this.finished;
   }
 
-  /** Ends the stream here, whatever is missing. */
+  /** Ends the stream at once, without waiting for captions. */
   abandon() {
     this.stopping = true;
     this.microphone?.close();

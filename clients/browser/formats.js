@@ -33,13 +33,13 @@ export function asVtt(utterances) {
 }
 
 export function asJson(utterances, about = {}) {
-  const said = utterances.map(({ start, end, text, language, confidence, words }) => ({
-    ...toTheMillisecond({ start, end }), text, language, confidence, words: words?.map(toTheMillisecond),
+  const said = utterances.map(({ start, end, text, language, confidence, words, problems }) => ({
+    ...toTheMillisecond({ start, end }), text, language, confidence, problems, words: words?.map(toTheMillisecond),
   }));
   return `${JSON.stringify({ ...about, utterances: said }, null, 2)}\n`;
 }
 
-/** Rounds times: sums of fractions have meaningless digits. */
+/** Rounds the times to milliseconds, because sums of fractions have meaningless digits. */
 function toTheMillisecond(item) {
   const rounded = (seconds) => Math.round(seconds * 1000) / 1000;
   return { ...item, start: rounded(item.start), end: rounded(item.end) };
@@ -64,7 +64,7 @@ export function cues(utterances) {
   return found.map(({ start, end, units }) => ({ start, end, text: lines(units).join("\n") }));
 }
 
-/** Returns what may not be broken, with its times; those of letters are in proportion. */
+/** Returns the unbreakable parts of a text with their times, interpolated within words. */
 function timedUnits({ start, end, text, words }) {
   const found = aligned(text, words);
   const spans = found.length ? found : [{ start, end, from: 0, to: text.length }];

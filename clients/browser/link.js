@@ -4,10 +4,10 @@
 import { ConnectionLost, ServerError, StreamProtocol } from "./javascript/protocol.js";
 import { Problem } from "./problem.js";
 
-const HIGH_WATER = 1 << 20; // bytes that wait in the browser before more are put there
-const POLL_MS = 40; // how often it is looked whether fewer wait
-const ASK_MS = 5_000; // the time that a server has to answer why it opens no websocket
-/** Problems by the status of that answer; 426 means that it would open one. */
+const HIGH_WATER = 1 << 20; // bytes in the browser's send buffer above which no more are added
+const POLL_MS = 40; // interval at which the send buffer is checked while it is that full
+const ASK_MS = 5_000; // timeout of the HTTP request that finds out why no websocket was opened
+/** Problem codes by the status of the answer; 426 means that the server would open a websocket. */
 const REFUSED = { 400: "too_large", 401: "not_authorised", 403: "refused", 431: "too_large" };
 
 export class Link {
@@ -20,13 +20,14 @@ export class Link {
   #socket = null;
   #pumping = 0;
   #timer = 0;
-  #shown = ""; // the state that was told last
+  #shown = ""; // the state that was reported last
 
   /**
    * @param {object} options
-   * @param {string} options.url of the websocket
+   * @param {string} options.url URL of the websocket
    * @param {object} options.settings the fields of `start`
-   * @param {number} options.silentS seconds after which a server that owes an answer is given up
+   * @param {number} options.silentS seconds without an expected answer after which the connection
+   *   is considered lost
    * @param {(message: object) => void} options.onEvent
    * @param {(state: "live" | "waiting", ms?: number) => void} options.onState whether there is a
    *   connection, and in how many milliseconds the next attempt is made
@@ -41,22 +42,22 @@ export class Link {
     addEventListener("online", this);
   }
 
-  /** Whether audio goes out and events come back. */
+  /** Whether there is a connection that carries audio. */
   get live() {
     return this.#stream.state === "LIVE";
   }
 
-  /** Samples sent so far, or waiting to be. */
+  /** Number of samples passed to `send` so far. */
   get taken() {
     return this.#stream.continuity.log.end;
   }
 
-  /** Samples before this one are settled: their captions are final. */
+  /** The sample before which all captions are final. */
   get settled() {
     return this.#stream.continuity.timeline.settled;
   }
 
-  /** Samples that are kept until they are settled. */
+  /** Number of samples that are stored because they are not settled. */
   get kept() {
     return this.taken - this.#stream.continuity.log.start;
   }
@@ -74,27 +75,27 @@ export class Link {
     this.#hand(() => this.#stream.sendAudio(data));
   }
 
-  /** Sends a message, which holds from here on in the audio. */
+  /** Sends a message after the samples so far. */
   ask(message) {
     this.#hand(() => this.#stream.sendMessage(message));
   }
 
-  /** Says that no more samples come. */
+  /** Ends the audio. */
   end() {
     this.ask({ type: "end" });
   }
 
-  /** Ends the stream here, whatever is missing. */
+  /** Closes the stream at once, without waiting for captions, and finishes with the problem. */
   close(problem = null) {
     this.#passOn(() => this.#stream.close());
     this.#over(problem);
   }
 
   handleEvent() {
-    this.#passOn(() => this.#stream.reconnectNow()); // the network is there again
+    this.#passOn(() => this.#stream.reconnectNow()); // the browser is online again
   }
 
-  /** Hands something from the application to the stream, unless it is over. */
+  /** Calls a method of the stream for the application, unless the stream is over. */
   #hand(receive) {
     if (this.#stream.state === "CLOSED") return;
     this.#passOn(() => {
@@ -106,7 +107,7 @@ export class Link {
     });
   }
 
-  /** Passes something on to the stream, and carries out what comes of it. */
+  /** Calls a method of the stream with the time set, and carries out the resulting actions. */
   #passOn(receive) {
     const stream = this.#stream;
     stream.receiveTime(performance.now() / 1000);
@@ -149,16 +150,16 @@ export class Link {
       });
   }
 
-  /** Lets the socket go; nothing of it is passed on any more. */
+  /** Closes or abandons the socket; its messages are ignored from now on. */
   #leave(action) {
     const socket = this.#socket;
     this.#socket = null;
-    // A browser cannot break a connection. One that is to be resumed is left as it is: the server
-    // closes it when the next one takes its place.
+    // A browser cannot abort a connection. If the stream is to be resumed, the socket is left open:
+    // the server closes it when the next one replaces it.
     if (action === "CLOSE" || socket?.readyState === WebSocket.CONNECTING) socket?.close();
   }
 
-  /** Sends what there is to send, as long as the browser does not have too much of it. */
+  /** Sends the frames that are due, as long as the browser's send buffer is not too full. */
   #pump() {
     clearTimeout(this.#pumping);
     while (this.live && this.#socket?.readyState === WebSocket.OPEN) {
@@ -189,7 +190,7 @@ export class Link {
     this.#finish(problem);
   }
 
-  /** Returns the problem that closed the stream; null if it ended as it was asked to. */
+  /** Returns the problem that closed the stream; null if it ended by request. */
   async #whyClosed() {
     const { failure, ready } = this.#stream;
     if (failure instanceof ServerError) {
@@ -200,7 +201,10 @@ export class Link {
     return ready ? new Problem("closed", failure.message) : this.#whyNot();
   }
 
-  /** A browser does not say why a socket would not open, so the server is asked over HTTP. */
+  /**
+   * Returns the problem that prevented the websocket. The browser does not report it, so the reason
+   * is requested over HTTP.
+   */
   async #whyNot() {
     const url = this.#url.replace(/^ws/, "http");
     const how = () => ({ cache: "no-store", signal: AbortSignal.timeout(ASK_MS) });
@@ -210,7 +214,7 @@ export class Link {
       const { ok } = await fetch(new URL("../readyz", url), how());
       return new Problem(ok ? "busy" : "not_ready");
     } catch {
-      // A page of a site that is not allowed sees nothing of the answer, except that there is one.
+      // A page of an origin that is not allowed cannot read the answer, only that there is one.
       const there = await fetch(url, { ...how(), mode: "no-cors" }).catch(() => null);
       return new Problem(there ? "refused" : "away");
     }

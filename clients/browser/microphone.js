@@ -15,7 +15,7 @@ const PROBLEMS = {
 };
 
 export class Microphone {
-  #asked = []; // resolve functions of the calls that wait for the samples that are left, in order
+  #asked = []; // resolve functions of the calls that wait for the remaining samples, in order
   #paused = false;
   #closed = null;
 
@@ -30,7 +30,8 @@ export class Microphone {
     if (!window.isSecureContext || !navigator.mediaDevices) throw new Problem("insecure");
     if (!window.AudioWorkletNode) throw new Problem("no_capture");
     const microphone = new Microphone();
-    const wish = { channelCount: 1, echoCancellation, noiseSuppression };
+    // Two channels, because the browser's mix of channels of opposite polarity is silence.
+    const wish = { channelCount: { ideal: 2 }, echoCancellation, noiseSuppression };
     if (deviceId) wish.deviceId = { exact: deviceId };
     try {
       await microphone.#open(wish, onFrame, onLost);
@@ -64,14 +65,13 @@ export class Microphone {
     await this.context.audioWorklet.addModule(worklet).catch(() => {
       throw new Problem("away"); // the worklet's file comes from the server
     });
-    const options = { channelCount: 1, channelCountMode: "explicit" };
-    this.capture = new AudioWorkletNode(this.context, "capture", options);
+    this.capture = new AudioWorkletNode(this.context, "capture", { channelCountMode: "max" });
     this.capture.port.onmessage = ({ data }) => {
       if (data.audio.byteLength) onFrame(new Int16Array(data.audio), data.peak);
       if (data.last) this.#asked.shift()();
     };
     this.context.createMediaStreamSource(this.source).connect(this.capture);
-    this.capture.connect(this.context.destination); // it is silent; a node that is not connected may not run
+    this.capture.connect(this.context.destination); // it outputs silence; a node that is not connected may not run
     await this.context.resume();
   }
 
@@ -80,7 +80,7 @@ export class Microphone {
     return this.context.sampleRate;
   }
 
-  /** Records nothing until `resume`; what was recorded before is delivered. */
+  /** Stops recording until `resume`, and delivers the audio that was recorded before. */
   async pause() {
     this.#paused = true;
     await this.#ask("pause");
@@ -93,7 +93,7 @@ export class Microphone {
     this.capture?.port.postMessage("resume");
   }
 
-  /** Delivers what was recorded, then releases the device; nothing is delivered afterwards. */
+  /** Delivers the recorded audio, then releases the device; nothing is delivered afterwards. */
   close() {
     return (this.#closed ??= this.#close());
   }

@@ -8,16 +8,16 @@ const SENTENCES = {
   device_lost: "The microphone was unplugged or switched off.",
   no_capture: "This browser cannot capture sound. Try a current one.",
   away: "The server cannot be reached. Is it running?",
-  bad_address: "The browser does not open this address of a server.",
+  bad_address: "The address of the server is not valid.",
   not_ready: "The server is not ready yet. Try again in a moment.",
-  refused: "The server takes no streams from pages of this site; see its --allow-origin.",
-  unreadable: "This file is not a sound that the browser can play.",
+  refused: "The server accepts no streams from pages of this site; see its option --allow-origin.",
+  unreadable: "The browser cannot play this file.",
   not_authorised: "This server needs a key: add ?token=KEY to the address.",
   too_large: "The server refuses the size of the request: delete this site’s cookies, or shorten the address.",
   no_websocket:
-    "The server is there, but its websocket did not open. Try again; if that does not help, a proxy before the server does not pass websockets on.",
+    "The server answers, but its websocket did not open. Try again; if that does not help, a proxy before the server does not pass websockets on.",
   busy: "The server is busy. Try again in a moment.",
-  unfinished: "The server did not finish; the last words may be missing.",
+  unfinished: "The stream was ended before the last words came; they may be missing.",
 };
 
 /** `code` is for programs, `message` for people. */

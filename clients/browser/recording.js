@@ -1,5 +1,6 @@
 // Decodes a sound file to mono 16-bit samples; the browser decodes what it can play.
 
+import { mixed } from "./mixdown.js";
 import { Problem } from "./problem.js";
 
 export const RECORDING_RATE = 16_000; // Hz, the rate of the model
@@ -14,11 +15,7 @@ export async function decode(file) {
     throw new Problem("unreadable");
   }
   const channels = Array.from({ length: sound.numberOfChannels }, (_, i) => sound.getChannelData(i));
-  const samples = new Int16Array(sound.length);
-  for (let i = 0; i < samples.length; i++) {
-    let sum = 0;
-    for (const channel of channels) sum += channel[i];
-    samples[i] = Math.max(-1, Math.min(1, sum / channels.length)) * 32767;
-  }
-  return samples;
+  return Int16Array.from(
+    mixed(channels, RECORDING_RATE), (sample) => Math.max(-1, Math.min(1, sample)) * 32767,
+  );
 }

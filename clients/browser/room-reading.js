@@ -42,7 +42,7 @@ export class ReadingView {
     if (message.type === "final" && !this.quiet) this.#readAloud(message);
   }
 
-  /** Gives a line to screen readers when it is final, so that it does not change while it is read. */
+  /** Shows a line to screen readers once it is final, so that it does not change while read. */
   #readAloud({ speaker, text }) {
     const line = document.createElement("p");
     line.textContent = `${speaker}: ${text}`;

@@ -1,7 +1,7 @@
 // The room as a few large lines that scroll up: for a projector, or over a video.
 //
-// A browser breaks the lines of a paragraph anew at each new word. Here each row is an element of
-// its own: a committed word is put into a row and stays there; only the tentative words after it
+// A browser breaks the lines of a paragraph again at each new word. Here each row is a separate
+// element: a committed word is put into a row and stays there; only the tentative words after it
 // may move.
 
 import { units } from "./text.js";
@@ -45,7 +45,7 @@ export class RollingView {
   }
 
   #isNew(speaker) {
-    return speaker !== this.speaker && speaker !== "Speaker 1"; // the name of an only speaker is not shown
+    return speaker !== this.speaker && speaker !== "Speaker 1"; // the name of a single speaker is not shown
   }
 
   /** Removes rows that are out of sight, and hides old ones. */

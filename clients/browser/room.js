@@ -3,8 +3,8 @@
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
-const RETRY_MS = 5_000; // after a refusal; the browser reopens a broken connection by itself
-const SILENT_MS = 40_000; // without a message; the server sends one each 15 s, so the connection is dead
+const RETRY_MS = 5_000; // wait after a refusal; the browser reopens a broken connection by itself
+const SILENT_MS = 40_000; // without a message this long a connection is dead: one comes each 15 s
 
 const asked = new URLSearchParams(location.search);
 const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
@@ -91,7 +91,7 @@ function follow() {
       say("This room needs a key: add ?token=KEY to the address.");
       return;
     }
-    say("The server is busy or away; trying again…");
+    say("The server is busy or cannot be reached; trying again…");
     setTimeout(follow, RETRY_MS);
   };
 }

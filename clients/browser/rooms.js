@@ -14,7 +14,7 @@ async function renew() {
   }
   setTimeout(renew, RENEW_MS);
   if (!answer?.ok) {
-    status.textContent = "The server is away; trying again…";
+    status.textContent = "The server cannot be reached; trying again…";
     return;
   }
   const { rooms } = await answer.json();

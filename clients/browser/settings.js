@@ -7,7 +7,7 @@ import { preferences, remember } from "./preferences.js";
 const form = document.querySelector("#settings form");
 const root = document.documentElement;
 
-const AGAIN_MS = 3_000; // before a server that does not answer yet is asked again
+const AGAIN_MS = 3_000; // wait before the request to a server that did not answer is repeated
 const UNNAMED = { ba: "Bashkir", bo: "Tibetan" }; // languages of Whisper that Chromium has no name for
 
 /**
@@ -47,14 +47,14 @@ export async function listMicrophones() {
 async function askServer(onModel) {
   const answer = await fetch("v1/info", { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) {
-    setTimeout(askServer, AGAIN_MS, onModel); // it is still loading its model, or is away
+    setTimeout(askServer, AGAIN_MS, onModel); // it is still loading its model, or cannot be reached
     return;
   }
   const { model, models, languages } = await answer.json();
   const name = new Intl.DisplayNames(["en"], { type: "language" });
   const named = languages.map((code) => [code, known(name, code)]);
   named.sort(([, one], [, other]) => one.localeCompare(other));
-  if (languages.length > 1) named.unshift(["auto", "Detect it"]);
+  if (languages.length > 1) named.unshift(["auto", "Detect automatically"]);
   options(form.elements.language, named);
   form.elements.language.value = codeOf(wanted(), languages) || (languages.includes("en") ? "en" : languages[0]);
   if (form.elements.language.selectedIndex < 0) form.elements.language.selectedIndex = 0;
@@ -63,12 +63,12 @@ async function askServer(onModel) {
   onModel(model);
 }
 
-/** Returns the language that was asked for; the server may not have it. */
+/** Returns the language that the user chose; the server may not support it. */
 function wanted() {
   return new URLSearchParams(location.search).get("language") || preferences.language;
 }
 
-/** The server's code of a language that may be written as `EN`, `en-US` or `en_US`. */
+/** Returns the server's code for a language that may be written as `EN`, `en-US` or `en_US`. */
 function codeOf(language, codes) {
   const asked = (language ?? "").trim().toLowerCase();
   return [asked, asked.split(/[-_.]/)[0]].find((code) => code === "auto" || codes.includes(code)) ?? language;
@@ -83,7 +83,7 @@ function known(names, code) {
   }
 }
 
-/** Returns the settings of a stream, without the model: the server may have another by now. */
+/** Returns the settings of a stream, without the model, because the server's may have changed. */
 export function streamSettings() {
   const language = form.elements.language.value || wanted();
   return language ? { language } : {};

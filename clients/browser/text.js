@@ -10,7 +10,7 @@ const OPENS = /[\p{Ps}\p{Pi}]$/u;
 
 /**
  * Returns the parts of a text within which no line may end: words, or Han letters with their
- * punctuation. `space` is what stands before a part, `from` and `to` are its offsets.
+ * punctuation. `space` is the white space before a part, `from` and `to` are its offsets.
  * @param {string} text
  * @param {number} widest columns of a part; a word that is wider is divided
  */
@@ -43,8 +43,8 @@ export function columns(text) {
 }
 
 /**
- * Returns the words with their offsets in the text; none if the text has others. The words may go on
- * behind the end of the text.
+ * Returns the words with their offsets in the text; none if the text has other words. The words may
+ * continue after the end of the text.
  * @param {string} text
  * @param {{ word: string }[]} [words]
  */
@@ -66,7 +66,7 @@ function mayBreak(before, space, after) {
   return Boolean(space) || UNSPACED.test(before.slice(-2)) || UNSPACED.test(after.slice(0, 2));
 }
 
-/** Divides a word that is wider than a line, between characters as a reader sees them. */
+/** Divides a word that is wider than a line, between grapheme clusters. */
 function divided({ text, space, from }, widest) {
   const parts = [];
   for (const cluster of clusters(text)) {
@@ -82,7 +82,7 @@ function divided({ text, space, from }, widest) {
   return parts;
 }
 
-/** Returns the characters of a text as a reader sees them. */
+/** Returns the grapheme clusters of a text: its characters as a reader sees them. */
 function clusters(text) {
   const found = [];
   for (const cluster of segments(text, "grapheme")) {

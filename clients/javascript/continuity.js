@@ -1,7 +1,8 @@
-// One stream as the application sees it, over the streams of several servers.
+// Presents the streams of several servers, one after the other, as one stream of the application.
 //
-// Holds what outlives a connection: the audio and the requests that are not settled, the settings in
-// force, and the counts of samples, seconds, utterances and messages. Knows nothing of connections.
+// The module holds what outlives a connection: the audio and the requests that are not settled,
+// the settings in force, and the counts of samples, seconds, utterances and messages. It does not
+// handle connections.
 
 import { ANSWERED_EVERY_S } from "./policy.js";
 import { Timeline } from "./timeline.js";
@@ -9,23 +10,29 @@ import { SAMPLE_BYTES, Unsettled } from "./unsettled.js";
 
 /** @typedef {import("./unsettled.js").Message} Message */
 
-/** Takes what goes out and what comes in; returns what is to be sent, and what is told. */
+/**
+ * The state of a stream that survives a change of connection or of server. It takes the messages of
+ * both sides, and returns those to send to the server and to deliver to the application.
+ */
 export class Continuity {
-  /** @type {Set<string>} the settings that `configure` was asked to change */
+  /** @type {Set<string>} names of the settings in all `configure` messages so far */
   #changed = new Set();
-  #received = 0; // samples that the server is known to have received
+  #received = 0; // samples that the server has reported as received
   #told = 0;
 
   /**
    * @param {Record<string, any>} settings the fields of `start`
-   * @param {boolean} wanted whether the stream is to go on if its connection is lost; if not,
-   *   nothing is kept, and messages are told as they come
+   * @param {boolean} wanted whether the stream is to continue after a lost connection; if not, sent
+   *   audio is not stored, and messages are delivered as they arrive
    */
   constructor(settings, wanted) {
     const encoding = settings.encoding ?? "pcm_s16le";
-    /** Whether the stream can go on: the samples of a container cannot be counted here. */
+    /**
+     * Whether the stream can continue after a lost connection. For a container it cannot, because
+     * the client cannot count its samples.
+     */
     this.possible = wanted && encoding in SAMPLE_BYTES;
-    /** Those with which a new stream begins. */
+    /** The settings with which a new stream is started on a server. */
     this.settings = { ...settings };
     this.log = new Unsettled(encoding, settings.channels ?? 1, this.possible);
     /** Hertz. */
@@ -33,10 +40,10 @@ export class Continuity {
     this.timeline = new Timeline(this.rate, settings.endpointing_ms);
   }
 
-  // What goes out
+  // To the server
 
   /**
-   * Adds a message, which is sent behind the audio so far.
+   * Adds a message, which is sent after the audio added so far.
    * @param {Message} message
    */
   addMessage(message) {
@@ -47,8 +54,8 @@ export class Continuity {
   }
 
   /**
-   * Returns what is to be sent next, and counts it as sent; null if everything was.
-   * @param {number} mostBytes
+   * Returns the next audio or message to send, and counts it as sent; null if all was sent.
+   * @param {number} mostBytes the most bytes of audio to return
    */
   take(mostBytes) {
     const item = this.log.take(mostBytes);
@@ -58,22 +65,23 @@ export class Continuity {
     return item;
   }
 
-  /** Whether the application has asked for the end of the stream. */
+  /** Whether the application has ended the audio of the stream. */
   get endAsked() {
     return this.log.endAskedAt !== null;
   }
 
-  /** Whether the server has been sent something that it has not answered. */
+  /** Whether the server has yet to answer a request, or to report progress of sent audio. */
   get owesAnswer() {
     if (!this.possible) return false;
     const unanswered = this.log.sent - this.#received;
     return unanswered > ANSWERED_EVERY_S * this.rate || this.log.awaitsAnswer;
   }
 
-  // What comes in
+  // From the server
 
   /**
-   * Goes on with a new stream of a server, whose first message is `ready`.
+   * Continues with a new stream of a server, whose first message is `ready`; returns the messages
+   * to deliver.
    * @param {Message} ready
    */
   beginAnew(ready) {
@@ -84,7 +92,7 @@ export class Continuity {
   }
 
   /**
-   * Goes on with the stream that the server has kept.
+   * Continues with the stream that the server still has; returns the messages to deliver.
    * @param {Message} ready
    */
   resume(ready) {
@@ -94,7 +102,7 @@ export class Continuity {
   }
 
   /**
-   * Takes a message of the server's stream of now; returns those that may be told.
+   * Takes a message of the current server stream; returns the messages that can be delivered.
    * @param {Message} message
    * @returns {Message[]}
    */
@@ -109,13 +117,14 @@ export class Continuity {
     return told;
   }
 
-  /** Returns the messages that were held back: no other server will be asked for them. */
+  /** Returns the messages that were held back, because no server will transcribe them again. */
   release() {
     return this.#numbered(this.timeline.release());
   }
 
   /**
-   * Returns whether this `ended` answers everything that the application has asked.
+   * Returns whether the server ended the stream after all audio and all requests: after the
+   * application's `end`, with all audio received and all marks answered.
    * @param {Message} ended
    */
   isComplete(ended) {
@@ -125,7 +134,7 @@ export class Continuity {
   }
 
   /**
-   * Returns whether there is audio that the server had not received when it ended.
+   * Returns whether there is audio that the server did not receive before this `ended`.
    * @param {Message} ended
    */
   hasMore(ended) {
@@ -133,7 +142,7 @@ export class Continuity {
   }
 
   /**
-   * Notes what the server has accepted of the changes: a new stream begins with it.
+   * Stores the changed settings that are in force, for the start of a new stream.
    * @param {Record<string, any>} inForce
    */
   #noteSettings(inForce) {
@@ -144,11 +153,11 @@ export class Continuity {
   }
 
   /**
-   * Returns messages numbered consecutively, without answers to what was answered before.
+   * Returns messages with consecutive numbers, without marks that were delivered before.
    * @param {Message[]} messages
    */
   #numbered(messages) {
-    // A server received a request twice if the connection broke just after the first time.
+    // A request that was sent on two connections is answered on both.
     const fresh = messages.filter(({ type, id }) => type !== "mark" || this.log.answer(id));
     return fresh.map((message) => ({ ...message, seq: (this.#told += 1) }));
   }

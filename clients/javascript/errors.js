@@ -3,7 +3,7 @@
 /** The server refused: `code` is for programs, `message` for people. */
 export class ServerError extends Error {
   /**
-   * @param {string} code that of the server's `error` message, or `http_` and a status
+   * @param {string} code the code in the server's `error` message, or `http_` and a status
    * @param {string} message
    */
   constructor(code, message) {
@@ -16,8 +16,8 @@ export class ServerError extends Error {
 export class ConnectionLost extends Error {
   /**
    * @param {string} message
-   * @param {number | null} closeCode that of the websocket; null if there was no connection, or if
-   *   it broke without a close frame
+   * @param {number | null} closeCode the close code of the websocket; null if there was no
+   *   connection, or if it broke without a close frame
    */
   constructor(message, closeCode = null) {
     super(message);

@@ -1,4 +1,4 @@
-// When a stream reconnects, how long it waits, and when it gives a silent server up.
+// When a stream reconnects, how long it waits, and when it considers a silent server lost.
 // The constants are those of the Python client (clients/python/distil_stream_client/policy.py).
 
 export const GOING_AWAY = 1001;
@@ -16,44 +16,44 @@ export const RETRIED_CLOSES = new Set([
   1011, // a fault of the server
   1012, // the server restarts
   1013, // the client did not read for too long, as when its computer was suspended
-  1014, // a proxy whose server is not there
+  1014, // a proxy that cannot reach the server
   IDLE,
   RESUME_REFUSED,
 ]);
 
-/** Refusals that pass: the server is busy or not ready yet, or a proxy waits for it. */
+/** Temporary refusals: the server is busy or not ready yet, or a proxy cannot reach it. */
 export const RETRIED_REFUSALS = new Set(["http_502", "http_503", "http_504"]);
 
 /** Fatal errors after which another connection may succeed; the close code follows. */
 export const RETRIED_ERRORS = new Set(["internal"]);
 
-/** Before an attempt to reconnect; each wait is twice the one before, give or take a quarter. */
+/** Waits before an attempt to reconnect: each is twice the one before, varied by up to 25 %. */
 export const FIRST_WAIT_S = 0.3;
 export const LONGEST_WAIT_S = 10;
 
-/** A connection that was live for so long counts as good: waits begin with the shortest again. */
+/** A connection that was live for this long counts as good: waits begin with the first again. */
 export const STEADY_S = 10;
 
-/** Seconds of audio after which a server has certainly answered: it does after each second. */
+/** Seconds of audio within which a server must answer; it reports progress after each second. */
 export const ANSWERED_EVERY_S = 2;
 
-/** Keeps the powers of two finite. */
+/** The most times that a wait is doubled, so that it stays finite. */
 export const MOST_DOUBLINGS = 20;
 
-/** Part of the server's `idle_s` after which a keepalive is sent if nothing else was. */
+/** Fraction of the server's `idle_s` after which a keepalive is sent if nothing else was sent. */
 export const KEEPALIVE_PART = 0.3;
 
-/** The `idle_s` of a server that announces none. */
+/** The `idle_s` that is assumed for a server that does not announce it. */
 export const IDLE_S = 60;
 
-/** Audio in one message, if there is so much to send. */
+/** The most bytes of audio in one message. */
 export const LONGEST_FRAME_BYTES = 64_000;
 
-/** Decides how long to wait before the next connection, and when there is to be none. */
+/** Decides how long to wait before the next attempt to connect, and when to stop trying. */
 export class Backoff {
   #reconnectS;
   #random;
-  #attempts = 0; // to reconnect, since the last good connection
+  #attempts = 0; // attempts to reconnect since the last good connection
   #liveSinceS = 0;
   #good = false;
   /** @type {number | null} */
@@ -69,7 +69,7 @@ export class Backoff {
   }
 
   /**
-   * Takes note that a connection is live.
+   * Records that a connection is live.
    * @param {number} nowS
    */
   noteLive(nowS) {
@@ -77,17 +77,17 @@ export class Backoff {
     this.#liveSinceS = nowS;
   }
 
-  /** Takes note that the connection has brought the stream forward: it is a good one. */
+  /** Records that the stream has made progress on the connection, which makes it a good one. */
   noteProgress() {
     this.#good = true;
   }
 
   /**
    * Returns the seconds to wait before the next attempt; null to give up.
-   * @param {number} nowS the time
+   * @param {number} nowS the current time
    * @param {object} how
-   * @param {boolean} how.wasLive whether the connection that is lost was live
-   * @param {boolean} how.atOnce whether there need be no wait, if that connection was a good one
+   * @param {boolean} how.wasLive whether the connection that was lost was live
+   * @param {boolean} how.atOnce whether to return 0 if that connection was a good one
    * @returns {number | null}
    */
   waitS(nowS, { wasLive, atOnce }) {
@@ -97,16 +97,19 @@ export class Backoff {
       this.#lostSinceS = nowS;
     }
     const doubled = Math.min(FIRST_WAIT_S * 2 ** this.#attempts, LONGEST_WAIT_S);
-    // Varied, so that the clients of a server do not all come back at the same moment.
+    // The wait is varied, so that the clients of a server do not all reconnect at once.
     const waitS = atOnce && good ? 0 : doubled * (0.75 + this.#random() / 2);
     this.#attempts = Math.min(this.#attempts + 1, MOST_DOUBLINGS);
     return nowS + waitS > this.#lostSinceS + this.#reconnectS ? null : waitS;
   }
 }
 
-/** Decides when a server that owes an answer is given up. */
+/**
+ * Decides when a server that has not answered is considered lost. The time doubles with each
+ * silence, because the server may only be slow.
+ */
 export class Patience {
-  #silences = 0; // how often a server was given up since the last progress: each time later
+  #silences = 0; // how many times a server was considered lost since the last progress
   /** @type {number | null} */
   #owedSinceS = null;
 
@@ -116,7 +119,7 @@ export class Patience {
   }
 
   /**
-   * Takes note whether the server owes an answer.
+   * Records whether the server has yet to answer; the first time starts the clock.
    * @param {boolean} owesAnswer
    * @param {number} nowS
    */
@@ -125,23 +128,23 @@ export class Patience {
     else this.#owedSinceS ??= nowS;
   }
 
-  /** Takes note that the server has sent something. */
+  /** Records that the server has sent a message, which stops the clock. */
   noteAnswer() {
     this.#owedSinceS = null;
   }
 
-  /** Takes note that the server keeps up: its next silence is measured from the shortest. */
+  /** Records that the server makes progress: the time is `silentS` again. */
   noteProgress() {
     this.#silences = 0;
   }
 
-  /** Takes note that the server was given up: it may only have been slow. */
+  /** Records that the server was considered lost: the next time is twice as long. */
   noteGivenUp() {
     this.#owedSinceS = null;
     this.#silences = Math.min(this.#silences + 1, MOST_DOUBLINGS);
   }
 
-  /** When the server is given up; infinity if it owes nothing. */
+  /** The time at which the server is considered lost; infinity if no answer is due. */
   get untilS() {
     if (this.#owedSinceS === null) return Infinity;
     return this.#owedSinceS + this.silentS * 2 ** this.#silences;

@@ -1,13 +1,13 @@
 // A stream that reconnects, without I/O: it has no socket and reads no clock.
 //
-// A driver connects it to a websocket and to the time (the captions page's is ../browser/link.js).
-// It passes on what the application asks, what arrives, and what time it is; afterwards it carries
-// out `actionsToTake()`, sends `nextFrame()` for as long as there is one and the socket accepts more,
-// hands `eventsToTell()` to the application, and comes back at `wakeAtS`. The states, and what leads
-// from one to the next, are in states.js.
+// A driver connects it to a websocket and to the clock (that of the captions page is
+// ../browser/link.js). The driver passes on the requests of the application, the messages that
+// arrive, and the time. After each call it carries out `actionsToTake()`, sends `nextFrame()` as
+// long as there is one and the socket accepts more, delivers `eventsToTell()` to the application,
+// and calls `receiveTime` at `wakeAtS`. The states and their transitions are in states.js.
 //
-// The Python client has the same object (../python/distil_stream_client/protocol.py). Both replay
-// the same recorded conversations (../conversations) in their tests.
+// The Python client has the same object (../python/distil_stream_client/protocol.py). The tests of
+// both replay the same recorded conversations (../conversations).
 
 import { Continuity } from "./continuity.js";
 import { ConnectionLost, ServerError } from "./errors.js";
@@ -32,15 +32,15 @@ export { ConnectionLost, ServerError };
 /** @typedef {import("./states.js").Cause} Cause */
 
 /**
- * What the driver does with the socket. CONNECT: open a websocket, then call `receiveConnected`,
- * `receiveRefusal` or `receiveLost`. CLOSE: close the websocket, or stop opening it; nothing more of
- * it is passed on. ABORT: the same without a close frame, which would make the server forget the
- * stream.
+ * What the driver must do with the socket. CONNECT: open a websocket, then call `receiveConnected`,
+ * `receiveRefusal` or `receiveLost`. CLOSE: close the websocket, or stop opening it; ignore
+ * messages that it still receives. ABORT: like CLOSE, but without a close frame, after which the
+ * server would drop the stream.
  * @typedef {"CONNECT" | "CLOSE" | "ABORT"} Action
  */
 
 /**
- * By close code, why a server ends a stream before the client does.
+ * By close code, the reason why a server ended a stream before the client did.
  * @type {Record<number, string>}
  */
 const WHY_ENDED = {
@@ -54,15 +54,15 @@ export class StreamProtocol {
   #keepAlive;
   #backoff;
   #nowS = 0;
-  #deadlineS = Infinity; // when the websocket, the `ready` or the close frame awaited is too late
+  #deadlineS = Infinity; // the time by which the expected websocket, `ready` or close must arrive
   #lastSentS = 0;
   #hasSocket = false;
-  #token = ""; // with which the server resumes the stream; empty if it has let the stream go
-  /** @type {Message | null} an `ended` that came too early, and is not told so far */
+  #token = ""; // to resume the stream; empty if the server no longer has the stream
+  /** @type {Message | null} an `ended` that came too early, and was not delivered yet */
   #earlyEnd = null;
-  /** @type {ConnectionLost | ServerError | null} how the last live connection was lost */
+  /** @type {ConnectionLost | ServerError | null} why the last live connection was lost */
   #why = null;
-  #over = new ConnectionLost("The stream was closed."); // thrown to an application that still sends
+  #over = new ConnectionLost("The stream was closed."); // thrown if the application still sends
   /** @type {Action[]} */
   #actions = [];
   /** @type {Message[]} */
@@ -72,14 +72,15 @@ export class StreamProtocol {
    * @param {Record<string, any>} settings the fields of `start`
    * @param {object} options
    * @param {number} [options.reconnectS] seconds within which a lost connection must be replaced; 0
-   *   if it is not to be replaced, infinity for no limit
-   * @param {number} [options.silentS] seconds after which a server that owes an answer is given up
-   * @param {number} [options.openTimeoutS] seconds that opening a websocket may take, and then the
-   *   `ready`
+   *   if it is not replaced, infinity for no limit
+   * @param {number} [options.silentS] seconds without an expected answer after which the connection
+   *   is considered lost; doubled after each such loss without progress
+   * @param {number} [options.openTimeoutS] most seconds that the opening of a websocket may take,
+   *   and again the `ready` after it
    * @param {boolean} [options.keepAlive] whether the stream stays open while the application sends
-   *   nothing. Then a keepalive is sent in time, and a server that ends the stream all the same is
-   *   followed by a new stream.
-   * @param {() => number} [options.random] returns numbers from 0 to 1, which vary the waits
+   *   nothing. Then keepalives are sent in time, and if the server still ends the stream, a new one
+   *   continues it.
+   * @param {() => number} [options.random] returns numbers from 0 to 1, by which waits are varied
    */
   constructor(settings, options = {}) {
     const {
@@ -88,25 +89,25 @@ export class StreamProtocol {
     /** @type {State} */
     this.state = "NEW";
     /**
-     * The last `ready`: the model, the session, its limits.
+     * The last `ready`: the model, the session and its limits.
      * @type {Message | null}
      */
     this.ready = null;
     /**
-     * Why the stream was closed; null if it was not, or ended as the application asked.
+     * Why the stream failed; null if it is open, or ended at the application's request.
      * @type {ConnectionLost | ServerError | null}
      */
     this.failure = null;
     this.patience = new Patience(silentS);
     this.continuity = new Continuity(settings, reconnectS > 0);
-    /** In WAITING, when the next attempt is made. */
+    /** The time of the next attempt, in the state WAITING. */
     this.waitUntilS = 0;
     this.#openTimeoutS = openTimeoutS;
     this.#keepAlive = keepAlive;
     this.#backoff = new Backoff(reconnectS, random);
   }
 
-  // What the application does
+  // Called for the application
 
   /** Opens the stream. */
   open() {
@@ -114,7 +115,7 @@ export class StreamProtocol {
   }
 
   /**
-   * Adds audio, channels interleaved, in pieces of any size; throws if the stream is over.
+   * Adds audio to be sent, channels interleaved, in any pieces; throws if the stream is over.
    * @param {Uint8Array} data
    */
   sendAudio(data) {
@@ -123,7 +124,7 @@ export class StreamProtocol {
   }
 
   /**
-   * Adds a message, which holds from here on in the audio; throws if the stream is over.
+   * Adds a message to be sent after the audio added so far; throws if the stream is over.
    * @param {Message} message
    */
   sendMessage(message) {
@@ -131,28 +132,28 @@ export class StreamProtocol {
     this.continuity.addMessage(message);
   }
 
-  /** Makes the next attempt to reconnect now, because the network has come back. */
+  /** If waiting to reconnect, makes the next attempt now, because the network is available. */
   reconnectNow() {
     if (this.state === "WAITING") this.#connect("RETRY");
   }
 
-  /** Closes the stream, whatever is missing. */
+  /** Closes the stream at once; audio that is not sent or settled is lost. */
   close() {
     if (this.state === "CLOSED") return;
     this.#drop("CLOSE");
     this.#move("CLOSE");
   }
 
-  // What the socket brings
+  // Called for the socket
 
-  /** Takes note that the websocket is open. */
+  /** Records that the websocket is open; the driver then sends `startMessage()`. */
   receiveConnected() {
     this.#move(this.#token ? "RESUME" : "START");
     this.#deadlineS = this.#nowS + this.#openTimeoutS;
   }
 
   /**
-   * Takes note that the server answered something else than a websocket.
+   * Records that the server answered with an HTTP error instead of opening a websocket.
    * @param {ServerError} refusal
    */
   receiveRefusal(refusal) {
@@ -162,20 +163,20 @@ export class StreamProtocol {
   }
 
   /**
-   * Takes note that the websocket is closed, or could not be opened.
+   * Records that the websocket was closed, or could not be opened.
    * @param {ConnectionLost} why
    */
   receiveLost(why) {
     this.#hasSocket = false;
     const closed = why.closeCode !== null;
-    if (closed) this.#token = ""; // a server that closes the websocket lets the stream go
+    if (closed) this.#token = ""; // a server that closes the websocket drops the stream
     if (this.state === "ENDED") this.#receiveCloseAfterEnded(why.closeCode);
     else if (this.#mayComeBack && RETRIED_CLOSES.has(why.closeCode)) this.#lose(why, closed);
     else this.#fail(why);
   }
 
   /**
-   * Takes a text frame.
+   * Takes a text frame that the websocket has received.
    * @param {string} text
    */
   receiveMessage(text) {
@@ -199,11 +200,11 @@ export class StreamProtocol {
     this.patience.note(this.continuity.owesAnswer, this.#nowS);
   }
 
-  // What the clock says
+  // Called for the clock
 
   /**
-   * Takes the time, in seconds on any clock that only runs forward. A driver calls it before it
-   * passes anything else on, and at `wakeAtS`.
+   * Sets the time, in seconds of a monotonic clock, and does what is due. A driver calls it before
+   * every other `receive…` or application call, and at `wakeAtS`.
    * @param {number} nowS
    */
   receiveTime(nowS) {
@@ -216,21 +217,21 @@ export class StreamProtocol {
       case "LIVE":
         if (nowS >= this.patience.untilS) {
           this.patience.noteGivenUp();
-          this.#giveConnectionUp("The server has not answered for too long.");
+          this.#giveConnectionUp("An expected message of the server did not arrive in time.");
         } else {
           this.#lastSentS = nowS;
           this.continuity.addMessage({ type: "keepalive" });
         }
         break;
       case "CONNECTING":
-        this.#giveConnectionUp("The server does not answer.");
+        this.#giveConnectionUp("The connection to the server did not open in time.");
         break;
       default:
-        this.#giveConnectionUp("The server does not get ready.");
+        this.#giveConnectionUp("The server did not send `ready` in time.");
     }
   }
 
-  /** When `receiveTime` is to be called at the latest; infinity if nothing is due. */
+  /** The time at which `receiveTime` must be called; infinity if nothing is due. */
   get wakeAtS() {
     switch (this.state) {
       case "NEW":
@@ -244,28 +245,28 @@ export class StreamProtocol {
     return this.#deadlineS;
   }
 
-  // What comes of it
+  // Results for the driver
 
-  /** Returns what the driver is to do, and forgets it. */
+  /** Returns the actions since the last call, in order. */
   actionsToTake() {
     const actions = this.#actions;
     this.#actions = [];
     return actions;
   }
 
-  /** Returns the messages that the application has not been told, and forgets them. */
+  /** Returns the messages since the last call, for delivery to the application. */
   eventsToTell() {
     const events = this.#events;
     this.#events = [];
     return events;
   }
 
-  /** Whether everything was sent through the connection of now. */
+  /** Whether all audio and messages were sent on the current connection. */
   get allSent() {
     return (this.state === "LIVE" || this.state === "ENDED") && this.continuity.log.allSent;
   }
 
-  /** Returns the first frame of a connection, to be sent as soon as it is open. */
+  /** Returns the first frame of a connection, to be sent after `receiveConnected`. */
   startMessage() {
     if (this.state === "RESUMING" && this.ready) {
       const seq = this.continuity.timeline.lastSeq;
@@ -309,7 +310,7 @@ export class StreamProtocol {
   }
 
   /**
-   * Has the driver let the websocket go, if it has one.
+   * Requests CLOSE or ABORT of the websocket, if there is one.
    * @param {Action} action
    */
   #drop(action) {
@@ -319,13 +320,15 @@ export class StreamProtocol {
 
   /** @param {string} why */
   #giveConnectionUp(why) {
-    // A close frame would make the server forget the stream, so none is sent if it is resumed.
+    // After a close frame the server would drop the stream, so a stream that can be resumed is left
+    // without one.
     this.#drop(this.#token ? "ABORT" : "CLOSE");
     this.receiveLost(new ConnectionLost(why));
   }
 
   /**
-   * Reconnects after a wait, unless that has been tried for too long.
+   * Reconnects after a wait; fails if that has been tried for `reconnectS`. If `atOnce`, there is
+   * no wait after a good connection.
    * @param {ConnectionLost | ServerError} why
    * @param {boolean} atOnce
    */
@@ -343,7 +346,7 @@ export class StreamProtocol {
   }
 
   /**
-   * Closes the stream, and tells what was held back.
+   * Closes the stream with a failure, and releases the messages that were held back.
    * @param {ConnectionLost | ServerError} failure
    */
   #fail(failure) {
@@ -372,7 +375,7 @@ export class StreamProtocol {
     if (over || this.state === "CLOSED") throw this.#over;
   }
 
-  // The beginning and the end of a server's stream
+  // Beginning and end of a stream of the server
 
   /** @param {Message} error */
   #receiveFatal({ code, message }) {
@@ -392,7 +395,8 @@ export class StreamProtocol {
     if (this.state === "RESUMING") {
       this.#tell(this.continuity.resume(ready));
     } else {
-      // Not sooner: what was held back is told if no server takes the stream.
+      // Only now is the early end dropped: if no server had accepted the stream, `#fail` would have
+      // delivered it.
       this.#earlyEnd = null;
       this.#tell(this.continuity.beginAnew(ready));
     }
@@ -413,12 +417,12 @@ export class StreamProtocol {
       this.#over = endedByServer(1000);
       this.#tell(this.continuity.receive(ended));
     } else {
-      this.#earlyEnd = ended; // the close code says why
+      this.#earlyEnd = ended; // the close code, which follows, is the reason
     }
   }
 
   /**
-   * Goes on with another stream if the server ended this one before the application did.
+   * Continues with another stream if the server ended this one before the application did.
    * @param {number | null} code
    */
   #receiveCloseAfterEnded(code) {
@@ -427,7 +431,8 @@ export class StreamProtocol {
       this.#move("FINISH");
       return;
     }
-    // After an idle end without audio on its way, the application may want no other stream.
+    // If the stream ended because it was idle, another one is opened only if there is unsent audio
+    // or the application wants to keep the stream alive.
     const wanted = code !== IDLE || this.#keepAlive || this.continuity.hasMore(early);
     if (this.continuity.possible && RETRIED_CLOSES.has(code) && wanted) {
       this.#lose(endedByServer(code), true);
@@ -441,7 +446,7 @@ export class StreamProtocol {
 }
 
 /**
- * Returns a message of the server; null if the text is none.
+ * Returns the message of the server in a text; null if the text is not a message.
  * @param {string} text
  * @returns {Message | null}
  */
@@ -455,7 +460,7 @@ function parse(text) {
 }
 
 /**
- * Returns why nothing more comes on a stream whose `ended` has come.
+ * Returns the error for a stream that the server ended with this close code.
  * @param {number | null} code
  */
 function endedByServer(code) {

@@ -1,20 +1,22 @@
 // Presents several streams of the server to the application as one.
 //
-// A server that has forgotten a stream is sent the unsettled audio as a new stream, and counts
-// samples, seconds and utterances from its beginning. A `Timeline` makes these counts continue.
+// A server that no longer has a stream receives the unsettled audio as a new stream, and counts
+// samples, seconds and utterances from the beginning of that one. A `Timeline` adds the offsets
+// that make these counts continue.
 //
-// It also holds finals back. A final whose `progress` has not come is not settled: after a change of
-// server its audio is sent again, and its words would be shown twice. So a final is released
-// together with the `progress` behind it. A final that was cut off in the middle of speech, without
-// a request for that, is held back until the server has received more audio: a server that is being
-// stopped receives none, cuts words in two, and the next server recognises them whole.
+// It also holds finals back. A final is not settled until the `progress` after it has arrived: if
+// the server changes before that, its audio is sent again, and its words would be shown twice. So a
+// final is released together with the `progress` after it. A final that was cut off in the middle
+// of speech without a request is held back until the server has received more audio. The reason: a
+// server that is being stopped receives no more audio and may cut a word in two, and the next
+// server recognises the whole word.
 
-/** Seconds before the end of an utterance that was cut off, in which the server keeps no words. */
+/** Seconds before the end of an utterance that was cut off in which words may be missing. */
 const CUT_OFF_S = 1;
 
 /** @typedef {import("./unsettled.js").Message} Message */
 
-/** Takes the messages of one stream after the other, and returns those that may be told. */
+/** Takes the messages of consecutive server streams, and returns those that can be delivered. */
 export class Timeline {
   /** @type {Message[]} */
   #held = [];
@@ -34,24 +36,24 @@ export class Timeline {
    */
   constructor(sampleRate, endpointingMs = 500) {
     this.#rate = sampleRate;
-    /** Silence that ends an utterance: one that ended after less was cut off. */
+    /** Milliseconds of silence that end an utterance; with less, the utterance was cut off. */
     this.endpointingMs = endpointingMs;
-    /** Whether the client has asked for the utterance of now to be cut off. */
+    /** Whether a request of the client cuts off the current utterance. */
     this.cutAsked = false;
-    /** Everything before this sample is in a final that was told, or holds no speech. */
+    /** All audio before this sample is in a final that was released, or holds no speech. */
     this.settled = 0;
     /**
-     * By channel, the sample up to which its finals reach.
+     * By channel, the sample up to which its released finals reach.
      * @type {Map<number, number>}
      */
     this.known = new Map();
-    /** The number of the last message of the server's stream of now, as the server counts. */
+    /** The `seq` of the last message of the current server stream, as the server counts. */
     this.lastSeq = 0;
-    /** The sample at which the server's stream of now begins. */
+    /** The sample at which the current server stream begins. */
     this.base = 0;
   }
 
-  /** Goes on with a new stream that begins at `settled`; what is held back is dropped. */
+  /** Continues with a new stream that begins at `settled`; drops the messages held back. */
   beginAnew() {
     this.#held = [];
     this.base = this.settled;
@@ -62,7 +64,7 @@ export class Timeline {
   }
 
   /**
-   * Takes a message of the server's stream of now; returns those that may be told.
+   * Takes a message of the current server stream; returns the messages that can be delivered.
    * @param {Message} message
    */
   receive(message) {
@@ -72,7 +74,7 @@ export class Timeline {
     return message.type === "ended" || this.#mayBeTold() ? this.release() : [];
   }
 
-  /** Returns what is held back, and counts it as told. */
+  /** Returns the messages held back, and counts them as delivered. */
   release() {
     const told = this.#held;
     this.#held = [];
@@ -91,13 +93,16 @@ export class Timeline {
     return told;
   }
 
-  /** Returns whether no other server would be asked for what is held back, or do better. */
+  /**
+   * Returns whether the messages held back are settled, so that they can be delivered. They are if
+   * no other server could be sent their audio again, or recognise it better.
+   */
   #mayBeTold() {
     const cutOff = this.#held.findLastIndex((message) => this.#wasCutOff(message));
     if (cutOff >= 0) {
       const after = this.#held.slice(cutOff);
       const received = after.filter(({ type }) => type === "progress").map((m) => m.received);
-      const askedFor = after.at(-1)?.type === "mark"; // it follows the finals of a `finalize`
+      const askedFor = after.at(-1)?.type === "mark"; // a mark follows the finals of a `finalize`
       return received.length > 0 && (received.at(-1) > received[0] || askedFor);
     }
     return !this.#held.some(({ type }) => type === "final") || this.#held.at(-1)?.type === "progress";
@@ -109,7 +114,8 @@ export class Timeline {
   }
 
   /**
-   * Returns up to where a final has all words; one that was cut off leaves out the last.
+   * Returns the time in seconds up to which a final has all words. It is before the end of a final
+   * that was cut off, because the last word may be missing.
    * @param {Message} final
    */
   #knownUntilS(final) {
@@ -119,7 +125,7 @@ export class Timeline {
   }
 
   /**
-   * Lowers `known` to the start of a message that begins before it: its words are new.
+   * Lowers `known` to the start of the message, if that is earlier: its words are new.
    * @param {Message} message
    */
   #forgetFrom({ channel, start }) {
@@ -128,7 +134,7 @@ export class Timeline {
   }
 
   /**
-   * Returns the message with the counts of the whole timeline.
+   * Returns the message with the counts of the server stream converted to the whole timeline.
    * @param {Message} message
    * @returns {Message}
    */
@@ -141,6 +147,8 @@ export class Timeline {
       case "speech_started":
       case "speech_ended":
         return moved(message, { time: seconds, utterance });
+      case "gap":
+        return moved(message, { time: seconds });
       case "partial":
       case "final": {
         const whole = moved(message, { start: seconds, end: seconds, utterance });
@@ -162,7 +170,7 @@ export class Timeline {
 }
 
 /**
- * Returns an object with some fields increased; the sums are rounded to three decimals.
+ * Returns a copy of an object with the named fields increased, rounded to three decimals.
  * @template {Record<string, any>} T
  * @param {T} item
  * @param {Record<string, number>} by

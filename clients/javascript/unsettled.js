@@ -1,35 +1,35 @@
-// The audio and the requests of a stream, until the server has settled them.
+// Stores the audio and the requests of a stream until the server has settled them.
 //
-// A server that lost the connection, or the stream, is sent again what it lacks. So this log keeps
-// audio until the server says that it is settled, and keeps the requests that were made in between
-// at their place in the audio. A cursor says how much was sent through the connection of now.
+// After a lost connection, or if the server no longer has the stream, the missing audio is sent
+// again. So this log stores audio until the server reports that it is settled, and the requests at
+// their positions in the audio. A cursor marks how much was sent on the current connection.
 //
-// Nothing here knows of sockets. Samples count from the first of the stream, per channel.
+// The module does not handle sockets. Samples count from the start of the stream, per channel.
 
 /**
- * The encodings whose samples can be counted, and how many bytes one has.
+ * Bytes of a sample, for the encodings whose samples can be counted.
  * @type {Record<string, number>}
  */
 export const SAMPLE_BYTES = { pcm_s16le: 2, pcm_f32le: 4, mulaw: 1, alaw: 1 };
 
 /**
- * The byte that encodes silence, if it is not 0.
+ * The byte that encodes silence, for encodings where it is not 0.
  * @type {Record<string, number>}
  */
 const SILENCE = { mulaw: 0xff, alaw: 0xd5 };
 
-/** Messages that are sent again to a server that may not have received them; others are not. */
+/** Types of the messages that are sent again if a server may not have received them. */
 const REQUESTS = new Set(["finalize", "mark", "configure", "end"]);
 
 /** @typedef {{ type: string, [field: string]: any }} Message */
 
 /**
- * A message, and the byte of the audio before which it is sent.
+ * A message, and the byte offset in the audio at which it is sent.
  * @typedef {{ byte: number, message: Message, sent: boolean }} Request
  */
 
 /**
- * The mark that answers a request, if it asks for one.
+ * Returns the id of the mark that answers a request; undefined if it requests no mark.
  * @param {Request} request
  * @returns {number | undefined}
  */
@@ -52,15 +52,15 @@ export class Unsettled {
   #known = new Map();
 
   /**
-   * @param {string} encoding that of the audio; any if `keeps` is false
-   * @param {number} channels how many are interleaved in the audio
-   * @param {boolean} keeps whether audio is kept until it is settled; if not, until it was sent
+   * @param {string} encoding encoding of the audio; any if `keeps` is false
+   * @param {number} channels number of channels that are interleaved in the audio
+   * @param {boolean} keeps whether audio is stored until it is settled; if not, until it was sent
    */
   constructor(encoding = "pcm_s16le", channels = 1, keeps = true) {
-    /** No sample before this one will be asked for again. */
+    /** The sample before which no audio is needed again. */
     this.settled = 0;
     /**
-     * The sample at which the application asked for the end of the stream.
+     * The sample at which the application ended the audio; null if it has not.
      * @type {number | null}
      */
     this.endAskedAt = null;
@@ -71,40 +71,40 @@ export class Unsettled {
     this.#silentByte = SILENCE[encoding] ?? 0;
   }
 
-  /** Samples added in all. */
+  /** Number of samples that were ever added. */
   get end() {
     return Math.floor(this.#end / this.#frameBytes);
   }
 
-  /** Samples sent, from the first of the stream. */
+  /** Number of samples up to the cursor: those that the server has or was sent. */
   get sent() {
     return Math.floor(this.#sent / this.#frameBytes);
   }
 
-  /** The first sample that is kept. */
+  /** The first sample that is still stored. */
   get start() {
     return Math.floor((this.#pieces[0]?.start ?? this.#end) / this.#frameBytes);
   }
 
-  /** Whether something was asked that the server has yet to answer. */
+  /** Whether the server has yet to answer a request that was sent. */
   get awaitsAnswer() {
     return this.#requests.some(
       (request) => request.sent && (markOf(request) !== undefined || request.message.type === "end"),
     );
   }
 
-  /** Whether a mark was asked for that has not come back. */
+  /** Whether a requested mark has not been received, sent or not. */
   get awaitsMark() {
     return this.#requests.some((request) => markOf(request) !== undefined);
   }
 
-  /** Whether everything was sent. */
+  /** Whether all audio and all messages were sent. */
   get allSent() {
     return this.#sent === this.#end && this.#requests.every(({ sent }) => sent);
   }
 
   /**
-   * Adds audio; pieces may be cut anywhere, also within a sample.
+   * Adds audio; a piece may end anywhere, even within a sample.
    * @param {Uint8Array} data
    */
   addAudio(data) {
@@ -114,7 +114,7 @@ export class Unsettled {
   }
 
   /**
-   * Adds a message, which is sent behind the audio so far.
+   * Adds a message, which is sent after the audio added so far.
    * @param {Message} message
    */
   addMessage(message) {
@@ -123,8 +123,8 @@ export class Unsettled {
   }
 
   /**
-   * Returns what is to be sent next, and counts it as sent; null if everything was.
-   * @param {number} mostBytes the most audio that is returned at once
+   * Returns the next audio or message to send, and counts it as sent; null if all was sent.
+   * @param {number} mostBytes the most bytes of audio to return
    * @returns {Uint8Array | Message | null}
    */
   take(mostBytes) {
@@ -143,7 +143,7 @@ export class Unsettled {
   }
 
   /**
-   * Forgets everything before the sample except marks that have not come back.
+   * Removes everything before the sample except requests whose mark was not received.
    * @param {number} sample
    */
   settle(sample) {
@@ -156,7 +156,7 @@ export class Unsettled {
   }
 
   /**
-   * Forgets the request that this mark answers; false if none waits for it.
+   * Removes the request that this mark answers; returns whether there was one.
    * @param {number} mark
    */
   answer(mark) {
@@ -166,7 +166,7 @@ export class Unsettled {
   }
 
   /**
-   * Goes on with a server that has received all audio before the sample.
+   * Sets the cursor for a server that has received all audio before the sample.
    * @param {number} sample
    */
   resumeAt(sample) {
@@ -175,9 +175,9 @@ export class Unsettled {
   }
 
   /**
-   * Goes on with a server that has received nothing.
-   * @param {Map<number, number>} known by channel, the sample before which the words are in a final
-   *   already although another channel is not settled so far: silence is sent in place of that audio
+   * Sets the cursor to `settled`, for a server that has received nothing.
+   * @param {Map<number, number>} known by channel, the sample before which all its words are in
+   *   finals, although another channel is not settled that far; silence is sent instead of it
    */
   beginAnew(known) {
     this.#known = new Map(this.#channels > 1 ? known : []);
@@ -191,7 +191,7 @@ export class Unsettled {
   }
 
   /**
-   * Forgets whole pieces that end before the byte.
+   * Removes the pieces that end at or before this offset in the stream.
    * @param {number} byte
    */
   #forgetBefore(byte) {
@@ -203,13 +203,13 @@ export class Unsettled {
   }
 
   /**
-   * Returns the audio from one byte of the stream to another.
+   * Returns the bytes [first, end) of the stream, with known audio replaced by silence.
    * @param {number} first
    * @param {number} end
    */
   #read(first, end) {
     let i = this.#pieces.length - 1;
-    while (this.#pieces[i].start > first) i -= 1; // what is to be sent is mostly the last piece
+    while (this.#pieces[i].start > first) i -= 1; // usually only the last piece is unsent
     const data = new Uint8Array(end - first);
     for (let at = first; at < end; i += 1) {
       const { start, data: piece } = this.#pieces[i];
@@ -222,9 +222,9 @@ export class Unsettled {
   }
 
   /**
-   * Replaces the audio of a channel before a sample by silence.
+   * Replaces the audio of a channel before a sample by silence, in `data` itself.
    * @param {Uint8Array} data audio, channels interleaved
-   * @param {number} first the byte of the stream with which it begins
+   * @param {number} first offset in the stream of its first byte
    * @param {number} channel
    * @param {number} sample
    */

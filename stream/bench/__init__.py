@@ -1,4 +1,11 @@
-"""`distil-stream bench`: commands that measure speed, accuracy and cost, one for each part.
+"""`distil-stream bench COMMAND`: one file for each command that measures speed, accuracy or cost.
 
-Each prints a table and one JSON line. docs/benchmarks.md and docs/decisions contain their results.
+Each prints a table, and one JSON line last. `save` runs such a command and stores its line with the
+facts of the machine in benchmarks/results; `results` writes docs/benchmarks.md from the stored
+lines. docs/decisions gives the reasons for the defaults.
+
+Speed: `engine` (a window, next to other engines), `load` (streams that a server carries), `idle`,
+`readers`, `longform`, `page` (a real browser). Words: `rehearsal` (settings of a session on the
+audio clock alone), `confidence`, `languages`, `margins`, `short_windows`, `terms`, `voice`,
+`word_times`. `distil-stream evaluate` measures a whole server with recordings.
 """

@@ -17,8 +17,8 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.session import Session
 from stream.core.transcript import text_of
 from stream.core.windows import Hypothesis, Window
-from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
+from stream.engine.transcriber import Transcriber
 from stream.evaluate.measures.record import (
     Event,
     Finished,
@@ -35,7 +35,10 @@ TRAILING_S = 1.0
 
 
 def delay_s(window: Window) -> float:
-    """Return the simulated time to transcribe a window: about that of base on two idle cores."""
+    """Return the simulated seconds to transcribe a window.
+
+    They are about what the model `base` takes on two idle CPU cores.
+    """
     encoded_s = max(8.0, len(window.samples) / SAMPLE_RATE + 2.0)
     return 0.06 + 0.016 * encoded_s
 
@@ -68,9 +71,9 @@ class CachedTranscriber:
         Args:
             window: its session must have a name that identifies the audio.
         """
-        place = (window.session, window.start_sample, len(window.samples))
+        place = (window.session, window.channel, window.start_sample, len(window.samples))
         key = (self._before, *place, window.kind, window.speech, window.options)
-        self._before = (hash(key), *place[1:])
+        self._before = (hash(key), *place)
         if key not in self._results:
             began_s = time.process_time()
             found = self.transcriber.transcribe([window])[0]
@@ -89,10 +92,14 @@ class Rehearsal:
     shown: list[Stamped] = field(default_factory=list)
     _queue: Scheduler = field(default_factory=lambda: Scheduler(max_batch=1))
     _running: tuple[float, Window] | None = None
-    """When the hypothesis arrives (seconds), and the window that it is for."""
+    """The arrival time of the next hypothesis, in seconds, and the window that it belongs to."""
 
     def play(self, samples: NDArray[np.int16]) -> list[Stamped]:
-        """Feed 16-bit samples (n_samples,) at the pace of speech; return the session's events."""
+        """Feed 16-bit samples at the pace of speech; return the session's events.
+
+        Args:
+            samples: (n_samples,), or (n_samples, n_channels).
+        """
         rate = self.session.settings.sample_rate
         step = rate // CHUNKS_PER_S
         for start in range(0, len(samples), step):
@@ -124,7 +131,7 @@ class Rehearsal:
 
 
 def recorded_event(event: events.Event, endpointing_ms: int) -> Event | None:
-    """Turn an event of a session into one of the record; None for an event that shows nothing."""
+    """Convert an event of a session to one of the record; None if the record does not need it."""
     match event:
         case events.SpeechStarted(channel, utterance, sample):
             return SpeechBegan((channel, utterance), sample / SAMPLE_RATE)

@@ -22,7 +22,7 @@ from stream.evaluate.measures.scoring import judged
 
 
 def run(*manifests: Path, model: str = "base", every: int = 1) -> None:
-    """Print the share of right words by confidence as a table, and one JSON line.
+    """Print the share of correct words by confidence as a table, and one JSON line.
 
     Parameters
     ----------

@@ -25,7 +25,8 @@ from stream.engine.cores import usable_cores
 from stream.engine.memories import default_budget
 from stream.engine.network.whisper import Precision
 from stream.engine.whisper_transcriber import WhisperTranscriber
-from stream.evaluate.material.recordings import at_16_khz, read_excerpts
+from stream.evaluate.material.excerpts import read_excerpts
+from stream.evaluate.material.recordings import at_16_khz
 from stream.evaluate.material.windows import as_window, beginning
 from stream.evaluate.measures.scoring import WordErrors, word_errors
 
@@ -33,7 +34,7 @@ LENGTHS_S = (3.0, 10.0, 28.0)
 BATCHES = (1, 3, 8)
 DRAFTS: tuple[Draft, ...] = ("none", "right", "last", "wrong")
 GAP_S = 0.3
-"""Seconds between the sentences of a window: the pause of a person who reads aloud."""
+"""Seconds between the sentences of a window, like the pauses in reading aloud."""
 
 Many = Parameter(consume_multiple=True, negative=())
 
@@ -157,7 +158,7 @@ def all_contenders(
     drafts: Sequence[Draft],
     others: bool,
 ) -> list[Contender]:
-    """Return all contenders that are to be timed on these windows."""
+    """Return all contenders to time on these windows."""
     chosen: list[Contender] = []
     for alone, assisted in engines:
         own = contenders.ours(alone, windows, batches, drafts)
@@ -174,7 +175,7 @@ def all_contenders(
 def measure(compared: Sequence[Contender], window_s: float, rounds: int) -> Iterator[SpeedRow]:
     """Time all contenders in turns, and yield a row for each."""
     results = []
-    for one in compared:  # untimed: it warms each up
+    for one in compared:  # a warm-up, which is not timed
         one.prepare()
         results.append(one.transcribe(one.windows))
     timed: list[list[Round]] = [[] for _ in compared]

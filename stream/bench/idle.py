@@ -18,7 +18,7 @@ from stream.evaluate.server_process import server_process
 from stream.server.open_files import allow_streams
 
 AT_ONCE = 50
-"""Concurrent handshakes: the listen backlog of the server is a hundred."""
+"""Number of concurrent handshakes; the server's TCP backlog allows a hundred."""
 FRAME_MS = 100
 KEEPALIVE_S = 20.0
 

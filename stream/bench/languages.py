@@ -93,7 +93,7 @@ VOICES = {"en": "en-gb", "fr": "fr-fr", "zh": "cmn"}
 PEOPLE = ("en", "es", "fr", "it", "ru")
 PEOPLE_S = 12.0
 TO_AND_FRO = (("en", "es"), ("ru", "fr"))
-"""Pairs of languages that alternate in one stream."""
+"""Pairs of languages that alternate within one stream."""
 GAP_S = 0.9
 """Seconds between two utterances: longer than the silence that ends an utterance."""
 FLOOR_DBFS = -60.0

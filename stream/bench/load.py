@@ -19,7 +19,7 @@ from rich.console import Console
 from stream.bench.load_report import print_tables, write_page
 from stream.bench.load_steps import ContinuousRow, LoadRow, System, continuous, measure
 from stream.engine.cores import usable_cores
-from stream.evaluate.material.recordings import read_excerpts
+from stream.evaluate.material.excerpts import read_excerpts
 from stream.evaluate.playback import ENDPOINTING_MS
 from stream.evaluate.server_process import server_process, usual_server_process
 
@@ -67,21 +67,12 @@ def run(
         Folder for load.json and load.html, with plots.
     """
     manifest = data / "long.jsonl"
-    rows: list[LoadRow] = []
     talks: list[ContinuousRow] = []
     with ExitStack() as stack:
         systems = [started(stack, "ours", "native", server_process(model, max(streams)), True)]
         if usual:
             systems.append(started(stack, "usual", "usual", usual_server_process(model), False))
-        climbing = list(systems)
-        for n in streams:
-            recordings = read_excerpts(manifest, n, seconds, GAP_S)
-            for system in list(climbing):
-                row = measure(system, recordings)
-                rows.append(row)
-                print_progress(row)
-                if row.late_ms is None or row.late_ms > 1000 * bar_s:
-                    climbing.remove(system)
+        rows = climb(systems, manifest, streams, seconds, bar_s)
         if continuous_s:
             (talk,) = read_excerpts(manifest, 1, continuous_s, 0.0)
             talks = [continuous(system, talk, continuous_speed) for system in systems]
@@ -97,12 +88,41 @@ def run(
         "continuous_speed": continuous_speed,
         "continuous": [asdict(talk) for talk in talks],
     }
-    print_tables(summary, Console(width=132, highlight=False))
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        (report / "load.json").write_text(json.dumps(summary, indent=1))
-        write_page(summary, report / "load.html")
+    write_report(summary, report)
     print(json.dumps(summary))
+
+
+def climb(
+    systems: Sequence[System],
+    manifest: Path,
+    streams: Sequence[int],
+    seconds: float,
+    bar_s: float,
+) -> list[LoadRow]:
+    """Play more and more recordings at once, in turns to each system, and return the figures.
+
+    A system whose finals come later than `bar_s` seconds gets no further streams.
+    """
+    rows: list[LoadRow] = []
+    climbing = list(systems)
+    for n in streams:
+        recordings = read_excerpts(manifest, n, seconds, GAP_S)
+        for system in list(climbing):
+            row = measure(system, recordings)
+            rows.append(row)
+            print_progress(row)
+            if not in_time(row, bar_s):
+                climbing.remove(system)
+    return rows
+
+
+def write_report(summary: dict[str, Any], folder: Path | None) -> None:
+    """Print the tables, and write load.json and load.html into a folder, if one is given."""
+    print_tables(summary, Console(width=132, highlight=False))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "load.json").write_text(json.dumps(summary, indent=1))
+        write_page(summary, folder / "load.html")
 
 
 def started(
@@ -125,9 +145,10 @@ def print_progress(row: LoadRow) -> None:
 
 def carried(rows: Sequence[LoadRow], system: str, bar_s: float) -> int:
     """Return the highest number of streams for which a system stayed within the limit."""
-    within = [
-        row.streams
-        for row in rows
-        if row.system == system and row.late_ms is not None and row.late_ms <= 1000 * bar_s
-    ]
+    within = [row.streams for row in rows if row.system == system and in_time(row, bar_s)]
     return max(within, default=0)
+
+
+def in_time(row: LoadRow, bar_s: float) -> bool:
+    """Return whether a step had finals, and its `late_ms` was at most `bar_s` seconds."""
+    return row.late_ms is not None and row.late_ms <= 1000 * bar_s

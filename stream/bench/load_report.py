@@ -52,7 +52,7 @@ def print_tables(summary: dict[str, Any], console: Console) -> None:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Return the cells of a row of the table."""
+    """Return the cells of the table for one row of the summary."""
     server = row["server"]
 
     def ms(figures: dict[str, float], name: str) -> str:

@@ -88,7 +88,10 @@ class LoadRow:
 
 @dataclass(frozen=True, slots=True)
 class AgeRow:
-    """The cost of speech without pauses in one part of the stream; times are of the recording."""
+    """The CPU time for a second of speech without pauses, in one part of the recording.
+
+    The part is [from_s, to_s) in seconds from the start of the recording.
+    """
 
     from_s: float
     to_s: float
@@ -153,7 +156,10 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
 
 
 async def timed(playing: Coroutine[Any, Any, list[Played]]) -> tuple[list[Played], list[float]]:
-    """Await a coroutine; return its result, and samples of the event loop's lateness in ms."""
+    """Await a coroutine, and measure how late the event loop is meanwhile.
+
+    Returns its result, and the lateness in milliseconds, measured every `TICK_S`.
+    """
     loop = asyncio.get_running_loop()
     task, late_ms = asyncio.create_task(playing), []
     while not task.done():

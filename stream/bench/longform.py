@@ -31,7 +31,7 @@ from stream.recordings.api import BATCH_SIZE
 from stream.recordings.options import FileOptions
 
 GAP_S = 0.3
-"""Seconds between the cuts of a chapter: the pause of a person who reads aloud."""
+"""Seconds between the cuts of a chapter, like the pauses in reading aloud."""
 WARM_UP_S = 30.0
 TRIAL_S = 60.0
 
@@ -109,7 +109,7 @@ def run(
     if others and transformers:
         candidates = contenders.transformers_chunked(model, device, transformers_batches)
         systems.append(fastest(candidates, recordings[0].samples))
-    for system in systems:  # untimed: it warms each up
+    for system in systems:  # a warm-up, which is not timed
         system.transcribe(recordings[0].samples[: round(WARM_UP_S * SAMPLE_RATE)])
     rows = rows_of(systems, measured(systems, recordings))
     seconds = sum(len(spoken.samples) for spoken in recordings) / SAMPLE_RATE
@@ -146,7 +146,7 @@ def recordings_of(data: Path | None) -> list[Recording]:
 
 
 def chosen(recordings: Sequence[Recording], minutes: float) -> list[ReadRecording]:
-    """Read whole recordings in order until they last `minutes` in all; at least one."""
+    """Read whole recordings in order until they last `minutes` together; at least one."""
     spoken: list[ReadRecording] = []
     seconds = 0.0
     for one in recordings:
@@ -165,7 +165,11 @@ def our_systems(
     chunk_lengths: Sequence[float],
     batch_sizes: Sequence[int],
 ) -> list[LongContender]:
-    """Return our engine with its default settings, and variants with one setting changed."""
+    """Return our engine with its default settings, and variants with one setting changed each.
+
+    The variants are the sequential algorithm, each of the chunk lengths (in seconds), each of the
+    batch sizes, and the assistant, if there is one.
+    """
     checkpoint = load_checkpoint(model)
     alone = WhisperTranscriber(checkpoint, device=device)
     plain = FileOptions(language="en")

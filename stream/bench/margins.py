@@ -56,10 +56,14 @@ class MarginRow:
 def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 40) -> None:
     """Print the table and one JSON line for the longest LibriSpeech recordings of `dev.jsonl`.
 
-    Args:
-        data: folder with `dev.jsonl`.
-        models: names of models, as for `load_checkpoint`.
-        limit: number of recordings; None for all.
+    Parameters
+    ----------
+    data
+        Folder with `dev.jsonl`.
+    models
+        Names of models, as for `serve`.
+    limit
+        Number of recordings, the longest first; `none` for all.
     """
     spoken = read_spoken(data / "dev.jsonl", limit)
     print("| model | precision | margin | guards | WER % | sub | del | ins | words | compute s |")

@@ -59,9 +59,12 @@ class ReadersRow:
 def run(recording: Path, readers: list[int] | None = None) -> None:
     """Print a row for each number of readers, and one JSON line.
 
-    Args:
-        recording: file with speech to play, of any length; its finals are timed.
-        readers: numbers of readers; the default is 1, 100 and 1000.
+    Parameters
+    ----------
+    recording
+        File with speech to play, of any length; its finals are timed.
+    readers
+        Numbers of readers; the default is 1, 100 and 1000.
     """
     print("| readers | finals | delivered | median ms | p95 ms | worst ms | server CPU, cores |")
     print("|---|---|---|---|---|---|---|")

@@ -13,70 +13,24 @@ from cyclopts import Parameter
 
 from stream.bench.audio_clock import CachedTranscriber, Rehearsal
 from stream.bench.cuts import AtCuts, at_cuts
-from stream.bench.repeats import Estimate, Louder
+from stream.bench.repeats import Louder
 from stream.bench.speech.pauseless import without_pauses
+from stream.bench.variants import VARIANTS, Variant
 from stream.core.session import Session
-from stream.core.settings import SessionTuning, StreamSettings, for_memory
+from stream.core.settings import StreamSettings
 from stream.core.vad import MakeDetector
 from stream.engine.network.ways import as_setting
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
-from stream.evaluate.adapters.offline_text import OfflineTranscriber, offline_text
-from stream.evaluate.material.recordings import Recording, read_manifest
+from stream.evaluate.adapters.offline_text import OfflineTranscriber, offline_transcript
+from stream.evaluate.material.recordings import Audio, Channels, Recording, read_manifest
+from stream.evaluate.material.suites import Suite, recordings_of
 from stream.evaluate.measures.latency import Latencies, latencies
-from stream.evaluate.measures.record import transcript
+from stream.evaluate.measures.record import Stamped, on_channel, transcript
+from stream.evaluate.measures.repeats import Estimate
 from stream.evaluate.measures.scoring import WordErrors, word_errors
 from stream.evaluate.measures.stability import Stability, stability
-
-ABOVE_ALL = 2.0
-"""A threshold that no confidence reaches."""
-NOW = SessionTuning()
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Settings of a session: the server's tuning and the client's endpointing."""
-
-    tuning: SessionTuning = NOW
-    endpointing_ms: int = 500
-
-
-AS_IT_IS = "as it is"
-VARIANTS = {
-    AS_IT_IS: Variant(),
-    "nothing is committed before the final": Variant(replace(NOW, commit_partials=False)),
-    "every word is heard twice before it is committed": Variant(replace(NOW, sure_from=ABOVE_ALL)),
-    "unsure words are committed as soon as others": Variant(
-        replace(NOW, unsure_delay_ms=NOW.commit_delay_ms)
-    ),
-    "unsure words wait for 8 s": Variant(replace(NOW, unsure_delay_ms=8000)),
-    "words below 0.4 are unsure": Variant(replace(NOW, unsure_below=0.4)),
-    "words below 0.7 are unsure": Variant(replace(NOW, unsure_below=0.7)),
-    "two hypotheses are enough": Variant(
-        replace(NOW, commit_delay_ms=0, unsure_delay_ms=0, sure_from=ABOVE_ALL)
-    ),
-    "every word is shown at once": Variant(
-        replace(NOW, edge_ms=0, shown_from=0.0, first_shown_from=0.0)
-    ),
-    "half-heard words are not shown": Variant(replace(NOW, shown_from=0.0, first_shown_from=0.0)),
-    "unsure first words are not shown": Variant(replace(NOW, first_shown_from=NOW.shown_from)),
-    "no context": Variant(replace(NOW, context_s=0.0)),
-    "6 s of context": Variant(replace(NOW, context_s=6.0)),
-    "partials of 8 to 28 s": Variant(replace(NOW, max_partial_s=28.0, restart_partial_s=8.0)),
-    "partials of 8 to 16 s": Variant(for_memory(NOW)),
-    "partials of 8 to 16 s each half second": Variant(for_memory(replace(NOW, partial_hop_ms=500))),
-    "partials of 8 to 12 s": Variant(replace(NOW, max_partial_s=12.0, restart_partial_s=8.0)),
-    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0, restart_partial_s=15.0)),
-    "partials of 8 s": Variant(replace(NOW, max_partial_s=8.0)),
-    "partials of 6 s": Variant(replace(NOW, max_partial_s=6.0)),
-    "a partial each half second": Variant(replace(NOW, partial_hop_ms=500)),
-    "a partial a second from the start": Variant(replace(NOW, first_hop_ms=NOW.partial_hop_ms)),
-    "endpointing of 300 ms": Variant(endpointing_ms=300),
-    "endpointing of 800 ms": Variant(endpointing_ms=800),
-    "cut at 30 s, never at a pause": Variant(endpointing_ms=10_000),
-}
-"""Variants that need the same windows are next to each other: only the first one costs time."""
 
 TRAILING_S = 1.0
 """Silence after a recording, longer than endpointing, so that silence ends its last utterance."""
@@ -117,6 +71,10 @@ def run(
     model: str = "base",
     limit: int | None = None,
     every: int = 1,
+    suite: Suite = "speech",
+    conditions: Annotated[tuple[str, ...], Many] = (),
+    noise: Path | None = None,
+    channels: Channels = "apart",
     without_pauses_s: float | None = None,
     variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
     ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("default",),
@@ -127,7 +85,7 @@ def run(
     memory_margin_s: float | None = None,
     finals_from_memory: bool | None = None,
 ) -> None:
-    """Print a table for each set of ways to compute, and one JSON line.
+    """Print a table for each set of ways to compute and each condition, and one JSON line.
 
     Parameters
     ----------
@@ -139,6 +97,14 @@ def run(
         Number of recordings; the default is all.
     every
         Use every n-th recording.
+    suite
+        How the recordings are changed, as in `evaluate`. Each condition has tables of its own.
+    conditions
+        Names of the suite's conditions, such as "0 % loss"; the default is all.
+    noise
+        Manifest of recordings without words that are mixed with speech.
+    channels
+        Play the channels of a recording with `text_by_channel` apart, or mixed to one.
     without_pauses_s
         Join the recordings to speeches of about this number of seconds, and remove all pauses.
     variants
@@ -150,24 +116,33 @@ def run(
         Number of times that everything is played, each a millionth louder than the one before;
         means and standard errors are printed.
     encoder_memory_mb
-        What the encoder may remember, as in `serve --encoder-memory-mb`; 0 encodes all windows in
+        Size of the encoder's memory, as in `serve --encoder-memory-mb`; 0 encodes all windows in
         full. It needs a variant whose windows keep their beginning.
     refresh_s
-        Seconds before a window's end that are encoded in any case.
+        Seconds before the end of a window that are always encoded again.
     reach_s
-        Seconds of remembered audio that these attend to.
+        Seconds of the memory before these, to which their positions attend.
     memory_margin_s
-        Seconds of silence after a window that is encoded from memory.
+        Seconds of silence after a window that is encoded with memory.
     finals_from_memory
-        Whether finals are encoded from memory, too.
+        Whether finals are encoded with memory as well.
     """
     if unknown := sorted(set(variants) - set(VARIANTS)):
         raise UsageError(f"There is no variant {unknown[0]!r}; choose from: {', '.join(VARIANTS)}.")
-    recordings = read_manifest(manifest)[::every][:limit]
     if repeats < 1:
         raise UsageError(f"repeats is {repeats}; use 1 or more.")
+    recordings = read_manifest(manifest, apart=channels == "apart")[::every][:limit]
     if without_pauses_s is not None:
         recordings = without_pauses(recordings, without_pauses_s)
+    noises = [] if noise is None else read_manifest(noise)
+    played = by_condition(recordings_of((suite,), recordings, noises, minutes=1.0), conditions)
+    changed = {
+        "refresh_s": refresh_s,
+        "reach_s": reach_s,
+        "memory_margin_s": memory_margin_s,
+        "finals_from_memory": finals_from_memory,
+    }
+    given = {name: value for name, value in changed.items() if value is not None}
     sets = []
     for setting in ways:
         transcriber = WhisperTranscriber(
@@ -176,19 +151,39 @@ def run(
             ways=setting,
             memory_bytes=encoder_memory_mb << 20,
         )
-        changed = {
-            "refresh_s": refresh_s,
-            "reach_s": reach_s,
-            "memory_margin_s": memory_margin_s,
-            "finals_from_memory": finals_from_memory,
-        }
-        given = {name: value for name, value in changed.items() if value is not None}
         transcriber.options = replace(transcriber.options, **given)  # type: ignore[arg-type]
-        print(f"\nways: {setting}\n")
-        found = rehearse_repeatedly(recordings, transcriber, variants, repeats)
-        sets.append({"ways": as_setting(transcriber.recognizer.model.ways), **found})
+        kernels = as_setting(transcriber.recognizer.model.ways)
+        for condition, members in played.items():
+            print(f"\nways: {setting}" + (f", {condition}" if condition else "") + "\n")
+            found = rehearse_repeatedly(members, transcriber, variants, repeats)
+            sets.append({"ways": kernels, "condition": condition, **found})
     summary = {"command": "bench rehearsal", "model": model, "manifest": manifest.name}
-    print(json.dumps({**summary, "repeats": repeats, "sets": sets}))
+    print(json.dumps({**summary, "channels": channels, "repeats": repeats, "sets": sets}))
+
+
+def by_condition(
+    recordings: Sequence[Recording], conditions: Sequence[str]
+) -> dict[str, list[Recording]]:
+    """Group recordings with known text by their condition.
+
+    Args:
+        recordings: the recordings of a suite.
+        conditions: names of the conditions that are played; none for all.
+
+    Raises:
+        UsageError: the suite has no such condition, or there is no recording with known text.
+    """
+    found: dict[str, list[Recording]] = {}
+    for one in recordings:
+        if one.text:
+            found.setdefault(one.condition, []).append(one)
+    if unknown := sorted(set(conditions) - set(found)):
+        raise UsageError(f"There is no condition {unknown[0]!r}; choose from: {', '.join(found)}.")
+    if not found:
+        raise UsageError("There is no recording with known text in the manifest.")
+    return {
+        name: members for name, members in found.items() if not conditions or name in conditions
+    }
 
 
 def rehearse_repeatedly(
@@ -275,7 +270,8 @@ def offline_errors(recordings: Iterable[Recording], transcriber: OfflineTranscri
     """Return the word errors of the same model offline, padded to 30 s."""
     errors = WordErrors()
     for recording in recordings:
-        errors += word_errors(recording.text or "", offline_text(transcriber, recording.read()))
+        for text, audio in zip(recording.texts, recording.read().channels(), strict=True):
+            errors += word_errors(text or "", offline_transcript(transcriber, audio).text)
     return errors
 
 
@@ -300,14 +296,12 @@ def rehearse_all(
         audio_s = cached.cpu_s = 0.0
         for recording in recordings:
             audio = recording.read()
-            silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
-            settings = StreamSettings(sample_rate=audio.rate, endpointing_ms=variant.endpointing_ms)
-            session = Session(recording.name, settings, variant.tuning, detector)
             cached.begin(recording.name)
-            samples = np.concatenate([audio.samples, silence])
-            shown = Rehearsal(session, cached.transcribe).play(samples)
-            errors += word_errors(recording.text or "", transcript(shown))
-            cuts += at_cuts(recording.text or "", shown)
+            shown = rehearse(recording.name, audio, variant, cached, detector)
+            for channel, text in enumerate(recording.texts):
+                own = on_channel(shown, channel)
+                errors += word_errors(text or "", transcript(own))
+                cuts += at_cuts(text or "", own)
             flicker += stability(shown)
             late += latencies(shown)
             audio_s += audio.seconds
@@ -327,6 +321,25 @@ def rehearse_all(
             first_partial_ms=median(late.speech_start_to_partial),
             cpu_s_per_audio_s=round(cached.cpu_s / audio_s, 3),
         )
+
+
+def rehearse(
+    name: str,
+    audio: Audio,
+    variant: Variant,
+    cached: CachedTranscriber,
+    detector: MakeDetector,
+) -> list[Stamped]:
+    """Play a recording as one stream, with all of its channels, and return the events."""
+    samples = audio.samples  # (n_samples,) or (n_samples, n_channels)
+    silence = np.zeros((round(TRAILING_S * audio.rate), *samples.shape[1:]), np.int16)
+    settings = StreamSettings(
+        sample_rate=audio.rate,
+        channels=len(audio.channels()),
+        endpointing_ms=variant.endpointing_ms,
+    )
+    session = Session(name, settings, variant.tuning, detector)
+    return Rehearsal(session, cached.transcribe).play(np.concatenate([samples, silence]))
 
 
 def median(values: Sequence[float]) -> float:

@@ -1,41 +1,14 @@
-"""Repeats a measurement with audio that differs in its last bits.
-
-With int8 weights, a change of the last bit of a sample can change a rounding step, then a token,
-then a word: a single word error rate has a random part. So recordings are played again, each time
-louder by a millionth, and the mean is reported with its standard error.
-"""
+"""Repeats a rehearsal with audio that differs in its last bits (see `measures/repeats.py`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import sqrt
-from statistics import fmean, stdev
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.windows import Hypothesis, Window
 from stream.engine.whisper_transcriber import WhisperTranscriber
-
-STEP = 1e-6
-"""Difference of the gain between two repeats: eight times the spacing of float32 near one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """The mean over repeats, and its standard error."""
-
-    mean: float
-    error: float | None
-    """Standard error of the mean; None after a single repeat."""
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Estimate":
-        """Return the estimate from one value for each repeat."""
-        error = stdev(values) / sqrt(len(values)) if len(values) > 1 else None
-        return cls(fmean(values), error)
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" + ("" if self.error is None else f" ± {self.error:.2f}")
+from stream.evaluate.measures.repeats import gain_of
 
 
 class Louder:
@@ -44,10 +17,11 @@ class Louder:
     def __init__(self, transcriber: WhisperTranscriber, repeat: int) -> None:
         """Multiply all samples by 1 + `repeat` millionths."""
         self._transcriber = transcriber
-        self._gain = np.float32(1 + repeat * STEP)
+        self._gain = np.float32(gain_of(repeat))
         self.name, self.languages = transcriber.name, transcriber.languages
         self.at_once = transcriber.at_once
         self.memories = transcriber.memories
+        self.token_bytes = transcriber.token_bytes
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return a hypothesis for each window."""

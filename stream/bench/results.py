@@ -12,9 +12,9 @@ INTRODUCTION = """\
 # Benchmarks
 
 This page is written by `distil-stream bench results` from the files in `benchmarks/results/`; do
-not edit it. Each row names the [run](#runs) that it is from: command, machine, commit and date.
-Figures of different machines cannot be compared. The reasons for the defaults are described in
-[decisions](decisions/README.md), the definitions of the measures in [evaluation.md](evaluation.md).
+not edit it. The number at the end of each row is that of the [run](#runs): command, machine, commit
+and date. Figures of different machines cannot be compared. The reasons for the defaults are
+described in [decisions](decisions/README.md), the measures in [evaluation.md](evaluation.md).
 
 To add a run: `distil-stream bench save benchmarks/results/NAME.json COMMAND`, then
 `distil-stream bench results`.
@@ -54,7 +54,7 @@ def run(
 
 
 def page_of(runs: Sequence[Run]) -> str:
-    """Return the page."""
+    """Return the page of benchmarks in Markdown."""
     parts = [INTRODUCTION, "## In short\n", table_of_headlines(runs)]
     for section in SECTIONS:
         parts += section_of(section, runs)
@@ -71,7 +71,7 @@ def readme_of(text: str, runs: Sequence[Run]) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise UsageError(f"The README lacks the marks {BEGIN} and {END}.")
+        raise UsageError(f"The README has no marks {BEGIN} and {END}.")
     return f"{before}{BEGIN}\n{table_of_headlines(runs)}{END}{after}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stream.bench.results_rows import found
+from stream.bench.results_rows import found, repeats_of
 from stream.bench.runs import Run
 
 
@@ -23,7 +23,7 @@ def headlines(runs: Sequence[Run]) -> Iterator[Headline]:
     if run := newest(runs, "evaluate", lambda s: found(s, "suites", "speech", "total", "streamed")):
         speech = run.summary["suites"]["speech"]
         total = speech["total"]
-        words = f"of {total['words']}, streamed"
+        words = f"of {total['words'] // repeats_of(run.summary)}, streamed"
         offline = f"{total['same-model']['wer']:.2f} %: the same model offline"
         answer = f"{total['streamed']['wer']:.2f} %"
         yield Headline(f"Wrong words ({words})", answer, offline, run)
@@ -46,6 +46,6 @@ def headlines(runs: Sequence[Run]) -> Iterator[Headline]:
 
 
 def newest(runs: Sequence[Run], kind: str, has: Callable[[dict[str, Any]], Any]) -> Run | None:
-    """Return the newest run of a command that has something, or None."""
+    """Return the newest run of a command for whose summary `has` is true; None if there is none."""
     fit = [run for run in runs if run.kind == kind and has(run.summary)]
     return max(reversed(fit), key=lambda run: run.date, default=None)  # the last of a day

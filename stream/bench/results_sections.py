@@ -13,7 +13,7 @@ class Section:
 
     title: str
     text: str
-    """What the figures are."""
+    """An explanation of the figures."""
     kinds: tuple[str, ...]
     """Commands whose runs are shown."""
     columns: tuple[str, ...]
@@ -40,17 +40,18 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "Flicker",
-        "Words that were shown and then changed or removed, for each word of the finals "
-        "(normalised erasure; the target is 0.15), and of those the words that changed themselves. "
-        "Broken promises are committed words that changed and samples that were not accounted for.",
+        "Normalised erasure: words that were shown and then changed or removed, and the shown "
+        "words after them, for each word of the finals; the target is 0.15. *Unstable*: only the "
+        "words that themselves changed or were removed. Broken promises are committed words that "
+        "changed and samples that were not accounted for.",
         ("evaluate",),
         ("erasure", "unstable", "broken promises"),
         rows.flicker,
     ),
     Section(
         "Silence",
-        "Words recognised in an hour of audio that holds no words. The target is 0 in silence and "
-        "tones, and at most 5 in babble and music.",
+        "Words recognised in an hour of audio that contains no words. The target is 0 in silence "
+        "and tones, and at most 5 in babble and music.",
         ("evaluate",),
         ("audio", "minutes", "words/hour", "faster-whisper"),
         rows.silence,
@@ -65,9 +66,10 @@ SECTIONS: Sequence[Section] = (
     Section(
         "Capacity: streams at once",
         "Streams at the pace of speech, next to a server that is built the usual way "
-        "(faster-whisper in int8, padded windows, a model behind a lock, a transcript a second). "
-        "*Late* is the 95th percentile from the end of speech to the final, beyond endpointing; a "
-        "server carries as many streams as it serves with at most a second.",
+        "(faster-whisper in int8, padded windows, a model behind a lock, a transcript every "
+        "second). *Late* is the 95th percentile of the time from the end of speech to the final, "
+        "without the endpointing time. A server can serve a number of streams if *late* is at "
+        "most a second.",
         ("bench load",),
         ("system", "streams", "CPU s/s", "partials/s", "final, median ms", "late ms", "WER %"),
         rows.load,
@@ -82,16 +84,17 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "Cost of a window",
-        "Milliseconds for a window, by the clock and of CPU time. *Less CPU*: how many times less "
-        "CPU time than faster-whisper. Only the decoder depends on batch and draft.",
+        "Milliseconds for a window: elapsed time (*ms*) and CPU time. *Less CPU* is the CPU time "
+        "of faster-whisper divided by that of the system. Batch and draft have an effect on the "
+        "decoder only.",
         ("bench engine",),
         ("system", "s", "batch", "draft", "ms", "CPU ms", "less CPU", "decoder ms", "passes"),
         rows.engine,
     ),
     Section(
         "Long recordings",
-        "Seconds for an hour of audio, CPU time and by the clock, and how many times as fast as "
-        "faster-whisper and as transformers a system is.",
+        "Seconds of CPU time and of elapsed time for an hour of audio, and how many times as "
+        "fast as faster-whisper and as transformers a system is.",
         ("bench longform",),
         (
             *("system", "batch", "WER %", "sub/del/ins", "CPU s/h", "s/h"),
@@ -113,22 +116,22 @@ SECTIONS: Sequence[Section] = (
     Section(
         "A student as assistant",
         "The teacher, the teacher with its student's drafts (the same words), and the student "
-        "alone. Seconds in the decoder.",
+        "alone. *Decoding* is the time in the decoder, in seconds.",
         ("distil evaluate",),
         ("system", "batch", "WER %", "drafts accepted %", "tokens/pass", "decoding s"),
         rows.student,
     ),
     Section(
         "The captions page",
-        "In a real Chromium, median milliseconds: from the end of a word until it is painted as "
-        "committed, and what of that is the page's part.",
+        "In a real Chromium: the median time from the end of a word until it is painted as "
+        "committed, and the part of it that the page takes, in milliseconds.",
         ("bench page",),
         ("spoken → committed", "the page's part", "sound → sent", "message → painted"),
         rows.page,
     ),
     Section(
         "Readers of a room",
-        "How late a final is for a reader, after the first client that has it, in milliseconds. "
+        "The delay of a final for a reader after the first client that has it, in milliseconds. "
         "The target for 1000 readers is a median of 200 ms on one core.",
         ("bench readers",),
         ("readers", "finals delivered", "median", "95 %", "worst", "server CPU, cores"),

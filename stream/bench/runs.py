@@ -23,21 +23,21 @@ class Run:
     """One measurement."""
 
     command: str
-    """As it is typed; folders of recordings are written as FOLDER."""
+    """The command line; folders of recordings are written as FOLDER."""
     cpu: str
     """Name of the processor."""
     instructions: str
-    """Those of its instructions that matter for speed, such as AVX2; "" if none are known."""
+    """Instruction sets of the processor that affect speed, such as AVX2; "" if not known."""
     cores: int
-    """That the command could use."""
+    """Number of cores that the command could use."""
     ways: str
     """The setting of `$DISTIL_STREAM_WAYS`; "" if the run is older than the setting."""
     commit: str
-    """Of the checkout, with "+" if it was changed; "" if it was not recorded."""
+    """Commit of the checkout, with "+" if files were changed; "" if it was not recorded."""
     date: str
-    """Year-month-day."""
+    """Date of the run, as year-month-day."""
     source: str
-    """Where the figures come from: "measured", or the text from which they were copied."""
+    """Origin of the figures: "measured", or the text from which they were copied."""
     summary: dict[str, Any]
     """The JSON object that the command printed last."""
 

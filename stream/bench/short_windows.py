@@ -46,10 +46,14 @@ class ShortRow:
 def run(data: Path, models: Sequence[str] = MODELS, limit: int | None = 45) -> None:
     """Print the table and one JSON line, for the beginnings of LibriSpeech recordings.
 
-    Args:
-        data: folder with `dev.jsonl`.
-        models: names of models, as for `load_checkpoint`.
-        limit: number of recordings, the longest first; None for all.
+    Parameters
+    ----------
+    data
+        Folder with `dev.jsonl`.
+    models
+        Names of models, as for `serve`.
+    limit
+        Number of recordings, the longest first; `none` for all.
     """
     windows = [spoken.window for spoken in read_spoken(data / "dev.jsonl", limit)]
     print("| model | audio s | encoded s | windows | unsure | repeating | words | encode ms |")

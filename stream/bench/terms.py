@@ -28,7 +28,7 @@ class TermRow:
     """The figures with a number of key terms."""
 
     terms: int
-    """Key terms that were given."""
+    """Number of key terms that were given to the model."""
     found: int
     """Occurrences of terms that were recognised."""
     said: int
@@ -49,7 +49,7 @@ def run(data: Path, model: str = "base", limit: int | None = 40) -> None:
     model
         Name of the model.
     limit
-        Number of recordings; None for all.
+        Number of recordings; `none` for all.
     """
     spoken = read_spoken(data / "dev.jsonl", limit)
     transcriber = WhisperTranscriber(model)

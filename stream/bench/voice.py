@@ -2,7 +2,8 @@
 
 In noise without speech every utterance is a false alarm. In speech, an utterance must begin before
 the first vowel, early enough for a consonant, and end after the last vowel. The same recordings are
-used at full level, 20 and 30 dB quieter, in noise of the same level, and over a telephone line.
+used at full level, 20 and 30 dB quieter, with a constant offset, in noise of the same level, and
+over a telephone line.
 """
 
 import json
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.endpointing import Endpoint, Endpointer, Onset
+from stream.core.high_pass import HighPass
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.silero_gate import ENTER, LEAVE, SileroGate
 from stream.core.vad import MakeDetector, VoiceDetector, webrtc_vad
@@ -32,6 +34,8 @@ from stream.evaluate.measures.speech_times import Span, spoken_spans
 Samples = NDArray[np.float32]
 
 QUIETER_DB = (-20, -30)
+OFFSET_LEVEL_DB, OFFSET = -12, 0.03
+"""A microphone whose audio is 12 dB quieter, and has a constant offset of 3 % of full scale."""
 NOISE_RATIOS_DB = (10, 0)
 LONGEST_S = 60
 """Seconds of each recording that are used."""
@@ -56,6 +60,8 @@ class Case:
     spoken: Sequence[Span] = ()
     rate: int = SAMPLE_RATE
     """Sample rate of the source, in hertz."""
+    filtered: bool = True
+    """Whether the detectors get what the high-pass filter of a session returns."""
 
 
 @dataclass(slots=True)
@@ -87,7 +93,7 @@ class VoiceRow:
 
     @property
     def per_hour(self) -> float:
-        """Utterances in an hour of audio."""
+        """Number of utterances for an hour of audio."""
         return self.utterances * 3600 / self.heard_s
 
 
@@ -100,13 +106,18 @@ def run(
 ) -> None:
     """Print false alarms in noise and missed speech as tables, and one JSON line.
 
-    Args:
-        data: folder with `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and
-            `noisy.jsonl`.
-        limit: number of recordings of each set of speech; None for all.
-        seed: seed of the choice of noise that speech is mixed with.
-        enter: probability of the network at which speech begins.
-        leave: probability of the network below which speech ends.
+    Parameters
+    ----------
+    data
+        Folder with `noise.jsonl`, `dev.jsonl`, `phone.jsonl`, `stories.jsonl` and `noisy.jsonl`.
+    limit
+        Number of recordings of each set of speech; `none` for all.
+    seed
+        Seed of the choice of noise that speech is mixed with.
+    enter
+        Probability of the network at which speech begins.
+    leave
+        Probability of the network below which speech ends.
     """
     path = weights_file()
     if path is None:
@@ -150,6 +161,9 @@ def read_speech(recording: Recording, noises: Sequence[Recording], seed: int) ->
     for level in QUIETER_DB:
         quiet = to_int16(samples * 10 ** (level / 20)).astype(np.float32)
         yield Case(f"dev {level} dB", quiet * np.float32(1 / 32_768), spoken)
+    shifted = samples * np.float32(10 ** (OFFSET_LEVEL_DB / 20)) + np.float32(OFFSET)
+    yield Case("dev with an offset", shifted, spoken)
+    yield Case("dev with an offset, unfiltered", shifted, spoken, filtered=False)
     for ratio in NOISE_RATIOS_DB:
         rng = seeded_rng(seed, recording.name, str(ratio))
         mixed = at_16_khz(with_noise(recording.read(), noises, ratio, rng))
@@ -182,7 +196,8 @@ def add(row: VoiceRow, case: Case, make_detector: MakeDetector) -> None:
     """Run a new detector on a case, and add the figures to its row."""
     detector = make_detector(case.rate)
     began = time.thread_time()
-    found = utterances(case.samples, detector)
+    samples = HighPass().feed(case.samples) if case.filtered else case.samples
+    found = utterances(samples, detector)
     row.cpu_s += time.thread_time() - began
     inside = np.zeros(len(case.samples), bool)  # whether a sample is in an utterance
     for start, end in found:

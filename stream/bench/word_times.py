@@ -92,14 +92,14 @@ def run(
     Parameters
     ----------
     data
-        Folder with `dev.jsonl`, whose sentences are aligned. Without it, only synthesised speech
-        and joined prompts are used.
+        Folder with `dev.jsonl`, whose sentences PocketSphinx aligns with their text. Without it,
+        only synthesised speech and joined telephone prompts are used.
     model
         Name of the model.
     every
         Use every n-th recording of `dev.jsonl`.
     sentences
-        Number of sentences that are joined from prompts.
+        Number of sentences that are joined from recorded telephone prompts.
     """
     cached = CachedTranscriber(WhisperTranscriber(model, device="cpu"))
     kinds: dict[str, Callable[[], Iterator[Reference]]] = {

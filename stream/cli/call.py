@@ -26,7 +26,9 @@ from rich.text import Text
 
 from stream.cli.dialogue import Dialogue
 from stream.cli.transcribe_remote import own_server, print_error
+from stream.core.audio import Gap
 from stream.errors import UsageError
+from stream.media.pieces import pieces
 from stream.media.recording import open_recording
 
 RATE = 8_000
@@ -77,9 +79,9 @@ def call(
     model
         Name of the model: `base` by default; with --server, the model of that server.
     endpointing_ms
-        Silence that ends a turn, in milliseconds.
+        Silence that ends a utterance, in milliseconds.
     json
-        Print a JSON object for each turn, with the times of its words.
+        Print a JSON object for each utterance, with the times of its words.
     fast
         Send the audio as fast as the server accepts it, not in real time.
     api_key
@@ -181,20 +183,22 @@ def channels_of(path: Path) -> int:
 
 def packets(path: Path, encoding: str, channels: int, size: int) -> Iterator[bytes]:
     """Encode a file as G.711 at 8 kHz; yields pieces of `size` bytes, the last can be shorter."""
+    return pieces(encoded(path, encoding), size, SILENCE[encoding] * channels)
+
+
+def encoded(path: Path, encoding: str) -> Iterator[bytes | Gap]:
+    """Encode a file as G.711 at 8 kHz with interleaved channels; yields its gaps, too."""
     codec = av.CodecContext.create(f"pcm_{encoding}", "w")
     assert isinstance(codec, AudioCodecContext)
     codec.sample_rate, codec.format = RATE, "s16"
-    waiting = b""
     with open_recording(path) as recording:
         for frame in recording.frames("s16", RATE):
+            if isinstance(frame, Gap):
+                yield frame
+                continue
             if not codec.is_open:
                 codec.layout = frame.layout
-            waiting += b"".join(bytes(packet) for packet in codec.encode(frame))
-            while len(waiting) >= size:
-                yield waiting[:size]
-                waiting = waiting[size:]
-    if waiting:
-        yield waiting
+            yield b"".join(bytes(packet) for packet in codec.encode(frame))
 
 
 class Turns:

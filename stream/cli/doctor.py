@@ -57,7 +57,7 @@ def doctor(
         f"A partial of ten seconds of speech takes {1000 * capacity.partial_s:.0f} ms of one core, "
         f"a final {1000 * capacity.final_s:.0f} ms."
     )
-    console.print(f"With {model} this machine carries {counted(capacity.streams())} of speech.")
+    console.print(f"With {model} this machine can serve {counted(capacity.streams())} of speech.")
     for line in advice:
         console.print(f"- {line}")
 
@@ -85,17 +85,17 @@ def what_to_change(model: str, capacity: "Capacity") -> list[str]:
     """Return changes that allow more streams or lower latency, the cheapest first."""
     fewer = capacity.streams(HOPS_MS[1])
     advice = [
-        f"`--partial-hop-ms {HOPS_MS[1]}`: half as many partials; {counted(fewer)}.",
+        f"`--partial-hop-ms {HOPS_MS[1]}`: half as many partials, for {counted(fewer)}.",
     ]
     if model == "base":
         advice.append(
             "`make run MODEL=tiny.en`: English only, about twice as fast, with more word errors."
         )
         advice.append(
-            '`make run ARGS="--assistant distil-base.en --partials assistant"`: a student makes '
-            "the partials, English only; the finals stay those of base."
+            '`make run ARGS="--assistant distil-base.en --partials assistant"`: a student '
+            "transcribes the partials, English only; the finals stay those of base."
         )
-    advice.append("A CUDA GPU: `--device cuda` serves many streams, and larger models.")
+    advice.append("A CUDA GPU: `--device cuda` can serve many streams, and larger models.")
     if capacity.cores < 2:
-        advice.append("More cores: the process may use fewer than two (see quota above).")
+        advice.append("More cores: the process may use fewer than two (see `cores` and `quota`).")
     return advice

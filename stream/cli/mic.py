@@ -31,7 +31,7 @@ MAX_QUEUED_S = 30
 STATUS_BY_LOAD = {
     "normal": "Listening. Ctrl-C ends.",
     "slow_partials": "Listening. The server is busy: words come less often. Ctrl-C ends.",
-    "finals_only": "Listening. The server is busy: words come by the sentence. Ctrl-C ends.",
+    "finals_only": "Listening. The server is busy: words come sentence by sentence. Ctrl-C ends.",
 }
 """Text of the status line, by the `load` that the server reports."""
 
@@ -106,7 +106,7 @@ async def caption(
 
     def stop() -> None:
         microphone.stop()
-        screen.set_status("Writing the last words. Ctrl-C leaves them out.")
+        screen.set_status("Waiting for the last words. Ctrl-C stops without them.")
         screen.refresh()
 
     screen.set_status(STATUS_BY_LOAD["normal"])
@@ -122,7 +122,7 @@ async def caption(
 def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` on the first Ctrl-C within the block; the second interrupts as usual."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield  # started in the background of a shell, whose Ctrl-C is meant for others
+        yield  # it runs in the background of a shell, where Ctrl-C is for the foreground program
         return
     loop = asyncio.get_running_loop()
 

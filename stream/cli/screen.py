@@ -32,7 +32,7 @@ class Caption:
 
 
 class Screen:
-    """A context manager that shows captions by key; draws nothing if the output is no terminal."""
+    """A context manager that shows captions by key, if the output is a terminal."""
 
     def __init__(self, title: str, console: Console | None = None) -> None:
         self.title = title

@@ -47,7 +47,7 @@ class RecognitionOptions:
 @Parameter(name="*", group=OFFLINE_GROUP)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineOptions:
-    """Options of transcribing without a server."""
+    """Command-line options of transcription without a server; None is the default of `Model`."""
 
     format: Literal["txt", "json", "srt", "vtt", "tsv"] = "txt"
     """Format of the transcript. Subtitles (srt, vtt) have two lines of 42 characters at most."""
@@ -72,7 +72,7 @@ class OfflineOptions:
     the chunk."""
 
     batch_size: int | None = None
-    """Windows that the model transcribes at once, on each core of a CPU; more take more memory."""
+    """Number of windows in a batch, on each core of a CPU; more take more memory."""
 
     def output_options(self, recognition: RecognitionOptions) -> "OutputOptions":
         """Return the options of `transcribe_offline`."""

@@ -25,6 +25,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from stream.core.audio import Gap
+from stream.media.pieces import pieces
 from stream.media.recording import MediaError, Recording, open_recording
 
 FRAME_MS = 100
@@ -85,22 +87,19 @@ async def frames(recording: Recording, rate: int, fast: bool) -> AsyncIterator[b
     """
     clock = asyncio.get_running_loop().time
     began, sent_s = clock(), 0.0
-    for data in pieces(recording, rate, 2 * recording.channels * (rate * FRAME_MS // 1000)):
+    silent_sample = bytes(2 * recording.channels)
+    size = len(silent_sample) * (rate * FRAME_MS // 1000)
+    # The server counts samples, so gaps are sent as silence.
+    for data in pieces(samples_of(recording, rate), size, silent_sample):
         yield data
-        sent_s += len(data) / (2 * recording.channels * rate)
+        sent_s += len(data) / (len(silent_sample) * rate)
         await asyncio.sleep(0 if fast else began + sent_s - clock())
 
 
-def pieces(recording: Recording, rate: int, size: int) -> Iterator[bytes]:
-    """Yield the samples in pieces of `size` bytes; the last can be shorter."""
-    waiting = bytearray()
+def samples_of(recording: Recording, rate: int) -> Iterator[bytes | Gap]:
+    """Yield 16-bit samples with interleaved channels, and the gaps between them."""
     for frame in recording.frames("s16", rate):
-        waiting += frame.to_ndarray().tobytes()
-        while len(waiting) >= size:
-            yield bytes(waiting[:size])
-            del waiting[:size]
-    if waiting:
-        yield bytes(waiting)
+        yield frame if isinstance(frame, Gap) else frame.to_ndarray().tobytes()
 
 
 class Captions:
@@ -157,7 +156,7 @@ class Captions:
 async def own_server(model: str) -> AsyncIterator[str]:
     """Run a server in this process on a free port; yields its address."""
     from stream.config import ServerConfig
-    from stream.engine.registry import load_transcriber
+    from stream.engine.model_families import load_transcriber
     from stream.server.running import running
 
     config = ServerConfig(port=0, model=model)

@@ -79,7 +79,7 @@ def show(event: RoomEvent, screen: Screen) -> None:
     if isinstance(event, Presence):
         speakers = ", ".join(event.speakers)
         screen.set_status(
-            f"Live: {speakers}. Ctrl-C ends." if event.live else "Nobody speaks. Ctrl-C ends."
+            f"Live: {speakers}. Ctrl-C ends." if event.live else "No stream is open. Ctrl-C ends."
         )
 
 

@@ -1,9 +1,11 @@
 """The sample clock, and decoders of a client's bytes to samples.
 
-This module knows the four encodings and how channels are interleaved. It does not know sample
-rates: decoded samples are at the rate that the client sends.
+The module decodes the four raw encodings and separates interleaved channels. It does not resample:
+decoded samples are at the rate that the client sends.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,19 +20,32 @@ SAMPLES_PER_MS = SAMPLE_RATE // 1000
 
 
 def samples_of_ms(ms: float) -> int:
-    """Return a duration in samples of the 16 kHz clock."""
+    """Return the number of 16 kHz samples, rounded, in a duration in milliseconds."""
     return round(ms * SAMPLES_PER_MS)
 
 
+BRIDGED = samples_of_ms(200)
+"""Samples of the longest gap that is silence within an utterance: ten lost packets of a call. A
+longer gap ends the utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time without audio, between two pieces of it."""
+
+    samples: int
+    """Of each channel, at the rate of the audio around it."""
+
+
 PCM16_SCALE = 1 / 32_768
-"""One step of 16-bit audio, if full scale is 1."""
+"""Factor that converts a 16-bit sample to the range -1..1."""
 
 
 def mulaw_table() -> NDArray[np.float32]:
-    """Return the sample of each mu-law byte, (256,) in -1..1, by ITU-T G.711's formula.
+    """Return a table of the sample for each mu-law byte (ITU-T G.711), (256,) in -1..1.
 
-    A byte is sent inverted and holds a sign, three bits of exponent and four of mantissa, over a
-    bias of 33 steps of 14-bit audio: 132 of 16-bit.
+    A byte holds a sign, three bits of exponent and four of mantissa, all bits inverted. The encoder
+    added a bias of 33 on the 14-bit scale, which is 132 on the 16-bit scale.
     """
     code = ~np.arange(256) & 0xFF
     magnitude = (((code & 0x0F) << 3) + 132 << (code >> 4 & 7)) - 132
@@ -38,10 +53,10 @@ def mulaw_table() -> NDArray[np.float32]:
 
 
 def alaw_table() -> NDArray[np.float32]:
-    """Return the sample of each A-law byte, (256,) in -1..1, by ITU-T G.711's formula.
+    """Return a table of the sample for each A-law byte (ITU-T G.711), (256,) in -1..1.
 
-    Even bits are sent inverted. Exponent 0 is linear, so it has no leading one in its mantissa and
-    the step of exponent 1; the 8 is half a step.
+    Every second bit of a byte is inverted. With exponent 0 the mantissa has no leading one, and its
+    step is that of exponent 1. The 8 that is added is half a step, the middle of the interval.
     """
     code = np.arange(256) ^ 0x55
     exponent = code >> 4 & 7
@@ -57,32 +72,35 @@ ALAW = alaw_table()
 BYTES_PER_SAMPLE = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
+Sound = NDArray[np.float32] | Gap
+"""Samples in -1..1, (channels, n_samples), or time without them."""
+
+
 class AudioDecoder(Protocol):
-    """Decodes a stream's bytes to samples: `StreamDecoder`, or a decoder of containers."""
+    """Interface of `StreamDecoder` and of the container decoders: a stream's bytes to samples."""
 
     @property
     def leftover(self) -> int:
-        """How many bytes of an incomplete sample frame wait for the next call."""
+        """Number of bytes of an incomplete sample frame that wait for the next call."""
 
-    @property
-    def problem(self) -> str:
-        """Why the bytes cannot be decoded, as a sentence; empty if they can."""
+    def take_problems(self) -> list[str]:
+        """Return what could not be decoded, in sentences, each once."""
 
     def forget_leftover(self) -> None:
-        """Drop the incomplete sample frame, which the client sends again."""
+        """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
 
-    def decode(self, data: bytes) -> NDArray[np.float32]:
-        """Return the samples that are complete now, (channels, n_samples) in -1..1."""
+    def decode(self, data: bytes) -> Sequence[Sound]:
+        """Return the samples that are complete now, and the gaps between them, in order."""
 
-    def flush(self) -> NDArray[np.float32]:
-        """Return the samples that are complete at the end of the stream, (channels, n_samples)."""
+    def flush(self) -> Sequence[Sound]:
+        """Return the same at the end of the stream."""
 
 
 class StreamDecoder:
-    """Decodes one stream's audio, however it is divided into messages."""
+    """Decodes the raw audio of one stream; the division into messages makes no difference."""
 
     def __init__(self, encoding: str, channels: int) -> None:
-        """Raise `SettingsError` for an encoding that is not known."""
+        """Raise `SettingsError` for an unknown encoding or an unsupported number of channels."""
         one_of("encoding", encoding, tuple(BYTES_PER_SAMPLE))
         StreamSettings(channels=channels).check()
         self.encoding = encoding
@@ -92,23 +110,22 @@ class StreamDecoder:
 
     @property
     def leftover(self) -> int:
-        """How many bytes of an incomplete sample frame wait for the next call."""
+        """Number of bytes of an incomplete sample frame that wait for the next call."""
         return len(self._leftover)
 
     def forget_leftover(self) -> None:
-        """Drop the incomplete sample frame, which the client sends again."""
+        """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
         self._leftover = b""
 
-    @property
-    def problem(self) -> str:
+    def take_problems(self) -> list[str]:
         """Return no problem: any bytes are samples in these encodings."""
-        return ""
+        return []
 
-    def flush(self) -> NDArray[np.float32]:
-        """Return no samples, (channels, 0): complete ones have been decoded already."""
-        return np.zeros((self.channels, 0), np.float32)
+    def flush(self) -> list[Sound]:
+        """Return nothing: complete samples have been decoded already."""
+        return []
 
-    def decode(self, data: bytes) -> NDArray[np.float32]:
+    def decode(self, data: bytes) -> list[Sound]:
         """Return the samples that are complete now, (channels, n_samples) in -1..1."""
         if self._leftover:
             data = self._leftover + data
@@ -116,8 +133,8 @@ class StreamDecoder:
         self._leftover = bytes(data[whole:])
         interleaved = self._samples(memoryview(data)[:whole])  # (n_samples * channels,)
         if self.channels == 1:
-            return interleaved.reshape(1, -1)
-        return np.ascontiguousarray(interleaved.reshape(-1, self.channels).T)
+            return [interleaved.reshape(1, -1)]
+        return [np.ascontiguousarray(interleaved.reshape(-1, self.channels).T)]
 
     def _samples(self, data: memoryview) -> NDArray[np.float32]:
         match self.encoding:

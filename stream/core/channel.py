@@ -9,30 +9,37 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE, SAMPLES_PER_MS
+from stream.core.audio import BRIDGED, SAMPLE_RATE, SAMPLES_PER_MS
 from stream.core.endpointing import Endpoint, Endpointer, Onset
-from stream.core.events import Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.events import AudioGap, Event, Final, Partial, SpeechEnded, SpeechStarted
+from stream.core.high_pass import HighPass
 from stream.core.load import SLOW_HOPS, Load
 from stream.core.resample import Resampler
 from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning, StreamSettings
 from stream.core.utterance import Utterance
 from stream.core.vad import VoiceDetector
-from stream.core.windowing import Span
+from stream.core.window_planning import Span
 from stream.core.windows import DecodingOptions, Hypothesis, Window, WindowKind, Word
 
 LANGUAGE_S = 3.0
-"""Seconds of speech in which a language is detected reliably: after one second it often changes."""
+"""Seconds of speech from which the detected language is reliable; after 1 s it often changes."""
 
 
 def shows_language(window: Window) -> bool:
-    """Return whether a window has enough speech of its own to set the expected language."""
+    """Return whether the window has at least `LANGUAGE_S` of speech of its own utterance.
+
+    Speech in the context before the utterance does not count.
+    """
     own = sum(max(0, end - max(start, window.own_sample)) for start, end in window.speech)
     return own >= LANGUAGE_S * SAMPLE_RATE
 
 
 class Channel:
-    """Samples and hypotheses in; windows and events out, drained after each call."""
+    """Turns the samples and hypotheses of one channel into windows and events.
+
+    `windows_to_transcribe` and `events_to_send` return what the previous calls have produced.
+    """
 
     def __init__(
         self,
@@ -46,12 +53,12 @@ class Channel:
         """Begin a channel.
 
         Args:
-            session: its id.
-            index: of the channel in the session.
-            settings: the client's, as the session has checked them.
-            tuning: the server's.
-            detector: of this channel alone.
-            window_ids: counts the windows of the session.
+            session: id of the session, for its windows.
+            index: index of the channel in the session.
+            settings: settings of the stream, already checked.
+            tuning: tuning of the server.
+            detector: a voice detector that no other channel uses.
+            window_ids: yields the ids of windows; all channels of the session share it.
         """
         self.settings = settings
         self.load = Load.NORMAL
@@ -67,8 +74,9 @@ class Channel:
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._resampler = Resampler(settings.sample_rate)
+        self._high_pass = HighPass()
         self._audio = RollingBuffer()
-        self._now = 0  # samples that the voice detector has judged
+        self._now = 0  # samples that the voice detector has classified
         self._endpointer = Endpointer(
             pre_roll_ms=tuning.pre_roll_ms,
             onset_ms=tuning.onset_ms,
@@ -76,34 +84,50 @@ class Channel:
             frame_samples=detector.frame_samples,
         )
         self._utterances: list[Utterance] = []
-        self._context_words: tuple[Word, ...] = ()  # the end of the last utterance that is final,
-        self._context_language = ""  # and its language
-        self._expected_language = ""  # detected last in enough speech
+        self._context_words: tuple[Word, ...] = ()  # the last words of the last final,
+        self._context_language = ""  # and their language
+        self._expected_language = ""  # the last language detected in `LANGUAGE_S` of speech
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take samples (n,) at the client's rate."""
-        self._audio.append(self._resampler.feed(samples))
+        self._audio.append(self._high_pass.feed(self._resampler.feed(samples)))
         self._detect_speech()
 
     def receive_end(self) -> None:
         """End the audio, and the last utterance with it."""
-        self._audio.append(self._resampler.flush())
-        end = self._audio.end_sample
-        # The detector judges whole frames: silence fills the last one, and is subtracted again.
-        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
-        self._detect_speech()
-        self._now = end
+        self._audio.append(self._high_pass.feed(self._resampler.flush()))
+        self._judge_rest()
         self.force_endpoint()
 
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio: samples at the client's rate. A long gap ends the utterance.
+
+        A short one is silence within the utterance: a lost packet does not divide a sentence.
+        """
+        self._audio.append(self._high_pass.feed(self._resampler.flush()))
+        start, skipped = self._audio.end_sample, self._resampler.skip(n_samples)
+        self._events.append(AudioGap(self._index, start, start + skipped))
+        if skipped <= BRIDGED:
+            self._audio.append(np.zeros(skipped, np.float32))
+            self._detect_speech()
+            return
+        self._judge_rest()
+        self.force_endpoint()
+        self._now = start + skipped
+        self._audio.skip(self._now - self._audio.end_sample)
+        self._endpointer.skip_to(self._now)
+        self._plan()
+        self._discard_audio()
+
     def force_endpoint(self) -> None:
-        """End the utterance now, even in the middle of a word."""
+        """End the open utterance now, if any, even in the middle of a word."""
         endpoint = self._endpointer.force_end()
         if endpoint is not None:
             self._close(endpoint.speech_end_sample, pause=False)
         self._plan()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Pass a hypothesis to its utterance, and emit what changed."""
+        """Pass a hypothesis to its utterance, and emit the partial or the finals that result."""
         window = hypothesis.window
         first = window.kind is WindowKind.FINAL and not self._expected_language
         if hypothesis.words and (first or shows_language(window)):
@@ -119,7 +143,7 @@ class Channel:
         self._plan()
 
     def windows_to_transcribe(self) -> list[Window]:
-        """Return the windows that became due, each once."""
+        """Return the windows that became due since the last call."""
         windows, self._windows = self._windows, []
         return windows
 
@@ -129,42 +153,54 @@ class Channel:
         return events
 
     def configure(self, settings: StreamSettings) -> None:
-        """Apply new settings from here on."""
+        """Apply settings to the audio and the windows that follow."""
         self.settings = settings
         self._endpointer.endpointing_ms = settings.endpointing_ms
 
     @property
     def _hops(self) -> int | None:
-        """How many hops of new audio make a partial due; None for no partials."""
+        """Number of hops of new audio after which a partial is due; None for no partials."""
         if not self.settings.partials or self.load is Load.FINALS_ONLY:
             return None
         return SLOW_HOPS if self.load is Load.SLOW_PARTIALS else 1
 
     @property
     def judged_sample(self) -> int:
-        """The voice detector has judged everything before this 16 kHz sample."""
+        """The 16 kHz sample up to which the voice detector has classified the audio."""
         return self._now
 
     def all_final_before(self, sample: int) -> bool:
-        """Return whether all speech before a judged sample is final, and none may have begun."""
+        """Return whether all speech before a sample is final and no onset is pending before it.
+
+        Args:
+            sample: 16 kHz sample, at most `judged_sample`.
+        """
         if self._utterances:
             return sample <= self._utterances[0].speech_sample
         return sample <= self._endpointer.undecided_sample
 
     @property
     def settled_sample(self) -> int:
-        """Everything before this 16 kHz sample is in a final or was found to hold no speech."""
+        """The 16 kHz sample before which all audio is in a final or holds no speech."""
         if self._utterances:
             return min(self._utterances[0].start_sample, self._now)
         return min(self._endpointer.safe_sample, self._now)
 
     @property
     def lag_samples(self) -> int:
-        """Samples of the first utterance that no hypothesis has covered yet."""
+        """16 kHz samples of the oldest pending utterance that no hypothesis covers yet; else 0."""
         if not self._utterances:
             return 0
         utterance = self._utterances[0]
-        return max(0, self._now - max(utterance.start_sample, utterance.covered_sample))
+        covered = max(utterance.start_sample, utterance.covered_sample)
+        return self._audio.stored(covered, self._now) if covered < self._now else 0
+
+    def _judge_rest(self) -> None:
+        """Judge the last samples, which are less than a frame: silence fills it."""
+        end = self._audio.end_sample
+        self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
+        self._detect_speech()
+        self._now = end
 
     def _detect_speech(self) -> None:
         frame_samples = self._detector.frame_samples
@@ -190,7 +226,7 @@ class Channel:
 
     def _close(self, speech_end: int, *, pause: bool, split: bool = False) -> None:
         utterance = self._utterances[-1]
-        # The detector's last frame may have been filled with silence; the audio ends at now.
+        # The detector's last frame may have been padded with silence; the audio ends at `_now`.
         speech_end = max(min(speech_end, self._now), utterance.start_sample)
         self.speech_samples += speech_end - utterance.start_sample
         utterance.close(speech_end, self._now, pause=pause, split=split)
@@ -271,10 +307,11 @@ class Channel:
             speech_end_sample=utterance.speech_end_sample,
             endpoint_ms=(utterance.decided_sample - utterance.speech_end_sample) / SAMPLES_PER_MS,
             timing=utterance.timing,
+            problems=utterance.problems,
         )
 
     def _discard_audio(self) -> None:
-        """Discard audio that no later window includes."""
+        """Discard the audio that no later window can include."""
         needed = [utterance.needed_sample for utterance in self._utterances]
         sample = min([*needed, self._endpointer.safe_sample])
         # Windows include the last words before an utterance, if these are recent enough.

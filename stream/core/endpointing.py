@@ -6,7 +6,7 @@ one that may be over. Each frame, with those just before it, is of one of four c
 - QUIET: the frame is not speech, or is a lone speech frame without another in the two before it.
   A lone frame is a click or an error of the detector: it neither begins nor prolongs speech.
 - VOICED: the frame is speech, and so is one of the two before it.
-- SUSTAINED: the frame is VOICED, and speech fills `onset_ms` of a span a little longer (70 %).
+- SUSTAINED: the frame is speech, and of the last `onset_ms` / 0.7 at least `onset_ms` are speech.
 - TIMEOUT: the frame is QUIET, and for `endpointing_ms` nothing was VOICED.
 
 Only SUSTAINED speech begins an utterance, so noise seldom does; VOICED is enough to continue one,
@@ -14,7 +14,7 @@ so a short word after a pause is not lost. The transition from SILENCE to SPEECH
 the transition back to SILENCE is the endpoint. The pre-roll makes up for the detector's delay at an
 onset; it never includes audio of the previous utterance.
 
-It knows neither audio nor text: time is the count of samples fed.
+The module handles neither audio nor text: time is the number of samples fed.
 """
 
 from collections import deque
@@ -38,7 +38,7 @@ class State(Enum):
 
 
 class FrameClass(Enum):
-    """The class of a frame, given those before it."""
+    """The class of a frame, given the frames before it; the module docstring defines them."""
 
     QUIET = auto()
     VOICED = auto()
@@ -85,7 +85,7 @@ class Endpoint:
     speech_end_sample: int
     """The end of its last speech frame."""
     decided_sample: int
-    """How much audio had been fed when this was decided."""
+    """Number of samples that had been fed when the endpoint was decided."""
 
 
 EndpointEvent = Onset | Endpoint
@@ -103,10 +103,10 @@ class Endpointer:
             pre_roll_ms: as in `SessionTuning`.
             onset_ms: as in `SessionTuning`.
             endpointing_ms: as in `StreamSettings`.
-            frame_samples: of the voice detector, at 16 kHz.
+            frame_samples: frame length of the voice detector, in 16 kHz samples.
         """
         self.endpointing_ms = endpointing_ms
-        """Silence that ends an utterance; may be set at any time."""
+        """Milliseconds of silence that end an utterance; may be changed at any time."""
         self.now_sample = 0
         """Samples fed so far."""
         self.speech_end_sample = 0
@@ -117,7 +117,7 @@ class Endpointer:
         self._onset_frames = max(ceil(onset_ms * SAMPLES_PER_MS / frame_samples), 1)
         self._span_samples = ceil(self._onset_frames / 0.7) * frame_samples
         self._recent: deque[int] = deque()
-        """Starts of the speech frames that may still be part of an onset."""
+        """Start samples of the speech frames that may still be part of an onset."""
         self._boundary_sample = 0
         """The end of the last utterance: the next one cannot begin before it."""
         self._spans: list[tuple[int, int]] = []
@@ -134,14 +134,14 @@ class Endpointer:
 
     @property
     def safe_sample(self) -> int:
-        """The sample before which no later utterance can begin; it never decreases."""
+        """A sample before which no later utterance can begin; it never decreases."""
         if self.in_speech:
             return self.speech_end_sample
         return max(self._boundary_sample, self.undecided_sample - self._pre_roll_samples)
 
     @property
     def undecided_sample(self) -> int:
-        """The first sample at which speech may have begun without having been decided."""
+        """The first sample of a possible onset that is not decided yet; `now_sample` if none."""
         return self._recent[0] if self._recent else self.now_sample
 
     def feed(self, is_speech: bool) -> EndpointEvent | None:
@@ -168,8 +168,16 @@ class Endpointer:
         endpoint = self._end(self.now_sample)
         return endpoint if was_in_speech else None
 
+    def skip_to(self, sample: int) -> None:
+        """Let time pass without frames, after `force_end`: no speech goes on or begins in it."""
+        self.now_sample = self._boundary_sample = sample
+        self._recent.clear()
+
     def speech_spans(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return where [start, end) holds speech: spans in order, without lone frames."""
+        """Return the speech within [start, end) as spans of samples, in order.
+
+        A lone speech frame is left out. Spans that `forget_before` removed are missing.
+        """
         spans = [(a, b) for a, b in self._spans if b - a > self._frame_samples]
         inside = [(max(a, start), min(b, end)) for a, b in spans]
         return [(a, b) for a, b in inside if a < b]
@@ -203,7 +211,7 @@ class Endpointer:
             self._spans.append((start, end))
 
     def _end(self, boundary: int) -> Endpoint:
-        """Set the boundary of the utterance: frames before it are no part of a later onset."""
+        """Return the endpoint, and exclude frames before `boundary` from any later onset."""
         self._boundary_sample = boundary
         while self._recent and self._recent[0] < boundary:
             self._recent.popleft()

@@ -1,4 +1,4 @@
-"""The events that a session sends its client; times are absolute samples (seconds on the wire)."""
+"""The events that a session emits; times are absolute samples (protocols send seconds)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from stream.core.windows import EngineTiming, Word
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The voice detector found the beginning of speech."""
+    """Speech has begun."""
 
     channel: int
     utterance: int
@@ -18,7 +18,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The voice detector found the end of speech, and enough silence after it."""
+    """Speech has ended: enough silence follows it, or the utterance was cut off."""
 
     channel: int
     utterance: int
@@ -36,14 +36,14 @@ class Partial:
     start_sample: int
     end_sample: int
     committed: tuple[Word, ...]
-    """These never change again."""
+    """Words that never change again."""
     tentative: tuple[Word, ...]
-    """These may change."""
+    """Words after the committed ones, which the next partial or the final may change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The final words of an utterance."""
+    """All words of an utterance that is over; they never change."""
 
     channel: int
     utterance: int
@@ -56,22 +56,24 @@ class Final:
     endpoint_ms: float
     """Audio between the last sample of speech and the decision that the utterance is over."""
     timing: EngineTiming
+    problems: tuple[str, ...] = ()
+    """Codes of the guards that removed words for which there are no others."""
 
     @property
     def confidence(self) -> float:
-        """The mean of the words' confidences, 0..1."""
+        """Mean confidence of the words, 0..1."""
         return sum(word.confidence for word in self.words) / max(len(self.words), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the session is. Samples are the client's own, per channel, at its own rate."""
+    """How much audio was received and settled, in samples of each channel at the client's rate."""
 
     received: int
     settled: int
-    """Everything before this sample is in a final or was found to hold no speech."""
+    """All audio before this sample is in a final or holds no speech."""
     lag_ms: float
-    """Audio received that no hypothesis has covered yet and that may hold speech."""
+    """Milliseconds of received speech that no hypothesis covers yet, in the channel with most."""
     load: Load = Load.NORMAL
 
 
@@ -84,24 +86,24 @@ class MarkReached:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The settings that hold from here on."""
+    """The settings of the stream were changed; these apply from now on."""
 
     settings: StreamSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error; the message says what to do."""
+    """An error; the message describes the fault and how to correct it."""
 
     code: str
     message: str
     close_code: int | None = None
-    """The websocket close code that follows; None if the stream goes on."""
+    """Code with which the websocket is closed after this event; None if the stream continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The last event of a session. Samples are the client's own, as in `Progress`."""
+    """The last event of a session; samples are counted as in `Progress`."""
 
     received: int
     settled: int
@@ -111,11 +113,20 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """A key of the telephone was pressed; a call signals keys apart from its audio."""
+    """A key of the telephone was pressed (DTMF), as the telephony protocol signals it."""
 
     channel: int
     key: str
     sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioGap:
+    """Time passed without audio: packets were lost, or a recorder was paused."""
+
+    channel: int
+    start_sample: int
+    end_sample: int
 
 
 Event = (
@@ -128,4 +139,5 @@ Event = (
     | Configured
     | Failure
     | Ended
+    | AudioGap
 )

@@ -118,21 +118,21 @@ OTHER_CODES = {
     "mo": "ro",
     "nb": "no",
 }
-"""Codes of today's or of former standards for which Whisper has another one."""
+"""Language codes that Whisper does not use, and the code that it uses instead."""
 
 
 def language_code(text: str, known: Collection[str]) -> str:
-    """Return the code that a model has for a language, or `auto`.
+    """Return the language code of the model that a text names, or `auto`.
 
-    Takes codes in capitals, tags with a region or a script (`en-US`, `zh_Hant_TW`, `pt_BR.UTF-8`),
-    other codes of the same language (`nb`, `iw`) and English names.
+    The text may be a code in capitals, a tag with a region or a script (`en-US`, `zh_Hant_TW`,
+    `pt_BR.UTF-8`), another code of the same language (`nb`, `iw`) or an English name.
 
     Args:
-        text: what was asked for.
-        known: the codes that the model knows.
+        text: the language that was requested.
+        known: the codes that the model supports.
 
     Returns:
-        One of `known` or `auto`; the text as it is if it names none of them.
+        One of `known`, or `auto`; the text unchanged if it names neither.
     """
     asked = text.strip().lower()
     tag = asked.replace("_", "-").split(".")[0].split("-")[0]

@@ -1,9 +1,9 @@
-"""The load of a server, as its streams are told it."""
+"""The load of a server, as it is reported to the streams."""
 
 from enum import Enum
 
 SLOW_HOPS = 3
-"""Under `SLOW_PARTIALS` a partial is due after this multiple of the usual new audio."""
+"""Under `SLOW_PARTIALS`, the new audio between partials is multiplied by this factor."""
 
 
 class Load(Enum):

@@ -1,10 +1,10 @@
 """Finds where two hypotheses of overlapping windows join.
 
-Overlapping windows contain some words twice, and their hypotheses may differ there. The join is
-found as Distil-Whisper joins its chunks (Gandhi, von Platen and Rush 2023, section on long-form
+The words on the overlap of two windows are in both hypotheses, and may differ. The join is found as
+Distil-Whisper joins its chunks (Gandhi, von Platen and Rush 2023, section on long-form
 transcription): by the longest common sequence of the words on the overlap. Words are compared
-without case and punctuation, and two words match only if their times are close, so that "very, very
-good" stays two words.
+without case and punctuation, and two words match only if their times are close, so that the second
+"very" of "very, very good" is not taken for the first.
 """
 
 import unicodedata
@@ -19,7 +19,7 @@ SAME_WORD_TOLERANCE = SAMPLE_RATE
 
 
 def normalise(text: str) -> str:
-    """Return the letters and digits of a word in lower case; the word itself if it has none."""
+    """Return the word in lower case without punctuation; the word itself if nothing is left."""
     kept = "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LNM")
     return kept or text.strip()
 
@@ -27,18 +27,21 @@ def normalise(text: str) -> str:
 def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sample: int) -> int:
     """Return the index in `hypothesis` of the first word that comes after all `settled` words.
 
+    The index is the length of `hypothesis` if it has no new word.
+
     Args:
         settled: the words so far.
-        hypothesis: the words of a later window, which may begin before their end.
-        start_sample: where new words may begin, if the hypothesis lacks the last settled one.
+        hypothesis: the words of a later window, which may begin before the settled words end.
+        start_sample: no new word is before this sample, unless it follows the last settled word
+            in the hypothesis.
     """
     matches = common_words(settled, hypothesis)
     last_settled, last_found = matches[-1] if matches else (-1, -1)
     index = last_found + 1
     if settled and last_settled == len(settled) - 1:
-        return index  # in the order of the words, even if times in a pause contradict it
-    # Nothing is settled, or the hypothesis differs in the last settled words: the words in their
-    # place are skipped by their times.
+        return index  # the order of the words counts, even if their times in a pause contradict it
+    # Nothing is settled, or the hypothesis has other words in the place of the last settled ones:
+    # those are skipped by their times.
     end = max(start_sample, settled[-1].end_sample if settled else 0)
     while index < len(hypothesis) and midpoint(hypothesis[index]) < end:
         index += 1
@@ -46,10 +49,10 @@ def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sa
 
 
 def common_words(settled: Sequence[Word], hypothesis: Sequence[Word]) -> list[tuple[int, int]]:
-    """Return the index pairs of the longest common sequence, of equal length the closest in time.
+    """Return the common sequence with the greatest sum of match scores, as pairs of indices.
 
-    The classic dynamic programme over (settled, hypothesis), where a match
-    scores 1, less up to a half for the distance in time.
+    Found by dynamic programming. A pair of equal words counts as `match_score` returns, so of two
+    sequences of equal length the one whose times are closer wins.
     """
     keys = [normalise(word.text) for word in settled]
     hypothesis_keys = [normalise(word.text) for word in hypothesis]
@@ -75,7 +78,10 @@ def common_words(settled: Sequence[Word], hypothesis: Sequence[Word]) -> list[tu
 
 
 def match_score(one: Word, other: Word) -> float:
-    """Return 1 for two words at the same time, 0.5 at the tolerance, and 0 beyond it."""
+    """Return the score of two equal words: 1 at the same time, 0.5 at `SAME_WORD_TOLERANCE`.
+
+    The score is 0 beyond the tolerance. The texts are not compared.
+    """
     distance = abs(midpoint(one) - midpoint(other)) / SAME_WORD_TOLERANCE
     return 1.0 - distance / 2 if distance <= 1 else 0.0
 

@@ -1,13 +1,14 @@
 """Resamples a stream of any rate to 16 kHz.
 
-A polyphase filter: output k lies at the input time k * step / phases (the ratio of the rates in
-lowest terms), between two input samples; the fraction of its phase chooses the row of taps that it
-is the dot product with. The filter is a Kaiser-windowed sinc that reaches 40 samples of the slower
-of the two rates to either side. That is the whole delay: 2.5 ms from 16 kHz up, 5 ms at 8 kHz.
+This is a polyphase filter. Output sample k lies at the input time k * step / phases (step / phases
+is the ratio of the rates in lowest terms), which falls between two input samples. The fractional
+part selects a row of taps, and the output is the dot product of that row with the input samples
+around this time. The filter is a Kaiser-windowed sinc with 40 samples of the slower of the two
+rates on either side. Its delay is therefore 2.5 ms from 16 kHz up, and 5 ms at 8 kHz.
 
-Each output is one dot product over the same number of samples, whatever the chunk it came in, so
-any chunking of the input gives the same bits. The output's time is the input's: the first samples
-are delayed until the filter has enough input, and `flush` returns the tail.
+Each output is one dot product over the same number of samples, so any division of the input into
+chunks gives the same bits. Output times equal input times: the first samples are returned when the
+filter has enough input, and `flush` returns the tail.
 """
 
 from functools import lru_cache
@@ -23,25 +24,29 @@ REACH = 40
 """Samples of the slower rate that the filter covers on either side of its centre."""
 
 ATTENUATION_DB = 90.0
-"""Attenuation of aliases. It leaves 6.9 kHz of 8 kHz unchanged, and 3.4 kHz of a phone's 4 kHz."""
+"""Attenuation of aliases. With `REACH`, the pass band ends at 6.9 kHz of 8 kHz, and at 3.4 kHz of
+the 4 kHz of a telephone."""
 
 MAX_TABLE_PHASES = 640
-"""Ratios with more phases than 11025 Hz has (12345 Hz has 3200) get their taps by interpolation
-between this many: linear in the phase, the error is (pi / phases)**2 / 8, below -110 dB."""
+"""The most rows of taps that are stored: as many as 11025 Hz has phases. For rates with more phases
+(12345 Hz has 3200), taps are interpolated linearly between two rows. The error of that,
+(pi / phases)**2 / 8, is below -110 dB."""
 
 FEW_PHASES = 4
-"""With so few phases the outputs of one phase are a strided view, and no taps are copied."""
+"""Up to this number of phases, the inputs of all outputs of a phase are taken as a strided view,
+and no taps are copied."""
 
 BLOCK = 320
-"""How many outputs' windows are gathered at once: few enough to stay in the CPU's caches."""
+"""Number of outputs that are computed together: their inputs fit into the caches of the CPU."""
 
 
 @lru_cache(maxsize=32)
 def taps_table(source_rate: int, rows: int) -> NDArray[np.float32]:
-    """Return the taps for phases 0, 1/rows, …, 1 of an input sample, (rows + 1, n_taps).
+    """Return the taps for the fractions 0, 1/rows, …, 1 of an input sample, (rows + 1, n_taps).
 
-    Kaiser's formulas give the window's shape and the transition's width from the attenuation; the
-    stop band begins at the slower rate's Nyquist frequency.
+    Kaiser's formulas give the shape of the window and the width of the transition band from the
+    attenuation. The stop band begins at the Nyquist frequency of the slower rate. The array is
+    cached and read-only.
     """
     slower = min(source_rate, SAMPLE_RATE)
     reach = ceil(REACH * source_rate / slower)
@@ -61,7 +66,7 @@ class Resampler:
     """Resamples one channel to 16 kHz."""
 
     def __init__(self, source_rate: int) -> None:
-        """Take the rate of the input in Hertz, 8000 to 48000."""
+        """Prepare to resample from `source_rate`, 8000 to 48000 Hz."""
         common = gcd(source_rate, SAMPLE_RATE)
         self.source_rate = source_rate
         self._phases = SAMPLE_RATE // common
@@ -69,15 +74,16 @@ class Resampler:
         rows = min(self._phases, MAX_TABLE_PHASES)
         self._taps = taps_table(source_rate, rows)  # (rows + 1, n_taps)
         self._reach = self._taps.shape[1] // 2
-        # Silence before the first sample, so that output 0 has its taps' left half.
+        # Silence precedes the first sample: it is the input of the left half of the taps of
+        # output 0.
         self._input = np.zeros(self._reach - 1, np.float32)
         self._first_centre = 0
-        """The input sample that the first window of `_input` is centred on."""
+        """Index of the input sample on which the first window of `_input` is centred."""
         self._received = 0
         self._sent = 0
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the output that this input completes: (n_samples,) in, (n_output,) out."""
+        """Take (n_samples,) of input; return the outputs that it completes, (n_output,)."""
         self._received += len(samples)
         if self._step == self._phases:
             return samples
@@ -87,19 +93,34 @@ class Resampler:
         return self._advance(ready)
 
     def flush(self) -> NDArray[np.float32]:
-        """Return the tail, (n_output,): the input that follows is taken to be silence."""
+        """Return the last outputs, (n_output,), with silence in the place of further input."""
         if self._step == self._phases:
             return np.zeros(0, np.float32)
         self._input = np.concatenate((self._input, np.zeros(self._reach, np.float32)))
         return self._advance(-(-self._received * self._phases // self._step))
 
+    def skip(self, n_samples: int) -> int:
+        """Let time pass without input, after `flush`; return how many outputs are left out.
+
+        The input around the gap is taken to be silence.
+        """
+        self._received += n_samples
+        if self._step == self._phases:
+            return n_samples
+        until = -(-self._received * self._phases // self._step)
+        skipped, self._sent = until - self._sent, until
+        self._first_centre = until * self._step // self._phases
+        # The silence that reaches from the left half of the next output's taps to the next input.
+        self._input = np.zeros(self._received - self._first_centre + self._reach - 1, np.float32)
+        return skipped
+
     def _advance(self, until: int) -> NDArray[np.float32]:
-        """Return outputs up to `until`, and discard the input that no later one needs."""
+        """Return the outputs before index `until`, and discard input that no later output needs."""
         if until <= self._sent:
             return np.zeros(0, np.float32)
         output = np.empty(until - self._sent, np.float32)
         n_taps = 2 * self._reach
-        # windows[n] is the input of an output whose centre is input sample first_centre + n.
+        # windows[n] holds the input of the outputs that are centred on sample _first_centre + n.
         windows = as_strided(
             self._input,
             (len(self._input) - n_taps + 1, n_taps),
@@ -126,7 +147,7 @@ class Resampler:
         return output
 
     def _taps_of(self, phases: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the taps of each output's phase: (n_output,) to (n_output, n_taps)."""
+        """Return the taps for the phase of each output: (n_output,) to (n_output, n_taps)."""
         if self._phases <= MAX_TABLE_PHASES:
             return self._taps[phases]
         place = phases * (MAX_TABLE_PHASES / self._phases)

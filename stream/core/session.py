@@ -1,19 +1,24 @@
 """A transcription session: a pure object with two peers.
 
 The client sends audio and requests, and receives events. The engine receives windows, and returns
-hypotheses. The `receive_*` methods never raise for an error of a peer, but emit a `Failure`. The
-results are drained by `windows_to_transcribe` and `events_to_send`. The only clock is the count of
+hypotheses. The `receive_*` methods never raise for an error of a peer, but emit a `Failure`.
+`windows_to_transcribe` and `events_to_send` return the results. The only clock is the number of
 samples, so a recorded session replays exactly, and the division of the bytes into messages makes no
 difference.
+
+Every utterance gets exactly one final. When the client stops, `receive_eof` ends the running
+utterance of each channel, which requests a window for its final; the session emits `Ended` only
+after the hypotheses of all final windows have arrived. The engine answers every window, with a
+failure if it cannot be decoded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 import numpy as np
 
-from stream.core.audio import SAMPLE_RATE, AudioDecoder, StreamDecoder
+from stream.core.audio import SAMPLE_RATE, AudioDecoder, Gap, Sound, StreamDecoder
 from stream.core.channel import Channel
 from stream.core.events import Configured, Ended, Event, Failure, MarkReached, Progress
 from stream.core.load import Load
@@ -26,7 +31,7 @@ CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", 
 """The settings that `receive_configure` may change."""
 
 MAX_MARKS = 256
-"""The most outstanding marks, which bounds memory: ten seconds of one for each frame of 40 ms."""
+"""Most outstanding marks, a bound on memory: one for each frame of 40 ms for ten seconds."""
 
 
 class Session:
@@ -43,29 +48,34 @@ class Session:
         """Begin a session.
 
         Args:
-            session_id: names the session in its windows.
-            settings: the client's.
-            tuning: the server's; the default one if None.
-            detector: makes the voice detector of a channel.
-            container: makes the decoder of containers for a number of channels; None if containers
+            session_id: id of the session, for its windows.
+            settings: settings that the client chose.
+            tuning: tuning of the server; None for the defaults.
+            detector: returns a voice detector for a sample rate; called once for each channel.
+            container: returns a decoder of containers for a number of channels; None if containers
                 cannot be decoded.
 
         Raises:
-            SettingsError: the settings cannot be served.
+            SettingsError: a setting is invalid, or the encoding is a container and `container` is
+                None.
         """
         settings.check()
         self.id = session_id
         self.settings = settings
         self.received = 0
-        """Samples of each channel fed to it so far, at the client's rate."""
+        """Samples of each channel fed to it so far, at the client's rate; gaps count."""
+        self.gap_samples = 0
+        """How many of these are gaps, in which no audio came."""
         self.ended = False
         self.load = Load.NORMAL
         self._no_more_audio = False
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._marks: list[tuple[int, list[int]]] = []
-        """Outstanding marks, and how many samples each channel had judged at each."""
+        """Outstanding marks, each with the `judged_sample` of every channel when it came."""
         self._finals_reported = 0
+        self._decoded = False
+        """Whether any audio could be decoded."""
         self._decoder: AudioDecoder
         if settings.encoding != CONTAINER:
             self._decoder = StreamDecoder(settings.encoding, settings.channels)
@@ -73,12 +83,12 @@ class Session:
             self._decoder = container(settings.channels)
         else:
             raise SettingsError("encoding", "Containers are not decoded here; use pcm_s16le.")
-        self._problem_reported = False
         # Audio is fed in steps of 20 ms, channel by channel, however it was divided into messages:
         # the order of events must not depend on that.
         self._step = settings.sample_rate // 50
         self._pending = np.zeros((settings.channels, 0), np.float32)
         tuning, window_ids = tuning or SessionTuning(), count()
+        self._max_gap_s = tuning.max_gap_s
         self._channels = [
             Channel(session_id, i, settings, tuning, detector(settings.sample_rate), window_ids)
             for i in range(settings.channels)
@@ -90,17 +100,40 @@ class Session:
             message = "Audio came after the end of the stream; open a new stream for it."
             self._events.append(Failure("audio_after_end", message))
             return
-        self._pending = np.concatenate([self._pending, self._decoder.decode(data)], axis=1)
-        self._report_problem()
-        while self._pending.shape[1] >= self._step:
-            self._feed(self._step)
+        self._receive_sounds(self._decoder.decode(data))
 
     def receive_break(self) -> None:
-        """Drop an incomplete sample: the client continues at sample `held`, with a whole one."""
+        """Drop an incomplete sample frame, because the client continues with sample `held`."""
         self._decoder.forget_leftover()
 
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio, in all channels: a hole in time stamps, lost packets.
+
+        The clock advances, and an utterance ends unless the gap is as short as a few packets. No
+        samples are made for the gap, and no speech is detected in it.
+
+        Args:
+            n_samples: of each channel, at the client's rate.
+        """
+        if self._no_more_audio or n_samples <= 0:
+            return
+        rate, longest_s = self.settings.sample_rate, self._max_gap_s
+        if n_samples > longest_s * rate:
+            message = (
+                f"The time stamps jump by {n_samples / rate:.1f} s, and the limit (max_gap_s) is "
+                f"{longest_s:g} s: the jump was ignored, and later times are relative to that."
+            )
+            self._events.append(Failure("gap_too_long", message))
+            return
+        self._feed(self._pending.shape[1])
+        for channel in self._channels:
+            channel.receive_gap(n_samples)
+            self._collect(channel)
+        self.gap_samples += n_samples
+        self._advance(n_samples)
+
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Take the engine's hypothesis of one of the windows."""
+        """Take the hypothesis of one of the session's windows."""
         if hypothesis.failure:
             message = f"A window could not be transcribed: {hypothesis.failure}"
             self._events.append(Failure("transcription_failed", message))
@@ -110,7 +143,10 @@ class Session:
         self._settle()
 
     def receive_finalize(self, mark: int | None = None) -> None:
-        """Make all audio so far final, even in the middle of a word; then send the mark."""
+        """Cut all utterances off here, even in the middle of a word, so that their finals follow.
+
+        If `mark` is given, `MarkReached` follows the finals.
+        """
         self._feed(self._pending.shape[1])
         for channel in self._channels:
             channel.force_endpoint()
@@ -120,9 +156,14 @@ class Session:
         self._settle()
 
     def receive_mark(self, mark: int) -> None:
-        """Send the mark back once all speech that was detected before it is final."""
+        """Emit `MarkReached` once all speech before this point of the audio is final.
+
+        If `MAX_MARKS` are outstanding, emit a `Failure` instead.
+        """
         if len(self._marks) == MAX_MARKS:
-            message = f"{MAX_MARKS} marks are still to come back; wait for some, or `finalize`."
+            message = (
+                f"{MAX_MARKS} marks have not been returned yet; wait for some, or send `finalize`."
+            )
             self._events.append(Failure("too_many_marks", message))
             return
         self._feed(self._pending.shape[1])
@@ -130,7 +171,10 @@ class Session:
         self._settle()
 
     def receive_configure(self, changes: Mapping[str, object]) -> None:
-        """Change settings from here on; nothing changes if one cannot be changed or served."""
+        """Change settings from now on, and emit `Configured`.
+
+        If one of the settings cannot be changed or is invalid, change none and emit a `Failure`.
+        """
         try:
             fixed = sorted(set(changes) - CONFIGURABLE)
             if fixed:
@@ -149,7 +193,7 @@ class Session:
         self._events.append(Configured(settings))
 
     def receive_load(self, load: Load) -> None:
-        """Set how busy the engine is with all streams, and report it to the client."""
+        """Set the load of the server; if it has changed, apply it and emit `Progress`."""
         if load is self.load or self.ended:
             return
         self.load = load
@@ -158,19 +202,16 @@ class Session:
         self._report()
 
     def receive_eof(self) -> None:
-        """End the audio: finals for the rest of it follow, and then `Ended`."""
+        """End the audio; the finals for the rest of it follow, and then `Ended`."""
         if self._no_more_audio:
             return
         if self._decoder.leftover:
             message = (
-                f"The audio ended {self._decoder.leftover} bytes into a sample, which were left "
-                "out; check that encoding and channels are what was announced."
+                "The audio ended in the middle of a sample; its last "
+                f"{self._decoder.leftover} bytes were left out. Check `encoding` and `channels`."
             )
             self._events.append(Failure("truncated_audio", message))
-        self._pending = np.concatenate([self._pending, self._decoder.flush()], axis=1)
-        self._report_problem()
-        while self._pending.shape[1] > self._step:
-            self._feed(self._step)
+        self._receive_sounds(self._decoder.flush())
         self._feed(self._pending.shape[1])
         for channel in self._channels:
             channel.receive_end()
@@ -179,7 +220,7 @@ class Session:
         self._settle()
 
     def windows_to_transcribe(self) -> list[Window]:
-        """Return the windows that became due, each once."""
+        """Return the windows that became due since the last call."""
         windows, self._windows = self._windows, []
         return windows
 
@@ -190,12 +231,12 @@ class Session:
 
     @property
     def held(self) -> int:
-        """Samples of each channel that were received, fed or pending, at the client's rate."""
+        """Samples of each channel received so far, processed or not, at the client's rate."""
         return self.received + self._pending.shape[1]
 
     @property
     def settled(self) -> int:
-        """Samples at the client's rate before which all audio is final or holds no speech."""
+        """The sample, at the client's rate, before which all audio is final or without speech."""
         if self.ended:
             return self.received
         settled = min(channel.settled_sample for channel in self._channels)
@@ -203,21 +244,33 @@ class Session:
 
     @property
     def pending_s(self) -> float:
-        """Seconds of speech that no hypothesis covers yet."""
+        """Seconds of speech that no hypothesis covers yet, in the channel with most of it."""
         return max(channel.lag_samples for channel in self._channels) / SAMPLE_RATE
 
-    def _report_problem(self) -> None:
-        """Report once that bytes cannot be decoded."""
-        if self._decoder.problem and not self._problem_reported:
-            self._problem_reported = True
-            self._events.append(Failure("bad_audio", self._decoder.problem))
+    def _receive_sounds(self, sounds: Sequence[Sound]) -> None:
+        """Take decoded samples and gaps, and report what could not be decoded."""
+        for sound in sounds:
+            if isinstance(sound, Gap):
+                self.receive_gap(sound.samples)
+                continue
+            self._pending = np.concatenate([self._pending, sound], axis=1)
+            while self._pending.shape[1] >= self._step:
+                self._feed(self._step)
+        self._decoded = self._decoded or bool(sounds)
+        for problem in self._decoder.take_problems():
+            code = "damaged_audio" if self._decoded else "bad_audio"
+            self._events.append(Failure(code, problem))
 
     def _feed(self, n_samples: int) -> None:
-        """Feed the next pending samples to every channel."""
+        """Pass the next `n_samples` pending samples to every channel."""
         samples, self._pending = self._pending[:, :n_samples], self._pending[:, n_samples:]
         for channel, channel_samples in zip(self._channels, samples, strict=True):
             channel.receive_samples(channel_samples)
             self._collect(channel)
+        self._advance(n_samples)
+
+    def _advance(self, n_samples: int) -> None:
+        """Move the clock of the client's samples, and report each second."""
         seconds = self.received // self.settings.sample_rate
         self.received += n_samples
         if self.received // self.settings.sample_rate > seconds:
@@ -225,12 +278,12 @@ class Session:
         self._settle()
 
     def _collect(self, channel: Channel) -> None:
-        """Take the windows and events that became due in a channel."""
+        """Move the windows and events of a channel to those of the session."""
         self._windows += channel.windows_to_transcribe()
         self._events += channel.events_to_send()
 
     def _settle(self) -> None:
-        """Emit what new finals have made due: progress, marks, the end."""
+        """Emit the progress, the marks and the `Ended` that new finals have made due."""
         if self._finals() > self._finals_reported:
             self._report()
         while self._marks and self._all_final_before(self._marks[0][1]):

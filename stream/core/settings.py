@@ -1,4 +1,11 @@
-"""The settings of a stream that its client chooses, and the tuning that its server sets for all."""
+"""The settings of a stream that its client chooses, and the tuning that its server sets for all.
+
+A setting of a stream takes this path: the fields of the client's first message, `messages.Start`,
+or of the query string become `StreamSettings` in `protocols/start_settings.py`; `Session` keeps
+them, and passes them to each `Channel`. The channel gives `endpointing_ms` to its `Endpointer`, and
+puts the settings of decoding, such as the language, into the `DecodingOptions` of each window,
+which the engine receives. `Session.receive_configure` replaces them during the stream.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -9,20 +16,20 @@ Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw", "container"]
 Task = Literal["transcribe", "translate"]
 
 CONTAINER = "container"
-"""WebM, Ogg, WAV, MP3, FLAC or AAC; its decoder is not part of the core."""
+"""The encoding of files: WebM, Ogg, WAV, MP3, FLAC or AAC; the core does not decode them."""
 CONTAINER_RATE = 16_000
-"""The rate at which its samples are counted, in hertz, whatever its own rate is."""
+"""Hertz. Containers are resampled to this rate, so it is also the rate of their sample counts."""
 
 MAX_KEYTERMS = 500
 MAX_KEYTERM_LENGTH = 100
 MAX_PROMPT_LENGTH = 4_000
-"""Characters. Prompt and terms are tokenised for every window, while other windows wait: 500 terms
-take 20 ms, and a prompt of a megabyte takes a second. The model reads about 1000 characters."""
+"""Characters. Prompt and key terms are tokenised for every window, while other windows wait: 500
+terms take 20 ms, a prompt of a megabyte takes a second. The model uses about 1000 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """A client's choices for one stream; `check` refuses those that cannot be served."""
+    """What a client chose for one stream; `check` raises for values that are out of range."""
 
     encoding: str = "pcm_s16le"
     sample_rate: int = 16_000
@@ -33,9 +40,9 @@ class StreamSettings:
     partials: bool = True
     words: bool = False
     endpointing_ms: int = 500
-    """Silence that ends an utterance."""
+    """Milliseconds of silence that end an utterance."""
     max_utterance_s: float = 30.0
-    """An utterance without pauses is split, between two words, at about this length."""
+    """An utterance without pauses is split, between two words, when it reaches this length."""
     keyterms: tuple[str, ...] = ()
     prompt: str = ""
 
@@ -46,8 +53,8 @@ class StreamSettings:
         if self.encoding == CONTAINER and self.sample_rate != CONTAINER_RATE:
             raise SettingsError(
                 "sample_rate",
-                "A container knows its own rate: leave sample_rate out. Samples are counted at "
-                f"{CONTAINER_RATE} Hz.",
+                "A container has a sample rate of its own: leave sample_rate out. Samples are "
+                f"counted at {CONTAINER_RATE} Hz.",
             )
         within("channels", self.channels, 1, 8, "channels")
         one_of("task", self.task, get_args(Task))
@@ -73,59 +80,64 @@ def within(field: str, value: float, low: float, high: float, unit: str) -> None
 
 @dataclass(frozen=True, slots=True)
 class SessionTuning:
-    """How a session detects speech, requests windows and commits words; one for all of a server."""
+    """How sessions detect speech, request windows and commit words; the same for a whole server."""
 
     partial_hop_ms: int = 1000
     """New audio that makes the next partial due."""
     first_hop_ms: int = 400
     """New audio that makes a partial due until the utterance has words to show."""
     wordless_hop_ms: int = 3000
-    """The longest hop of partials while speech goes on and no words are found in it, as in a noise
+    """The longest interval of partials while speech goes on without recognised words, as in a noise
     of many voices."""
     pre_roll_ms: int = 300
-    """Audio before the detector's onset that belongs to the utterance: a soft first consonant."""
+    """Audio before the detected onset that belongs to the utterance: its first consonant may be too
+    soft to be detected."""
     onset_ms: int = 90
-    """Speech that starts an utterance."""
+    """Speech that must be detected before an utterance begins."""
     tail_ms: int = 240
-    """Silence after the speech that the window of a final includes: no final is decoded sooner."""
+    """Silence after the speech that the window of a final includes; its decoding waits for it."""
     final_ahead_ms: int = 260
-    """How long before the endpoint is confirmed the final is decoded. It is not decoded in each
-    pause, because speech continues after most of them."""
+    """The decoding of a final begins this long before the endpoint is confirmed. It does not begin
+    in every pause, because speech continues after most pauses."""
     commit_delay_ms: int = 850
     """Audio after a word that a hypothesis must cover before the word is committed, once two
     hypotheses agree on it."""
     commit_partials: bool = True
-    """Whether words that partials agree on are committed; else only those of finals are, as if
-    another model decodes the partials."""
+    """Whether words on which partials agree are committed. If False, only finals commit words; this
+    is needed if the partials are decoded by another model."""
     sure_from: float = 0.95
-    """A word of such confidence is committed by one hypothesis, after `sure_delay_ms` of audio."""
+    """A word of at least this confidence is committed by one hypothesis that covers `sure_delay_ms`
+    of audio after it."""
     sure_delay_ms: int = 500
     unsure_below: float = 0.45
-    """A word of less confidence, or that hypotheses do not agree on, waits for `unsure_delay_ms` of
-    audio after it, because more context may correct it. That is longer than a partial's window, so
-    the word waits for the final of most sentences."""
+    """A word of less confidence, or on which hypotheses do not agree, is committed once
+    `unsure_delay_ms` of audio after it are covered, because more context may correct it. That is
+    longer than the window of a partial, so for most sentences only the final commits the word."""
     unsure_delay_ms: int = 12_000
     guesses_below: float = 0.6
     """Words of less mean confidence are guesses: no partial commits any of them, and a final
     without words removes them."""
     edge_ms: int = 100
-    """A word that ends so near the end of a partial's window may be cut off: it is not shown until
-    a window contains all of it."""
+    """A word that ends within this distance of the end of a partial's window may be cut off. It is
+    not shown until a window contains all of it."""
     shown_from: float = 0.6
-    """A word of less confidence is shown when two hypotheses agree on it."""
+    """A word of less confidence is shown only if two hypotheses agree on it."""
     first_shown_from: float = 0.3
-    """The same for the first words of an utterance, which its reader waits for."""
+    """The same for the first words of an utterance, which should be shown early."""
     max_partial_s: float = 10.0
-    """The longest window of a partial, if the known words let it start so late: the cost of a
-    second of speech does not grow with the utterance. Until then it starts where the window before
-    it did."""
+    """The longest window of a partial, provided that a gap between two known words allows it to
+    start so late. It bounds the cost of a partial in a long utterance. Until it is reached, the
+    window of a partial starts where the previous one started."""
     restart_partial_s: float = 10.0
-    """The length with which the window of a partial starts anew when that is reached; not above
-    `max_partial_s`."""
+    """Length of the window of a partial that starts anew because the previous start would make it
+    longer than `max_partial_s`; at most `max_partial_s`."""
     max_window_s: float = 28.0
-    """The longest window of all: Whisper itself encodes at most 30 s."""
+    """The longest window of any kind; Whisper encodes at most 30 s."""
     overlap_s: float = 6.0
     """Audio before a cut that the next window includes."""
+    max_gap_s: float = 3600.0
+    """The longest gap in the time stamps of a stream by which its clock advances; a longer one is
+    an error of the sender. Recordings have no limit."""
     context_s: float = 12.0
     """Audio before an utterance that its windows include: the model recognises a sentence better
     with the previous one."""
@@ -134,6 +146,6 @@ class SessionTuning:
 def for_memory(tuning: SessionTuning) -> SessionTuning:
     """Return the tuning for an engine that remembers what it encoded.
 
-    Windows of partials keep their beginning for eight seconds (docs/decisions/023).
+    Windows of partials keep their beginning for eight seconds (docs/decisions/024).
     """
     return replace(tuning, max_partial_s=16.0, restart_partial_s=8.0)

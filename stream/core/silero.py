@@ -2,8 +2,8 @@
 
 The networks of silero-vad 6, one for 16 kHz and one for 8 kHz, differ in their lengths only: the
 magnitudes of a short-time Fourier transform, four convolutions and an LSTM with a state. A window
-is 32 ms, with the last 4 ms of the previous window. One window costs about 0.1 ms, and half as much
-in a batch, so every stream runs its own network, in step with its session:
+is 32 ms, preceded by the last 4 ms of the previous window. One window costs about 0.1 ms, and half
+of that in a batch, so every stream can run its own network, in step with its session:
 https://github.com/snakers4/silero-vad (MIT).
 
 `engine/checkpoints/silero_weights` reads the weights; here they are arrays.
@@ -23,7 +23,7 @@ STRIDES = (1, 2, 2, 1)
 """Strides of the convolutions: 4 frames become 4, 2, 1 and 1."""
 
 FRAMES = 4
-"""Frames of the Fourier transform in a window, which is mirrored at its end."""
+"""Frames of the Fourier transform in a window; the last one includes a mirrored end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +34,10 @@ class SileroWeights:
     """Length of the Fourier transform, 256 at 16 kHz and 128 at 8 kHz, to which other lengths are
     proportional."""
     convolutions: tuple[tuple[Array, Array], ...]
-    """Four of (3 taps x n_in, n_out) and (n_out,); the first takes fft_samples // 2 + 1."""
+    """Weights (3 taps x n_in, n_out) and bias (n_out,) of the four convolutions; n_in of the first
+    is fft_samples // 2 + 1."""
     recurrent: Array
-    """(128 inputs + 128 of the state, 512): the LSTM's input, forget, cell and output gates."""
+    """Weights of the LSTM, (128 inputs + 128 state, 512): input, forget, cell and output gate."""
     recurrent_bias: Array
     """(512,)"""
     output: Array
@@ -45,12 +46,12 @@ class SileroWeights:
 
     @property
     def window_samples(self) -> int:
-        """Length of a window, 32 ms, the only one that the network was trained on."""
+        """Samples of a window, 32 ms: the only length on which the network was trained."""
         return 2 * self.fft_samples
 
 
 class Silero:
-    """A network with the state of one stream."""
+    """The network with its recurrent state for one stream."""
 
     def __init__(self, weights: SileroWeights) -> None:
         self._weights = weights
@@ -67,7 +68,10 @@ class Silero:
         return float(self.probabilities(window[None])[0])
 
     def probabilities(self, windows: Array) -> Array:
-        """Return those of the next windows, (n, window_samples): (n,); a batch is cheaper."""
+        """Return the probabilities, (n,), of the next windows, (n, window_samples).
+
+        They equal those of `probability` for each window in turn, at a lower cost.
+        """
         ends = windows[:, -len(self._context) :]
         contexts = np.concatenate([self._context[None], ends[:-1]])
         self._context = ends[-1].copy()
@@ -79,7 +83,7 @@ class Silero:
         return sigmoid(scores)
 
     def _encode(self, samples: Array) -> Array:
-        """Encode windows with their contexts, (n, n_samples), for the LSTM: (n, 128)."""
+        """Encode windows with their contexts, (n, n_samples), into inputs of the LSTM, (n, 128)."""
         mirror = samples[:, -2 : -2 - self._mirrored : -1]
         mirrored = np.concatenate([samples, mirror], axis=1)
         encoded: Array = np.abs(np.fft.rfft(mirrored[:, self._frames] * self._hann))  # (n, 4, bins)
@@ -88,7 +92,10 @@ class Silero:
         return encoded.reshape(len(samples), WIDTH)
 
     def _step(self, inputs: Array) -> Array:
-        """Compute one step of the LSTM, from the inputs' part of its gates, (512,)."""
+        """Compute one step of the LSTM, and return its hidden state, (128,).
+
+        `inputs` are the gates before the contribution of the state is added, (512,).
+        """
         gates = inputs + self._hidden @ self._weights.recurrent[WIDTH:]
         admit, keep, new, show = gates.reshape(4, WIDTH)
         self._cell = sigmoid(keep) * self._cell + sigmoid(admit) * np.tanh(new)

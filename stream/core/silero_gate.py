@@ -1,9 +1,10 @@
 """Two voice detectors in series: webrtcvad after a noise floor, and Silero's network after both.
 
-The first gate is very cheap and passes all speech, but also doors, dogs and keys. While it is open,
-and for half a second longer, the network decides; otherwise the network does not run, so a silent
-stream is very cheap. When the network starts again, it first gets the last half second, in the
-state that it had: without state it took half as much more noise for speech.
+The first gate is very cheap and passes all speech, but also noise of doors, dogs and keys. While it
+is open, and for half a second longer, the network decides. Otherwise the network does not run, so a
+silent stream costs very little. When the network starts again, it first gets the last half second
+of audio, and continues from the state in which it stopped: from an empty state it took 50 % more
+noise for speech.
 
 The network was trained on speech of ordinary loudness and misses words that are 30 dB quieter. So
 its input is amplified until the loudest of the last seconds is as loud as ordinary speech.
@@ -26,18 +27,19 @@ ENTER = 0.5
 """The probability at which speech begins."""
 
 LEAVE = 0.35
-"""The probability below which speech ends; between the two the decision stays as it was."""
+"""The probability below which speech ends; between the two the decision does not change."""
 
 FIRST_GATE_AGGRESSIVENESS = 0
 FIRST_GATE_RISE_DB = 4.0
-"""The first gate passes more than webrtcvad alone: at the usual 6 dB it was closed for half of the
-words that were lost in noise as loud as the speech."""
+"""How far a frame must rise above the noise floor to open the first gate. It is less than for
+webrtcvad alone, where it is 6 dB: in noise as loud as the speech, a gate of 6 dB was closed at half
+of the words that were lost."""
 
 AWAKE_WINDOWS = 16
-"""0.5 s: how long the network goes on after the first gate probabilities something."""
+"""0.5 s: how long the network runs on after the first gate has closed."""
 
 REPLAYED_WINDOWS = 16
-"""0.5 s: how much earlier audio the network gets when it starts again."""
+"""0.5 s: how much of the preceding audio the network gets first when it starts again."""
 
 LOUD_DBFS = -26.0
 """The level of a loud window of ordinary speech."""
@@ -45,7 +47,8 @@ LOUD_DBFS = -26.0
 MAX_GAIN_DB = 30.0
 
 FALL_DB = 3.0 * WINDOW_SAMPLES / SAMPLE_RATE
-"""How fast the level of the loudest window decreases, 3 dB a second: pauses are not amplified."""
+"""Decay of the level of the loudest window, in dB for each window (3 dB a second). It is slow, so
+that pauses are not amplified."""
 
 
 class SileroGate:
@@ -54,7 +57,13 @@ class SileroGate:
     frame_samples = WINDOW_SAMPLES
 
     def __init__(self, weights: SileroWeights, enter: float = ENTER, leave: float = LEAVE) -> None:
-        """Take the network's weights and the two thresholds."""
+        """Prepare to detect speech.
+
+        Args:
+            weights: weights of the network for 16 kHz or 8 kHz.
+            enter: probability at which speech begins.
+            leave: probability below which speech ends.
+        """
         self.windows_judged = 0
         """How many windows the network has run on."""
         self._first = WebRtcVad(FIRST_GATE_AGGRESSIVENESS, FIRST_GATE_RISE_DB)
@@ -63,11 +72,11 @@ class SileroGate:
         self._every = WINDOW_SAMPLES // weights.window_samples
         self._enter, self._leave = enter, leave
         self._unjudged = np.zeros(0, np.float32)
-        """Samples that the first gate has not judged: its frames do not divide our windows."""
+        """Samples that wait for the first gate, whose frame length does not divide 512."""
         self._recent: deque[Array] = deque(maxlen=REPLAYED_WINDOWS)
         self._loudest = LOUD_DBFS - MAX_GAIN_DB
         self._awake = 0
-        """For how many more windows the network runs."""
+        """Number of windows for which the network still runs."""
         self._speaking = False
 
     def is_speech(self, frame: Array) -> bool:
@@ -75,14 +84,17 @@ class SileroGate:
         return self.are_speech(frame[None])[0]
 
     def are_speech(self, frames: Array) -> list[bool]:
-        """Return whether each of the next frames, (n, 512), holds speech; the network runs once."""
+        """Return whether each of the next frames, (n, 512), holds speech.
+
+        The network runs on all frames as one batch.
+        """
         due: list[Array] = []
         own: list[int | None] = []
         """For each frame, its index in `due`; None if the network does not run."""
         for frame in frames:
             self._loudest = max(level_dbfs(frame), self._loudest - FALL_DB)
             if self._first_gate_opens(frame):
-                if not self._awake:  # it starts with the last half second, at the present gain
+                if not self._awake:  # it starts with the last half second, at the current gain
                     due += [self._amplified(window) for window in self._recent]
                 self._awake = AWAKE_WINDOWS
             own.append(len(due) if self._awake else None)
@@ -95,12 +107,12 @@ class SileroGate:
         return [self._decide(0.0 if at is None else probabilities[at]) for at in own]
 
     def _decide(self, probability: float) -> bool:
-        """Return whether a frame is speech, given the decision for the previous one."""
+        """Return whether a frame is speech, with hysteresis from the previous decision."""
         self._speaking = probability >= (self._leave if self._speaking else self._enter)
         return self._speaking
 
     def _first_gate_opens(self, frame: Array) -> bool:
-        """Feed the first gate the frames that are complete, and return whether any is speech."""
+        """Pass the samples to the first gate, and return whether any frame completed is speech."""
         self._unjudged = np.concatenate([self._unjudged, frame])
         is_open = False
         while len(self._unjudged) >= self._first.frame_samples:

@@ -2,9 +2,9 @@
 
 The rules are those of broadcasters (the BBC's and Netflix's guides agree on most): at most two
 lines of 42 columns, of which a Han letter takes two, on the screen for one to seven seconds, at a
-readable rate, divided at the ends of sentences and phrases. The division is a shortest path over
-what may not be broken: each possible cue has a price, for where it divides the sentence and for how
-readable it is.
+readable rate, divided at the ends of sentences and phrases. The division is found as a shortest
+path over the unbreakable units: each possible cue has a price, which depends on where it divides
+the sentence and on how readable it is.
 
 Pure: words in, text out.
 """
@@ -25,15 +25,15 @@ from stream.core.line_breaking import break_positions, columns, smallest_parts
 LINE_COLUMNS = 42
 LINES = 2
 WIDE = LINE_COLUMNS // 2
-"""A word of more columns may be divided; no label takes more of a line."""
+"""Columns. A wider word may be divided, and a label takes no more than this of a line."""
 LEAST_S = 1.0
 MOST_S = 7.0
 COLUMNS_PER_S = 17.0
-"""The rate at which an adult reads without effort; a Han letter counts as two Latin ones."""
+"""Columns for each second: the rate at which an adult reads without effort."""
 GAP_S = 0.08
-"""Between two cues: two frames, so that the change is visible."""
+"""Gap between two cues: two video frames, so that the change is visible."""
 SILENCE_S = 1.5
-"""A cue ends at a silence of this length."""
+"""Seconds. A cue ends at a silence of at least this length."""
 
 CLOSERS = r"[\p{Pe}\p{Pf}\"'\s]*$"
 SENTENCE_END = regex.compile(r"[.?!…。．｡？！؟۔।॥։።။។៕]" + CLOSERS)
@@ -43,12 +43,12 @@ OPENERS = re.compile(
     r"|at|by|for|from|with|without|into|about|after|before|to)",
     re.IGNORECASE,
 )
-"""Words that begin a phrase, in the language of most recordings: better to break before one."""
+"""English words that begin a phrase; a break before one of them reads well."""
 
 CUE_PRICE = 1.0
 BREAK_PRICES = {"sentence": 0.0, "phrase": 1.0, "pause": 1.0, "opener": 2.0, "anywhere": 4.0}
 PART_PRICE = 12.0
-"""Of a break within a word, which only a word that is wider than a line has."""
+"""The price of a break within a word; only words wider than `WIDE` can be broken."""
 
 
 class Word(Protocol):
@@ -56,7 +56,7 @@ class Word(Protocol):
 
     @property
     def text(self) -> str:
-        """With a leading space, if the language writes one."""
+        """The word, with a leading space if the language separates words by spaces."""
 
     @property
     def start_s(self) -> float:
@@ -78,14 +78,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is never broken: a word, or a Han letter with the punctuation that belongs to it."""
+    """Text that is never broken: a word, or a Han letter with the punctuation that adjoins it."""
 
     text: str
-    """With the space before it, if there is one."""
+    """The unit, with the space before it, if there is one."""
     start_s: float
     end_s: float
     goes_on: bool = False
-    """Whether it is a part of a wide word, and not the first."""
+    """Whether it is a later part of a word that was divided because of its width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,10 @@ class Cue:
 
 
 def cues(words: Iterable[Word], speaker: str = "") -> list[Cue]:
-    """Divide the words of one speaker, in order of time, into cues that do not overlap."""
+    """Divide the words of one speaker, in order of time, into cues that do not overlap.
+
+    The first line of a cue leaves room for the label of the speaker.
+    """
     made = []
     for spoken in runs([word for word in words if word.text.strip()]):
         run = Run(units(spoken), columns(label(speaker)))
@@ -112,7 +115,7 @@ def cues(words: Iterable[Word], speaker: str = "") -> list[Cue]:
 
 
 def srt(cues: Sequence[Cue]) -> str:
-    """Return the cues as a SubRip file."""
+    """Return the text of a SubRip file with the cues, sorted by start time."""
     blocks = []
     for number, cue in enumerate(sorted(cues, key=lambda cue: cue.start_s), 1):
         times = f"{clock(cue.start_s, ',')} --> {clock(cue.end_s, ',')}"
@@ -122,7 +125,10 @@ def srt(cues: Sequence[Cue]) -> str:
 
 
 def vtt(cues: Sequence[Cue], header: str = "") -> str:
-    """Return the cues as a WebVTT file; `header` is an optional line after the first."""
+    """Return the text of a WebVTT file with the cues, sorted by start time.
+
+    `header` is an optional line after the first one.
+    """
     blocks = [f"WEBVTT\n{header}\n" if header else "WEBVTT\n"]
     for cue in sorted(cues, key=lambda cue: cue.start_s):
         times = f"{clock(cue.start_s, '.')} --> {clock(cue.end_s, '.')}"
@@ -133,18 +139,18 @@ def vtt(cues: Sequence[Cue], header: str = "") -> str:
 
 
 def clock(seconds: float, point: str) -> str:
-    """Return a time as hours, minutes, seconds and thousandths: `01:02:03,450`."""
+    """Return a time as `01:02:03,450`, with `point` before the thousandths."""
     ms = round(seconds * 1000)
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{point}{ms % 1000:03}"
 
 
 def label(speaker: str) -> str:
-    """Return the prefix that names the speaker, for formats without speakers."""
+    """Return the prefix that names the speaker; empty if the speaker has no name."""
     return f"{speaker}: " if speaker else ""
 
 
 def runs(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    """Yield the words between silences."""
+    """Yield the stretches of words between silences of at least `SILENCE_S`."""
     start = 0
     for i in range(1, len(words) + 1):
         if i == len(words) or words[i].start_s - words[i - 1].end_s >= SILENCE_S:
@@ -153,7 +159,11 @@ def runs(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
 
 
 def units(words: Sequence[Word]) -> list[Unit]:
-    """Return the words, joined where no line may end between two, and divided if they are wide."""
+    """Return the words as unbreakable units.
+
+    Words between which no line may end are joined. Words wider than `WIDE` are divided, and the
+    time of a word is divided evenly among its characters.
+    """
     text = "".join(word.text for word in words)
     borders: list[int] = []
     candidates: set[int] = set()
@@ -182,22 +192,22 @@ def units(words: Sequence[Word]) -> list[Unit]:
 
 
 class Run:
-    """What is said between two silences; its cues are ranges of units."""
+    """The units between two silences, which are divided into cues; a cue is a range of units."""
 
     def __init__(self, units: Sequence[Unit], label_columns: int) -> None:
         self.units = units
         self._room = LINE_COLUMNS - min(label_columns, LINE_COLUMNS // 2)
-        """Columns of the first line of a cue, behind the label."""
+        """Columns that the label leaves in the first line of a cue."""
         self._columns = [0, *accumulate(columns(unit.text) for unit in units)]
         self._before = [columns(u.text) - columns(u.text.lstrip()) for u in units]
         self._after = [columns(u.text) - columns(u.text.rstrip()) for u in units]
         ends = (bool(SENTENCE_END.search(unit.text)) for unit in units)
         self._sentences = [0, *accumulate(ends)]
-        """How many sentences end before each unit."""
+        """Number of sentences that end before each unit."""
         self._prices = [0.0, *(break_price(one, other) for one, other in pairwise(units))]
 
     def divided(self) -> list[tuple[int, int]]:
-        """Return the cheapest division into cues, as ranges of units."""
+        """Return the cheapest division into cues, as ranges [first, end) of units, in order."""
         count = len(self.units)
         best = [0.0] + [inf] * count
         before = [0] * (count + 1)
@@ -216,7 +226,7 @@ class Run:
         return ranges[::-1]
 
     def lines(self, start: int, end: int) -> tuple[str, ...] | None:
-        """Return the lines of a cue, divided where it reads best; None if there is no room."""
+        """Return the one or two lines of a cue, divided where it reads best; None if too long."""
         if self._width(start, end) <= self._room:
             return (self._written(start, end),)
         best, divided = inf, None
@@ -224,7 +234,7 @@ class Run:
             upper, lower = self._width(start, i), self._width(i, end)
             if upper > self._room or lower > LINE_COLUMNS:
                 continue
-            # The lower line may be the longer one: the eye finds its way back more easily.
+            # A longer lower line costs less than a longer upper one, because it is easier to read.
             uneven = abs(lower - upper) / LINE_COLUMNS + 0.3 * (upper > lower)
             price = self._prices[i] + 2.0 * uneven
             if price < best:
@@ -234,39 +244,39 @@ class Run:
         return self._written(start, divided), self._written(divided, end)
 
     def _width(self, start: int, end: int) -> int:
-        """Return the columns of some units as they are printed."""
+        """Return the columns of units [start, end), without the space around them."""
         whole = self._columns[end] - self._columns[start]
         return whole - self._before[start] - self._after[end - 1]
 
     def _written(self, start: int, end: int) -> str:
-        """Return units as they are printed."""
+        """Return the text of units [start, end), without the space around it."""
         return "".join(unit.text for unit in self.units[start:end]).strip()
 
     def _fits(self, start: int, end: int) -> bool:
-        """Return whether these units make one cue."""
+        """Return whether units [start, end) fit into one cue, by duration and by width."""
         if self.units[end - 1].end_s - self.units[start].start_s > MOST_S:
             return False
         if self._width(start, end) <= self._room:
             return True
-        # The longest first line leaves the least for the second.
+        # The first line takes as many units as fit, which leaves the fewest for the second.
         most = self._columns[start] + self._before[start] + self._room
         i = min(bisect_right(self._columns, most) - 1, end - 1)
         return i > start and self._width(i, end) <= LINE_COLUMNS
 
     def _price(self, start: int, end: int) -> float:
-        """Return how bad a cue of these units is: where it ends, and whether it can be read."""
+        """Return the price of a cue of units [start, end): for where it ends and how it reads."""
         last_of_run = end == len(self.units)
         price = CUE_PRICE + (0.0 if last_of_run else self._prices[end])
         until_s = self.units[end - 1].end_s + SILENCE_S if last_of_run else self.units[end].start_s
         shown_s = until_s - self.units[start].start_s
         price += 2.0 * max(0.0, LEAST_S - shown_s)
         price += max(0.0, (self._columns[end] - self._columns[start]) / COLUMNS_PER_S - shown_s)
-        # A sentence that ends inside a cue, with a few words of the next behind it, reads badly.
+        # A cue reads badly if a sentence ends inside it and a few words of the next one follow.
         return price + 0.5 * (self._sentences[end - 1] - self._sentences[start])
 
 
 def break_price(before: Unit, after: Unit) -> float:
-    """Return what it costs to divide between two units."""
+    """Return the price of a break between two units; the lowest price that applies."""
     kinds = ["anywhere"]
     if SENTENCE_END.search(before.text):
         kinds.append("sentence")
@@ -282,7 +292,10 @@ def break_price(before: Unit, after: Unit) -> float:
 
 
 def extended(made: Sequence[Cue]) -> list[Cue]:
-    """Extend each cue to the time that it takes to read, or until the next one."""
+    """Return the cues, extended to the time that it takes to read them.
+
+    A cue is extended to at least `LEAST_S` and at most `MOST_S`, and ends before the next one.
+    """
     result = []
     for cue, following in zip_longest(made, made[1:]):
         latest = following.start_s - GAP_S if following else inf

@@ -3,15 +3,15 @@
 A word is committed if everything before it is, if two consecutive hypotheses agree on it (local
 agreement, Liu, Spanakis and Niehues 2020; Macháček, Dabre and Bojar 2023 for Whisper), and if a
 hypothesis covers enough audio after it, most of a second. If the model's confidence in the word is
-low, or if hypotheses do not agree on it, it takes much more audio; if the confidence is very high,
-one hypothesis and half a second are enough, because such words change as seldom. The last word of a
-hypothesis waits for a following one: the model ends its sentence where the audio ends, and
-"transcribe." may become "transcription of".
+low, or if hypotheses do not agree on it, much more audio is needed. If the confidence is very high,
+one hypothesis and half a second are enough, because such words change just as rarely. The last word
+of a hypothesis is committed only after another word follows it: the model ends its sentence where
+the audio ends, and "transcribe." may become "transcription of".
 
-Of the tentative words those are shown that are likely to stay: those that two hypotheses agree on,
-and after them those of sufficient confidence that lie within the window. Shown words are replaced
-if two hypotheses agree on others in their place: after one that differs, the next one often returns
-to the first.
+Only the tentative words that are likely to stay are shown: those on which two hypotheses agree, and
+the words after them that have enough confidence and do not touch the end of the window. Shown words
+are replaced only if two hypotheses agree on others in their place, because after one hypothesis
+that differs, the next one often returns to the first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,14 +23,15 @@ from stream.core.settings import SessionTuning
 from stream.core.windows import Word
 
 SENTENCE = 4
-"""If two hypotheses agree on so many words, an empty hypothesis does not remove them: Whisper
-sometimes finds nothing in a long window. In noise it is a word or two that appear and disappear."""
+"""Number of words. If two hypotheses agree on this many, an empty hypothesis does not remove them:
+Whisper sometimes recognises nothing in a long window. Fewer words may have been noise."""
 RUN_UP = 2 * SAMPLE_RATE
-"""Samples at the beginning of a window that an earlier window has recognised better."""
+"""Samples at the beginning of a window in which the words of an earlier window are retained,
+because that one had more context before them."""
 
 
 class Transcript:
-    """Takes hypotheses of growing or sliding windows; it knows neither audio nor windows."""
+    """The words of an utterance, from the hypotheses of its growing or sliding windows."""
 
     def __init__(
         self,
@@ -44,14 +45,14 @@ class Transcript:
             context: words of the previous utterance, which this one's first windows include. New
                 words come after the last of them; if a hypothesis does not contain it, they come
                 after `start_sample`.
-            start_sample: of the utterance.
-            tuning: the server's; the default one if None.
+            start_sample: first sample of the utterance.
+            tuning: tuning of the server; None for the defaults.
         """
         self._context = tuple(context)
         self._start_sample = start_sample
         self._tuning = tuning or SessionTuning()
-        self._agreed = 0  # leading tentative words that two hypotheses share,
-        self._end_alike = False  # and whether both end there
+        self._agreed = 0  # number of leading tentative words that two hypotheses share
+        self._end_alike = False  # whether both hypotheses end after these words
         self._covered_sample = 0
         self._seen: tuple[Word, ...] = ()  # shown before the last hypothesis
         self.committed: tuple[Word, ...] = ()
@@ -64,7 +65,7 @@ class Transcript:
 
     @property
     def shown(self) -> tuple[Word, ...]:
-        """The words after the committed ones that are shown."""
+        """The tentative words that are shown to the user."""
         if not self._keeps_shown:
             return self._likely
         floor = self.committed[-1].end_sample if self.committed else 0
@@ -72,10 +73,10 @@ class Transcript:
 
     @property
     def _keeps_shown(self) -> bool:
-        """Whether the words shown before stay, in place of those of the last hypothesis.
+        """Whether the words shown before stay on display instead of those of the last hypothesis.
 
-        If two hypotheses differ, the next one returns to the first about half of the time: shown
-        words go if two hypotheses agree on others in their place, or with the final.
+        If two hypotheses differ, the next one returns to the first about half of the time. So shown
+        words are replaced only if two hypotheses agree on others in their place, or by the final.
         """
         same = agreement(self._seen, self.committed + self._likely)
         # How many words two hypotheses agree on; an end that they agree on counts as one.
@@ -104,7 +105,7 @@ class Transcript:
             hypothesis: the words of a window.
             window_start: the first sample of the window.
             window_end: the sample after it.
-            commit: whether words are committed; False if the hypothesis will be verified.
+            commit: whether words may be committed; False if a later hypothesis must confirm them.
         """
         self._seen = self.committed + self.shown
         agreed = self.tentative[: self._agreed]
@@ -125,20 +126,21 @@ class Transcript:
         self._agreed = 0
 
     def commit_before(self, sample: int) -> None:
-        """Commit the tentative words that end by the sample, because the window is cut there."""
+        """Commit the leading tentative words that end at or before the sample."""
         count = 0
         while count < len(self.tentative) and self.tentative[count].end_sample <= sample:
             count += 1
         self._commit(count)
 
     def commit_all(self) -> None:
-        """Commit all tentative words: no more audio can change them."""
+        """Commit all tentative words, because no more audio can change them."""
         self._commit(len(self.tentative))
 
     def words_from(self, sample: int) -> tuple[Word, ...]:
-        """Return the words that end after the sample, up to the last that two hypotheses agree on.
+        """Return the words that are certain or agreed on, and end after the sample.
 
-        They include those of the context.
+        These are words of the context, committed words, and the leading tentative words on which
+        two hypotheses agree.
         """
         standing = self._context + self.committed + self.tentative[: self._agreed]
         return tuple(word for word in standing if word.end_sample > sample)
@@ -150,16 +152,19 @@ class Transcript:
         settled = [word for word in before if word.end_sample > window_start]
         fresh = hypothesis[first_new_word(settled, hypothesis, self._start_sample) :]
         last = before[-1:]
-        # A word in the pause before the utterance is moved to its beginning.
+        # A word whose time lies in the pause before the utterance is moved to its beginning.
         return monotone(fresh, max(self._start_sample, last[0].end_sample if last else 0))
 
     def _guesses(self, words: Sequence[Word]) -> bool:
-        """Return whether words have a low mean confidence, as in a noise of many voices."""
+        """Return whether the mean confidence of words is below `guesses_below`.
+
+        This happens in noise, such as that of many voices.
+        """
         sure = sum(word.confidence for word in words)
         return sure < self._tuning.guesses_below * len(words)
 
     def _n_certain(self) -> int:
-        """Return how many leading tentative words have enough audio after them."""
+        """Return the number of leading tentative words after which enough audio is covered."""
         for count, word in enumerate(self.tentative):
             delay_ms = self._delay_ms(word, agreed=count < self._agreed)
             if word.end_sample > self._covered_sample - samples_of_ms(delay_ms):
@@ -167,7 +172,7 @@ class Transcript:
         return len(self.tentative)
 
     def _delay_ms(self, word: Word, *, agreed: bool) -> int:
-        """Return how much audio after a word is enough to commit it."""
+        """Return the milliseconds of audio that must be covered after a word to commit it."""
         tuning = self._tuning
         if word.confidence >= tuning.sure_from:
             return tuning.sure_delay_ms
@@ -182,9 +187,10 @@ class Transcript:
 
 
 def retained_words(agreed: tuple[Word, ...], window_start: int) -> tuple[Word, ...]:
-    """Return the agreed words that stay as they are, if a window starts among them.
+    """Return the agreed words that a window must not change, because it starts after the first.
 
-    The window does not include the first of them, and has no context for the next ones.
+    These are the words before the window and those in its first seconds (`RUN_UP`), for which it
+    has no context. Returns none if the window includes the first agreed word.
     """
     if not agreed or agreed[0].end_sample > window_start:
         return ()
@@ -192,7 +198,7 @@ def retained_words(agreed: tuple[Word, ...], window_start: int) -> tuple[Word, .
 
 
 def agreement(before: Sequence[Word], now: Sequence[Word]) -> int:
-    """Return how many leading words two hypotheses share, without case and punctuation."""
+    """Return the number of leading words that are equal, ignoring case and punctuation."""
     count = 0
     for one, other in zip(before, now, strict=False):
         if normalise(one.text) != normalise(other.text):
@@ -202,7 +208,10 @@ def agreement(before: Sequence[Word], now: Sequence[Word]) -> int:
 
 
 def monotone(words: Iterable[Word], floor: int) -> tuple[Word, ...]:
-    """Return the words with times that never decrease, from `floor` on."""
+    """Return the words with their times raised where needed, so that none is before the last.
+
+    No time is before the sample `floor`.
+    """
     ordered = []
     for word in words:
         start = max(word.start_sample, floor)
@@ -212,5 +221,5 @@ def monotone(words: Iterable[Word], floor: int) -> tuple[Word, ...]:
 
 
 def text_of(words: Iterable[Word]) -> str:
-    """Return the words as the model spells them, without the space before the first."""
+    """Return the words as one text, as the model spells them, without space around it."""
     return "".join(word.text for word in words).strip()

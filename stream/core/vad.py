@@ -20,20 +20,23 @@ FRAME_SAMPLES = SAMPLE_RATE // 50
 """20 ms; webrtcvad takes 10, 20 or 30 ms."""
 
 SILENCE_DBFS = -70.0
-"""A quieter frame is silence in any case."""
+"""A frame below this level is always silence."""
 
 RISE_DB = 6.0
-"""How far speech rises above the noise floor."""
+"""How far a frame must rise above the noise floor to be speech."""
 
 FLOOR_FRAMES = 100
-"""Two seconds, whose quietest frame is the noise floor."""
+"""Number of frames, two seconds, of which the quietest is the noise floor."""
 
 OPENING_FLOOR_DBFS = -50.0
 """The highest floor during the first two seconds: a stream may begin in the middle of a word."""
 
 
 class VoiceDetector(Protocol):
-    """Decides frame by frame for one channel; it may have a state."""
+    """Interface: decides frame by frame for one channel whether there is speech.
+
+    A detector may have a state, so it needs all frames in order.
+    """
 
     frame_samples: int
 
@@ -45,7 +48,7 @@ class VoiceDetector(Protocol):
 
 
 MakeDetector = Callable[[int], VoiceDetector]
-"""Takes the sample rate at which a client sends; the detector's own input is at 16 kHz."""
+"""Returns a detector for a client's sample rate; frames are passed to it at 16 kHz in any case."""
 
 
 class WebRtcVad:
@@ -54,7 +57,12 @@ class WebRtcVad:
     frame_samples = FRAME_SAMPLES
 
     def __init__(self, aggressiveness: int = 2, rise_db: float = RISE_DB) -> None:
-        """Take the aggressiveness, 0 (accepts most) to 3, and the rise above the noise floor."""
+        """Prepare to detect speech.
+
+        Args:
+            aggressiveness: webrtcvad's mode, from 0 (most frames are speech) to 3.
+            rise_db: how far a frame must rise above the noise floor to be speech.
+        """
         self._vad = webrtcvad.Vad(aggressiveness)
         self._rise_db = rise_db
         self._levels: deque[float] = deque(maxlen=FLOOR_FRAMES)
@@ -62,7 +70,9 @@ class WebRtcVad:
     def is_speech(self, frame: NDArray[np.float32]) -> bool:
         """Return whether the next frame, (320,) at 16 kHz, holds speech."""
         # webrtcvad adapts to every frame, so it also gets those below the noise floor.
-        voiced = self._vad.is_speech((frame * 32_767).astype("<i2").tobytes(), SAMPLE_RATE)
+        # Files of floats can exceed full scale, and so can filtered audio: it must not wrap.
+        scaled = np.clip(frame, -1, 1) * 32_767
+        voiced = self._vad.is_speech(scaled.astype("<i2").tobytes(), SAMPLE_RATE)
         return self._rises(level_dbfs(frame)) and bool(voiced)
 
     def are_speech(self, frames: NDArray[np.float32]) -> list[bool]:
@@ -78,11 +88,11 @@ class WebRtcVad:
 
 
 def webrtc_vad(sample_rate: int, aggressiveness: int = 2) -> WebRtcVad:
-    """Return a detector for a client of any sample rate, as a `MakeDetector` does."""
+    """Return a new `WebRtcVad`; it is a `MakeDetector`, and the sample rate makes no difference."""
     return WebRtcVad(aggressiveness)
 
 
 def level_dbfs(frame: NDArray[np.float32]) -> float:
-    """Return the root mean square level of a frame, in decibels of full scale; silence is -120."""
+    """Return the root mean square level of a frame in dB of full scale, at least -120."""
     power = float(np.dot(frame, frame)) / len(frame)
     return 10 * float(np.log10(power + 1e-12))

@@ -1,4 +1,4 @@
-"""What passes between a session and the engine: a window goes out, a hypothesis comes back.
+"""The data that session and engine exchange: the session sends a window, and gets a hypothesis.
 
 Sample indices are absolute: they count 16 kHz samples of one channel from the start of its
 session, so that the time of a word does not depend on its window.
@@ -15,38 +15,39 @@ class WindowKind(Enum):
     """The kind of a window, by which `engine.scheduler` orders windows."""
 
     PARTIAL = "partial"
-    """The utterance goes on: a newer window replaces this one."""
+    """The utterance is not over; a newer window of it replaces this one in the queue."""
     FINAL = "final"
-    """The utterance is over, or may be."""
+    """The utterance is over, or is over unless speech continues."""
     FILE = "file"
-    """The window of a recording, which waits for those of live streams."""
+    """The window belongs to a recording; windows of live streams come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingOptions:
-    """How the client wants its words decoded."""
+    """The settings of a stream that affect the decoding of a window."""
 
     language: str = "en"
     """A language code of the model, or `auto`."""
     expected_language: str = ""
-    """With `auto`: the last language; another one must be much likelier to be detected."""
+    """With `auto`, the language of the stream so far; another one must be much more probable to be
+    detected instead. Empty if no language is expected."""
     task: str = "transcribe"
     """`transcribe` or `translate`."""
     prompt: str = ""
-    """Text that the model reads as if it had been spoken before."""
+    """Text that is given to the model as the transcript of preceding speech."""
     keyterms: tuple[str, ...] = ()
-    """Names and terms to expect."""
+    """Names and terms that are likely to occur in the speech."""
     timestamps: bool = False
-    """Let the model write timestamps, and return where its last complete segment ends."""
+    """Whether the model generates timestamps, so that the hypothesis can have a `cut`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """A span of one channel's audio that is to be transcribed."""
+    """A span of the audio of one channel, to be transcribed."""
 
     session: str
     id: int
-    """Unique within the session, counting up."""
+    """Number that increases with each window of the session."""
     channel: int
     utterance: int
     kind: WindowKind
@@ -56,14 +57,14 @@ class Window:
     speech: tuple[tuple[int, int], ...]
     """Spans [start_sample, end_sample) within the window in which speech was detected."""
     draft: tuple[int, ...] = ()
-    """Tokens of the previous hypothesis in this window; the model verifies each of them."""
+    """Tokens of the previous hypothesis within this window, which the model verifies."""
     options: DecodingOptions = DecodingOptions()
     own_sample: int = 0
-    """Where the utterance begins; before it is its context, whose words are known."""
+    """The first sample of the utterance; the audio before it is context whose words are known."""
     awaited: bool = False
-    """Whether its utterance has no words to show yet, so that its reader waits for the first."""
+    """Whether the utterance has no words to show yet, so that the first ones are urgent."""
     full: bool = False
-    """Whether it has grown to the session's limit, so that the session commits its first words."""
+    """Whether the window has the greatest length, so that the session commits its first words."""
 
     @property
     def end_sample(self) -> int:
@@ -82,11 +83,23 @@ class Word:
     """Probability, 0..1."""
     tokens: tuple[int, ...] = ()
     """The model's tokens; those of a hypothesis's words are the draft of the next window."""
+    log_probabilities: tuple[float, ...] = ()
+    """One for each of the tokens, if the model decoded them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedWord:
+    """A word that a guard removed, because it was probably not spoken."""
+
+    guard: str
+    """The code of the guard."""
+    sample: int
+    """The middle of the word."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineTiming:
-    """The times of a hypothesis, and the work of its decoding."""
+    """How long the transcription of a window took, and how much decoding it needed."""
 
     queue_ms: float = 0.0
     encode_ms: float = 0.0
@@ -98,15 +111,15 @@ class EngineTiming:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where the last complete segment ends in a window that ends within a segment.
+    """The end of the last complete segment, in a window that ends within a segment.
 
-    It is known by the model's timestamps only.
+    Only the model's timestamps show where segments end.
     """
 
     words: int
-    """How many words of the hypothesis belong to complete segments."""
+    """Number of leading words of the hypothesis that belong to complete segments."""
     sample: int
-    """Where the last of these segments ends."""
+    """The sample at which the last complete segment ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +128,12 @@ class Hypothesis:
 
     window: Window
     words: tuple[Word, ...]
-    """In order of time; starts and ends never decrease."""
+    """The words in order of time; starts and ends never decrease."""
     language: str = "en"
     timing: EngineTiming = EngineTiming()
     cut: Cut | None = None
     """Set if timestamps were requested and the last segment is not complete."""
+    dropped: tuple[DroppedWord, ...] = ()
+    """The words that guards removed."""
     failure: str = ""
-    """If the engine failed, a sentence that says why; there are no words then."""
+    """If the transcription failed, a sentence with the reason, and no words; else empty."""

@@ -112,7 +112,7 @@ def label(
         Windows that are transcribed at once.
     precision
         Precision of the encoder. bfloat16 takes half the time if the processor supports it. int8
-        runs on the CPU only, takes less, and is the encoder that the student will have there.
+        runs on the CPU only and takes even less; its output is what the student gets in a server.
     device
         Device, such as cuda; the default is cuda if it is available.
     seed

@@ -84,7 +84,7 @@ class Result:
 
 
 class Systems:
-    """The three systems that are compared."""
+    """The three systems that are compared: teacher, teacher with the student's drafts, student."""
 
     def __init__(
         self, teacher: Checkpoint, student: Checkpoint, precision: Precision | None

@@ -98,8 +98,8 @@ def as_served(model: Whisper, *, encoder: bool) -> Whisper:
     Layers that are not quantised are shared with the model.
 
     Args:
-        model: in float32.
-        encoder: quantise the encoder, too.
+        model: the model, in float32.
+        encoder: whether to quantise the encoder as well.
     """
     if model.device.type != "cpu":
         return model

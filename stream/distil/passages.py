@@ -26,7 +26,10 @@ LONGEST_S = 28.0
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A part of a sound file that holds speech."""
+    """A part of a sound file that contains speech; times are seconds of the file.
+
+    Passages that follow each other without a long pause belong to the same `run`.
+    """
 
     audio: Path
     start_s: float

@@ -20,7 +20,11 @@ LAST_BIN = 50
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The examples that are selected, and the numbers of dropped examples by reason."""
+    """The indices of the selected examples, and how many others were dropped.
+
+    They were dropped because of their label's word error rate (`far_from_reference`) or because the
+    teacher's decoding failed (`rejected`).
+    """
 
     kept: tuple[int, ...]
     """Indices of the examples to train on, in order."""
@@ -45,11 +49,14 @@ def is_reliable(example: Example) -> bool:
 
 
 def select(examples: Sequence[Example], max_wer: float) -> Selection:
-    """Select the reliable examples of passages without a reference, or with a right label.
+    """Select examples for training.
+
+    Dropped are all examples of a passage of which any label has a word error rate above `max_wer`,
+    and all examples that are not reliable. Labels without a reference are not compared.
 
     Args:
         examples: all examples.
-        max_wer: the highest word error rate of a right label, percent.
+        max_wer: the highest word error rate of a label that is used, in percent.
     """
     wrong = {
         example.passage

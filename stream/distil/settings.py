@@ -28,7 +28,7 @@ class TrainingSettings:
     dropout: float = 0.05
     """Dropout of the output of each sublayer."""
     noise: float = 0.05
-    """Share of input tokens that are replaced, and half of the largest share of audio removed."""
+    """Share of input tokens that are replaced; up to twice this share of the audio is masked."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of products; bfloat16 takes half the time if the processor supports it."""
     max_wer: float = 10.0

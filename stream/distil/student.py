@@ -26,7 +26,7 @@ def spaced_layers(teacher_layers: int, student_layers: int) -> tuple[int, ...]:
     """Return the layers that a student copies: the first, the last, and evenly between them.
 
     Raises:
-        UsageError: the teacher does not have so many layers.
+        UsageError: the teacher has fewer layers than the student needs.
     """
     if not 1 <= student_layers <= teacher_layers:
         raise UsageError(f"A student of this teacher has 1 to {teacher_layers} decoder layers.")
@@ -46,7 +46,7 @@ def untrained(
         language: the one language that the student transcribes.
 
     Raises:
-        UsageError: the teacher does not have this language or so many layers.
+        UsageError: the teacher does not support the language, or has fewer layers than needed.
     """
     copied = spaced_layers(teacher.dims.decoder_layers, student_layers)
     if teacher.vocabulary.multilingual and language not in teacher.vocabulary.languages:

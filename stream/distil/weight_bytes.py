@@ -6,7 +6,10 @@ from stream.engine.network.quantization import Int8Linear
 
 
 def weight_bytes(*networks: nn.Module | None) -> int:
-    """Return the bytes of all weights of these networks; None is skipped."""
+    """Return the size of all weights of these networks in bytes; None is skipped.
+
+    A weight that is shared counts once.
+    """
     found: dict[int, int] = {}
     for network in networks:
         for module in network.modules() if network is not None else ():

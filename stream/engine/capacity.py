@@ -1,7 +1,7 @@
-"""How many live streams this machine carries: an estimate from the cost of two windows.
+"""Estimates how many live streams this machine can serve, from the cost of two windows.
 
-The windows hold noise, and the tokens are given, so that the work is that of ten seconds of speech
-whatever the machine recognises in them.
+The windows hold noise, and the number of tokens is given, so that the work is that of ten seconds
+of speech and does not depend on what the model recognises.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from stream.engine.network.whisper import Whisper
 
 WINDOW_S = 10.0
 MARGIN_S = 2.0
-"""Silence after the speech of a window."""
+"""Seconds of silence after the speech of a window."""
 SENTENCE_TOKENS = 36
-"""In ten seconds of read English."""
+"""Number of tokens in ten seconds of read English."""
 PROMPT_TOKENS = 4
 NEW_TOKENS = 3
-"""That a partial decodes one by one, after its draft."""
+"""Number of tokens that a partial decodes one by one, after its draft."""
 FINALS_PER_S = 0.25
-"""An utterance of a conversation lasts about four seconds."""
+"""Finals for each second of speech: an utterance of a conversation lasts about four seconds."""
 BUSY = 0.6
 """The share of the cores at which 95 % of the finals still come within a second: measured by `bench
 load` on two cores of an AVX2 machine (2 streams) and of an AVX-512 machine (4 streams)."""
@@ -32,28 +32,28 @@ load` on two cores of an AVX2 machine (2 streams) and of an AVX-512 machine (4 s
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What two windows cost, and what follows from it."""
+    """The CPU cost of a partial and of a final, and the number of streams that follows from it."""
 
     partial_s: float
-    """CPU seconds of the partial of ten seconds of speech, with its draft accepted."""
+    """CPU seconds for the partial of ten seconds of speech, if all of its draft is accepted."""
     final_s: float
-    """CPU seconds of the final of ten seconds of speech, without a draft."""
+    """CPU seconds for the final of ten seconds of speech, without a draft."""
     cores: float
-    """That the process may use; a fraction with a quota. SMT siblings count once, which is
-    cautious: what two of them do more than one was not measured."""
+    """Cores that the process may use; a fraction with a quota. SMT siblings count once, which is
+    cautious: how much more work two of them do than one was not measured."""
 
     def load(self, partial_hop_ms: int = 1000) -> float:
-        """Return the CPU seconds that a second of speech takes."""
+        """Return the CPU seconds that one second of speech of one stream takes."""
         return 1000 / partial_hop_ms * self.partial_s + FINALS_PER_S * self.final_s
 
     def streams(self, partial_hop_ms: int = 1000) -> float:
-        """Return how many streams of speech get their finals in time."""
+        """Return the number of streams of constant speech that get their finals in time."""
         return BUSY * self.cores / self.load(partial_hop_ms)
 
 
 @torch.inference_mode()
 def measure_capacity(model: Whisper, tries: int = 1) -> Capacity:
-    """Time a partial and a final on one core of the CPU; the best of several tries."""
+    """Measure a partial and a final on one CPU core; the result is the fastest of `tries` runs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -75,7 +75,7 @@ def final(model: Whisper) -> None:
 
 
 def decode(model: Whisper, steps: list[int]) -> None:
-    """Encode ten seconds of noise, and read so many tokens in each pass of the decoder."""
+    """Encode ten seconds of noise, and run a decoder pass over each given number of tokens."""
     samples = np.zeros(round((WINDOW_S + MARGIN_S) * SAMPLE_RATE), np.float32)
     speech = np.random.default_rng(0).normal(0, 0.05, round(WINDOW_S * SAMPLE_RATE))
     samples[: len(speech)] = speech

@@ -1,4 +1,4 @@
-"""How many cores this process may use, and how batches share them."""
+"""Determines how many cores this process may use, and shares them among batches."""
 
 import ctypes
 import os
@@ -18,14 +18,14 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 CPUS = Path("/sys/devices/system/cpu")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-"""Names of glibc's settings, from its malloc.h."""
+"""Numbers of glibc's settings, from its malloc.h."""
 LARGE_BYTES = 10 << 20
-"""A larger block is mapped anew for each allocation, and every page of it faults. The logits of a
-pass, the keys of a layer and the projections of 30 s are smaller; if they were mapped, too, they
-would cost a third more CPU time."""
+"""A larger block is mapped at each allocation and returned when it is freed, which costs a page
+fault for each of its pages. The logits of a pass, the keys of a layer and the projections of 30 s
+are smaller; if they were mapped as well, they would cost a third more CPU time."""
 RETAINED_BYTES = 64 << 20
-"""Freed memory at the end of a heap that is not returned to the system: the next pass needs it, and
-new pages cost as much as the computation on them."""
+"""Freed memory at the end of a heap that is not returned to the system, because the next pass needs
+it, and new pages cost as much as the computation on them."""
 HEAPS = 2
 
 
@@ -36,9 +36,9 @@ def usable_cpus() -> set[int]:
 
 
 def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Threads that the process may run at once, at least 1; a quota is rounded up.
+    """Return the number of threads that the process may run at once, at least 1.
 
-    SMT siblings count each: `whole_cores` counts them once.
+    A CPU quota is rounded up. SMT siblings count as separate cores; `whole_cores` counts them once.
     """
     cores = len(usable_cpus())
     quota = cpu_quota(cgroup)
@@ -46,11 +46,11 @@ def usable_cores(cgroup: Path = CGROUP) -> int:
 
 
 def whole_cores(cpus: Iterable[int], folder: Path = CPUS) -> int:
-    """Return how many cores these CPUs are: SMT siblings, which share a core, count once.
+    """Return the number of physical cores of these CPUs: SMT siblings, which share one, count once.
 
     Args:
-        cpus: their numbers. One whose siblings are not known counts as a core.
-        folder: the system's description of its CPUs.
+        cpus: numbers of the CPUs. One whose siblings are unknown counts as a core.
+        folder: folder in which the system describes its CPUs.
     """
     cores = set()
     for cpu in cpus:
@@ -63,17 +63,18 @@ def whole_cores(cpus: Iterable[int], folder: Path = CPUS) -> int:
 
 
 def core_equivalents() -> float:
-    """Return how many cores' work the process gets done: whole cores, or the part of a quota."""
+    """Return the number of cores that the process can use: physical cores, or less with a quota."""
     cores, quota = whole_cores(usable_cpus()), cpu_quota(CGROUP)
     return cores if quota is None else min(cores, quota)
 
 
 def cpu_quota(cgroup: Path, own: Path = OWN_CGROUP) -> float | None:
-    """Return the cores that the tightest quota on the process amounts to; None without a quota.
+    """Return the tightest CPU quota on the process, in cores; None without a quota.
 
     Args:
-        cgroup: where the cgroups are mounted; in a container this is its own cgroup.
-        own: names the cgroups of the process. A service has a quota there and not at the mount.
+        cgroup: folder where the cgroups are mounted; in a container this is its own cgroup.
+        own: file that names the cgroups of the process. The quota of a service is set in these,
+            not at the mount.
     """
     folders = cgroup_folders(cgroup, own, "cpu")
     return min((quota for folder in folders if (quota := quota_of(folder))), default=None)
@@ -103,7 +104,7 @@ def cgroup_folders(cgroup: Path, own: Path, controller: str) -> set[Path]:
 
 
 def quota_of(folder: Path) -> float | None:
-    """Return the cores that a single cgroup (version 2, then 1) allows; None without a quota."""
+    """Return the CPU quota of one cgroup (version 2 or 1), in cores; None without a quota."""
     try:
         quota, period = (folder / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -143,11 +144,11 @@ def bytes_of(folder: Path) -> int | None:
 
 
 def tune_malloc() -> None:
-    """Let glibc return large blocks when they are freed, and retain small ones.
+    """Configure glibc to return large blocks when they are freed, and to retain small ones.
 
-    Windows have all lengths, and a large block that one leaves in a heap seldom fits the next: with
-    a thread for each core the process would grow by half within minutes. Other systems than Linux
-    with glibc are left as they are.
+    Windows have all lengths, and a large block that one window has freed seldom fits the next: with
+    a thread for each core the process would grow by half within minutes. On systems other than
+    Linux with glibc, do nothing.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -157,33 +158,34 @@ def tune_malloc() -> None:
 
 
 def give_back_memory() -> None:
-    """Let glibc return all free memory to the system, after loading a model or a recording's batch.
+    """Return all free memory of glibc's heaps to the system.
 
-    Other systems than Linux with glibc are left as they are.
+    It is called when a model was loaded, and after a batch of a recording. On systems other than
+    Linux with glibc, do nothing.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def calm_blas() -> None:
-    """Let numpy multiply matrices on one thread.
+    """Make numpy multiply matrices on one thread.
 
-    It does so for the voice detector alone, whose products are small: on more threads they take
-    longer, and the threads spin on the other cores between two products.
+    Only the voice detector multiplies matrices in numpy. Its products are small: on more threads
+    they take longer, and the threads spin on the other cores between two products.
     """
     threadpool_limits(limits=1, user_api="blas")
 
 
 class SharedCores:
-    """Gives each batch that is being transcribed its share of the cores.
+    """Sets how many cores each batch that is being transcribed uses.
 
-    Two batches on one core each take two thirds of the time, and of the CPU time, of one after the
-    other on both cores: a decoder pass consists of a thousand small operations, and the cores wait
-    for each other after each of them.
+    Two batches that run in parallel on one core each take two thirds of the time (and CPU time)
+    that they take one after the other on both cores: a decoder pass consists of a thousand small
+    operations, and the cores wait for each other after each of them.
     """
 
     def __init__(self, cores: int, urgent_cores: int | None = None) -> None:
-        """Share `cores` cores, of which an urgent batch takes `urgent_cores` (all) at most."""
+        """Share `cores` cores; an urgent batch gets at most `urgent_cores`, by default all."""
         self.cores = cores
         self._urgent_cores = cores if urgent_cores is None else urgent_cores
         self._busy = 0
@@ -191,12 +193,12 @@ class SharedCores:
 
     @contextmanager
     def share(self, *, urgent: bool) -> Iterator[None]:
-        """Compute on one core or, if it is urgent, on the free share of the cores."""
+        """Set the threads of torch in a `with` block: one, or all free cores if it is urgent."""
         with self._lock:
             self._busy += 1
             free = max(1, self.cores // self._busy)
             cores = min(free, self._urgent_cores) if urgent else 1
-        torch.set_num_threads(cores)  # of this thread alone
+        torch.set_num_threads(cores)  # affects this thread only
         try:
             yield
         finally:

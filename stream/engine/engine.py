@@ -1,63 +1,31 @@
 """The engine: threads that pass batches of windows to the transcriber.
 
-There are as many as the transcriber can use: one for a GPU, and one for each core of a CPU. The
-scheduler chooses the next batch; this module holds the scheduler's lock, measures how long windows
-waited, and keeps the threads running if the transcriber fails.
+The engine has as many threads as the transcriber can use: one for a GPU, and one for each core of a
+CPU. The scheduler chooses the next batch. This module holds the lock of the scheduler, measures how
+long windows waited, and keeps the threads running if the transcriber fails.
 """
 
 import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Protocol
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Hypothesis, Window, WindowKind
 from stream.engine.scheduler import Scheduler
+from stream.engine.transcriber import Transcriber
 
 Deliver = Callable[[Hypothesis], None]
 
 log = logging.getLogger(__name__)
 
 
-class Memories(Protocol):
-    """What a transcriber remembers of live streams between their windows."""
-
-    hits: int
-    """Windows that were transcribed with the help of memory."""
-    misses: int
-    """Windows of live streams that were not."""
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes that are kept."""
-
-    def forget(self, session: str) -> None:
-        """Remove what is remembered of a session that has ended."""
-
-
-class Transcriber(Protocol):
-    """Turns windows into hypotheses: a model, or a script."""
-
-    name: str
-    languages: tuple[str, ...]
-    at_once: int
-    """How many threads can usefully call `transcribe` at the same time."""
-
-    @property
-    def memories(self) -> Memories | None:
-        """What it remembers of streams; None if it remembers nothing."""
-
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
-
-
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """One call of the transcriber, for the metrics."""
+    """Figures of one call of the transcriber, for the metrics."""
 
     hypotheses: tuple[Hypothesis, ...]
     audio_s: float
@@ -77,7 +45,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A submitted window, with the receiver of its hypothesis and the time of submission."""
+    """A submitted window, with the callback for its hypothesis and the time of submission."""
 
     window: Window
     deliver: Deliver
@@ -103,7 +71,7 @@ class Engine:
         self._scheduler = Scheduler(max_batch)
         self._jobs: dict[tuple[str, int], Job] = {}
         self._running: dict[int, list[Window]] = {}
-        """The batch of each thread."""
+        """The batch that each thread is transcribing, by the thread's index."""
         self._owed: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._stopping = False
@@ -119,9 +87,10 @@ class Engine:
             thread.start()
 
     def submit(self, window: Window, deliver: Deliver, live: bool = True) -> None:
-        """Queue a window; `deliver` gets its hypothesis, unless it is superseded or forgotten.
+        """Queue a window; `deliver` is called with its hypothesis on a thread of the engine.
 
-        A window is `live` if it belongs to a live stream; those of uploads may wait.
+        It is not called for a partial that a newer window replaces, or after `forget`. A window is
+        `live` if it belongs to a live stream; only the waits of live windows are reported.
         """
         with self._changed:
             job = Job(window, deliver, time.perf_counter(), live)
@@ -133,7 +102,7 @@ class Engine:
             self._changed.notify_all()
 
     def forget(self, session: str) -> None:
-        """Drop the windows of a session that has ended; nothing is delivered to it any more."""
+        """Drop the windows of a session that has ended; none of their hypotheses is delivered."""
         with self._changed:
             self._scheduler.forget(session)
             self._jobs = {key: job for key, job in self._jobs.items() if key[0] != session}
@@ -142,7 +111,12 @@ class Engine:
             self.transcriber.memories.forget(session)
 
     def stop(self, drain: bool) -> None:
-        """End the threads and wait for them, after all windows (drain) or after their batch."""
+        """End the threads and wait for them.
+
+        Args:
+            drain: whether all queued windows are transcribed first. If not, only the current
+                batches are finished, and their hypotheses are not delivered.
+        """
         with self._changed:
             self._stopping = True
             if not drain:
@@ -156,12 +130,12 @@ class Engine:
 
     @property
     def queued(self) -> int:
-        """How many windows are queued."""
+        """Number of windows that are queued."""
         return len(self._scheduler)
 
     @property
     def in_flight(self) -> int:
-        """How many windows are being transcribed."""
+        """Number of windows that are being transcribed."""
         return sum(map(len, self._running.values()))
 
     def waits(self) -> list[Wait]:
@@ -175,7 +149,7 @@ class Engine:
             return [Wait(job.window.kind, now - job.submitted_s) for job in queued if job.live]
 
     def owes(self, session: str) -> bool:
-        """Return whether a hypothesis of this session is still to come."""
+        """Return whether a window of this session is queued or being transcribed."""
         return self._owed[session] > 0
 
     def _run(self, thread: int) -> None:
@@ -189,7 +163,7 @@ class Engine:
             self._on_batch(BatchReport(tuple(timed), audio_s, took_s, waits))
 
     def _next_batch(self, thread: int) -> list[Window]:
-        """Wait for windows, and return a batch; an empty list ends the thread."""
+        """Wait for windows, and return a batch; an empty list if the thread must end."""
         with self._changed:
             self._running.pop(thread, None)
             self._changed.wait_for(lambda: self._stopping or len(self._scheduler))
@@ -207,7 +181,7 @@ class Engine:
         return tuple(Wait(job.window.kind, now - job.submitted_s) for job in live)
 
     def _transcribe(self, batch: list[Window]) -> list[Hypothesis]:
-        """Transcribe a batch; a failure must not end the transcription of other streams."""
+        """Transcribe a batch; if the transcriber raises, return hypotheses with `failure` set."""
         try:
             hypotheses = self.transcriber.transcribe(batch)
             if len(hypotheses) != len(batch):
@@ -219,7 +193,7 @@ class Engine:
         return hypotheses
 
     def _deliver(self, hypothesis: Hypothesis, started_s: float) -> Hypothesis:
-        """Deliver a hypothesis with the time that its window waited, and return it."""
+        """Add the time that its window waited to a hypothesis, deliver it and return it."""
         window = hypothesis.window
         with self._changed:
             job = self._jobs.get((window.session, window.id))
@@ -235,7 +209,7 @@ class Engine:
         return timed
 
     def _drop(self, window: Window) -> None:
-        """Remove a window from those whose hypothesis is still to come."""
+        """Remove a window from the jobs whose hypothesis was not delivered."""
         self._jobs.pop((window.session, window.id), None)
         self._owed[window.session] -= 1
         if not self._owed[window.session]:

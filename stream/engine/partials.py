@@ -1,22 +1,21 @@
-"""Partials decoded by the assistant alone, which is sooner than the model and less accurate.
+"""Decodes partials by the assistant alone, which is faster than the model and less accurate.
 
-A partial is shown for a second and replaced, so the assistant decodes it. What stays is decoded by
-the model: a final, with the assistant's last words as the draft that it verifies; a window that has
-grown to the limit, whose first words the session commits in order to go on; and every window of a
-recording.
+A partial is replaced after about a second, so the assistant decodes it. The model decodes windows
+whose words are permanent: finals, with the assistant's last words as the draft that is verified;
+windows of the greatest length, whose first words the session commits; and windows of recordings.
 """
 
 from collections.abc import Sequence
 
 from stream.core.windows import Hypothesis, Window, WindowKind
-from stream.engine.engine import Transcriber
+from stream.engine.transcriber import Transcriber
 
 
 class PartialsByAssistant:
-    """Two transcribers as one; sessions must not commit what partials agree on."""
+    """Combines two transcribers; sessions must not commit words on which partials agree."""
 
     def __init__(self, model: Transcriber, assistant: Transcriber) -> None:
-        """Take two loaded transcribers that have the same tokens."""
+        """Combine two loaded transcribers that have the same tokens."""
         self.name = model.name
         self.languages = model.languages
         self.at_once = model.at_once
@@ -25,8 +24,12 @@ class PartialsByAssistant:
         self._model = model
         self._assistant = assistant
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; the tokens of both are the same."""
+        return self._model.token_bytes(token)
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """Return one hypothesis a window, in order."""
+        """Return one hypothesis for each window, in order."""
         hypotheses: dict[int, Hypothesis] = {}
         for transcriber in (self._model, self._assistant):
             rows = [i for i, w in enumerate(windows) if self._transcriber_of(w) is transcriber]

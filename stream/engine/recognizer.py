@@ -1,6 +1,7 @@
-"""A loaded model that recognises spans of audio: features, encoder, decode loop, word times.
+"""Recognises spans of audio with a loaded model: features, encoder, decode loop, word times.
 
-It decodes each span once. `whisper_transcriber` decides which readings are decoded again.
+It decodes each span once; the result is a `Reading`. `whisper_transcriber` decides which spans are
+decoded again.
 """
 
 import time
@@ -28,22 +29,24 @@ from stream.engine.network.whisper import Precision, Whisper
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import MAX_SAMPLES, AudioSpan
 from stream.engine.words.reading import Reading, read
+from stream.engine.words.token_bytes import bytes_of
 from stream.errors import UsageError
 
 PAST_SPEECH_SLACK = 25
-"""Encoder positions (half a second) past the end of the speech that a word may attend to."""
+"""Encoder positions (half a second) after the end of the speech to which a word may attend."""
 TOKENS_PER_S = 16
-"""Token budget for a second of audio: twice that of a fast speaker of English, and enough for dense
-scripts."""
+"""Maximum of tokens for a second of audio: twice as many as a fast speaker of English needs, and
+enough for scripts that need many tokens."""
 EXTRA_TOKENS = 16
-"""Added to the budget of any window."""
+"""Tokens that are added to the maximum of any window."""
 OPENING_TOKENS = 4
-"""Start, language, task and no timestamps; the prompt before them takes half of the context."""
+"""Number of special tokens before the words (start, language, task, no timestamps). The prompt
+before them takes at most half of the context."""
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """The time that a batch has taken so far."""
+    """The milliseconds that encoding and decoding of a batch have taken so far."""
 
     encode_ms: float = 0.0
     decode_ms: float = 0.0
@@ -51,19 +54,19 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """Encoded spans."""
+    """The encoder output of a batch of spans."""
 
     audio: torch.Tensor
     """(batch, n_positions, d_model)"""
     n_positions: torch.Tensor
-    """(batch,) long: how many positions of each row are real."""
+    """(batch,) long: number of positions of each row that are not padding."""
     assistant_audio: torch.Tensor
     """(batch, n_positions, assistant's d_model): `audio` itself if the encoder is shared."""
     kept: tuple[tuple[KeptAudio, ...] | None, ...] = ()
     """By row, what the decoder need not project again; empty if that is nothing for any row."""
 
     def rows(self, rows: Sequence[int]) -> "Encoded":
-        """Return some of the rows."""
+        """Return the encoder output of these rows only."""
         chosen = list(rows)
         return Encoded(self.audio[chosen], self.n_positions[chosen], self.assistant_audio[chosen])
 
@@ -96,14 +99,14 @@ class Recognizer:
         assistant: Checkpoint | None = None,
         ways: str | None = None,
     ) -> None:
-        """Build the network with the checkpoint's weights, and that of its assistant.
+        """Build the network of the model, and that of its assistant.
 
         Args:
-            checkpoint: the model.
-            device: where it runs.
-            precision: of the weights.
+            checkpoint: weights and configuration of the model.
+            device: torch device on which the model runs.
+            precision: precision of the weights.
             assistant: a smaller model that proposes tokens; it is computed in the same ways.
-            ways: as `Whisper.from_checkpoint` takes it.
+            ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
 
         Raises:
             UsageError: the assistant's tokens are not those of the model.
@@ -144,12 +147,12 @@ class Recognizer:
         """Encode spans, each with silence after it.
 
         Args:
-            spans: of any lengths.
-            margin_s: seconds of silence to add, up to the 30 s that Whisper encodes.
-            least_s: seconds that are encoded at least, including silence.
-            watch: its encode_ms is increased.
-            recall: what earlier windows have left; it takes what these leave. An assistant's own
-                encoder has no memory.
+            spans: spans of any lengths.
+            margin_s: seconds of silence after each span; the total is limited to Whisper's 30 s.
+            least_s: least seconds to encode, including silence.
+            watch: stopwatch whose `encode_ms` is increased.
+            recall: memories of the streams of these spans, which are read and extended; an
+                assistant's own encoder has no memory.
         """
         began = time.perf_counter()
         recall = recall or Recall([None] * len(spans))
@@ -224,7 +227,7 @@ class Recognizer:
         mels = [log_mel(samples, model.dims.n_mels) for samples in padded]
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
         if torch.device(self.device).type == "cpu":
-            # A single row stays in the caches, and is not padded to the longest one.
+            # Rows are encoded one by one: one row fits into the caches, and needs no padding.
             rows = [
                 model.encode(mel[None], n[None])[0] for mel, n in zip(mels, n_frames, strict=True)
             ]
@@ -235,7 +238,7 @@ class Recognizer:
         return model.encode(mel, n_frames), (n_frames + 1) // 2
 
     def _padded(self, span: AudioSpan, margin_s: float, least_s: float) -> torch.Tensor:
-        """Return a span's samples and silence, (n_samples,), in whole encoder positions."""
+        """Return the samples of a span and silence, (n_samples,), in whole encoder positions."""
         n = span.end_sample - span.start_sample
         length = round(max(n / SAMPLE_RATE + margin_s, least_s) * SAMPLE_RATE)
         length = min(length, MAX_SAMPLES)
@@ -275,7 +278,7 @@ class Recognizer:
         return readings
 
     def _request(self, span: AudioSpan) -> DecodeRequest:
-        """Return the request to the decode loop for a span."""
+        """Return the request for the decode loop that decodes a span."""
         n = span.end_sample - span.start_sample
         options = span.options
         speech_end = span.speech[-1][1] - span.start_sample
@@ -300,6 +303,10 @@ class Recognizer:
         """Encode text as tokens, without special ones."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; none for one that does not exist."""
+        return bytes_of(self.tokenizer.id_to_token(token) or "")
+
     def _text(self, tokens: Sequence[int]) -> str:
         """Decode tokens as text, including a leading space."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
@@ -311,14 +318,14 @@ def n_samples(span: AudioSpan) -> int:
 
 
 def own_speech_offset(span: AudioSpan) -> int:
-    """Return how many samples of context come before the window's own utterance in a span."""
+    """Return the samples of context at the start of a span, before the window's own utterance."""
     return min(max(0, span.window.own_sample - span.start_sample), len(span.samples))
 
 
 def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
     """Raise `UsageError` unless the two models have the same tokens.
 
-    The assistant may have fewer languages, as a student that was trained on few.
+    The assistant may have fewer languages: a student may have been trained on a few only.
     """
     if (
         teacher.dims.vocab_size != assistant.dims.vocab_size
@@ -333,7 +340,7 @@ def check_same_tokens(teacher: Checkpoint, assistant: Checkpoint) -> None:
 
 
 def same_encoder(one: Checkpoint, other: Checkpoint) -> bool:
-    """Return whether two encoders have equal weights, as a student's and its teacher's."""
+    """Return whether two models have equal encoder weights, as student and teacher usually do."""
     weights = {name: w for name, w in one.state.items() if ".encoder." in name}
     theirs = {name: w for name, w in other.state.items() if ".encoder." in name}
     return weights.keys() == theirs.keys() and all(

@@ -1,26 +1,27 @@
-"""Which windows the engine transcribes next.
+"""Chooses the windows that the engine transcribes next.
 
 Theory of operation. There are two queues of live windows. Finals are never replaced or dropped,
 because a client waits for each. The finals of a session are taken in order, and sessions take
 turns, so that an upload with fifty finals does not delay that of a live speaker, and new sessions
 do not delay those that already wait. (A final may join a batch of its length before an older final
-of its session has been taken; the session sends its finals in order all the same.) Partials wait
-one per utterance: a newer window of the same utterance replaces the older one in the queue, because
-it contains the same audio and more, and a final removes the partial of its utterance for the same
+of its session has been taken; the session still sends its finals in order.) At most one partial of
+an utterance is queued: a newer window of the same utterance replaces the older one, because it
+contains the same audio and more, and a final removes the partial of its utterance for the same
 reason. The newer window takes the older one's place in the queue, so that frequent windows do not
-put an utterance off for ever.
+delay their utterance for ever.
 
 A batch costs as much as if all its windows were as long as its longest, so a batch holds windows of
-like length. The final whose turn it is comes first, or, if there is none, the oldest partial; after
-it come finals of like length, by turns, and, if no final is left in the queue, partials of like
-length.
+similar length. The final whose turn it is comes first, or, if there is none, the oldest partial.
+After it come finals of similar length, by turns, and, if no final is left in the queue, partials of
+similar length.
 
-The windows of recordings wait for all of these; then they are taken by turns as well. While there
-is any live session they are taken one at a time, because a batch that has begun cannot be stopped,
-and a live speaker waits for its end. Only after `PATIENCE` live batches in a row is one of them
-taken before the live windows: a server that is never idle transcribes its uploads all the same.
+The windows of recordings wait until both queues are empty; then they are taken by turns as well.
+While there is any live session they are taken one at a time, because a batch that has begun cannot
+be stopped, and a live speaker waits for its end. After `PATIENCE` live batches in a row, one window
+of a recording is taken before the live ones, so that a server that is never idle transcribes its
+uploads as well.
 
-Pure: it knows neither clocks nor threads; `engine.py` holds the lock.
+Pure: the module uses neither clocks nor threads; `engine.py` holds the lock.
 """
 
 from collections import Counter
@@ -33,12 +34,12 @@ Utterance = tuple[str, int, int]
 """Session, channel, utterance."""
 
 LIKE_RATIO = 0.5
-"""Windows are of like length if they differ by at most this share of the first one's length,"""
+"""Windows are of similar length if they differ by at most this part of the first one's length,"""
 LIKE_SAMPLES = 2 * SAMPLE_RATE
-"""or by this many samples, within which a model's fixed costs outweigh the padding."""
+"""or by at most this many samples, where the padding costs less than a separate batch."""
 
 PATIENCE = 16
-"""How many live batches are taken at most between two windows of recordings."""
+"""The most live batches between two windows of recordings."""
 
 
 class Scheduler:
@@ -50,13 +51,13 @@ class Scheduler:
         self.partials: dict[Utterance, Window] = {}
         self.files: list[Window] = []
         self._live: set[str] = set()
-        """Live sessions, from their first window until they are forgotten."""
+        """Live sessions, from their first window until `forget`."""
         self._most = max_batch
         self._patience = PATIENCE
         self._batches = 0
         self._served: dict[str, int] = {}
-        """By session: the number of its last batch with a final or a recording's window, or of the
-        last batch before its first window."""
+        """By session, the number of the last batch with a final or a window of a recording of this
+        session; at first, the number of the last batch before its first window."""
 
     def __len__(self) -> int:
         return len(self.finals) + len(self.partials) + len(self.files)
@@ -74,13 +75,13 @@ class Scheduler:
             self.finals.append(window)
             return self.partials.pop(utterance, None)
         superseded = self.partials.get(utterance)
-        self.partials[utterance] = window  # a dict keeps the place of a key it already has
+        self.partials[utterance] = window  # an existing key of a dict stays in its place
         return superseded
 
     def next_batch(self, most: int | None = None) -> list[Window]:
-        """Remove and return windows of like length; none if the queues are empty.
+        """Remove and return windows of similar length; an empty list if the queues are empty.
 
-        `most` limits their number below `max_batch`, to leave other threads their share.
+        `most` can limit their number below `max_batch`, to leave windows to other threads.
         """
         self._most = self.max_batch if most is None else min(most, self.max_batch)
         live = self.finals or self.partials
@@ -109,14 +110,17 @@ class Scheduler:
         return batch
 
     def _serve(self, windows: list[Window]) -> list[Window]:
-        """Return the first of these windows, and record that their sessions have had a turn."""
+        """Return the first windows, as many as fit, and record that their sessions had a turn."""
         batch = windows[: self._most]
         self._batches += 1
         self._served |= {window.session: self._batches for window in batch}
         return batch
 
     def _by_turns(self, windows: list[Window]) -> list[Window]:
-        """Order windows: each session's first, then each one's second, …; longest wait first."""
+        """Order windows by turns: the first of each session, then the second of each, and so on.
+
+        Within a turn, the session whose last turn is longest ago comes first.
+        """
         place: Counter[str] = Counter()
         turns = []
         for number, window in enumerate(windows):
@@ -137,13 +141,13 @@ class Scheduler:
 
 
 def like(leader: Window) -> Callable[[Window], bool]:
-    """Return a predicate for windows of a length like the leader's."""
+    """Return a predicate that is true for windows of a length similar to that of the leader."""
     length = len(leader.samples)
     slack = max(LIKE_RATIO * length, LIKE_SAMPLES)
     return lambda window: abs(len(window.samples) - length) <= slack
 
 
 def without(windows: list[Window], taken: list[Window]) -> list[Window]:
-    """Return the windows that were not taken; windows are compared by identity."""
+    """Return the windows that are not among `taken`; windows are compared by identity."""
     gone = {id(window) for window in taken}
     return [window for window in windows if id(window) not in gone]

@@ -1,7 +1,7 @@
 """A transcriber without a model: it returns the words of a script at the times of the script.
 
-For tests, demonstrations and load tests of everything but the model. Its hypotheses depend on the
-position of a window alone, so the words of a stream can be predicted from its audio clock.
+It serves tests, demonstrations and load tests of everything but the model. Its hypotheses depend
+only on the position of a window, so the words of a stream can be predicted from its audio clock.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,18 @@ class ScriptedTranscriber:
     def __init__(self, words: Sequence[Word]) -> None:
         self.words = tuple(words)
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return no bytes: the tokens of a script are numbers."""
+        return b""
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """Return one hypothesis a window, in order."""
+        """Return one hypothesis for each window, in order."""
         return [
             Hypothesis(window, self._words_in(window), timing=EngineTiming()) for window in windows
         ]
 
     def _words_in(self, window: Window) -> tuple[Word, ...]:
-        """Return the words inside a window; a word across its edge is left out."""
+        """Return the words inside a window, without those that cross its edges."""
         start, end = window.start_sample, window.end_sample
         return tuple(w for w in self.words if start <= w.start_sample and w.end_sample <= end)
 

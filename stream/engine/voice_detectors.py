@@ -13,16 +13,16 @@ from stream.engine.checkpoints.silero_weights import DISTRIBUTION, read_weights,
 logger = logging.getLogger(__name__)
 
 NARROW_BAND = 8_000
-"""The sample rate of telephones."""
+"""Hertz: the sample rate of telephone audio."""
 
 
 def choose_detector(name: str, aggressiveness: int = 2) -> MakeDetector:
     """Return a function that makes the detector of a channel.
 
     Args:
-        name: `webrtc`, or `silero` for the network after it. If the network's wheel is not
-            installed, `webrtc` is used and a warning is logged.
-        aggressiveness: of `webrtc` alone, 0 to 3.
+        name: `webrtc`, or `silero` for webrtcvad with Silero's network after it. If the package
+            with the network is not installed, `webrtc` is used and a warning is logged.
+        aggressiveness: 0 to 3, for `webrtc` only.
 
     Raises:
         CheckpointError: the checksum of the network's weights is wrong.
@@ -44,13 +44,13 @@ def silero_gate(
     enter: float = ENTER,
     leave: float = LEAVE,
 ) -> VoiceDetector:
-    """Return a detector with the network for telephone lines, or with that for all other audio.
+    """Return a detector with the 8 kHz network for telephone audio, or else the 16 kHz network.
 
-    On telephone audio the other network detects the first word up to half a second late.
+    On telephone audio the 16 kHz network detects the first word up to half a second late.
 
     Args:
-        networks: by sample rate, from `read_weights`.
-        sample_rate: at which the client sends, in hertz.
+        networks: weights by sample rate, from `read_weights`.
+        sample_rate: sample rate of the client's audio, in hertz.
         enter: probability at which speech begins.
         leave: probability below which speech ends.
     """

@@ -1,8 +1,8 @@
-"""Windows in, hypotheses out, in batches.
+"""Transcribes windows to hypotheses, in batches.
 
 A window is encoded at its own length and a margin of silence, not at Whisper's 30 s. If a guard
-finds its words implausible, it is decoded again at 30 s, and the better reading is taken. Speech
-that the words do not cover, after the last of them or between two, is decoded by itself.
+finds its words implausible, it is decoded again at 30 s, and the better reading is used. Speech
+that the words do not cover, after the last of them or between two, is decoded separately.
 """
 
 import logging
@@ -36,49 +36,52 @@ from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recall, Recognizer, Stopwatch, n_samples
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
-from stream.engine.words.coverage import AudioSpan, uncovered_spans
+from stream.engine.words.coverage import AudioSpan, parts, uncovered_spans
+from stream.engine.words.joining import join
 from stream.engine.words.reading import Fault, Reading, better, without_invented_words
 from stream.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
 LEAST_S = 8.0
-"""Seconds that are encoded at least. With 2 s of silence every sixth window of 1.5 or 3 s was a
-loop; filled up to 8 s, five of 180 were (docs/decisions/002)."""
+"""Least seconds to encode. With only 2 s of silence, one in six windows of 1.5 or 3 s made the
+decoder loop; filled up to 8 s with silence, five of 180 did (docs/decisions/002)."""
 FULL_S = 30.0
-"""The length of Whisper's training examples, and the most that it encodes at once."""
+"""The length of Whisper's training examples, and the most seconds that it encodes at once."""
 SHORTEST_S = 0.1
-"""Shorter audio holds no word, and is not decoded."""
+"""Seconds. Shorter audio cannot hold a word, and is not decoded."""
 SAMPLING_HELPS = frozenset({Fault.LOOP, Fault.COMPRESSION, Fault.UNSURE, Fault.CROWDED})
 """Faults for which a final is decoded again at higher temperatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscribeOptions:
-    """How much silence is added, and how implausible words are dealt with."""
+    """How much silence is added, and how implausible words are handled."""
 
     margin_s: float
     """Seconds of silence after the audio; 30 pads to the full length."""
     least_s: float = LEAST_S
-    """Seconds that are encoded at least, including silence."""
+    """Least seconds to encode, including silence."""
     guards: bool = True
-    """Decode implausible readings again at 30 s, and remove words that stay implausible."""
+    """Whether implausible readings are decoded again at 30 s, and words that are still implausible
+    are removed."""
     cover: bool = True
-    """Decode speech that the words do not cover."""
+    """Whether speech that the words do not cover is decoded separately."""
     temperatures: tuple[float, ...] = (0.2, 0.4)
-    """Temperatures tried in turn for a final whose words at 30 s are still guesses or a loop."""
+    """Temperatures that are tried in turn for a final whose words at 30 s have low confidence or
+    are a loop."""
     refresh_s: float = 3.0
-    """Seconds before a window's end that are encoded anew even if the encoder remembers them."""
+    """Seconds before the end of a window that are encoded again although the memory has them."""
     reach_s: float = 10.0
-    """Seconds of remembered audio that these attend to."""
+    """Seconds of the memory before these, to which their positions attend."""
     memory_margin_s: float = 2.0
-    """Seconds of silence after the audio of a window that is encoded from memory."""
+    """Seconds of silence after the audio of a window that is encoded with memory."""
     finals_from_memory: bool = False
-    """Whether finals may be encoded from memory, too."""
+    """Whether finals are encoded with memory as well."""
 
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
-"""Plain greedy decoding at full padding: the reference of every evaluation."""
+"""Plain greedy decoding at full padding; it is the reference of every evaluation."""
 
 
 class WhisperTranscriber:
@@ -98,14 +101,15 @@ class WhisperTranscriber:
         """Load a model.
 
         Args:
-            model: its name, as `load_checkpoint` takes it, or its checkpoint.
-            precision: int8 on the CPU and float16 on CUDA by default.
-            device: CUDA by default, if there is a CUDA device.
-            options: the model's measured margin and all guards by default.
-            assistant: a smaller model that proposes tokens, which this one verifies.
-            ways: how the CPU computes, as `Whisper.from_checkpoint` takes it.
-            memory_bytes: the most that the encoder remembers of all streams, `default_budget`
-                unless given; 0 encodes every window in full.
+            model: its name, as for `load_checkpoint`, or its checkpoint.
+            precision: precision of the weights; by default int8 on the CPU and float16 on CUDA.
+            device: torch device; by default CUDA if there is a CUDA device, else the CPU.
+            options: how windows are decoded; by default with the margin that was measured for the
+                model, and with all guards.
+            assistant: a smaller model that proposes tokens, which this model verifies.
+            ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
+            memory_bytes: most bytes of the encoder's memory of all streams; `default_budget` if
+                not given, and 0 encodes every window in full.
 
         Raises:
             CheckpointError: the model or its assistant cannot be loaded.
@@ -130,8 +134,8 @@ class WhisperTranscriber:
         calibration = self.recognizer.calibration
         if isinf(calibration.diffuse_nats):
             logger.info(
-                "%s: words that are read into a noise of many voices are not removed, "
-                "because the guard against them was not calibrated for these weights",
+                "%s: words that are invented in babble are not removed, "
+                "because the guard against babble was not calibrated for these weights",
                 self.name,
             )
         self.options = options or TranscribeOptions(calibration.margin_s)
@@ -142,7 +146,10 @@ class WhisperTranscriber:
         )
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
-        """Return a transcriber of the assistant with that name; a shared encoder stays shared."""
+        """Load the assistant, by its name, as a transcriber that works without the model.
+
+        If model and assistant share an encoder, the two transcribers share it as well.
+        """
         assistant, model = self.recognizer.assistant, self.recognizer.model
         ways = as_setting(model.ways)
         budget = self.memories.budget_bytes
@@ -154,15 +161,15 @@ class WhisperTranscriber:
         return alone
 
     def warm_up(self) -> None:
-        """Transcribe a window of noise, so that allocations do not delay the first real one.
+        """Transcribe a window of noise, so that the first real one is not delayed by allocations.
 
         Raises:
-            UsageError: this machine cannot compute the model, or not in the ways that are pinned.
+            UsageError: this machine cannot compute the model, or cannot use the ways that are set.
         """
         samples = np.random.default_rng(0).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)
         if failure := self.offline(samples).failure:
             pinned = as_setting(self.recognizer.model.ways)
-            hint = f". The ways to compute are {pinned}; `auto` takes those that work here."
+            hint = f". The ways to compute are {pinned}; `--ways auto` chooses ways that work here."
             raise UsageError(failure + (hint if self.precision == "int8" else ""))
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
@@ -172,22 +179,29 @@ class WhisperTranscriber:
         window = Window("offline", 0, 0, 0, WindowKind.FINAL, 0, samples, speech, options=options)
         return self.transcribe([window], OFFLINE)[0]
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token of the model spells."""
+        return self.recognizer.token_bytes(token)
+
     def transcribe(
         self, windows: Sequence[Window], options: TranscribeOptions | None = None
     ) -> list[Hypothesis]:
-        """Return one hypothesis for each window, in order; one that fails says so in `failure`."""
+        """Return one hypothesis for each window, in order; `failure` is set if a window failed.
+
+        `options` replace those of the constructor.
+        """
         options = options or self.options
         try:
             with self._cores.share(urgent=urgent(windows)):
                 return self._transcribe(windows, options)
         except Exception as error:
-            # A window that fails must not lose the others: each is transcribed by itself.
+            # One window must not make the others fail, so each is transcribed separately.
             if len(windows) == 1:
                 logger.exception("a window of %d samples failed", len(windows[0].samples))
                 return [Hypothesis(windows[0], (), failure=f"The model failed: {error}")]
             return [self.transcribe([window], options)[0] for window in windows]
         finally:
-            # A recording's batches are the largest, and each takes seconds.
+            # Batches of recordings are the largest, and each takes seconds.
             if windows and windows[0].kind is WindowKind.FILE:
                 give_back_memory()
 
@@ -210,10 +224,11 @@ class WhisperTranscriber:
                     self.memories.put(span.window, memory)
             left: list[tuple[int, AudioSpan]] = []
             for (i, span), reading in zip(pending, found, strict=True):
-                # With timestamps the next window begins where this one's segments end.
+                # With timestamps, the next window begins where the segments of this one end.
                 cover = options.cover and not span.options.timestamps
-                if cover and (own := speech_in_new_language(span, reading)):
-                    left.append((i, own))  # instead of a reading of two languages
+                instead = other_spans(span, reading) if cover else ()
+                if instead:
+                    left += [(i, other) for other in instead]
                     continue
                 readings[i].append(reading)
                 if cover:
@@ -237,14 +252,21 @@ class WhisperTranscriber:
         watch: Stopwatch,
         memories: Sequence[EncoderMemory | None],
     ) -> list[Reading]:
-        """Decode spans, and implausible ones again at 30 s; remove words that stay implausible."""
+        """Decode spans, with implausible ones decoded again at 30 s, and return their readings.
+
+        Words that are still implausible are removed.
+        """
         recall = Recall(memories, positions_of(options.refresh_s), options.memory_margin_s)
         encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch, recall)
         readings = self.recognizer.decode(spans, encoded, watch)
         if not options.guards:
             return readings
         retried = [
-            i for i, r in enumerate(readings) if r.faults and should_retry_padded(r, spans[i], 0.0)
+            i
+            for i, r in enumerate(readings)
+            if r.faults
+            and should_retry_padded(r, spans[i], 0.0)
+            and not (options.cover and other_spans(spans[i], r))
         ]
         if retried:
             second = self._recognise_padded(
@@ -252,7 +274,10 @@ class WhisperTranscriber:
             )
             for i, reading in zip(retried, second, strict=True):
                 readings[i] = reading
-        return [without_invented_words(reading) for reading in readings]
+        return [
+            without_invented_words(reading, span.speech)
+            for span, reading in zip(spans, readings, strict=True)
+        ]
 
     def _recognise_padded(
         self,
@@ -263,7 +288,7 @@ class WhisperTranscriber:
     ) -> list[Reading]:
         """Decode spans at 30 s, at rising temperatures; return the best reading of each."""
         best = list(readings)
-        # The first reading is the draft: up to the first difference its tokens cost one pass.
+        # The first reading is the draft: its tokens up to the first difference cost one pass.
         drafted = [replace(s, draft=r.result.tokens) for s, r in zip(spans, readings, strict=True)]
         encoded = self.recognizer.encode(drafted, FULL_S, FULL_S, watch)
         for temperature in (0.0, *options.temperatures):
@@ -289,21 +314,33 @@ def positions_of(seconds: float) -> int:
 
 
 def urgent(windows: Sequence[Window]) -> bool:
-    """Return whether a client waits for this batch.
+    """Return whether a client waits for this batch, so that it gets all free cores.
 
-    It does for a final, for the first words of an utterance, and for a recording's window alone in
-    its batch. If a recording has more windows, others of them are transcribed at the same time.
+    That is true for a final, for the first words of an utterance, and for a single window of a
+    recording. Other batches of recordings use one core each, and several run in parallel.
     """
     if any(window.kind is WindowKind.FINAL or window.awaited for window in windows):
         return True
     return len(windows) == 1 and windows[0].kind is WindowKind.FILE
 
 
-def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | None:
-    """Return a span without its context, if its language is not that of the context.
+def other_spans(span: AudioSpan, reading: Reading) -> tuple[AudioSpan, ...]:
+    """Return the spans that are decoded in place of one, whose reading is not used; often none.
 
-    A span is decoded in one language, and a span of two languages yields wrong words. None if the
-    languages are the same, or if nothing remains without the context.
+    A span with timestamps is never replaced.
+    """
+    if span.options.timestamps:
+        return ()
+    if own := speech_in_new_language(span, reading):
+        return (own,)  # instead of a reading of two languages
+    return parts(span) if reading.repeats else ()
+
+
+def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | None:
+    """Return the span without its context, if its language differs from that of the context.
+
+    A span is decoded in one language, and a span in two languages yields wrong words. Returns None
+    if the languages are equal, or if nothing remains without the context.
     """
     own, expected = span.window.own_sample, span.options.expected_language
     if expected in ("", reading.result.language) or not span.start_sample < own:
@@ -313,7 +350,7 @@ def speech_in_new_language(span: AudioSpan, reading: Reading) -> AudioSpan | Non
 
 
 def has_speech(span: AudioSpan) -> bool:
-    """Return whether a span holds speech, and is long enough for a word."""
+    """Return whether a span holds speech and is at least `SHORTEST_S` long."""
     long_enough = span.end_sample - span.start_sample >= SHORTEST_S * SAMPLE_RATE
     return long_enough and bool(span.speech)
 
@@ -321,17 +358,19 @@ def has_speech(span: AudioSpan) -> bool:
 def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -> bool:
     """Return whether a low-confidence span is decoded again at full padding.
 
-    A partial of low confidence breaks off in the middle of a word, and the next partial corrects
-    it, so a low confidence alone is worth the time for a final only. Sampling helps against guesses
-    and loops only, and is not worth its time for a partial. Diffuse attention, a sign of many
-    voices, does not change with the padding.
+    Low confidence alone is a reason only for a final: a partial often ends in the middle of a word,
+    and the next partial corrects it. Sampling helps only against guesses and loops, and is not
+    worth its time for a partial. Diffuse attention, a sign of many voices, is not a reason, because
+    it does not change with the padding.
 
     Args:
-        reading: of the span.
-        span: that may be decoded again.
-        temperature: of the new attempt; above 0 tokens are sampled.
+        reading: reading of the span so far.
+        span: the span that may be decoded again.
+        temperature: temperature of the new attempt; above 0, tokens are sampled.
     """
     kind, faults = span.window.kind, reading.faults
+    if reading.repeats and (temperature > 0 or span.stop_sample is not None):
+        return False  # the guards remove the copies that have no audio
     if temperature > 0:
         worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
         return worth and bool(faults & SAMPLING_HELPS)
@@ -343,7 +382,7 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
 
 
 def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch) -> Hypothesis:
-    """Join the readings of a window's spans, which were decoded in any order, in order of time."""
+    """Return the hypothesis of a window from its readings, in the order of decoding."""
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
@@ -351,8 +390,8 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
         drafted_tokens=sum(r.result.drafted for r in readings),
         accepted_tokens=sum(r.result.accepted for r in readings),
     )
-    in_order = sorted((r for r in readings if r.words), key=lambda r: r.words[0].start_sample)
-    words = tuple(word for reading in in_order for word in reading.words)
+    words = join(reading.words for reading in readings)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
-    return Hypothesis(window, words, language, timing, cut)
+    dropped = tuple(word for reading in readings for word in reading.dropped)
+    return Hypothesis(window, words, language, timing, cut, dropped)

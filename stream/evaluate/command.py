@@ -5,34 +5,27 @@ published text, with the transcript of the same model on the whole recording (of
 30 s), and with the guarantees of the protocol.
 """
 
-import asyncio
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from stream.errors import UsageError
 from stream.evaluate import adapters
-from stream.evaluate.material.recordings import Recording, read_manifest
+from stream.evaluate.material.recordings import Channels, Recording, read_manifest
 from stream.evaluate.material.suites import Suite, recordings_of
-from stream.evaluate.measures.cost import Cost, listening_pid, measured
+from stream.evaluate.measures.cost import Cost
 from stream.evaluate.measures.targets import targets
-from stream.evaluate.playback import Pace, Played, play_all
+from stream.evaluate.playback import Pace
 from stream.evaluate.report.html import write_html
-from stream.evaluate.report.results import Result, as_json, by_suite, write_json
+from stream.evaluate.report.repeats import by_repeat, repeats_json
+from stream.evaluate.report.results import Result, as_json, write_json
 from stream.evaluate.report.tables import print_tables
-from stream.evaluate.server_process import server_process
-
-SILENT_STREAMS = 16
-"""Recordings without words that are played at the same time, at least."""
+from stream.evaluate.running import serving, stream_all, transcribe_offline
 
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -48,6 +41,8 @@ def evaluate(
     streams: int = 4,
     fast: Flag = False,
     limit: int | None = None,
+    repeats: int = 1,
+    channels: Channels = "apart",
     offline: bool = True,
     yardstick: Flag = False,
     endpointing_ms: int = 500,
@@ -69,8 +64,9 @@ def evaluate(
         their times are known; or `cuts` to be joined.
     suite
         What to play: the recordings as they are (speech), in noise at 20, 10, 5 and 0 dB
-        (noise-levels), over a telephone line that loses 0, 1, 3 and 5 % of its packets (phone),
-        quieter or faster (speakers), or audio without words (silence). May be repeated.
+        (noise-levels), far from the microphone in a room (far), over a telephone line that loses
+        0, 1, 3 and 5 % of its packets (phone), quieter or faster (speakers), or audio without words
+        (silence). May be repeated.
     noise
         Manifest of recordings without words, for noise-levels and silence. Without it, noise is
         generated.
@@ -84,12 +80,18 @@ def evaluate(
     model
         Name of the model of the server that is started, and of the offline systems.
     streams
-        Recordings played at the same time; at least sixteen of those without words.
+        Recordings played at the same time; the suite silence plays at least 16.
     fast
         Play as fast as the server accepts audio, not at the pace of speech; no latencies are
         measured.
     limit
         Play at most this number of recordings of each manifest, spread evenly over it.
+    repeats
+        Number of times that everything is played, each a millionth louder than the one before;
+        means are printed with their standard errors.
+    channels
+        Play and score the channels of a recording with `text_by_channel` apart, or mixed to one,
+        as one microphone would record them.
     offline
         Also transcribe the recordings of speech offline with the same model, padded to 30 s.
     yardstick
@@ -105,38 +107,72 @@ def evaluate(
     report
         Folder for report.json, with every event, and report.html, with plots.
     """
-    recordings = [one for path in manifests for one in spread(read_manifest(path, gap_s), limit)]
+    recordings = read_all(manifests, gap_s, limit, channels)
     noises = [] if noise is None else spread(read_manifest(noise), limit)
-    to_play = recordings_of(suite, recordings, noises, minutes, seed)
-    if not to_play:
-        raise UsageError("Nothing to play: name a manifest with recordings, or --suite silence.")
-    costs: list[Cost] = []
+    to_play = repeated(recordings_of(suite, recordings, noises, minutes, seed), repeats)
     pace = Pace(
         streams=streams,
         fast=fast,
         trailing_silence_s=trailing_silence_s,
         endpointing_ms=endpointing_ms,
     )
+    costs: list[Cost] = []
     with serving(server, model, streams) as (url, pid):
         played = stream_all(to_play, adapters.streaming_adapter(adapter), url, pid, pace, costs)
     systems = ["same-model"] * offline + ["faster-whisper"] * yardstick
     results = transcribe_offline([Result(one) for one in played], systems, model, costs)
-    summary: dict[str, Any] = {
-        "command": "evaluate",
+    settings = {
         "manifest": "+".join(path.stem for path in manifests),
         "server": server,
         "model": model,
         "streams": streams,
         "pace": "fast" if fast else "real time",
         "endpointing_ms": endpointing_ms,
+        "channels": channels,
         "seed": seed,
-        **as_json(results),
-        "cost": [cost.as_json() for cost in costs],
     }
-    summary["targets"] = targets(summary)
+    summary = summed_up(settings, results, costs)
     write_report(summary, results, report)
     print(json.dumps(summary))
     return 0 if all(result.went_well() for result in results) else 1
+
+
+def read_all(
+    manifests: Sequence[Path], gap_s: float, limit: int | None, channels: Channels
+) -> list[Recording]:
+    """Return the recordings of all manifests, at most `limit` of each."""
+    apart = channels == "apart"
+    return [
+        one for path in manifests for one in spread(read_manifest(path, gap_s, apart=apart), limit)
+    ]
+
+
+def repeated(recordings: Sequence[Recording], repeats: int) -> list[Recording]:
+    """Return the recordings `repeats` times, each time a little louder.
+
+    Raises:
+        UsageError: there is nothing to play.
+    """
+    if repeats < 1:
+        raise UsageError(f"repeats is {repeats}; use 1 or more.")
+    if not recordings:
+        raise UsageError("Nothing to play: name a manifest with recordings, or --suite silence.")
+    return [one.louder(repeat) for repeat in range(repeats) for one in recordings]
+
+
+def summed_up(
+    settings: dict[str, Any], results: Sequence[Result], costs: Sequence[Cost]
+) -> dict[str, Any]:
+    """Return the settings and all figures of a run, as one JSON object."""
+    summary: dict[str, Any] = {
+        "command": "evaluate",
+        **settings,
+        **as_json(results),
+        "cost": [cost.as_json() for cost in costs],
+    }
+    if len(by_repeat(results)) > 1:
+        summary["repeats"] = repeats_json(results)
+    return {**summary, "targets": targets(summary)}
 
 
 def write_report(summary: dict[str, Any], results: Sequence[Result], folder: Path | None) -> None:
@@ -154,85 +190,3 @@ def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording
     if limit is None or limit >= len(recordings):
         return list(recordings)
     return [recordings[i * len(recordings) // limit] for i in range(limit)]
-
-
-@contextmanager
-def serving(server: str | None, model: str, streams: int) -> Iterator[tuple[str, int | None]]:
-    """Yield the address and process id of a server; start one if no address is given.
-
-    The process id of a running server is None if it cannot be found on this machine.
-    """
-    if server is not None:
-        yield server, listening_pid(server)
-    else:
-        # "wait": the server must not skip partials because this machine is busy.
-        with server_process(model, streams, "wait") as found:
-            yield found
-
-
-def stream_all(
-    recordings: Sequence[Recording],
-    adapter: adapters.StreamingAdapter,
-    url: str,
-    pid: int | None,
-    pace: Pace,
-    costs: list[Cost],
-) -> list[Played]:
-    """Play all recordings, suite by suite, and append the cost of each suite to `costs`."""
-    suites: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        suites.setdefault(recording.suite, []).append(recording)
-    found: list[Played] = []
-    with progress() as bars:
-        for name, members in suites.items():
-            task = bars.add_task(f"streaming {name}", total=len(members))
-            own = pace_of(name, pace)
-            with measured(Cost("streamed", name), pid) as cost:
-                played = asyncio.run(
-                    play_all(members, adapter, url, own, lambda _, task=task: bars.advance(task))  # type: ignore[misc]
-                )
-            cost.audio_s = sum(one.seconds + own.trailing_silence_s for one in played)
-            costs.append(cost)
-            found += played
-    return found
-
-
-def pace_of(suite: str, pace: Pace) -> Pace:
-    """Return the pace of a suite: silence has no latencies, so more streams run in parallel."""
-    if suite != "silence":
-        return pace
-    return replace(pace, streams=max(pace.streams, SILENT_STREAMS), trailing_silence_s=0.0)
-
-
-def transcribe_offline(
-    results: Sequence[Result], systems: Sequence[str], model: str, costs: list[Cost]
-) -> list[Result]:
-    """Transcribe the recordings with each offline system, and append its cost to `costs`.
-
-    The system `same-model` transcribes only recordings with words.
-    """
-    with progress() as bars:
-        for system in systems:
-            transcribe = adapters.load_offline(system, model)
-            for name, members in by_suite(results).items():
-                chosen = [
-                    r for r in members
-                    if r.played.recording.text or (system != "same-model" and not r.played.failure)
-                ]  # fmt: skip
-                if not chosen:
-                    continue
-                task = bars.add_task(f"{system}: {name}", total=len(chosen))
-                with measured(Cost(system, name), os.getpid()) as cost:
-                    for result in chosen:
-                        result.offline[system] = transcribe(result.played.recording.read())
-                        bars.advance(task)
-                cost.audio_s = sum(r.played.seconds for r in chosen)
-                cost.peak_bytes = 0  # this process also holds the events, and other systems
-                costs.append(cost)
-    return list(results)
-
-
-def progress() -> Progress:
-    """Return progress bars on stderr, one for each task."""
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True))

@@ -13,7 +13,9 @@ from stream.evaluate.measures.record import (
     Stamped,
     StreamError,
     TimedWord,
+    Transcript,
     final_words,
+    on_channel,
     transcript,
 )
 from stream.evaluate.measures.stability import changed_commits
@@ -29,7 +31,7 @@ class Played:
     recording: Recording
     seconds: float = 0.0
     real_time: bool = False
-    """It was played at the pace of speech; only then are its latencies valid."""
+    """Whether it was played at the pace of speech; only then are its latencies valid."""
     events: list[Stamped] = field(default_factory=list)
     failure: str = ""
     """Why the stream could not be played to its end; empty if it was."""
@@ -40,6 +42,13 @@ class Played:
     def text(self) -> str:
         """The transcript."""
         return transcript(self.events)
+
+    @property
+    def transcripts(self) -> tuple[Transcript, ...]:
+        """The transcript of each channel that is scored."""
+        channels = range(len(self.recording.texts))
+        events = [on_channel(self.events, channel) for channel in channels]
+        return tuple(Transcript(transcript(one), tuple(final_words(one))) for one in events)
 
     @property
     def words(self) -> list[TimedWord]:
@@ -60,7 +69,7 @@ class Pace:
     streams: int = 1
     """Recordings played at the same time."""
     fast: bool = False
-    """As fast as the system accepts audio, not at the pace of speech."""
+    """Whether to play as fast as the system accepts audio, not at the pace of speech."""
     speed: float = 1.0
     """Seconds of speech that are played in a second: at 0.5 a system has twice the time."""
     trailing_silence_s: float = 0.0

@@ -1,23 +1,38 @@
-"""Decodes a container while its bytes arrive (WebM, Ogg, MP3, FLAC, WAV, AAC …) to 16 kHz samples.
+"""Decodes containers while their bytes arrive (WebM, Ogg, MP3, FLAC, WAV, AAC …) to 16 kHz samples.
 
-FFmpeg calls a read function, while the bytes of a stream are pushed. FFmpeg therefore runs on a
-thread of its own. `push` blocks until that thread has consumed all bytes and asks for more: the two
-threads never run at the same time, and the decoded samples depend only on the bytes.
+FFmpeg pulls bytes by calling a read function, whereas the bytes of a stream are pushed. FFmpeg
+therefore runs on a separate thread. `push` blocks until that thread has consumed all bytes and
+waits for more: the two threads never run at the same time, so the decoded samples depend only on
+the bytes.
 """
 
+import logging
 import threading
 import weakref
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE
-from stream.media.recording import NO_PROTOCOLS, MediaError, Recording, sound_track
+from stream.core.audio import SAMPLE_RATE, Gap
+from stream.media.part import Block, MediaError, Part, sound_track
+from stream.media.part_reader import PartReader
+from stream.media.recording import NO_PROTOCOLS, WHOLE_WAV
 
 PROBED_BYTES = 16 * 1024
 """Bytes that FFmpeg may read to detect the format: a header and half a second of Opus."""
+NAME = "The container"
+NO_CONTAINER = (
+    "The audio is no container that can be decoded as it comes: send WebM, Ogg, WAV, MP3, FLAC, "
+    "AAC or fragmented MP4 from its first byte, or announce another encoding."
+)
+LATER_PART = (
+    "Another file begins in the stream behind the first one, and cannot be decoded; its audio is "
+    "left out."
+)
+MAX_BAD_PARTS = 10
+"""Joined files that cannot be decoded, after which the rest of the stream is ignored."""
 ALLOWED_FORMATS = "matroska,webm,ogg,wav,mp3,flac,aac,mov,mp4"
+
+log = logging.getLogger(__name__)
 
 
 class Pipe:
@@ -30,18 +45,18 @@ class Pipe:
         self._waiting = False
         """Whether the reader has consumed all bytes and waits for more."""
         self._reader_ended = False
-        self.blocks: list[NDArray[np.float32]] = []
-        """Samples that the reader has decoded, (channels, n_samples) each."""
-        self.problem = ""
-        """Why the reader stopped, as a sentence; empty without an error."""
+        self.sounds: list[Block | Gap] = []
+        """Samples that the reader has decoded, (channels, n_samples) each, and gaps."""
+        self.problems: list[str] = []
+        """What could not be decoded, in sentences."""
 
     def push(self, data: bytes, ended: bool = False) -> None:
         """Append bytes, and wait until the reader has consumed them or has stopped."""
         with self._changed:
+            if self._reader_ended:
+                return
             self._bytes += data
             self._ended |= ended
-            if self._reader_ended and data:
-                self.problem = self.problem or "Audio came after the end of its container."
             self._waiting = False
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._reader_ended)
@@ -63,10 +78,14 @@ class Pipe:
             del self._bytes[:size]
             return data
 
-    def stop_reading(self, problem: str) -> None:
-        """Report that the reader has stopped; `problem` is empty without an error."""
+    def report(self, problem: str) -> None:
+        """Report, in a sentence, something that could not be decoded."""
+        self.problems.append(problem)
+
+    def stop_reading(self) -> None:
+        """Mark that the reader has stopped: further bytes are ignored."""
         with self._changed:
-            self.problem, self._reader_ended = problem, True
+            self._reader_ended = True
             self._bytes.clear()
             self._changed.notify_all()
 
@@ -87,55 +106,69 @@ class ContainerDecoder:
         threading.Thread(target=run, args=(pipe, channels), name="container", daemon=True).start()
         weakref.finalize(self, pipe.end)
 
-    @property
-    def problem(self) -> str:
-        """Why the container cannot be decoded, as a sentence; empty without an error."""
-        return self._pipe.problem
-
     def forget_leftover(self) -> None:
         """Do nothing: a stream of a container is never resumed."""
 
-    def decode(self, data: bytes) -> NDArray[np.float32]:
-        """Decode bytes; return the samples that they complete, (channels, n_samples) in -1..1."""
+    def decode(self, data: bytes) -> list[Block | Gap]:
+        """Decode bytes; return the samples that they complete, in -1..1, and the gaps."""
         self._pipe.push(data)
-        return self._take_blocks()
+        return self._take_sounds()
 
-    def flush(self) -> NDArray[np.float32]:
-        """End the container; return the remaining samples, (channels, n_samples)."""
+    def flush(self) -> list[Block | Gap]:
+        """End the container; return the remaining samples and gaps."""
         self._pipe.push(b"", ended=True)
-        return self._take_blocks()
+        return self._take_sounds()
 
-    def _take_blocks(self) -> NDArray[np.float32]:
-        blocks, self._pipe.blocks = self._pipe.blocks, []
-        return np.concatenate([np.zeros((self.channels, 0), np.float32), *blocks], axis=1)
+    def take_problems(self) -> list[str]:
+        """Return what could not be decoded, in sentences, each once."""
+        problems, self._pipe.problems = self._pipe.problems, []
+        return problems
+
+    def _take_sounds(self) -> list[Block | Gap]:
+        sounds, self._pipe.sounds = self._pipe.sounds, []
+        return sounds
 
 
 def run(pipe: Pipe, channels: int) -> None:
     """Decode the bytes of a pipe until it ends. Runs on the thread of a decoder."""
-    problem = ""
+    parts, decoded, failed = PartReader(pipe.read), 0, 0
     try:
-        options = {**NO_PROTOCOLS, "probesize": str(PROBED_BYTES), "analyzeduration": "0"}
-        options["format_whitelist"] = ALLOWED_FORMATS
-        with av.open(pipe, "r", options=options, metadata_errors="replace") as container:
-            track = sound_track(container, "The container")
-            recording = Recording(container, track, "The container")
-            if channels not in (1, recording.channels):
-                problem = (
-                    f"The container has {recording.channels} channels, not {channels}; announce "
-                    "as many, or 1 to have them mixed."
-                )
-                return
-            for block in recording.blocks(split=channels > 1):
-                pipe.blocks.append(block)
-    except MediaError as error:
-        problem = str(error)
-    except Exception:
-        problem = (
-            "The audio is no container that can be decoded as it comes: send WebM, Ogg, WAV, MP3, "
-            "FLAC, AAC or fragmented MP4 from its first byte, or announce another encoding."
-        )
+        while parts.begin() and failed < MAX_BAD_PARTS and (decoded or not failed):
+            try:
+                decode_part(pipe, parts, channels)
+                decoded += 1
+            except MediaError as error:
+                pipe.report(str(error))
+                failed += 1
+            except Exception:
+                log.debug("a container cannot be decoded", exc_info=True)
+                pipe.report(LATER_PART if decoded else NO_CONTAINER)
+                failed += 1
     finally:
-        pipe.stop_reading(problem)
+        pipe.stop_reading()
+
+
+def decode_part(pipe: Pipe, parts: PartReader, channels: int) -> None:
+    """Decode one of the joined containers of a stream.
+
+    Raises:
+        MediaError: it has no audio that can be decoded, or another number of channels.
+    """
+    options = {**NO_PROTOCOLS, **WHOLE_WAV, "probesize": str(PROBED_BYTES), "analyzeduration": "0"}
+    options["format_whitelist"] = ALLOWED_FORMATS
+    with av.open(parts, "r", options=options, metadata_errors="replace") as container:
+        part = Part(container, sound_track(container, NAME), NAME)
+        if channels not in (1, part.channels):
+            raise MediaError(
+                f"{NAME} has {part.channels} channels, not {channels}; announce as many, or 1 to "
+                "have them mixed."
+            )
+        for sound in part.blocks(channels > 1, channels):
+            pipe.sounds.append(sound)
+    if not part.decoded_s:
+        raise MediaError(f"{NAME} holds no sound: it is empty or damaged.")
+    if part.bad_packets:
+        pipe.report(f"{NAME} is damaged: {part.bad_packets} pieces of it were left out.")
 
 
 assert SAMPLE_RATE == 16_000  # the sample rate that a session uses for containers

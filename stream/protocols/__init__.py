@@ -1,4 +1,7 @@
-"""Wire protocols: messages in, sessions driven, messages out. A new one is a file and a row."""
+"""Wire protocols: each turns messages of clients into calls of sessions, and events into messages.
+
+To add a protocol, add a module and a row of `PROTOCOLS`.
+"""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -10,13 +13,20 @@ if TYPE_CHECKING:
 PROTOCOLS: dict[str, str] = {
     "native": "stream.protocols.native:NativeProtocol",
     "twilio": "stream.protocols.twilio:TwilioProtocol",
+    "deepgram": "stream.protocols.deepgram.listen:DeepgramProtocol",
+    "deepgram-flux": "stream.protocols.deepgram.flux:FluxProtocol",
+    "openai-realtime": "stream.protocols.openai_realtime.realtime:OpenAIRealtimeProtocol",
+    "assemblyai": "stream.protocols.assemblyai:AssemblyAIProtocol",
+    "whisperlive": "stream.protocols.whisperlive:WhisperLiveProtocol",
+    "vosk": "stream.protocols.vosk:VoskProtocol",
+    "wyoming": "stream.protocols.wyoming:WyomingProtocol",
     "audiosocket": "stream.protocols.audiosocket:AudioSocketProtocol",
 }
-"""Name of a protocol -> module:class. A server imports them when it is made."""
+"""Name of a protocol -> module:class. A server imports them when it is created."""
 
 
 def load_protocol(location: str) -> "type[SessionProtocol]":
-    """Import a protocol from `module:class`."""
+    """Import and return the protocol at `module:class`."""
     module, name = location.split(":")
     protocol: type[SessionProtocol] = getattr(import_module(module), name)
     return protocol
@@ -25,5 +35,5 @@ def load_protocol(location: str) -> "type[SessionProtocol]":
 def load_protocols(
     locations: Iterable[str] = PROTOCOLS.values(),
 ) -> "tuple[type[SessionProtocol], ...]":
-    """Import protocols."""
+    """Import and return protocols, by default all of the registry."""
     return tuple(map(load_protocol, locations))

@@ -1,9 +1,9 @@
-"""When each part of the audio was received, so that the latency of a final can be computed."""
+"""Records when each part of the audio was received, to compute the latency of finals."""
 
 from bisect import bisect_left
 
 GRAIN_S = 0.02
-"""Seconds of audio that share an entry, so that tiny frames need no more memory."""
+"""Seconds of audio that share an entry, so that small frames do not need more memory."""
 
 
 class ArrivalTimes:
@@ -25,12 +25,12 @@ class ArrivalTimes:
             self._times.append(now)
 
     def time_of(self, audio_s: float) -> float | None:
-        """Return when the audio before `audio_s` had been received; None if no time is recorded."""
+        """Return the time at which the audio up to `audio_s` was received; None if not recorded."""
         index = min(bisect_left(self._ends, audio_s), len(self._ends) - 1)
         return self._times[index] if index >= 0 else None
 
     def forget_before(self, audio_s: float) -> None:
         """Drop the times of audio before `audio_s`."""
         old = bisect_left(self._ends, audio_s)
-        if old > 256:  # rarely: deleting from the front moves the rest
+        if old > 256:  # seldom, because deleting from the front moves the rest
             del self._ends[:old], self._times[:old]

@@ -1,10 +1,11 @@
 """Asterisk's AudioSocket: a TCP connection for each call.
 
-Theory of operation. A frame is its kind (a byte), the length of its payload (two bytes, big-endian)
-and the payload. Asterisk sends the UUID of the call, then its audio, 20 ms in a frame; then it
-hangs up, with a frame or by closing the connection. It may also send the keys that are pressed, and
-errors. It would play audio that the server sends; this server sends none. TCP may cut the frames
-anywhere. The room of the call is named by its UUID.
+Theory of operation. A frame consists of its kind (a byte), the length of its payload (two bytes,
+big-endian) and the payload. Asterisk sends the UUID of the call, then its audio, 20 ms in a frame;
+then it hangs up, with a frame or by closing the connection. It may also send the keys that are
+pressed, and errors. Frames of other kinds, which a later version may send, are skipped. Asterisk
+would play audio from the server; this server sends none. TCP may divide the frames anywhere. The
+UUID of the call is the name of its room.
 """
 
 import struct
@@ -24,7 +25,7 @@ HEADER = struct.Struct(">BH")
 
 
 class Kind(IntEnum):
-    """What a frame holds. Asterisk 16 to 20 send no other audio than `SLIN`."""
+    """The kind of a frame. Asterisk 16 to 20 send audio only as `SLIN`."""
 
     HANG_UP = 0x00
     UUID = 0x01
@@ -51,7 +52,7 @@ RATES = {
 """Sample rates in hertz; samples are 16-bit little-endian."""
 
 ERRORS = {0x01: "the call was hung up", 0x02: "a frame could not be forwarded", 0x04: "no memory"}
-"""What went wrong, by the payload of an error frame."""
+"""Descriptions of errors, by the payload of an error frame."""
 
 
 class AudioSocketProtocol(CallProtocol):
@@ -63,7 +64,7 @@ class AudioSocketProtocol(CallProtocol):
 
     @classmethod
     def refusal(cls, status: int, code: str, sentence: str) -> HttpResponse:
-        """Return an empty refusal: the connection is closed, since Asterisk reads only audio."""
+        """Return an empty response, because Asterisk cannot read a text before the close."""
         return HttpResponse(status, "")
 
     def __init__(self, service: Service, session_id: str, query: Query) -> None:
@@ -73,7 +74,7 @@ class AudioSocketProtocol(CallProtocol):
         self._received = b""
 
     def handle_binary(self, data: bytes) -> None:
-        """Act on the frames that are complete, and keep the rest."""
+        """Handle the frames that are complete, and store the rest for the next call."""
         data = self._received + data
         at = 0
         while not self.no_more_audio and len(data) - at >= HEADER.size:
@@ -98,8 +99,10 @@ class AudioSocketProtocol(CallProtocol):
             self.finish(Closing(CloseCode.ENDED, what))
         elif kind == Kind.DTMF:
             self._press_key(payload)
+        elif self._uuid is None:
+            self.fail("malformed", f"A call begins with its UUID, not with kind 0x{kind:02x}.")
         else:
-            self.fail("malformed", f"There are no frames of kind 0x{kind:02x} in AudioSocket.")
+            self.counts.skipped += 1
 
     def _identify(self, payload: bytes) -> None:
         if self._uuid is not None or len(payload) != 16:
@@ -108,7 +111,7 @@ class AudioSocketProtocol(CallProtocol):
         self._uuid = UUID(bytes=payload)
 
     def _press_key(self, payload: bytes) -> None:
-        """Take a key that was pressed; one before the first audio counts as at its beginning."""
+        """Handle a pressed key; one before the first audio counts as at the start of the call."""
         sample = round(self.sessions.audio_clock_s * SAMPLE_RATE)
         self.press_key(payload.decode("ascii", "replace"), 0, sample)
 

@@ -1,4 +1,4 @@
-"""Why a connection is closed: the shared close codes, and the fatal errors that lead to them."""
+"""Close codes that all protocols share, and the fatal errors that lead to them."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 class CloseCode(IntEnum):
     """Close codes of a websocket (RFC 6455, section 7.4); 4000 and above are this project's own.
 
-    The server and every protocol name the cause of a closing with these. A protocol whose clients
+    The server and every protocol use these for the reason of a close. A protocol whose clients
     expect other codes declares them in `SessionProtocol.close_codes`.
     """
 

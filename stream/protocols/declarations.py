@@ -1,4 +1,4 @@
-"""What a protocol declares about itself, so that the server needs to know no protocol by name."""
+"""What a protocol declares about itself, so that the server has no code for single protocols."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,48 +19,48 @@ NO_KEY = "The key is missing or wrong; see --api-key."
 
 
 class Transport(Enum):
-    """What carries a protocol."""
+    """The transport of a protocol."""
 
     WEBSOCKET = auto()
     TCP = auto()
-    """A TCP connection without a handshake; `receive_binary` takes its bytes, cut anywhere."""
+    """A TCP connection without a handshake; `receive_binary` gets its bytes, divided anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnPort:
-    """A port on which a protocol is alone. A websocket is opened at the path `/` of it."""
+    """A port that serves only this protocol; websockets are at the path `/` of it."""
 
     port_setting: str
-    """Name of the field of `ServerConfig` that holds the TCP port; None there closes the port."""
+    """Name of the field of `ServerConfig` with the TCP port; there is none if its value is None."""
     query_setting: str | None = None
-    """Name of the field that holds the settings of each connection, written as a query string."""
+    """Name of the field of `ServerConfig` with settings for each connection, as a query string."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlaces:
-    """Where a client may show the API key. The first place that holds a key counts."""
+    """The places in a request where the API key may be; the first one that has a key counts."""
 
     headers: tuple[tuple[str, str], ...] = (("Authorization", "Bearer"),)
-    """Header fields with the scheme that stands before the key; "" if the key stands alone."""
+    """Header fields, each with the scheme before the key; "" if there is no scheme."""
     query_fields: tuple[str, ...] = ("token",)
     subprotocol_labels: tuple[str, ...] = ()
-    """Subprotocols after which the client offers the key: `token` for `token, KEY`."""
+    """Subprotocols that precede the key in the client's list: `token` for `token, KEY`."""
     subprotocol_prefixes: tuple[str, ...] = ()
-    """Beginnings of a subprotocol that ends with the key: `key.` for `key.KEY`."""
+    """Prefixes of a subprotocol that contains the key: `key.` for `key.KEY`."""
     first_message: bool = False
-    """Whether the client may show the key in a message, which the protocol gives to
+    """Whether the client may send the key in its first message, which the protocol passes to
     `SessionProtocol.receive_key`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What a signature may cover."""
+    """The parts of a request that a signature may cover."""
 
     headers: HeaderFields
     target: str
-    """Path and query."""
+    """Path and query of the request."""
     base_url: str
-    """Scheme and host that the client called, such as wss://calls.example.com."""
+    """Scheme and host of the URL that the client used, such as wss://calls.example.com."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Signature:
     secret_setting: str
     """Name of the field of `ServerConfig` that holds the secret."""
     verify: Callable[[str, SignedRequest], bool]
-    """Return whether the request is signed with the secret."""
+    """Returns whether a request is signed with a secret; called with secret and request."""
     sentence: str
-    """Tells a client that its signature is missing or wrong."""
+    """Message to a client whose signature is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,12 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A response to plain HTTP, or to a handshake that is refused."""
+    """A response to a plain HTTP request or to a refused handshake."""
 
     status: int
     body: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Header fields besides `Content-Length`; `Content-Type` is plain text unless it is here."""
+    """Header fields, without `Content-Length`; `Content-Type` is plain text by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ class HttpRoute:
     method: str
     path: str
     respond: Callable[[Service, HttpRequest], HttpResponse]
-    """A pure function. It may raise `PeerError`, which becomes `refusal(400, …)`."""
+    """A pure function from a request to its response. If it raises `PeerError`, the response is
+    `refusal(400, …)`."""
 
 
 class ProtocolDeclarations:
@@ -119,33 +120,38 @@ class ProtocolDeclarations:
     http_routes: ClassVar[tuple[HttpRoute, ...]] = ()
 
     key: ClassVar[KeyPlaces | None] = KeyPlaces()
-    """None: clients cannot show a key, and are accepted without one."""
+    """Where the API key is; None if clients cannot send a key, and are accepted without one."""
     signature: ClassVar[Signature | None] = None
-    refuses_in_handshake: ClassVar[bool] = True
-    """Whether a wrong key is answered with HTTP 401; else `fail` tells it on the open websocket."""
 
     can_resume: ClassVar[bool] = False
-    """Whether a client that lost its connection can resume its stream through another one."""
-    cuts_binary_frames: ClassVar[bool] = False
-    """Whether a large binary frame may be handed over in parts, so that it delays other streams
-    less: true if binary frames hold nothing but audio."""
+    """Whether a client that lost its connection can resume its stream over another one."""
+    cuts_binary_frames: bool = False
+    """Whether a large binary frame may be passed to the protocol in parts, so that it delays other
+    streams less: true if binary frames contain only audio."""
+    idle_s: float | None = None
+    """Seconds after which a client that sends no message is disconnected, if that is less than the
+    server's own limit; None for the server's."""
     close_codes: ClassVar[Mapping[int, int]] = {}
-    """Close codes of the wire that differ from those of `CloseCode`, by the latter."""
+    """The close code to send for those of `CloseCode` for which it differs."""
 
     @classmethod
     def refusal(cls, status: int, code: str, sentence: str) -> HttpResponse:
-        """Return how this protocol refuses a connection that is not open yet.
+        """Return the response that refuses a connection which is not open yet.
 
         Args:
             status: HTTP status.
             code: `not_authorised`, `origin_not_allowed`, `not_ready`, `full`, `too_busy`, or the
-                code of a `PeerError` that a route raised.
-            sentence: what is wrong and what to do.
+                code of a `PeerError` that a route or `check_request` raised.
+            sentence: description of the fault and of the remedy.
 
         Returns:
-            The response to the handshake. On TCP its body alone is sent.
+            The response to the handshake. Over plain TCP, only its body is sent.
         """
         return HttpResponse(status, f"{sentence}\n")
+
+    @classmethod
+    def check_request(cls, service: Service, query: Query) -> None:
+        """Raise `PeerError` for a query that is refused with HTTP 400, before the handshake."""
 
     @classmethod
     def check_query(cls, query: Query) -> None:

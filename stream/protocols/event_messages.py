@@ -1,4 +1,4 @@
-"""Turns events of a session into messages of the native protocol, and samples into seconds."""
+"""Converts events of a session to messages of the native protocol, and samples to seconds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,12 +17,15 @@ def seconds(sample: int) -> float:
 
 
 def text_of(words: Sequence[Word]) -> str:
-    """Return the words joined, with the spaces of the model."""
+    """Return the concatenated words, with the spaces of the model."""
     return "".join(word.text for word in words)
 
 
 def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
-    """Return the message for an event; a `Failure` with a close code is fatal."""
+    """Return the message for an event; `with_words` includes the words with their times.
+
+    The message for a `Failure` with a close code is a fatal error.
+    """
     match event:
         case events.SpeechStarted(channel, utterance, sample):
             return messages.SpeechStarted(
@@ -38,6 +41,8 @@ def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
             return messages.Progress(
                 received=received, settled=settled, lag_ms=round(lag_ms, 1), load=load.value
             )
+        case events.AudioGap(channel, start, end):
+            return messages.Gap(channel=channel, time=seconds(start), duration=seconds(end - start))
         case events.MarkReached(id):
             return messages.MarkReached(id=id)
         case events.Configured(settings):
@@ -51,7 +56,7 @@ def message_of(event: events.Event, with_words: bool) -> messages.Outgoing:
 
 
 def partial(event: events.Partial, with_words: bool) -> messages.Partial:
-    """Return a partial, in which `committed + tentative` is the text with its spaces."""
+    """Return the message for a partial; its text is `committed + tentative`, spaces included."""
     committed = text_of(event.committed).lstrip()
     tentative = text_of(event.tentative)
     return messages.Partial(
@@ -67,7 +72,7 @@ def partial(event: events.Partial, with_words: bool) -> messages.Partial:
 
 
 def final(event: events.Final, with_words: bool) -> messages.Final:
-    """Return a final; `latency.total_ms` stays 0 until the message is sent."""
+    """Return the message for a final; `latency.total_ms` is set when the message is sent."""
     return messages.Final(
         channel=event.channel,
         utterance=event.utterance,
@@ -77,6 +82,7 @@ def final(event: events.Final, with_words: bool) -> messages.Final:
         language=event.language,
         confidence=round(event.confidence, 3),
         words=timed(event.words) if with_words else UNSET,
+        problems=event.problems or UNSET,
         latency=messages.Latency(
             endpoint_ms=round(event.endpoint_ms, 1),
             queue_ms=round(event.timing.queue_ms, 1),

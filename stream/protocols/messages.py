@@ -1,7 +1,7 @@
 """The messages of the native protocol and its error codes, each declared once.
 
-`docs/protocol.md` explains them, and a test keeps the two equal. This module holds structs only;
-`native.py` acts on them.
+`docs/protocol.md` explains them, and a test checks that the two agree. This module only contains
+structs; `native.py` handles them.
 """
 
 from typing import Annotated
@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from stream.protocols.close_codes import FATAL_ERRORS, CloseCode
 
 Integer = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-"""Integers that every JSON reader represents exactly."""
+"""An integer that every JSON parser represents exactly."""
 
 
 ERROR_CODES: dict[str, CloseCode | None] = {
@@ -19,11 +19,12 @@ ERROR_CODES: dict[str, CloseCode | None] = {
     "malformed": FATAL_ERRORS["malformed"],
     "bad_settings": FATAL_ERRORS["bad_settings"],
     "resume_refused": FATAL_ERRORS["resume_refused"],
-    "not_authorised": FATAL_ERRORS["not_authorised"],
     "too_many_marks": None,
     "audio_after_end": None,
     "truncated_audio": None,
     "bad_audio": None,
+    "damaged_audio": None,
+    "gap_too_long": None,
     "transcription_failed": None,
     "internal": FATAL_ERRORS["internal"],
 }
@@ -39,9 +40,9 @@ class ClientMessage(
     """A text frame from the client. A missing field is UNSET, so that sources can be merged."""
 
     def given(self) -> dict[str, object]:
-        """The fields that the client named, with their values; null and "" count as left out.
+        """The fields that the client has set, with their values; null and "" count as not set.
 
-        An empty prompt is a value: it takes the place of another one.
+        An exception is an empty prompt, which replaces a previous one.
         """
         values = {field: getattr(self, field) for field in self.__struct_fields__}
         for field, value in tuple(values.items()):
@@ -90,13 +91,13 @@ class Configure(ClientMessage, frozen=True, kw_only=True, tag="configure"):
 
 
 class Finalize(ClientMessage, frozen=True, kw_only=True, tag="finalize"):
-    """Asks for the finals of all audio so far, and then for the mark."""
+    """Requests the finals of all audio so far, and the mark after them."""
 
     mark: Integer | None = None
 
 
 class Mark(ClientMessage, frozen=True, kw_only=True, tag="mark"):
-    """Is returned when every sample before it is settled."""
+    """Requests `MarkReached` as soon as every sample before it is settled."""
 
     id: Integer
 
@@ -106,7 +107,7 @@ class KeepAlive(ClientMessage, frozen=True, kw_only=True, tag="keepalive"):
 
 
 class End(ClientMessage, frozen=True, kw_only=True, tag="end"):
-    """No more audio."""
+    """The end of the audio."""
 
 
 Incoming = Start | Configure | Finalize | Mark | KeepAlive | End
@@ -116,11 +117,12 @@ class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A text frame to the client. Times are seconds from the first sample."""
 
     seq: int = 0
-    """1, 2, 3, …, set when the message is sent, because a replaced partial never is."""
+    """Number of the message: 1, 2, 3, … It is set when the message is sent, because partials that
+    were replaced are never sent."""
 
 
 class Limits(Struct, frozen=True):
-    """Limits of what the server accepts from one client."""
+    """Limits of what the server accepts from a client."""
 
     max_frame_bytes: int
     max_ahead_s: float
@@ -133,7 +135,7 @@ class Ready(ServerMessage, frozen=True, kw_only=True, tag="ready"):
     protocol: int = 1
     session: str
     resume_token: str | None = None
-    """None if this stream cannot be resumed."""
+    """Token to resume this stream; None if it cannot be resumed."""
     model: str
     received: int = 0
     """Samples already received: 0, or the sample at which a resumed stream continues."""
@@ -186,7 +188,7 @@ class Latency(Struct, frozen=True):
     encode_ms: float
     decode_ms: float
     total_ms: float = 0.0
-    """Set when the message is sent."""
+    """The whole time; set when the message is sent."""
 
 
 class Final(ServerMessage, frozen=True, kw_only=True, tag="final"):
@@ -200,17 +202,27 @@ class Final(ServerMessage, frozen=True, kw_only=True, tag="final"):
     language: str
     confidence: float
     words: tuple[Word, ...] | UnsetType = UNSET
+    problems: tuple[str, ...] | UnsetType = UNSET
     latency: Latency
 
 
 class Progress(ServerMessage, frozen=True, kw_only=True, tag="progress"):
-    """How far the stream is, in the client's samples of one channel."""
+    """How much audio was received and settled, in samples of each channel at the client's rate."""
 
     received: int
     settled: int
     lag_ms: float
     load: str = "normal"
-    """What the server leaves out because it is busy: a value of `core.load.Load`."""
+    """What the server omits because it is busy: a value of `core.load.Load`."""
+
+
+class Gap(ServerMessage, frozen=True, kw_only=True, tag="gap"):
+    """Time that passed without audio: a hole in time stamps, lost packets."""
+
+    channel: int
+    time: float
+    """Where it begins."""
+    duration: float
 
 
 class MarkReached(ServerMessage, frozen=True, kw_only=True, tag="mark"):
@@ -220,7 +232,7 @@ class MarkReached(ServerMessage, frozen=True, kw_only=True, tag="mark"):
 
 
 class Configured(ServerMessage, frozen=True, kw_only=True, tag="configured"):
-    """The settings now in force."""
+    """The settings that are in force from now on."""
 
     encoding: str
     sample_rate: int
@@ -236,7 +248,7 @@ class Configured(ServerMessage, frozen=True, kw_only=True, tag="configured"):
 
 
 class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
-    """An error; the message says what is wrong and what to do."""
+    """An error; `message` describes the fault and the remedy."""
 
     code: str
     message: str
@@ -259,6 +271,7 @@ Outgoing = (
     | Partial
     | Final
     | Progress
+    | Gap
     | MarkReached
     | Configured
     | Error

@@ -1,14 +1,15 @@
 """The native protocol of `docs/protocol.md`.
 
-Theory of operation. A stream is OPENING until the client names its settings: with `start`, or with
-any other message if the query string and the defaults suffice. A `start` that cannot be read leaves
-it REFUSED, where only another `start` helps: audio taken under settings that the client did not
-mean would be transcribed wrongly. STREAMING lasts until `end`; then the stream is ENDING: the
-session still owes finals, and what arrives is answered with an error and ignored. A stream that the
-server ends is FINISHING: the client is not at fault, and `ended.received` tells it what was taken.
-A `start` that asks to resume another stream leaves this one RESUMING: the server finds the other
-one, or refuses. In CLOSED no more messages follow. `ACTIONS` is the whole table; a message without
-a row in the table of the state is ignored.
+Theory of operation. A stream is OPENING until the client sends `start` with its settings, or any
+other message if the query string and the defaults suffice. After a `start` that cannot be parsed it
+is REFUSED, and only another `start` is accepted: with settings that the client did not intend,
+audio would be transcribed wrongly. STREAMING lasts until `end`. Then the stream is ENDING: the last
+finals are still to be sent, and further messages are ignored, with an error as the answer. A stream
+that the server ends is FINISHING: further messages are ignored without an error, because the client
+is not at fault, and `ended.received` informs it how much audio was accepted. After a `start` that
+requests to resume another stream, this one is RESUMING until the server has found the other one or
+refuses. In CLOSED no more messages follow. `ACTIONS` is the whole table; a message without a row in
+the table of the state is ignored.
 """
 
 from collections.abc import Callable
@@ -41,7 +42,7 @@ Message = messages.Incoming | Audio
 
 
 class State(Enum):
-    """How far a stream is."""
+    """The state of a stream; the module docstring describes them."""
 
     OPENING = auto()
     REFUSED = auto()
@@ -53,7 +54,8 @@ class State(Enum):
 
 
 decode = msgspec.json.Decoder(messages.Incoming, strict=False).decode
-"""Lax: there are languages in which every number is a float, and 44100 is written as 44100.0."""
+"""Parses a message. It is not strict, because some languages have only floating-point numbers and
+write 44100 as 44100.0."""
 encode = msgspec.json.Encoder().encode
 
 
@@ -62,7 +64,6 @@ class NativeProtocol(SessionProtocol):
 
     paths = ("/v1/stream",)
     subprotocols = ("stream.v1",)
-    refuses_in_handshake = False
     can_resume = True
     cuts_binary_frames = True
 
@@ -77,12 +78,12 @@ class NativeProtocol(SessionProtocol):
         except PeerError as error:
             self.fail(error.code, str(error))
 
-    # What the client sends
+    # Input from the client
 
     def handle_text(self, text: str) -> None:
-        """Act on a JSON message."""
+        """Handle a JSON message."""
         if not ACTIONS[self.state]:
-            return  # every message is ignored, well formed or not
+            return  # in this state every message is ignored, even an invalid one
         try:
             message = decode(text)
         except msgspec.ValidationError as error:
@@ -93,11 +94,14 @@ class NativeProtocol(SessionProtocol):
             self._handle(message)
 
     def handle_binary(self, data: bytes) -> None:
-        """Act on audio."""
+        """Handle audio."""
         self._handle(data)
 
     def receive_return(self) -> None:
-        """Tell the client where to go on; what it sends begins with a whole sample."""
+        """Send `ready` with the sample at which the client must continue after it has resumed.
+
+        The bytes of an incomplete sample frame are dropped.
+        """
         if self.session is not None and self.state is not State.CLOSED:
             self.session.receive_break()
             self._send_ready(self.session.held)
@@ -108,7 +112,7 @@ class NativeProtocol(SessionProtocol):
             action(self, message)
 
     def _handle_misfit(self, text: str, reason: str) -> None:
-        """Answer a text that is no message of this protocol; the reason is part of a sentence."""
+        """Send an error for a text that is not a valid message; `reason` is part of a sentence."""
         try:
             content = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError):
@@ -121,7 +125,7 @@ class NativeProtocol(SessionProtocol):
         self.complain("bad_message", f"A message was ignored: {reason}.")
 
     def _begin(self, message: Message) -> None:
-        """Open the session; if `start` was left out, handle the message that came instead."""
+        """Open the session; if the first message is not `start`, handle it afterwards."""
         if isinstance(message, Start) and message.resume:
             self._ask_to_resume(message.resume)
             return
@@ -138,14 +142,14 @@ class NativeProtocol(SessionProtocol):
         self.state = State.RESUMING
 
     def _refuse_unstarted(self, message: Message) -> None:
-        raise SettingsError("start", "The `start` before this could not be read; send a good one.")
+        raise SettingsError("start", "The last `start` was invalid; send a valid one first.")
 
     def _refuse_late_start(self, message: Message) -> None:
         assert isinstance(message, Start)
         settings_of({**self._asked, **message.given()}, self.service)
         self.complain(
             "bad_message",
-            "The stream has begun; `start` must be its first message. Open a new one.",
+            "`start` must be the first message of a stream; open a new stream.",
         )
 
     def _add_audio(self, data: Message) -> None:
@@ -187,10 +191,10 @@ class NativeProtocol(SessionProtocol):
                 "bad_message", "A message came after `end` and was ignored; open a new stream."
             )
 
-    # How the server ends a stream
+    # The end of a stream by the server
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio, send the finals of what there is, then close with `closing`."""
+        """Accept no more audio, send the finals of the audio so far, then close with `closing`."""
         if not self.no_more_audio:
             self.state = State.FINISHING
             super().finish(closing)
@@ -200,10 +204,10 @@ class NativeProtocol(SessionProtocol):
         super().close(closing)
         self.state = State.CLOSED
 
-    # What the client is told
+    # Output to the client
 
     def announce(self, opened: OpenSession) -> None:
-        """Queue `ready`."""
+        """Queue the `ready` message."""
         self._send_ready(received=0)
 
     def _send_ready(self, received: int) -> None:
@@ -235,15 +239,18 @@ class NativeProtocol(SessionProtocol):
         self.send(message)
 
     def send_error(self, code: str, sentence: str, fatal: bool) -> None:
-        """Queue `error`."""
+        """Queue an `error` message."""
         self.send(QueuedMessage(messages.Error(code=code, message=sentence, fatal=fatal)))
 
     def close_reason(self, code: str, sentence: str) -> str:
-        """Return the code: the sentence is in `error`."""
+        """Return the code, because the sentence was sent in the `error` message."""
         return code
 
     def encode(self, message: QueuedMessage, now: float) -> str:
-        """Number the message and return its frame; `now` completes the latency of a final."""
+        """Return the frame of a message, with the next number.
+
+        The latency of a final is computed from `now`, the time of sending.
+        """
         self._seq += 1
         body = msgspec.structs.replace(message.body, seq=self._seq)
         if isinstance(body, messages.Final) and message.speech_received_at is not None:
@@ -254,7 +261,7 @@ class NativeProtocol(SessionProtocol):
 
 
 def ignore(protocol: NativeProtocol, message: Message) -> None:
-    """Do nothing: a keepalive only resets the idle timer."""
+    """Do nothing; a `keepalive` only resets the idle timer, which any message does."""
 
 
 Action = Callable[[NativeProtocol, Message], None]
@@ -281,7 +288,7 @@ ACTIONS: dict[State, dict[type, Action]] = {
     },
     State.ENDING: {
         **dict.fromkeys((Start, Audio, *REQUESTS), N._refuse_after_end),
-        # A client that resumed cannot know whether its `end` arrived.
+        # A client that resumed may send `end` again, because it may not have arrived before.
         **dict.fromkeys((End, KeepAlive), ignore),
     },
     State.RESUMING: {},

@@ -1,6 +1,6 @@
-"""The sessions of one connection: one as a rule, or one for each stream that the protocol carries.
+"""The sessions of one connection: usually one, or one for each stream that the protocol carries.
 
-Knows nothing of messages: `session_protocol` collects the events and tells the client.
+This module does not handle messages: `session_protocol` turns the events into messages.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from stream.protocols.start_settings import membership_of, settings_of
 
 @dataclass(slots=True)
 class OpenSession:
-    """A session, and what its protocol knows about it."""
+    """A session, its room and the arrival times of its audio."""
 
     session: Session
     membership: RoomMembership | None
@@ -28,28 +28,34 @@ class OpenSession:
 
     @property
     def received_s(self) -> float:
-        """Seconds of audio received."""
+        """Seconds on the clock of its audio, gaps among them."""
         return self.session.received / self.session.settings.sample_rate
 
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio received."""
+        rate = self.session.settings.sample_rate
+        return (self.session.received - self.session.gap_samples) / rate
+
     def speech_received_at(self, final: events.Final) -> float | None:
-        """Return when the last sample of the speech in a final was received, if it is known."""
+        """Return the time at which the speech of a final was completely received, if known."""
         return self.arrivals.time_of(final.speech_end_sample / SAMPLE_RATE)
 
     def forget_settled_arrivals(self) -> None:
-        """Drop the arrival times that no later final needs."""
+        """Drop the arrival times that no later final can need."""
         self.arrivals.forget_before(self.session.settled / self.session.settings.sample_rate)
 
 
 class OpenSessions:
-    """The sessions by their ids; those that end with the connection stay until it is gone."""
+    """The sessions of a connection by their ids, the ended ones included until `forget_ended`."""
 
     def __init__(self, service: Service) -> None:
         self.load = Load.NORMAL
-        """What the server leaves out because it is busy."""
+        """The load of the server, which new sessions get as well."""
         self._service = service
         self._opened: dict[str, OpenSession] = {}
         self._forgotten_s = 0.0
-        """Seconds of audio of the sessions that were dropped."""
+        """Seconds of audio of the sessions that were removed."""
 
     def __iter__(self) -> Iterator[OpenSession]:
         return iter(list(self._opened.values()))
@@ -64,7 +70,16 @@ class OpenSessions:
     def open(
         self, session_id: str, asked: Mapping[str, object], about: Mapping[str, str]
     ) -> OpenSession:
-        """Open a session with fields of `start`; raise `PeerError` if they cannot be served."""
+        """Open a session.
+
+        Args:
+            session_id: id of the session.
+            asked: fields of the native `start`, with values of the right types.
+            about: facts about the stream for its room.
+
+        Raises:
+            PeerError: the server cannot serve these settings.
+        """
         if session_id in self._opened:
             raise SettingsError("session", "This session is open already; end it first.")
         service, settings = self._service, settings_of(asked, self._service)
@@ -74,65 +89,71 @@ class OpenSessions:
         return self._opened[session_id]
 
     def receive_audio(self, session_id: str, audio: bytes, now: float) -> None:
-        """Take audio of a session, channels interleaved; `now` is when it was received."""
+        """Pass audio, channels interleaved, to a session; `now` is the time of its arrival."""
         opened = self._opened[session_id]
         opened.session.receive_audio(audio)
         opened.arrivals.add(opened.received_s, now)
 
+    def receive_gap(self, session_id: str, n_samples: int, now: float) -> None:
+        """Let time pass without audio in a session; `now` is when that became known."""
+        opened = self._opened[session_id]
+        opened.session.receive_gap(n_samples)
+        opened.arrivals.add(opened.received_s, now)
+
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Take the engine's answer to a window; one of a session that was dropped is ignored."""
+        """Pass a hypothesis to its session; it is ignored if the session was removed."""
         if opened := self._opened.get(hypothesis.window.session):
             opened.session.receive_hypothesis(hypothesis)
 
     def receive_load(self, load: Load) -> None:
-        """Take note of what the server leaves out because it is busy."""
+        """Pass the new load of the server to all sessions."""
         self.load = load
         for opened in self:
             opened.session.receive_load(load)
 
     def receive_eof(self) -> None:
-        """Take note that no more audio comes, in any session."""
+        """End the audio of all sessions."""
         for opened in self:
             opened.session.receive_eof()
 
     def windows_to_transcribe(self) -> list[Window]:
-        """Return the windows that became due, each once."""
+        """Return the windows of all sessions that became due since the last call."""
         return [window for opened in self for window in opened.session.windows_to_transcribe()]
 
     def forget_ended(self) -> list[str]:
-        """Drop the sessions that have ended, and return their ids."""
+        """Remove the sessions that have ended, and return their ids."""
         ended = [opened for opened in self if opened.session.ended]
         for opened in ended:
-            self._forgotten_s += opened.received_s
+            self._forgotten_s += opened.audio_s
             del self._opened[opened.session.id]
         return [opened.session.id for opened in ended]
 
     @property
     def all_ended(self) -> bool:
-        """Whether every session has sent its last event; true if there is none."""
+        """Whether every session has emitted its last event; true if there is no session."""
         return all(opened.session.ended for opened in self)
 
     @property
     def audio_s(self) -> float:
-        """Seconds of audio received in all sessions, those included that were dropped."""
-        return self._forgotten_s + sum(opened.received_s for opened in self)
+        """Seconds of audio received in all sessions, including removed ones."""
+        return self._forgotten_s + sum(opened.audio_s for opened in self)
 
     @property
     def audio_clock_s(self) -> float:
-        """Seconds of audio received in the session that received the most."""
+        """Seconds on the clock of the session that is furthest, gaps among them."""
         return max((opened.received_s for opened in self), default=0.0)
 
     @property
     def pending_s(self) -> float:
-        """Seconds of audio without an answer from the engine, in the session with the most."""
+        """Seconds of speech that no hypothesis covers yet, in the session with the most."""
         return max((opened.session.pending_s for opened in self), default=0.0)
 
     @property
     def in_room(self) -> bool:
-        """Whether a session belongs to a room."""
+        """Whether at least one session belongs to a room."""
         return any(opened.membership is not None for opened in self)
 
     @property
     def compressed(self) -> bool:
-        """Whether few bytes may hold many seconds of audio, because it comes in a container."""
+        """Whether the audio is in a container, where few bytes can hold many seconds of audio."""
         return any(opened.session.settings.encoding == CONTAINER for opened in self)

@@ -1,16 +1,17 @@
-"""The base of every two-way protocol: messages in, sessions driven, messages out.
+"""The base class of all protocols: turns messages into calls of sessions, and events into messages.
 
-Theory of operation. One object serves one connection. The server calls its `receive_*` methods and
-afterwards drains `windows_to_transcribe`, `messages_to_send` and `captions_to_share`. The object
-reads no clock (the caller passes the time, in seconds of any steady clock), does no I/O, and never
-raises for what a client sends.
+Theory of operation. One object serves one connection. The server calls its `receive_*` methods, and
+then fetches the results from `windows_to_transcribe`, `messages_to_send` and `captions_to_share`.
+The object reads no clock (the caller passes the time, in seconds of any monotonic clock), does no
+I/O, and never raises for anything that a client sends.
 
-The base drives the sessions, counts, collects captions for rooms, and closes the connection when
-all sessions have ended. A subclass declares how clients reach it (`ProtocolDeclarations`), parses
-what arrives (`handle_text`, `handle_binary`) and writes its own messages (`announce`, `send_event`,
-`send_error`). To act on a message it calls `open_session`, `add_audio`, `finish`, `complain` or
-`fail`, or raises `PeerError`, which becomes `fail`. A connection has one session as a rule, under
-the id of the connection; a protocol that carries several streams opens a session for each.
+The base class drives the sessions, counts, collects captions for rooms, and closes the connection
+when all sessions have ended. A subclass declares its paths and access (`ProtocolDeclarations`),
+parses frames (`handle_text`, `handle_binary`) and makes its own messages (`announce`, `send_event`,
+`send_error`). To handle a message it calls `open_session`, `add_audio`, `add_gap`, `finish`,
+`complain` or `fail`, or raises `PeerError`, which becomes `fail`. A connection usually has one
+session, which has the id of the connection; a protocol that carries several streams opens a session
+for each.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,18 +35,18 @@ from stream.protocols.interface import (
 from stream.protocols.open_sessions import OpenSession, OpenSessions
 
 Caption = tuple[str, events.Event | events.KeyPressed]
-"""The id of a session, and what its room is to show."""
+"""The id of a session, and an event for its room."""
 
 ENDED = Closing(CloseCode.ENDED, "")
 
 MAX_REASON_BYTES = 120
-"""A websocket's close frame holds 123 bytes of reason."""
+"""Most bytes of a close reason; the close frame of a websocket has room for 123."""
 
 Frame = TypeVar("Frame", str, bytes)
 
 
 class SessionProtocol(ProtocolDeclarations):
-    """One connection of a client; the module's docstring describes the parts."""
+    """One connection of a client; the module docstring describes it."""
 
     def __init__(self, service: Service, session_id: str, query: Query) -> None:
         self.service = service
@@ -54,46 +55,51 @@ class SessionProtocol(ProtocolDeclarations):
         self.sessions = OpenSessions(service)
         self.counts = StreamCounts()
         self.authorised = True
-        """False until the client shows the key, if it may do so in its first message."""
+        """Whether the client may open sessions; False until it sends the key, if it may do that in
+        its first message."""
         self.closing: Closing | None = None
-        """Set once no more messages follow."""
+        """Close code and reason; set as soon as no more messages follow."""
         self.resumption: Resumption | None = None
-        """Set if the client asks to resume another stream instead of this one."""
+        """Set if the client requests to resume another stream instead of this one."""
         self.now = 0.0
-        """When the last frame was received."""
+        """The time at which the last frame was received."""
         self._closing_after_finals: Closing | None = None
+        self._failure: tuple[str, str] | None = None
+        """Code and sentence of a fatal error, which is sent to the client after the finals."""
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
+        self._notes: list[str] = []
+        self._distributing = False
 
-    # What a subclass writes
+    # Implemented by subclasses
 
     def handle_text(self, text: str) -> None:
-        """Act on a text frame."""
+        """Handle a text frame."""
         raise PeerError("wrong_kind", "This protocol has no text frames.", CloseCode.WRONG_KIND)
 
     def handle_binary(self, data: bytes) -> None:
-        """Act on a binary frame, or on a part of one."""
+        """Handle a binary frame, or a part of one."""
         raise PeerError("wrong_kind", "This protocol has no binary frames.", CloseCode.WRONG_KIND)
 
     def announce(self, opened: OpenSession) -> None:
-        """Queue a message that says that a session is open; no event of it comes earlier."""
+        """Queue a message that a session is open; it precedes all messages of its events."""
 
     def send_event(self, opened: OpenSession, event: events.Event) -> None:
-        """Queue the messages that tell the client about an event of a session."""
+        """Queue the messages for an event of a session."""
 
     def send_error(self, code: str, sentence: str, fatal: bool) -> None:
-        """Queue a message about an error, in the protocol's own wording."""
+        """Queue a message for an error, in the format of the protocol."""
 
     def close_reason(self, code: str, sentence: str) -> str:
         """Return the reason in the close frame after a fatal error."""
         return sentence
 
     def encode(self, message: QueuedMessage, now: float) -> str | bytes:
-        """Return the frame to send now: text, or binary. By default it is the message's body."""
+        """Return the frame of a message that is sent at `now`, text or binary; here its body."""
         frame: str | bytes = message.body
         return frame
 
-    # What a subclass calls
+    # Called by subclasses
 
     def open_session(
         self,
@@ -105,11 +111,11 @@ class SessionProtocol(ProtocolDeclarations):
 
         Args:
             asked: fields of the native `start`, with values of the right types.
-            about: facts about the stream that its room shows.
-            session_id: id of one of several sessions of the connection.
+            about: facts about the stream for its room.
+            session_id: id of the session if there are several; None for that of the connection.
 
         Raises:
-            PeerError: the settings cannot be served, or the client has not shown the key.
+            PeerError: the server cannot serve the settings, or the client has not sent the key.
         """
         if not self.authorised:
             raise PeerError("not_authorised", NO_KEY, CloseCode.NOT_AUTHORISED)
@@ -117,13 +123,18 @@ class SessionProtocol(ProtocolDeclarations):
         self.receive_load(self.sessions.load)
 
     def add_audio(self, audio: bytes, session_id: str | None = None) -> None:
-        """Give audio to an open session, channels interleaved."""
+        """Pass audio, channels interleaved, to an open session."""
         self.sessions.receive_audio(session_id or self.session_id, audio, self.now)
         self.counts.audio_s = self.sessions.audio_s
         self.collect()
 
+    def add_gap(self, n_samples: int, session_id: str | None = None) -> None:
+        """Let time pass without audio in an open session: samples of each channel."""
+        self.sessions.receive_gap(session_id or self.session_id, n_samples, self.now)
+        self.collect()
+
     def end_session(self, session_id: str) -> None:
-        """Finish one of several sessions; the connection stays open for the others."""
+        """End the audio of one of several sessions; the connection remains open for the others."""
         if opened := self.sessions.get(session_id):
             opened.session.receive_eof()
             self.collect()
@@ -133,36 +144,55 @@ class SessionProtocol(ProtocolDeclarations):
         self._messages.append(message)
 
     def complain(self, code: str, sentence: str) -> None:
-        """Tell the client about an error after which the stream goes on."""
+        """Send an error to the client after which the stream continues, and count it."""
         self.counts.errors += 1
         self.send_error(code, sentence, fatal=False)
 
     def share(self, caption: events.Event | events.KeyPressed, session_id: str) -> None:
-        """Give the room of a session something to show."""
+        """Queue an event for the room of a session."""
         self._captions.append((session_id, caption))
+
+    def note(self, sentence: str) -> None:
+        """Write a sentence to the server's log, such as what of a request has no effect here."""
+        self._notes.append(sentence)
 
     def close(self, closing: Closing) -> None:
         """Close the connection once the queued messages have been sent."""
         self.closing = closing
 
     def collect(self) -> None:
-        """Pass on the events of all sessions: to the client, to the rooms, and to the counts."""
-        if self.closing is not None:
+        """Distribute new events of all sessions to the client, the rooms and the counts.
+
+        Closes the connection if `finish` or `fail` was called and all sessions have ended.
+        """
+        if self.closing is not None or self._distributing:
             return
+        self._distributing, failure = True, self._failure
+        self._distribute_events()
+        if self._failure is not failure:  # an event made the subclass fail: its finals come now
+            self._distribute_events()
+        self._distributing = False
+        if self.closing is not None:  # an event of a session may be fatal
+            return
+        if self._closing_after_finals is not None and self.sessions.all_ended:
+            if self._failure is not None:
+                self.send_error(*self._failure, fatal=True)
+            self.close(self._closing_after_finals)
+
+    def _distribute_events(self) -> None:
         for opened in self.sessions:
             for event in opened.session.events_to_send():
                 if opened.membership is not None:
                     self.share(event, opened.session.id)
                 self.counts.add(event)
-                self.send_event(opened, event)
+                if self._failure is None or not isinstance(event, events.Ended):
+                    self.send_event(opened, event)  # an error takes the place of the end
             opened.forget_settled_arrivals()
-        if self._closing_after_finals is not None and self.sessions.all_ended:
-            self.close(self._closing_after_finals)
 
-    # What the server gives
+    # Called by the server with input
 
     def receive_text(self, text: str, now: float) -> None:
-        """Take a text frame. `now` is in seconds, of any steady clock."""
+        """Take a text frame; `now` is in seconds of any monotonic clock."""
         self._receive(self.handle_text, text, now)
 
     def receive_binary(self, data: bytes, now: float) -> None:
@@ -170,7 +200,7 @@ class SessionProtocol(ProtocolDeclarations):
         self._receive(self.handle_binary, data, now)
 
     def _receive(self, handle: Callable[[Frame], None], frame: Frame, now: float) -> None:
-        if self.closing is not None:
+        if self.closing is not None or self._failure is not None:
             return
         self.now = now
         try:
@@ -180,47 +210,61 @@ class SessionProtocol(ProtocolDeclarations):
         self.collect()
 
     def receive_key(self, shown: str) -> None:
-        """Take the key that the client shows in a message. Raises `PeerError` if it is wrong."""
+        """Check the key that the client sent in a message. Raises `PeerError` if it is wrong."""
         self.authorised = self.authorised or self.service.key_fits(shown)
         if not self.authorised:
             raise PeerError("not_authorised", NO_KEY, CloseCode.NOT_AUTHORISED)
 
     def receive_return(self) -> None:
-        """Take note that the client resumes this stream through another connection."""
+        """Handle that the client resumes this stream over another connection."""
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Take the engine's answer to a window."""
+        """Take the hypothesis of a window."""
         if self.closing is None:
             self.sessions.receive_hypothesis(hypothesis)
             self.collect()
 
     def receive_load(self, load: Load) -> None:
-        """Take note of what the server leaves out because it is busy."""
+        """Take the new load of the server."""
         if self.closing is None:
             self.sessions.receive_load(load)
             self.collect()
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio, send the finals of all sessions, then close with `closing`."""
+        """Accept no more audio, send the finals of all sessions, then close with `closing`."""
         if not self.no_more_audio:
             self._closing_after_finals = closing
             self.sessions.receive_eof()
             self.collect()
 
     def fail(self, code: str, sentence: str) -> None:
-        """Tell the client about a fatal error, and close the connection at once."""
-        if self.closing is not None:
+        """Take no more audio, send the finals of the audio so far, then a fatal error, and close.
+
+        If `code` is `internal`, the server itself failed and the sessions may be damaged. The error
+        is then sent at once, without the finals, and the connection is closed.
+
+        Args:
+            code: the code of the error, which also determines the close code.
+            sentence: what went wrong, for the client.
+        """
+        if self.closing is not None or self._failure is not None:
             return
         self.counts.errors += 1
-        self.send_error(code, sentence, fatal=True)
+        self._failure = code, sentence
         reason = self.close_reason(code, sentence).encode()[:MAX_REASON_BYTES]
         close_code = FATAL_ERRORS.get(code, CloseCode.INTERNAL)
-        self.close(Closing(close_code, reason.decode(errors="ignore")))
+        self._closing_after_finals = Closing(close_code, reason.decode(errors="ignore"))
+        if code == "internal":
+            self.send_error(code, sentence, fatal=True)
+            self.close(self._closing_after_finals)
+        else:
+            self.sessions.receive_eof()
+            self.collect()
 
-    # What the server drains and asks
+    # Called by the server for results and state
 
     def windows_to_transcribe(self) -> list[Window]:
-        """Return the windows that became due, each once."""
+        """Return the windows that became due since the last call."""
         return self.sessions.windows_to_transcribe()
 
     def messages_to_send(self) -> list[QueuedMessage]:
@@ -229,52 +273,60 @@ class SessionProtocol(ProtocolDeclarations):
         return messages
 
     def captions_to_share(self) -> list[Caption]:
-        """Return what the rooms of the sessions are to show since the last call."""
+        """Return the events for the rooms of the sessions since the last call."""
         captions, self._captions = self._captions, []
         return captions
 
+    def notes_to_log(self) -> list[str]:
+        """Return the sentences for the log since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
+
     def forget_ended(self) -> list[str]:
-        """Drop the sessions that ended while the connection stays open, and return their ids."""
+        """Remove the sessions that ended while the connection remains open; return their ids."""
         return [] if self.no_more_audio else self.sessions.forget_ended()
 
     def close_frame(self, closing: Closing) -> Closing:
-        """Return the close code and the reason as this protocol writes them on the wire."""
+        """Return the close code and the reason that this protocol sends for `closing`."""
         return Closing(self.close_codes.get(closing.code, closing.code), closing.reason)
 
     def resume_token(self) -> str | None:
-        """Return what the client shows to resume; in a container it cannot tell from which byte."""
+        """Return the token to resume this stream; None if it cannot be resumed.
+
+        A container cannot, because the client could not determine from which byte to continue.
+        """
         resumes = self.can_resume and not self.sessions.compressed
         return self.service.resume_token(self.session_id) if resumes else None
 
     @property
     def session(self) -> Session | None:
-        """The session under the id of the connection, if it is open."""
+        """The session with the id of the connection; None if it is not open."""
         opened = self.sessions.get(self.session_id)
         return opened.session if opened else None
 
     @property
     def membership(self) -> RoomMembership | None:
-        """The room of that session, if it belongs to one."""
+        """The room of `session`; None if it belongs to none."""
         opened = self.sessions.get(self.session_id)
         return opened.membership if opened else None
 
     @property
     def pending_s(self) -> float:
-        """Seconds of audio without an answer from the engine, in the session with the most."""
+        """Seconds of speech that no hypothesis covers yet, in the session with the most."""
         return self.sessions.pending_s
 
     @property
     def compressed(self) -> bool:
-        """Whether few bytes may hold many seconds of audio, because it comes in a container."""
+        """Whether the audio is in a container, where few bytes can hold many seconds of audio."""
         return self.sessions.compressed
 
     @property
     def no_more_audio(self) -> bool:
-        """Whether no more audio is taken, and only messages to the client are left."""
+        """Whether no more audio is accepted, and only messages to the client remain."""
         return self._closing_after_finals is not None or self.closing is not None
 
     @property
     def resumable(self) -> bool:
-        """Whether the client was given a token, and finds the stream when it shows it."""
-        ended_well = self.closing in (None, self._closing_after_finals)
+        """Whether the client has a token and can resume the stream with it now."""
+        ended_well = self._failure is None and self.closing in (None, self._closing_after_finals)
         return len(self.sessions) > 0 and ended_well and self.resume_token() is not None

@@ -1,4 +1,4 @@
-"""Settings that a client asks for: read from a query string, and checked against the server."""
+"""Reads the settings of a client from a query string, and checks if the server supports them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from stream.protocols.labels import label_of
 from stream.protocols.messages import Start
 
 SERVER_FIELDS = frozenset({"token"})
-"""Fields of the query string that the server reads itself: the key."""
+"""Fields of the query string that the server itself uses: the key."""
 
 
 def from_query(query: Mapping[str, Sequence[str]]) -> Start:
-    """Read the fields of `start` out of a query string; a list repeats its field.
+    """Return the fields of `start` in a query string; a list repeats its field.
 
-    A field without a value counts as left out, as forms and telephones send it.
+    A field without a value counts as not set, because forms and telephones send fields that way.
 
     Raises `PeerError` for an unknown field, a value of the wrong type, or `resume`.
     """
@@ -30,21 +30,21 @@ def from_query(query: Mapping[str, Sequence[str]]) -> Start:
         given = [value for value in values if value.strip()]
         if name in SERVER_FIELDS or (not given and name in Start.__struct_fields__):
             continue
-        if is_list(name):  # a speaker belongs to a channel by its place in the list
+        if is_list(name):  # the position of a speaker in the list is its channel
             fields[name] = tuple(values if name == "speakers" else given)
         elif name == "resume":
-            message = "`resume` is not for the query string; send it in the `start` message."
+            message = "`resume` is not allowed in the query string; send it in `start`."
             raise PeerError("resume_refused", message, CloseCode.RESUME_REFUSED)
         else:
             fields[name] = given[-1].strip() if given else ""
     try:
         return msgspec.convert({"type": "start", **fields}, Start, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError("query", f"The query string does not fit: {error}.") from None
+        raise SettingsError("query", f"The query string is invalid: {error}.") from None
 
 
 def is_list(field: str) -> bool:
-    """Whether a field of `start` takes a list."""
+    """Return whether the value of a field of `start` is a list."""
     hint = get_type_hints(Start).get(field)
     return any(get_origin(part) is tuple for part in getattr(hint, "__args__", ()))
 
@@ -63,7 +63,7 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
         service: what the server offers.
 
     Raises:
-        PeerError: the server cannot do this.
+        PeerError: a value is invalid, or the server does not support it.
     """
     fields = {name: value for name, value in asked.items() if name not in ("room", "speakers")}
     if "language" in fields:
@@ -80,7 +80,7 @@ def settings_of(asked: Mapping[str, object], service: Service) -> StreamSettings
     check_language(settings.language, service)
     if settings.task == "translate" and len(service.languages) == 1:
         raise SettingsError(
-            "task", f"task is 'translate'; {service.model} only knows {service.languages[0]!r}."
+            "task", f"task is 'translate'; {service.model} supports only {service.languages[0]!r}."
         )
     return settings
 
@@ -91,7 +91,7 @@ ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 def membership_of(
     asked: Mapping[str, object], settings: StreamSettings, about: Mapping[str, str] | None = None
 ) -> RoomMembership | None:
-    """Return the room and the labels that `room` and `speakers` ask for; None without a room.
+    """Return the membership that the fields `room` and `speakers` specify; None without a room.
 
     Raises `SettingsError` for an invalid name or label.
     """
@@ -99,7 +99,7 @@ def membership_of(
     assert isinstance(speakers, tuple)
     if room is None:
         if speakers:
-            raise SettingsError("speakers", "speakers are named, but no room; name one.")
+            raise SettingsError("speakers", "speakers has labels, but there is no room; name one.")
         return None
     if not ROOM_NAME.fullmatch(str(room)):
         raise SettingsError(
@@ -107,7 +107,8 @@ def membership_of(
         )
     if len(speakers) > settings.channels:
         raise SettingsError(
-            "speakers", f"speakers names {len(speakers)}; there are {settings.channels} channels."
+            "speakers",
+            f"speakers has {len(speakers)} labels, and the stream {settings.channels} channels.",
         )
     try:
         labels = tuple(label_of(speaker) for speaker in speakers)
@@ -117,7 +118,7 @@ def membership_of(
 
 
 def check_language(language: str, service: Service) -> None:
-    """Raise `SettingsError` for a language that the model does not know."""
+    """Raise `SettingsError` for a language that the model does not support; `auto` is allowed."""
     if language != "auto" and language not in service.languages:
         known = ", ".join(sorted(service.languages))
         raise SettingsError("language", f"language is {language!r}; use auto or one of {known}.")

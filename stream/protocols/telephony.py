@@ -1,7 +1,7 @@
-"""What telephony protocols have in common: a call is a stream whose captions go to its room.
+"""The common part of telephony protocols: a call is a stream whose captions go to its room.
 
-A telephone exchange reads no captions, so there are no messages to send: they are read in the room
-of the call, or from a webhook. The reason in the close frame tells what is wrong.
+A telephone exchange cannot use captions, so no messages are sent to it: captions are read in the
+room of the call, or sent by a webhook. The reason in the close frame describes an error.
 """
 
 from stream.core import events
@@ -12,16 +12,19 @@ KEYS = frozenset("0123456789*#ABCD")
 
 
 class CallProtocol(SessionProtocol):
-    """A call, independent of what carries it."""
-
-    refuses_in_handshake = False
+    """A call, over any telephony protocol."""
 
     def add_call_audio(self, audio: bytes) -> None:
-        """Give audio to the session, channels interleaved; ignore it when the call is over."""
+        """Pass audio, channels interleaved, to the session; ignore it if the call is over."""
         if self.session is not None and not self.no_more_audio:
             self.add_audio(audio)
 
+    def add_call_gap(self, n_samples: int) -> None:
+        """Let time pass without audio in all channels; ignore it when the call is over."""
+        if self.session is not None and not self.no_more_audio:
+            self.add_gap(n_samples)
+
     def press_key(self, key: str, channel: int, sample: int) -> None:
-        """Show in the room that a key was pressed at a 16 kHz sample; ignore unknown keys."""
+        """Report to the room that a key was pressed at a 16 kHz sample; ignore unknown keys."""
         if key in KEYS:
             self.share(events.KeyPressed(channel, key, sample), self.session_id)

@@ -1,78 +1,146 @@
-"""Aligns the tracks of a call: packets with timestamps in, interleaved channels out.
+"""Aligns the tracks of a call: turns packets with timestamps into interleaved channels and gaps.
 
-The timestamp of a packet gives the position of its audio. Where a track has no audio, because none
-was sent or a packet was lost, silence is filled in; audio that arrives after its position has been
-passed on is left out. Both are counted. Audio is passed on as soon as every track has it, or when
-one track is `PATIENCE_MS` ahead of the others.
+The timestamp of a packet gives the position of its audio. If one track has no audio at a position,
+because none was sent or a packet was lost, silence is inserted; if no track has any, there is a
+gap. Audio that arrives after its position has been returned is dropped. All of these are counted.
+Audio is returned as soon as every track has it, or when one track is `PATIENCE_MS` ahead of the
+others.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
+from stream.core.audio import Gap
+
 PATIENCE_MS = 200
-"""Milliseconds by which one track may be ahead before the others count as silent: more than the
-jitter of a telephone line, less than the silence that ends an utterance."""
+"""Milliseconds by which one track may be ahead before silence is inserted into the others: more
+than the jitter of a telephone line, less than the silence that ends an utterance."""
 
 TOLERANCE_MS = 10
-"""Milliseconds by which a packet's timestamp may miss the end of the packet before it: half of one
-of 20 ms. Smaller differences come from the rounding of clocks, and filling them would insert
-clicks."""
-
-MAX_GAP_MS = 60_000
-"""A timestamp that is more than a minute ahead is an error of the sender: a connection does not
-survive such a gap, and an hour of silence at once would delay all other streams."""
+"""Milliseconds by which the timestamp of a packet may differ from the end of the packet before it
+(half of a packet of 20 ms). Such differences come from the rounding of clocks, and inserting
+silence for them would cause clicks."""
 
 SILENCE = 0xFF
 """The mu-law byte of +0."""
 
 
 class TrackMixer:
-    """Aligns tracks of mu-law; a sample is a byte, and `sample_rate` is in hertz."""
+    """Aligns tracks of mu-law audio, one byte for each sample; `sample_rate` is in hertz."""
 
-    def __init__(self, tracks: tuple[str, ...], sample_rate: int = 8_000) -> None:
+    def __init__(
+        self, tracks: tuple[str, ...], sample_rate: int = 8_000, max_gap_s: float = 3600.0
+    ) -> None:
+        """Take the names of the tracks, in the order of channels, and the longest gap.
+
+        A timestamp that is further ahead is an error of the sender: the audio follows what came
+        before it, and the timestamps after it are relative to that.
+        """
         self.tracks = tracks
         self.sample_rate = sample_rate
         self.filled = 0
-        """Samples of silence that were filled in, of all tracks together."""
+        """Samples that did not arrive, in all tracks together."""
         self.late = 0
-        """Samples that arrived after their position had been passed on, and were left out."""
+        """Samples that were dropped because they arrived after their position was returned."""
+        self.beyond_limit = 0
+        """Number of timestamps that were too far ahead."""
         self._per_ms = sample_rate // 1000
-        self._waiting = {track: bytearray() for track in tracks}
+        self._max_gap = round(max_gap_s * sample_rate)
+        self._runs: dict[str, list[tuple[int, bytearray]]] = {track: [] for track in tracks}
+        """The audio of each track that waits: runs without a hole, each with its first sample."""
+        self._shifts = dict.fromkeys(tracks, 0)
+        """What is added to the positions of each track, in samples."""
         self._passed = 0
-        """Samples of each track that have been passed on."""
+        """Number of samples of each track that have been returned."""
 
-    def add(self, track: str, timestamp_ms: int, audio: bytes) -> bytes:
-        """Take a packet, and return the audio that is complete by now, channels interleaved."""
-        waiting = self._waiting[track]
-        gap = timestamp_ms * self._per_ms - self.end(track)
-        if abs(gap) <= TOLERANCE_MS * self._per_ms or gap > MAX_GAP_MS * self._per_ms:
-            gap = 0
-        if gap > 0:
-            self.filled += gap
-            waiting += bytes([SILENCE]) * gap
-        elif gap < 0:
-            self.late += min(-gap, len(audio))
-            audio = audio[-gap:]
-        waiting += audio
-        ends = [self.end(track) for track in self._waiting]
-        return self._pass_on(max(min(ends), max(ends) - PATIENCE_MS * self._per_ms))
+    def add(self, track: str, timestamp_ms: int, audio: bytes) -> list[bytes | Gap]:
+        """Add a packet; return the audio that is now complete, channels interleaved, and gaps.
 
-    def flush(self) -> bytes:
-        """Return all audio that waits; no more packets follow."""
-        return self._pass_on(max(self.end(track) for track in self._waiting))
+        Args:
+            track: name of the track.
+            timestamp_ms: position of the packet from the start of the call.
+            audio: mu-law audio.
+        """
+        at, end = timestamp_ms * self._per_ms + self._shifts[track], self.end(track)
+        if at - end > self._max_gap:
+            self.beyond_limit += 1
+            self._shifts[track] += end - at
+        if abs(at - end) <= TOLERANCE_MS * self._per_ms or at - end > self._max_gap:
+            at = end
+        if at < end:
+            self.late += min(end - at, len(audio))
+            at, audio = end, audio[end - at :]
+        self._append(track, at, audio)
+        ends = [self.end(track) for track in self.tracks]
+        return list(self._pass_on(max(min(ends), max(ends) - PATIENCE_MS * self._per_ms)))
+
+    def flush(self) -> list[bytes | Gap]:
+        """Return the rest of the audio, when no more packets follow."""
+        return list(self._pass_on(max(self.end(track) for track in self.tracks)))
 
     def end(self, track: str) -> int:
-        """Return the end of the audio of a track, in samples."""
-        return self._passed + len(self._waiting[track])
+        """Return the number of samples of a track so far, returned or not."""
+        runs = self._runs[track]
+        return max(runs[-1][0] + len(runs[-1][1]), self._passed) if runs else self._passed
 
-    def _pass_on(self, until: int) -> bytes:
-        n_samples = until - self._passed
-        if n_samples <= 0:
-            return b""
-        mixed = np.full((len(self._waiting), n_samples), SILENCE, np.uint8)
-        for channel, waiting in zip(mixed, self._waiting.values(), strict=True):
-            ready = bytes(waiting[:n_samples])
-            del waiting[:n_samples]
-            channel[: len(ready)] = np.frombuffer(ready, np.uint8)
-            self.filled += n_samples - len(ready)
-        self._passed = until
+    def _append(self, track: str, at: int, audio: bytes) -> None:
+        runs = self._runs[track]
+        if not audio:
+            return
+        if runs and runs[-1][0] + len(runs[-1][1]) == at:
+            runs[-1][1].extend(audio)
+        else:
+            runs.append((at, bytearray(audio)))
+
+    def _pass_on(self, until: int) -> Iterator[bytes | Gap]:
+        """Yield all before a sample: spans in which a track has audio, and the gaps between."""
+        for start, end in self._covered(until):
+            if start > self._passed:
+                yield self._gap(start - self._passed)
+            yield self._mixed(start, end)
+            self._passed = end
+        if until > self._passed:
+            yield self._gap(until - self._passed)
+            self._passed = until
+        for track, runs in self._runs.items():
+            self._runs[track] = [
+                (max(at, until), audio[max(until - at, 0) :])
+                for at, audio in runs
+                if at + len(audio) > until
+            ]
+
+    def _gap(self, n_samples: int) -> Gap:
+        self.filled += n_samples * len(self.tracks)
+        return Gap(n_samples)
+
+    def _covered(self, until: int) -> list[tuple[int, int]]:
+        """Return the spans before a sample in which at least one track has audio, in order."""
+        spans = sorted(
+            (max(at, self._passed), min(at + len(audio), until))
+            for runs in self._runs.values()
+            for at, audio in runs
+        )
+        merged: list[tuple[int, int]] = []
+        for start, end in spans:
+            if start >= end:
+                continue
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+            else:
+                merged.append((start, end))
+        return merged
+
+    def _mixed(self, start: int, end: int) -> bytes:
+        """Return the samples [start, end) with the channels interleaved; silence fills holes."""
+        mixed = np.full((len(self.tracks), end - start), SILENCE, np.uint8)
+        for channel, runs in zip(mixed, self._runs.values(), strict=True):
+            there = 0
+            for at, audio in runs:
+                first, last = max(at, start), min(at + len(audio), end)
+                if first < last:
+                    samples = np.frombuffer(bytes(audio[first - at : last - at]), np.uint8)
+                    channel[first - start : last - start] = samples
+                    there += last - first
+            self.filled += end - start - there
         return mixed.T.tobytes()

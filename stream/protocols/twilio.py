@@ -1,25 +1,27 @@
 """Twilio Media Streams: `<Stream url="wss://…/v1/twilio">`.
 
 Theory of operation. Twilio sends `connected`, then `start`, which describes the call; then `media`
-of each track, 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` ends the call.
-Every message but the first carries a `sequenceNumber`, 1, 2, 3, …, and they are handled in that
-order. If a number is missing, the messages after it wait until it arrives or `MAX_HELD` of them
-wait; then it counts as lost, and `track_mixer` fills silence in, as the timestamps say.
+for each track, with 20 ms of mu-law in base64, and between them `dtmf` and `mark`; `stop` ends the
+call. Every message except the first has a `sequenceNumber`, 1, 2, 3, …, and messages are handled in
+that order. If a number is missing, the messages after it wait until it arrives or `MAX_HELD` of
+them wait; then it counts as lost. `track_mixer` places audio by its timestamps; time without any
+audio is a gap.
 
-`inbound`, the caller's voice, is the first channel; `outbound`, what the caller is played, the
-second. `customParameters` that name fields of the native `start` are settings; the others are
-passed on with the captions. The room is named by the parameter `room`, or else by the `callSid`.
+`inbound`, the voice of the caller, is the first channel; `outbound`, the audio that is played to
+the caller, is the second. `customParameters` whose names are fields of the native `start` are
+settings; the others are passed to the room. The name of the room is the parameter `room`, or the
+`callSid` by default.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Gap
 from stream.errors import PeerError
 from stream.protocols import twilio_signature
 from stream.protocols.declarations import Query, Signature
@@ -31,13 +33,13 @@ from stream.protocols.telephony import CallProtocol
 from stream.protocols.track_mixer import TrackMixer
 
 MAX_HELD = 25
-"""Messages that wait for a missing one: a quarter of a second of two tracks."""
+"""Most messages that wait for a missing one: a quarter of a second of two tracks."""
 
 CHANNELS = {"inbound": "Caller", "outbound": "Agent"}
-"""Tracks in the order of channels, with the labels that `speakers` replaces."""
+"""Tracks in the order of the channels, with their default labels."""
 
 FIXED = frozenset({"encoding", "sample_rate", "channels", "resume"})
-"""Fields of `start` that a parameter cannot set: Twilio determines the audio format."""
+"""Fields of `start` that a parameter cannot set, because Twilio determines the audio format."""
 
 LISTS = frozenset({"keyterms", "speakers"})
 """Fields that hold several values; a parameter separates them by commas."""
@@ -48,7 +50,7 @@ Number = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="event", rename="camel"):
-    """Any message of Twilio; numbers are strings in it."""
+    """Base class of Twilio's messages, in which numbers are strings."""
 
     sequence_number: Number | None = None
 
@@ -58,7 +60,7 @@ class Connected(Event, frozen=True, kw_only=True, tag="connected"):
 
 
 class MediaFormat(Struct, frozen=True, rename="camel"):
-    """The audio format; Twilio only knows mu-law at 8 kHz so far."""
+    """The audio format; at present Twilio only sends mu-law at 8 kHz."""
 
     encoding: str = "audio/x-mulaw"
     sample_rate: int = 8000
@@ -86,14 +88,14 @@ class Chunk(Struct, frozen=True):
     """Audio of a track."""
 
     payload: str
-    """Base64."""
+    """The audio in base64."""
     track: str = "inbound"
     timestamp: Number = 0
     """Milliseconds from the start of the stream."""
 
 
 class Media(Event, frozen=True, kw_only=True, tag="media"):
-    """Some audio."""
+    """A packet of audio."""
 
     media: Chunk
 
@@ -119,9 +121,29 @@ class Stop(Event, frozen=True, kw_only=True, tag="stop"):
     """The call is over."""
 
 
-Incoming = Connected | Start | Media | Dtmf | Mark | Stop
+class Other(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message of a kind that a later version of Twilio's may send."""
 
-decoder = msgspec.json.Decoder(Incoming, strict=False)
+    event: str
+    sequence_number: Number | None = None
+
+
+Incoming = Connected | Start | Media | Dtmf | Mark | Stop
+KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Incoming))
+
+decoder: msgspec.json.Decoder[Incoming] = msgspec.json.Decoder(Incoming, strict=False)
+other_decoder = msgspec.json.Decoder(Other, strict=False)
+
+
+def decode(text: str) -> Incoming | Other:
+    """Return the message in a text frame. Raises `msgspec.DecodeError`, or `RecursionError`."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        other = other_decoder.decode(text)
+        if other.event in KINDS:
+            raise
+        return other
 
 
 class TwilioProtocol(CallProtocol):
@@ -138,20 +160,22 @@ class TwilioProtocol(CallProtocol):
         super().__init__(service, session_id, query)
         self.mixer: TrackMixer | None = None
         self.lost = 0
-        """Messages that never arrived."""
+        """Number of messages that never arrived."""
         self._next = 1
-        self._held: dict[int, Incoming] = {}
+        self._held: dict[int, Incoming | Other] = {}
 
     def handle_text(self, text: str) -> None:
-        """Act on a JSON message."""
+        """Handle a JSON message, in the order of the sequence numbers."""
         if self.no_more_audio:
             return
         try:
-            message = decoder.decode(text)
+            message = decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            self.fail("malformed", f"This is no message of Twilio's: {error}")
+            self.fail("malformed", f"This is not a message of Twilio Media Streams: {error}")
             return
-        if message.sequence_number is None:
+        if isinstance(message, Other) and self.session is None:
+            self.fail("malformed", f"A call does not begin with {message.event[:40]!r}.")
+        elif message.sequence_number is None:
             self._handle(message)
         elif message.sequence_number >= self._next:
             self._held.setdefault(message.sequence_number, message)
@@ -159,24 +183,37 @@ class TwilioProtocol(CallProtocol):
 
     def handle_binary(self, data: bytes) -> None:
         """Refuse the frame: Twilio sends none."""
-        self.fail("wrong_kind", "Twilio sends text; send audio to /v1/stream.")
+        self.fail("wrong_kind", "This address takes text frames only; send audio to /v1/stream.")
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio, and handle the messages that wait for a missing one without it."""
+        """Handle the messages that wait for a missing one, then finish the call."""
         if not self.no_more_audio:
-            self._handle_in_order(at_once=True)
-            self._add_mixed(self.mixer.flush() if self.mixer else b"")
+            self._take_waiting()
         super().finish(closing)
 
+    def fail(self, code: str, sentence: str) -> None:
+        """Take no more audio, and close with an error after the finals of all that has come."""
+        if not self.no_more_audio:
+            self._take_waiting()
+        super().fail(code, sentence)
+
+    def _take_waiting(self) -> None:
+        """Handle the messages that wait for a missing one, and pass on all audio."""
+        self._handle_in_order(at_once=True)
+        self._add_mixed(self.mixer.flush() if self.mixer else ())
+
     def _handle_in_order(self, at_once: bool) -> None:
-        """Handle the next messages; a missing one is given up if `at_once`, or if too many wait."""
+        """Handle the messages that are next in order.
+
+        A missing message is skipped if too many messages wait for it, or if `at_once`.
+        """
         while self._held and (self._next in self._held or at_once or len(self._held) > MAX_HELD):
             number = min(self._held)
             self.lost += number - self._next
             self._next = number + 1
             self._handle(self._held.pop(number))
 
-    def _handle(self, message: Incoming) -> None:
+    def _handle(self, message: Incoming | Other) -> None:
         match message:
             case Start(start=start):
                 self._start(start)
@@ -186,14 +223,18 @@ class TwilioProtocol(CallProtocol):
                 self._press_tone(tone)
             case Stop():
                 self.finish(ENDED)
+            case Other():
+                self.counts.skipped += 1
 
     def _start(self, start: CallStart) -> None:
         if self.session is not None:
-            self.fail("malformed", "The call has begun already; open a new stream.")
+            self.fail("malformed", "A stream has one `start`; open a new stream for another call.")
             return
         tracks = tuple(track for track in CHANNELS if track in start.tracks)
         if not tracks or start.media_format != MediaFormat():
-            self.fail("wrong_kind", "Send mu-law at 8 kHz of inbound, outbound or both.")
+            self.fail(
+                "wrong_kind", "Send mu-law at 8 kHz, with the track inbound, outbound or both."
+            )
             return
         settings, others = sort_parameters(start.custom_parameters)
         about = {"call": start.call_sid, "stream": start.stream_sid, **others}
@@ -207,10 +248,10 @@ class TwilioProtocol(CallProtocol):
         named = {"room": start.call_sid, "speakers": usual}
         if speakers := asked.get("speakers"):
             asked["speakers"] = named_speakers(speakers, usual)
-        self.mixer = TrackMixer(tracks)
+        self.mixer = TrackMixer(tracks, max_gap_s=self.service.tuning.max_gap_s)
         try:
             self.open_session({**named, **asked, **fixed}, about)
-        except PeerError as error:  # here, because `finish` handles messages, too
+        except PeerError as error:  # caught here, because `finish` also handles messages
             self.fail(error.code, str(error))
 
     def _add_chunk(self, chunk: Chunk) -> None:
@@ -219,10 +260,13 @@ class TwilioProtocol(CallProtocol):
         elif chunk.track in self.mixer.tracks:
             try:
                 audio = base64.b64decode(chunk.payload, validate=True)
-            except ValueError:  # from binascii, or because it is not ASCII
+            except ValueError:  # raised by binascii, or because the text is not ASCII
                 self.fail("malformed", "A payload is not base64.")
                 return
+            beyond = self.mixer.beyond_limit
             self._add_mixed(self.mixer.add(chunk.track, chunk.timestamp, audio))
+            if self.mixer.beyond_limit > beyond:
+                self.complain("gap_too_long", "A timestamp was too far ahead, and was ignored.")
 
     def _press_tone(self, tone: Tone) -> None:
         track = tone.track.removesuffix("_track")
@@ -230,16 +274,19 @@ class TwilioProtocol(CallProtocol):
             sample = self.mixer.end(track) * SAMPLE_RATE // self.mixer.sample_rate
             self.press_key(tone.digit, self.mixer.tracks.index(track), sample)
 
-    def _add_mixed(self, audio: bytes) -> None:
+    def _add_mixed(self, sounds: Iterable[bytes | Gap]) -> None:
         if self.mixer is not None:
             self.counts.filled_s = self.mixer.filled / self.mixer.sample_rate
             self.counts.late_s = self.mixer.late / self.mixer.sample_rate
-        if audio:
-            self.add_call_audio(audio)
+        for sound in sounds:
+            if isinstance(sound, Gap):
+                self.add_call_gap(sound.samples)
+            else:
+                self.add_call_audio(sound)
 
 
 def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels of the tracks: a track without one in the list keeps its usual one."""
+    """Return the labels of the tracks: those in `speakers`, and the usual ones for the others."""
     assert isinstance(speakers, tuple)
     pairs = zip_longest(speakers, usual, fillvalue="")
     return tuple(speaker.strip() or label for speaker, label in pairs)
@@ -248,7 +295,7 @@ def named_speakers(speakers: object, usual: Sequence[str]) -> tuple[str, ...]:
 def sort_parameters(
     parameters: Mapping[str, str],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the parameters of a call that are settings, as fields of a query, and the others."""
+    """Return the parameters of a call in two groups: settings, as query fields, and all others."""
     fields = frozenset(NativeStart.__struct_fields__) - FIXED
     settings = {
         name: [part.strip() for part in value.split(",")] if name in LISTS else [value]

@@ -1,8 +1,8 @@
-"""Verifies Twilio's signature: it signs the address that it calls with the account's token.
+"""Verifies Twilio's signature of the URL of a stream, which is made with the token of the account.
 
-The address is the one in `<Stream url="…">`. Behind a proxy the server cannot see that address, and
-`--public-url` gives it; otherwise it is derived from the `Host` header with `wss://`, the only
-scheme that Twilio accepts. Twilio signs the address sometimes with the port and sometimes without.
+The URL is that in `<Stream url="…">`. Behind a proxy the server cannot determine it, and it must be
+set by `--public-url`; otherwise it is derived from the `Host` header with `wss://`, the only scheme
+that Twilio accepts. Twilio signs the URL sometimes with the port and sometimes without it.
 """
 
 import base64
@@ -24,7 +24,7 @@ def verify(token: str, request: SignedRequest) -> bool:
     values = [value for name, value in request.headers if name.lower() == "x-twilio-signature"]
     shown = values[-1] if values else ""
     base = request.base_url.rstrip("/")
-    if base.lower().startswith("http"):  # as people write an address; Twilio calls websockets alone
+    if base.lower().startswith("http"):  # users may write http; Twilio only uses ws and wss
         base = f"ws{base[len('http') :]}"
     return any(
         hmac.compare_digest(sign(token, url).encode(), shown.encode())
@@ -33,13 +33,13 @@ def verify(token: str, request: SignedRequest) -> bool:
 
 
 def spellings(url: str) -> Iterator[str]:
-    """Yield the address as it is, without its port, and with it."""
+    """Yield the URL unchanged, without a port, and with its port or the default one."""
     yield url
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
-    except ValueError:  # the `Host` header of any client
+    except ValueError:  # an invalid `Host` header
         return
     yield urlunsplit(parts._replace(netloc=host))
     yield urlunsplit(parts._replace(netloc=f"{host}:{port}"))

@@ -21,11 +21,12 @@ from typing import Any, BinaryIO, Literal, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Sound
 from stream.core.languages import language_code
+from stream.core.mixdown import mixed
 from stream.core.resample import Resampler
-from stream.engine.engine import Transcriber
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
+from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.errors import UsageError
 from stream.media.recording import Block, open_recording
@@ -43,8 +44,8 @@ Channels = Literal["mix", "split"]
 """Mix all channels to one, or transcribe each separately, as for a call with two parties."""
 
 BATCH_SIZE = 6
-"""Windows that the model transcribes at once, on each core of a CPU. Eight take more memory and 3 %
-less CPU time than six, but the elapsed time is the same (docs/decisions/014)."""
+"""Number of windows in a batch, on each core of a CPU. Eight take more memory and 3 % less CPU time
+than six, but the elapsed time is the same (docs/decisions/014)."""
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 """Range of the sample rate of an array, in hertz; a file can have any."""
@@ -78,10 +79,10 @@ class Model:
 
         Args:
             name: name, folder or hub id; `distil-stream models` lists the names.
-            assistant: a smaller model with the same tokens, which drafts what this one verifies.
-            precision: of the weights; auto takes int8 on the CPU and float16 on CUDA.
-            device: where it runs; auto takes CUDA if there is a GPU.
-            batch_size: windows that it transcribes at once, on each core of a CPU.
+            assistant: smaller model with the same tokens, whose drafts the model verifies.
+            precision: precision of the weights; auto selects int8 on the CPU and float16 on CUDA.
+            device: device on which the model runs; auto selects CUDA if there is a GPU.
+            batch_size: number of windows in a batch, on each core of a CPU.
 
         Raises:
             UsageError: there is no such model, or the assistant does not fit the model.
@@ -105,7 +106,7 @@ class Model:
         Args:
             source: path, open binary file or array of samples.
             channels: `mix` or `split`.
-            sample_rate: of an array, in hertz; ignored for files.
+            sample_rate: sample rate of an array, in hertz; ignored for files.
             **options: see `FileOptions`.
 
         Raises:
@@ -187,7 +188,7 @@ class Run:
             self.duration_s = sound.duration_s
             self.channels = sound.channels
             self._transcribing = Transcribing(
-                sound.blocks,
+                sound.sounds,
                 sound.channels,
                 self._model.transcriber,
                 self._model.detector,
@@ -199,7 +200,7 @@ class Run:
 
     @property
     def processed_s(self) -> float:
-        """Seconds of audio that were read; their windows are transcribed, or nearly."""
+        """Seconds of audio that were read; all but the last windows of it are transcribed."""
         return self._transcribing.processed_s if self._transcribing else 0.0
 
     def transcription(self, segments: Iterable[Segment]) -> Transcription:
@@ -216,9 +217,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSource:
-    """An open source: its samples, and its properties."""
+    """An open source: its samples with the gaps between them, and its properties."""
 
-    blocks: Iterator[Block]
+    sounds: Iterator[Sound]
     channels: int
     duration_s: float | None
     problems: Any
@@ -231,9 +232,9 @@ def opened(source: Source, sample_rate: int, split: bool) -> Iterator[OpenedSour
     if isinstance(source, np.ndarray):
         samples = as_floats(source)
         channels = len(samples) if split else 1
-        mixed = samples if split else samples.mean(axis=0, keepdims=True)
         duration_s = samples.shape[1] / sample_rate
-        yield OpenedSource(at_16_khz(mixed, sample_rate), channels, duration_s, list)
+        taken = samples if split else mixed(samples)
+        yield OpenedSource(at_16_khz(taken, sample_rate), channels, duration_s, list)
         return
     with open_recording(source) as recording:
         yield OpenedSource(

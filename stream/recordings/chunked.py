@@ -7,9 +7,9 @@ aligned with those of the next chunk, which overlaps it.
 
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Hypothesis, Word
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.cutting import Chunk, Cutter
 from stream.recordings.joining import join
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.speech_track import Span, SpeechTrack
 

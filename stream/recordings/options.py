@@ -26,9 +26,9 @@ class FileOptions:
     task: str = "transcribe"
     """`transcribe`, or `translate` into English."""
     prompt: str = ""
-    """Text that the model is conditioned on as if it preceded the recording."""
+    """Text that is given to the model as the transcript of speech before the recording."""
     keyterms: tuple[str, ...] = ()
-    """Names and terms to expect."""
+    """Names and terms that are likely to occur in the speech."""
     long_form: LongForm = "chunked"
     """`chunked`: independent windows, transcribed in batches. `sequential`: one window after the
     other, each conditioned on the text of the previous one."""

@@ -10,8 +10,8 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.transcript import monotone, text_of
 from stream.core.windows import Hypothesis
 from stream.engine.words.coverage import UNCOVERED_S, length_s
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.cutting import PAD, natural_end
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.speech_track import SpeechTrack
 

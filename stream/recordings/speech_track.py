@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.audio import SAMPLES_PER_MS
+from stream.core.audio import BRIDGED, SAMPLES_PER_MS
 from stream.core.endpointing import Endpointer
+from stream.core.high_pass import HighPass
 from stream.core.rolling_buffer import RollingBuffer
 from stream.core.settings import SessionTuning
 from stream.core.vad import VoiceDetector
@@ -24,6 +25,7 @@ class SpeechTrack:
         """The VAD has analysed all samples before this index."""
         self.ended = False
         self._audio = RollingBuffer()
+        self._high_pass = HighPass()
         self._detector = detector
         self._min_speech = tuning.onset_ms * SAMPLES_PER_MS
         """Samples; shorter speech is ignored, as it begins no utterance of a live stream either."""
@@ -38,7 +40,27 @@ class SpeechTrack:
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Add samples, (n_samples,), and run the VAD on the frames that they complete."""
-        self._audio.append(samples)
+        self._audio.append(self._high_pass.feed(samples))
+        self._analyse()
+
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio; speech goes on only in a gap of a few packets."""
+        if n_samples <= BRIDGED:
+            self._audio.append(np.zeros(max(n_samples, 0), np.float32))
+            self._analyse()
+            return
+        self._analyse_rest()
+        self._endpointer.force_end()
+        self._audio.skip(n_samples)
+        self.analysed_sample = self._audio.end_sample
+        self._endpointer.skip_to(self.analysed_sample)
+
+    def receive_end(self) -> None:
+        """End the audio: run the VAD on the last frame, padded with silence."""
+        self._analyse_rest()
+        self.ended = True
+
+    def _analyse(self) -> None:
         n = self._detector.frame_samples
         whole_to = self._audio.end_sample - (self._audio.end_sample - self.analysed_sample) % n
         frames = self._audio.read(self.analysed_sample, whole_to).reshape(-1, n)
@@ -46,15 +68,14 @@ class SpeechTrack:
             self._endpointer.feed(is_speech)
         self.analysed_sample = whole_to
 
-    def receive_end(self) -> None:
-        """End the audio: run the VAD on the last frame, padded with silence."""
+    def _analyse_rest(self) -> None:
+        """Run the VAD on the last samples, which are less than a frame, padded with silence."""
         rest = self._audio.read(self.analysed_sample, self._audio.end_sample)
         if len(rest):
             frame = np.zeros(self._detector.frame_samples, np.float32)
             frame[: len(rest)] = rest
             self._endpointer.feed(self._detector.is_speech(frame))
         self.analysed_sample = self._audio.end_sample
-        self.ended = True
 
     def speech(self, start: int, end: int) -> list[Span]:
         """Return the spans of speech within [start, end), in order of time."""

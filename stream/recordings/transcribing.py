@@ -1,20 +1,17 @@
-"""Drives a long-algorithm algorithm with a model, on a thread pool; yields segments."""
+"""Drives a long-form algorithm with a model, on a thread pool, and yields segments."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import count
 from math import ceil
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Gap, Sound
 from stream.core.vad import MakeDetector
 from stream.core.windows import Hypothesis
-from stream.engine.engine import Transcriber
 from stream.engine.scheduler import Scheduler
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.engine.transcriber import Transcriber
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -26,7 +23,7 @@ class Transcribing:
 
     def __init__(
         self,
-        blocks: Iterable[NDArray[np.float32]],
+        sounds: Iterable[Sound],
         channels: int,
         transcriber: Transcriber,
         detector: MakeDetector,
@@ -36,16 +33,16 @@ class Transcribing:
         """Prepare to transcribe.
 
         Args:
-            blocks: samples at 16 kHz, (channels, n_samples) each.
-            channels: number of channels of the blocks.
+            sounds: samples at 16 kHz, (channels, n_samples) each, and gaps between them.
+            channels: number of channels of the samples.
             transcriber: the model.
             detector: creates the VAD of a channel.
             options: language, algorithm and so on.
-            batch_size: windows that the model transcribes at once.
+            batch_size: number of windows in a batch.
         """
         self.processed_s = 0.0
-        """Seconds of audio that were read; their windows are transcribed, or nearly."""
-        self._blocks = blocks
+        """Seconds of audio and of gaps that were read; their windows are transcribed, or nearly."""
+        self._sounds = sounds
         self._transcriber = transcriber
         self._scheduler = Scheduler(batch_size)
         self._running: set[Future[list[Hypothesis]]] = set()
@@ -60,14 +57,23 @@ class Transcribing:
     def __iter__(self) -> Iterator[Segment]:
         """Yield the segments as they are completed; those of each channel are in order of time."""
         with ThreadPoolExecutor(self._transcriber.at_once) as pool:
-            for block in self._blocks:
-                for algorithm, samples in zip(self._algorithms, block, strict=True):
-                    algorithm.receive_samples(samples)
+            for sound in self._sounds:
+                n_samples = self._receive(sound)
                 yield from self._transcribe(pool, self._enough)
-                self.processed_s += block.shape[1] / SAMPLE_RATE
+                self.processed_s += n_samples / SAMPLE_RATE
             for algorithm in self._algorithms:
                 algorithm.receive_end()
             yield from self._transcribe(pool, 0)
+
+    def _receive(self, sound: Sound) -> int:
+        """Take samples or a gap; return how many samples of each channel it lasts."""
+        if isinstance(sound, Gap):
+            for algorithm in self._algorithms:
+                algorithm.receive_gap(sound.samples)
+            return sound.samples
+        for algorithm, samples in zip(self._algorithms, sound, strict=True):
+            algorithm.receive_samples(samples)
+        return int(sound.shape[1])
 
     @property
     def problems(self) -> list[str]:

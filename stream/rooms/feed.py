@@ -68,8 +68,8 @@ def segment(lines: Sequence[Final], number: int, mpegts: int = 0) -> str:
     seen = [
         cue for line in near for cue in line_cues(line) if start < cue.end_s and cue.start_s < end
     ]
-    # FFmpeg reads the segments as one file: without an empty line the last cue of one would go on
-    # with the header of the next.
+    # FFmpeg reads the segments as one file: without an empty line the header of the next segment
+    # would become part of the last cue.
     return vtt(seen, f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{mpegts}") + "\n"
 
 

@@ -17,7 +17,7 @@ def words(line: Final, before: str = "") -> Iterator[Piece]:
     A room does not store the times of words.
 
     Args:
-        line: whose words are returned.
+        line: the line whose words are returned.
         before: the text before it, in the same cues.
     """
     per_letter_s = (line.end - line.start) / max(len(line.text), 1)

@@ -61,7 +61,7 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="room"):
     live: bool
     speakers: tuple[str, ...]
     finals: tuple[Final, ...]
-    """In order of their start."""
+    """The finals in the order of their start."""
     partials: tuple[Partial, ...]
 
 

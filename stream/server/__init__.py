@@ -1,1 +1,1 @@
-"""The asyncio and websockets shell around the protocols and the engine."""
+"""The server: sockets, HTTP and rooms around the protocols and the engine, with asyncio."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
@@ -19,20 +20,20 @@ from stream.server.streams.tcp_connection import TcpConnection
 
 
 class Websockets:
-    """The websockets of a port, by what is at its paths."""
+    """Handles the websockets of a port: those of streams, and those of readers of rooms."""
 
     def __init__(self, state: ServerState, find: FindEndpoint) -> None:
-        """Take a function that returns the protocol at a path."""
+        """Prepare to handle websockets; `find` returns the protocol at a path."""
         self.state = state
         self.find = find
 
     def subprotocols(self, path: str) -> tuple[str, ...]:
-        """Return the subprotocols that are confirmed at a path."""
+        """Return the subprotocols that are confirmed at a path if a client offers them."""
         endpoint = self.find(path)
         return endpoint.protocol.subprotocols if endpoint else room_reader.SUBPROTOCOLS
 
     def refuse(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Return the response to a handshake that is refused; None if it is accepted."""
+        """Return the response that refuses a handshake; None if it is accepted."""
         fields = list(request.headers.raw_items())
         refused = refusal(self.state, self.find, request.path, fields)
         if refused is None:
@@ -48,24 +49,18 @@ class Websockets:
         endpoint = self.find(path)
         if endpoint is not None:
             named = {name: [value] for name, value in endpoint.path_fields.items()}
-            protocol = begin(self.state, endpoint.protocol, {**access.query_fields(query), **named})
-            self._check_key(protocol, websocket.request)
+            kind, fields = endpoint.protocol, list(websocket.request.headers.raw_items())
+            shown = access.shown_key(fields, query, kind.key) if kind.key else None
+            asked = {**access.query_fields(query), **named}
+            protocol = begin(self.state, kind, asked, shown or "")
+            sentence = access.why_refused(kind, fields, target, self.state.config)
+            # Only a protocol whose clients show the key in a message gets here without one.
+            protocol.authorised = sentence is None
             await self._serve_stream(protocol, websocket)
         elif room := room_reader.room_of(path):
             await room_reader.serve_reader(
                 websocket, self.state.rooms, room, self.state.config.idle_s
             )
-
-    def _check_key(self, protocol: SessionProtocol, request: Request) -> None:
-        """Fail a stream that may not use the server, or let it show the key in a message."""
-        fields = list(request.headers.raw_items())
-        sentence = access.why_refused(type(protocol), fields, request.path, self.state.config)
-        if sentence is None:
-            return
-        if protocol.key and protocol.key.first_message:
-            protocol.authorised = False
-        else:
-            protocol.fail("not_authorised", sentence)
 
     async def _serve_stream(self, protocol: SessionProtocol, websocket: ServerConnection) -> None:
         connection = Connection(protocol, protocol.session_id, self.state.stream_context)
@@ -78,7 +73,7 @@ async def serve_tcp(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Serve a connection to a port without websockets until it is over, or refuse it."""
+    """Serve a plain TCP connection until it is over, or refuse and close it."""
     if refused := refuse_for_now(state, port.protocol):
         writer.write(refused.body.encode())
         writer.close()
@@ -91,16 +86,19 @@ async def serve_tcp(
     await state.streams.serve_tcp(connection)
 
 
-def begin(state: ServerState, kind: type[SessionProtocol], query: Query) -> SessionProtocol:
+def begin(
+    state: ServerState, kind: type[SessionProtocol], query: Query, shown_key: str = ""
+) -> SessionProtocol:
     """Return the protocol of a new connection; the server must be ready."""
     assert state.service
-    protocol = kind(state.service, secrets.token_hex(8), query)
+    service = replace(state.service, shown_key=shown_key)
+    protocol = kind(service, secrets.token_hex(8), query)
     protocol.receive_load(state.load)
     return protocol
 
 
 def as_response(websocket: ServerConnection, refused: HttpResponse) -> Response:
-    """Return a refusal as a response of websockets."""
+    """Convert a refusal to a response of the library websockets."""
     response = websocket.respond(refused.status, refused.body)
     for name, value in refused.headers.items():
         if name in response.headers:

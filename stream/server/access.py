@@ -4,21 +4,38 @@ A request is given as its header fields (pairs of name and value, in their order
 query string, so that websocket handshakes and plain HTTP requests are checked by the same code.
 """
 
+import base64
 import hmac
+import json
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import parse_qs
 
 from stream.config import ServerConfig
 from stream.origins import origin_of, same_origin
-from stream.protocols.declarations import NO_KEY, KeyPlaces, ProtocolDeclarations, SignedRequest
+from stream.protocols.declarations import (
+    NO_KEY,
+    HttpResponse,
+    KeyPlaces,
+    ProtocolDeclarations,
+    SignedRequest,
+)
 
 Fields = Iterable[tuple[str, str]]
 
 USUAL_PLACES = KeyPlaces()
 
-BAD_ORIGIN = "Pages of this origin may not; see --allow-origin."
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Max-Age": "3600",
+}
+"""Headers of the response to a CORS preflight; `*` does not include `Authorization`."""
+
+BAD_ORIGIN = "Pages of this origin may not use the server; see --allow-origin."
 
 
 def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
@@ -37,7 +54,10 @@ def origin_allowed(fields: Fields, config: ServerConfig) -> bool:
 
 
 def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
-    """Return response headers that let a page of another origin read the response, if allowed."""
+    """Return the CORS headers that allow the page that sends the request to read the response.
+
+    If the request has no origin, or one that is not allowed, there is only `Vary: Origin`.
+    """
     fields = list(fields)
     origin = header(fields, "origin")
     allowed = {"Access-Control-Allow-Origin": origin} if origin else {}
@@ -47,17 +67,37 @@ def cross_origin(fields: Fields, config: ServerConfig) -> dict[str, str]:
 def authorised(
     fields: Fields, query: str, config: ServerConfig, places: KeyPlaces = USUAL_PLACES
 ) -> bool:
-    """Return whether the request shows the key in the first of the places that holds one."""
+    """Return whether the request has the right key, in the first of the places that has a key.
+
+    True if no key is configured.
+    """
     return key_fits(shown_key(list(fields), query, places) or "", config)
 
 
 def key_fits(shown: str, config: ServerConfig) -> bool:
-    """Return whether a key is the right one, or none is configured."""
-    return config.api_key is None or hmac.compare_digest(shown.encode(), config.api_key.encode())
+    """Return whether a key is the configured one or a signed one, or no key is configured."""
+    if config.api_key is None or hmac.compare_digest(shown.encode(), config.api_key.encode()):
+        return True
+    text, _, signature = shown.removeprefix("ek_").partition(".")
+    signed = hmac.compare_digest(signature.encode(), sign(text, config).encode())
+    return shown.startswith("ek_") and signed and time.time() < expiry_of(text)
+
+
+def sign(text: str, config: ServerConfig) -> str:
+    """Return the signature of a text with the API key; any one will do if none is configured."""
+    return hmac.digest((config.api_key or "").encode(), text.encode(), "sha256").hex()
+
+
+def expiry_of(text: str) -> float:
+    """Return when a signed key expires, in seconds since 1970: `exp` of the JSON in its base64."""
+    try:
+        return float(json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["exp"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def shown_key(fields: Sequence[tuple[str, str]], query: str, places: KeyPlaces) -> str | None:
-    """Return the key that a request shows: in headers, subprotocols or the query, in this order."""
+    """Return the key in a request, from headers, subprotocols or query in this order; else None."""
     for name, scheme in places.headers:
         value = header(fields, name.lower())
         first, _, rest = (value or "").partition(" ")
@@ -83,13 +123,13 @@ def why_refused(
     target: str,
     config: ServerConfig,
 ) -> str | None:
-    """Return why a request may not use a protocol: it lacks the key, or the signature.
+    """Return why a request may not use a protocol: its key or its signature is missing or wrong.
 
     Args:
-        protocol: declares where the key is shown, and what is signed.
+        protocol: declares where the key is, and what is signed.
         fields: header fields of the request.
-        target: path and query.
-        config: holds the key, and the secrets of signatures.
+        target: path and query of the request.
+        config: has the key and the secrets of signatures.
 
     Returns:
         A sentence for the client; None if the request may use the protocol.
@@ -104,6 +144,19 @@ def why_refused(
         return None
     query = target.partition("?")[2]
     return None if authorised(fields, query, config, protocol.key) else NO_KEY
+
+
+def unauthorised(protocol: type[ProtocolDeclarations], sentence: str) -> HttpResponse:
+    """Return the response 401 of a protocol, with the scheme in which the key is to be shown."""
+    refused = protocol.refusal(401, "not_authorised", sentence)
+    return replace(refused, headers={**refused.headers, **challenge(protocol.key)})
+
+
+def challenge(places: KeyPlaces | None = USUAL_PLACES) -> dict[str, str]:
+    """Return the header that every response with the status 401 needs (RFC 9110, 11.6.1)."""
+    headers = places.headers if places else ()
+    schemes = (scheme for name, scheme in headers if name.lower() == "authorization" and scheme)
+    return {"WWW-Authenticate": f'{next(schemes, "Bearer")} realm="distil-stream"'}
 
 
 def may_read(fields: Fields, target: str, config: ServerConfig) -> bool:

@@ -1,7 +1,7 @@
-"""The ports of a server, and its life: it listens, loads its model, drains and closes.
+"""A server with its ports: it opens them, loads its model, drains and closes.
 
-The server answers HTTP from the moment it listens, while a thread loads the model. So a monitor can
-tell that the process lives (`/healthz`) from that it is ready (`/readyz`).
+The server answers HTTP as soon as its ports are open, while a thread loads the model. So a monitor
+can distinguish a process that runs (`/healthz`) from one that is ready (`/readyz`).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
-from stream.engine.engine import Transcriber
+from stream.engine.transcriber import Transcriber
 from stream.errors import UsageError
 from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
@@ -28,11 +28,11 @@ from stream.server.http.application import application
 from stream.server.http.protocol_routes import own_port_application
 from stream.server.state import ServerState
 
-GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is going away")
+GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is stopping")
 
 
 class Server:
-    """Listens on a shared port, and on a port for each protocol that has one of its own."""
+    """A server on a shared port, and on a separate port for each protocol that declares one."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class Server:
         protocols: Mapping[str, str] = PROTOCOLS,
         tuning: SessionTuning | None = None,
     ) -> None:
-        """Prepare; `listen` opens the ports.
+        """Prepare a server; `listen` opens the ports.
 
         Args:
-            config: settings.
-            protocols: the registry: name of a protocol -> module:class.
-            tuning: of all streams and uploads; the default one if None.
+            config: settings of the server.
+            protocols: registry of protocols: name -> module:class.
+            tuning: tuning of all streams and uploads; None for the defaults.
 
         Raises:
-            UsageError: the file of rooms cannot be used, or the settings of a protocol are wrong.
+            UsageError: the file of rooms cannot be used, or the settings of a protocol are invalid.
         """
         self.config = config
         self.endpoints = Endpoints(protocols, config)
@@ -56,7 +56,7 @@ class Server:
         shared = application(self.state, self.endpoints.protocols)
         self.door = self._front_door(shared, self.endpoints.find)
         self.own_doors: dict[str, FrontDoor | asyncio.Server] = {}
-        """The listeners of protocols with a port of their own, by the flag that sets the port."""
+        """The listeners on the ports of single protocols, by the flag that sets the port."""
 
     async def listen(self) -> None:
         """Open the ports. Raises `UsageError` if that is impossible."""
@@ -70,29 +70,29 @@ class Server:
 
     @property
     def address(self) -> str:
-        """The address of the page, for people; a stream is at `/v1/stream` of it."""
+        """The URL of the captions page; streams are at `/v1/stream` below it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.config.host, self.config.host)
         return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.door.port}/"
 
     def own_port(self, option: str) -> int:
-        """Return the TCP port that a flag such as `--audiosocket-port` opened."""
+        """Return the TCP port that was opened for a flag such as `--audiosocket-port`."""
         door = self.own_doors[option]
         number: int = door.port if isinstance(door, FrontDoor) else door.sockets[0].getsockname()[1]
         return number
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
-        """Load the model with `load` (called on a thread), then accept clients."""
+        """Load the model with `load`, which is called on a thread; then accept clients."""
         await self.state.start_engine(load)
 
     async def drain(self) -> None:
-        """Accept no more clients, and send all streams their finals, for at most `drain_s`."""
+        """Stop accepting clients, and send the finals of all streams, for at most `drain_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
                 await self.state.drain(GOING_AWAY)
                 await self.door.requests_answered()
 
     async def close(self, closing: Closing = GOING_AWAY) -> None:
-        """Close the ports and all connections, and end the engine's thread."""
+        """Close the ports and all connections, and end the threads of the engine."""
         await self.state.close(closing)
         for door in self.own_doors.values():
             if isinstance(door, FrontDoor):
@@ -124,7 +124,7 @@ class Server:
 
 @contextmanager
 def errors_of_listening(host: str, port: int, option: str) -> Iterator[None]:
-    """Raise `UsageError` with a sentence that says why a port cannot be opened."""
+    """Convert the errors of opening a port in a `with` block to `UsageError` with the reason."""
     try:
         yield
     except socket.gaierror as error:

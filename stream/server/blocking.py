@@ -12,13 +12,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 NAME = "in_thread"
-"""Of the threads that are started here."""
+"""Name of the threads that are started here."""
 
 
 async def run_blocking(function: Callable[[], T]) -> T:
-    """Return what a function returns, or raise what it raises, after running it on a thread.
+    """Run a function on a new thread, and wait for it without blocking the event loop.
 
-    The thread is a daemon: a function that hangs does not keep the process from ending.
+    Returns the function's result, or raises its exception. The thread is a daemon, so a function
+    that hangs does not prevent the process from ending.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
@@ -36,7 +37,7 @@ async def run_blocking(function: Callable[[], T]) -> T:
             result, error = function(), None
         except BaseException as raised:
             result, error = None, raised
-        with suppress(RuntimeError):  # the event loop is closed, and nothing waits any more
+        with suppress(RuntimeError):  # the event loop is closed, so nothing waits for the result
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name=NAME, daemon=True).start()
@@ -44,15 +45,15 @@ async def run_blocking(function: Callable[[], T]) -> T:
 
 
 def exit_now_if_threads_run(status: int) -> None:
-    """End the process with this exit status if a thread of `in_thread` still runs.
+    """End the process at once with this exit status if a thread of `run_blocking` still runs.
 
-    Such a thread may load a model for minutes. Python cannot end in the usual way meanwhile: native
-    code that runs when the interpreter is gone aborts the process.
+    Such a thread may load a model for minutes. Python cannot end in the usual way during that time:
+    native code that still runs after the interpreter has been finalised aborts the process.
     """
     if all(thread.name != NAME for thread in threading.enumerate()):
         return
     logging.shutdown()
     for output in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a pipe whose reader is gone
+        with suppress(OSError, ValueError):  # the pipe is closed at the other end
             output.flush()
     os._exit(status)

@@ -6,8 +6,8 @@ websockets: back-pressure towards slow readers and fast uploads (`streams/connec
 how it reads and writes, which uvicorn's own websockets hide from an application. Everything else is
 a request to the ASGI application, with bodies and responses in pieces.
 
-This module knows nothing of what is requested. uvicorn's `Server` is not used: it would handle the
-signals, and its shutdown knows nothing of streams.
+This module does not interpret requests. uvicorn's `Server` is not used, because it would handle the
+signals, and its shutdown does not wait for streams.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ from websockets.typing import Subprotocol
 log = logging.getLogger(__name__)
 
 HEAD_TIMEOUT_S = 10.0
-"""Seconds that a client has to send the head of a request."""
+"""Seconds within which a client must send the head of a request."""
 
 WRITE_TIMEOUT_S = 60.0
-"""Seconds for which a client may read nothing of a response."""
+"""Seconds after which a client is disconnected that does not read a response."""
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Size of the request line and the header fields together."""
+"""Maximum size of the request line and the header fields together."""
 
-# websockets parses a head once more that h11 has accepted. By default it refuses a header of more
-# than 8 KiB, such as a cookie or a query with a long prompt, and more headers than 128.
+# websockets parses the head again that h11 has accepted. By default it refuses a header of more
+# than 8 KiB, such as a cookie or a query with a long prompt, and more than 128 headers.
 http11.MAX_LINE_LENGTH = http11.MAX_NUM_HEADERS = 1 << 20
 
 
@@ -57,17 +57,17 @@ class HttpConnection(H11Protocol):
         self._time_head()
 
     def handle_events(self) -> None:
-        """Handle what was received; the head of a websocket passes the transport on."""
+        """Handle received data; after the head of a websocket request, pass the transport on."""
         super().handle_events()
         self._time_head()
 
     def pause_writing(self) -> None:
-        """Start the time limit of reading: the buffer is full."""
+        """Start the time limit for reading the response, because the buffer is full."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.write_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop the time limit of reading."""
+        """Stop the time limit for reading the response."""
         super().resume_writing()
         self._stop(self._write_timer)
 
@@ -78,7 +78,7 @@ class HttpConnection(H11Protocol):
         self._stop(self._write_timer)
 
     def _time_head(self) -> None:
-        """Run the time limit while a head is awaited, and only then."""
+        """Start the time limit of a head if one is expected, and stop it otherwise."""
         if self.conn.their_state is not h11.IDLE:
             self._stop(self._head_timer)
             self._head_timer = None
@@ -103,15 +103,15 @@ class FrontDoor:
         subprotocols: Callable[[str], Sequence[str]],
         max_frame_bytes: int,
     ) -> None:
-        """Prepare; `open` begins to listen.
+        """Prepare a port; `open` opens it.
 
         Args:
-            application: ASGI.
-            headers: added to every response of the application.
-            refuse: returns the response to a websocket's handshake that is refused, else None.
-            serve: serves an open websocket.
-            subprotocols: returns those that are confirmed at a path; a client may offer none.
-            max_frame_bytes: largest message of a websocket.
+            application: ASGI application for plain requests.
+            headers: headers that are added to every response of the application.
+            refuse: returns the response that refuses a websocket handshake; None to accept it.
+            serve: serves an open websocket until it is over.
+            subprotocols: returns the subprotocols that are confirmed at a path.
+            max_frame_bytes: maximum size of a websocket message.
         """
         self._refuse = refuse
         self._serve = serve
@@ -135,7 +135,7 @@ class FrontDoor:
         ]
 
     async def open(self, host: str, port: int) -> None:
-        """Listen. Raises `OSError` if that is impossible."""
+        """Open the port. Raises `OSError` if that is impossible."""
         loop = asyncio.get_running_loop()
         self._websockets = Server(
             lambda: loop.create_server(self._greet, host, port), self._open_websocket
@@ -150,12 +150,12 @@ class FrontDoor:
         return number
 
     async def requests_answered(self) -> None:
-        """Wait until no plain request is being answered."""
+        """Wait until the responses to all plain requests are sent."""
         while self._http.tasks:
             await asyncio.wait(self._http.tasks)
 
     async def close(self) -> None:
-        """Close the port and all connections; a handler of a request sees its client disconnect."""
+        """Close the port and all connections; handlers of requests are notified of a disconnect."""
         if not self._listening:  # the port could not be opened
             return
         self._websockets.close()
@@ -184,7 +184,7 @@ class FrontDoor:
         )
 
     async def _open_websocket(self, websocket: ServerConnection) -> None:
-        """Do the handshake, then `serve`; called by a new connection."""
+        """Do the handshake of a new websocket, then call `serve`."""
         try:
             async with asyncio.timeout(self.head_timeout_s):
                 await websocket.handshake(self._answer)
@@ -193,7 +193,7 @@ class FrontDoor:
                 async with websocket:
                     await self._serve(websocket)
         except (TimeoutError, ConnectionClosed):
-            pass  # the client closed the connection meanwhile
+            pass  # the client closed the connection during the handshake
         except Exception:
             log.exception("a websocket failed")
         finally:
@@ -201,7 +201,7 @@ class FrontDoor:
             self._websockets.handler_tasks.discard(asyncio.current_task())
 
     def _answer(self, websocket: ServerConnection, request: Request) -> Response | None:
-        """Return the response to a handshake that is refused; None to accept it."""
+        """Return the response that refuses a handshake; None to accept it."""
         path = request.path.partition("?")[0]
         available = [Subprotocol(name) for name in self._subprotocols(path)]
         websocket.protocol.available_subprotocols = available
@@ -211,9 +211,9 @@ class FrontDoor:
 def choose_subprotocol(
     protocol: ServerProtocol, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    """Return the first offered subprotocol that is available.
+    """Return the first offered subprotocol that is available; None to confirm none.
 
-    The default of websockets refuses a client that offers none of them.
+    The default of websockets would refuse a client that offers none of the available ones.
     """
     available = protocol.available_subprotocols or ()
     return next((name for name in offered if name in available), None)

@@ -1,4 +1,4 @@
-"""Where clients reach each protocol: paths of the shared port, and ports of their own."""
+"""Maps paths of the shared port, and separate ports, to protocols."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -21,18 +21,18 @@ class Endpoint(NamedTuple):
 
 
 FindEndpoint = Callable[[str], Endpoint | None]
-"""Returns what is at a path of a port; None if nothing is."""
+"""Returns the endpoint at a path of a port; None if there is none."""
 
 
 class OpenPort(NamedTuple):
-    """A port on which a protocol is alone."""
+    """A port that serves a single protocol."""
 
     protocol: type[SessionProtocol]
     number: int
     option: str
-    """The flag that sets it."""
+    """The flag that sets the number of the port."""
     query: Query
-    """Settings of each connection that has no query of its own."""
+    """Settings for each connection, as fields of a query string; TCP connections have none."""
 
     def find(self, path: str) -> Endpoint | None:
         """Return the protocol at `/`; None at other paths."""
@@ -40,10 +40,13 @@ class OpenPort(NamedTuple):
 
 
 class Endpoints:
-    """The protocols of a server, by what they declare."""
+    """The protocols of a server, with the paths and ports that they declare."""
 
     def __init__(self, protocols: Mapping[str, str], config: ServerConfig) -> None:
-        """Import the protocols of a registry; raise `UsageError` for bad settings of a port."""
+        """Import the protocols of a registry.
+
+        Raises `UsageError` for invalid settings of a protocol's port.
+        """
         self.protocols = load_protocols(protocols.values())
         self.ports = [port for one in self.protocols if (port := open_port(one, config))]
         self._patterns = [
@@ -54,7 +57,7 @@ class Endpoints:
         ]
 
     def find(self, path: str) -> Endpoint | None:
-        """Return what is at a path of the shared port; None if no protocol is."""
+        """Return the endpoint at a path of the shared port; None if there is none."""
         for pattern, protocol in self._patterns:
             if found := pattern.match(path):
                 return Endpoint(protocol, found.groupdict())
@@ -62,7 +65,7 @@ class Endpoints:
 
 
 def open_port(protocol: type[SessionProtocol], config: ServerConfig) -> OpenPort | None:
-    """Return the protocol's own port as it is configured; None if it has none.
+    """Return the separate port of a protocol, as configured; None if it has none or it is closed.
 
     Raises `UsageError` for settings that the protocol refuses.
     """

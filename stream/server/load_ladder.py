@@ -1,19 +1,19 @@
-"""The load ladder: what a server leaves out if it is too busy, and in which order.
+"""The load ladder: what a server omits if it is too busy, and in which order.
 
 Theory of operation. Only the engine's queue is measured: how long windows of live streams waited
-before the engine took them, and how long those in the queue have waited so far. (Windows of
-uploads may wait.) Two waits are recorded, each as a maximum that halves every `HALF_LIFE_S`: that
-of finals, which somebody is waiting for, and that of all windows. Partials wait by design while
-finals are decoded, and a slow partial does no harm, so the wait of all windows can only make
-partials slower. Only the wait of finals can stop partials and then close the server to new
-streams. No stream that was admitted is closed.
+before their transcription began, and how long those in the queue have waited so far. (Windows of
+uploads do not count.) Two waits are recorded, each as a maximum that halves every `HALF_LIFE_S`:
+that of finals, for which users wait, and that of all windows. Partials always wait while finals are
+decoded, and a slow partial does no harm, so the wait of all windows can only make partials less
+frequent. Only the wait of finals can stop partials, and then refuse new streams. A stream that was
+admitted is never closed.
 
-`LADDER` is the whole table. A rung is climbed as soon as a wait exceeds its limit, but one rung at
-a time: `CLIMB_S` passes first, so that the effect of the last rung can be measured. A rung is left
-when both waits have been below half of its limits for `REST_S`; half, because it was the rung
-itself that shortened them.
+`LADDER` is the whole table. The server moves to the next rung as soon as a wait exceeds its limit,
+but only one rung at a time: `CLIMB_S` must pass first, so that the effect of the last rung can be
+measured. It moves back when both waits have been below half of the limits of the current rung for
+`REST_S`. Half of the limits, because the rung itself has shortened the waits.
 
-Pure: the time is passed in, in seconds of any steady clock.
+Pure: the time is passed in, in seconds of any monotonic clock.
 """
 
 from dataclasses import dataclass
@@ -22,31 +22,33 @@ from math import inf
 from stream.core.load import Load
 
 HALF_LIFE_S = 2.0
-"""The time in which a recorded wait halves. Longer than the slowest batch, so that a wait is not
-forgotten before the next is measured; short, so that a burst has no effect for long."""
+"""The time in which a recorded wait halves. It is longer than the slowest batch, so that a wait is
+remembered until the next is measured, and short, so that the effect of a burst is short."""
 CLIMB_S = 0.5
-"""Longer than most batches, so that the next wait shows what the rung has changed."""
+"""The least time on a rung before the next one. It is longer than most batches, so that the next
+wait shows the effect of the rung."""
 REST_S = 10.0
-"""A few utterances long, because the speakers of admitted streams may just be silent. In
-simulations of a crowd that comes stream by stream, the waits were a third shorter with 10 s than
-with 5 s (`test_simulation.py`)."""
+"""The time with short waits after which the server moves back a rung. It is as long as a few
+utterances, because the speakers of admitted streams may only be pausing. In simulations of streams
+that arrive one by one, the waits were a third shorter with 10 s than with 5 s
+(`test_simulation.py`)."""
 RETRY_AFTER_S = 15
-"""How long a refused client is asked to wait: longer than it takes to descend a rung."""
+"""Seconds after which a refused client may try again: longer than it takes to move back a rung."""
 
 assert REST_S < RETRY_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A step of the ladder, and the waits that lead to it."""
+    """A step of the ladder, with the waits above which it is reached."""
 
     load: Load
     admits: bool
     """Whether new streams are admitted."""
     window_s: float
-    """The wait of any window above which this rung is climbed."""
+    """The wait of any window above which the server moves to this rung."""
     final_s: float
-    """The wait of a final above which this rung is climbed."""
+    """The wait of a final above which the server moves to this rung."""
 
 
 LADDER = (
@@ -55,8 +57,9 @@ LADDER = (
     Rung(Load.FINALS_ONLY, True, inf, 0.4),
     Rung(Load.FINALS_ONLY, False, inf, 0.6),
 )
-"""From idle to full. A partial that waited half a second is outdated: the next is due. A final is
-to arrive within a second after the endpoint, of which half is for transcribing it."""
+"""The rungs, from idle to full. A partial that waited half a second is outdated, because the next
+one is due. A final must arrive within a second after the endpoint, and its transcription takes half
+of that."""
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class LoadLadder:
         self._finals = FadingPeak()
         self._changed_at = -inf
         self._busy_at = -inf
-        """When a wait was last too long to leave this rung."""
+        """The last time at which a wait was too long to move back from this rung."""
 
     @property
     def rung(self) -> Rung:
@@ -103,9 +106,9 @@ class LoadLadder:
         return self._windows.at(now)
 
     def update(self, now: float) -> bool:
-        """Climb or descend a rung if it is time to, and return whether that was so.
+        """Move up or down a rung if it is due, and return whether the rung has changed.
 
-        Call it regularly, also while no window waits: rungs are left then.
+        It must be called regularly, also while no window waits, because the waits decrease then.
         """
         if self.step + 1 < len(LADDER) and self._reaches(LADDER[self.step + 1], 1.0, now):
             self._busy_at = now

@@ -1,7 +1,7 @@
 """Measures twenty times a second how late the event loop is and how long windows wait.
 
-`load_ladder` decides what follows from the waits. This module has the clock, and takes the reports
-of the engine's threads.
+This module reads the clock and takes the reports of the engine's threads; `load_ladder` decides
+what the server omits because of the waits.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from stream.server.load_ladder import LoadLadder, Rung
 from stream.server.metrics import Metrics
 
 TICK_S = 0.05
-"""How often the waits are measured."""
+"""Interval at which the waits are measured."""
 
 
 class LoadWatch:
@@ -27,9 +27,9 @@ class LoadWatch:
         """Start on the lowest rung.
 
         Args:
-            metrics: where the waits are counted.
+            metrics: metrics of the server, in which the waits are recorded.
             announce: called with the new load whenever it changes.
-            shed: False if nothing is to be left out, however busy the server is.
+            shed: whether anything is omitted under load; if False, the rung never changes.
         """
         self._shed = shed
         self._metrics = metrics
@@ -39,13 +39,13 @@ class LoadWatch:
 
     @property
     def rung(self) -> Rung:
-        """What streams leave out now, and whether new ones are admitted."""
+        """The current rung: what streams omit, and whether new ones are admitted."""
         return self._ladder.rung
 
     def receive_batch(self, report: BatchReport) -> None:
         """Take the engine's report of a batch; called on the engine's threads."""
         self._metrics.count_batch(report)
-        with suppress(RuntimeError):  # the event loop is closed, and with it all streams
+        with suppress(RuntimeError):  # the event loop and all streams are closed
             self._loop.call_soon_threadsafe(lambda: self._note(report.waits, self._loop.time()))
 
     async def watch(self, engine: Engine) -> None:
@@ -58,7 +58,7 @@ class LoadWatch:
             self.look(engine.waits(), now)
 
     def look(self, waits: Sequence[Wait], now: float) -> None:
-        """Take the waits of the windows that are still queued, and climb or descend the ladder."""
+        """Record the waits of the queued windows, and update the ladder and the metrics."""
         self._note(waits, now)
         before = self.rung.load
         if self._shed:

@@ -1,7 +1,7 @@
 """Formats log lines as text or as JSON, on stderr.
 
-A line about a stream carries its session id. `LOG_FIELDS` names all fields that a line may have
-besides its text; `docs/serving.md` lists them.
+A line about a stream has its session id. `LOG_FIELDS` names all fields that a line may have in
+addition to its text; `docs/serving.md` lists them.
 """
 
 import json
@@ -18,6 +18,7 @@ LOG_FIELDS = (
     "audio_s",
     "filled_s",
     "late_s",
+    "skipped",
     "finals",
     "partials",
     "errors",
@@ -56,7 +57,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(level: LogLevel, log_format: LogFormat) -> None:
-    """Log records of at least this level; of libraries only warnings."""
+    """Log records of at least this level to stderr; for libraries, at least warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

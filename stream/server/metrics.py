@@ -1,6 +1,6 @@
 """The metrics of the server, each declared once; `docs/serving.md` lists them.
 
-Each server has a registry of its own, so that several can run in one process.
+Each server has its own registry, so that several can run in one process.
 """
 
 from functools import partial
@@ -16,6 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from stream.core.windows import WindowKind
 from stream.engine.engine import BatchReport, Engine
 from stream.protocols.interface import StreamCounts
 
@@ -39,29 +40,37 @@ class Metrics:
         self.sessions = gauge("sessions", "Streams that are open.")
         self.queued = gauge("windows_queued", "Windows that wait for the engine.")
         self.in_flight = gauge("windows_in_flight", "Windows that are being transcribed.")
-        self.ready = gauge("ready", "1 when the model is warm and streams are taken.")
+        self.ready = gauge("ready", "1 while streams are accepted.")
         self.closed = counter("sessions_closed", "Streams that ended.", ["close_code"])
         self.parked = gauge(
-            "sessions_kept", "Streams that lost their connection and can be resumed."
+            "sessions_kept", "Parked streams: they lost their connection and can be resumed."
         )
-        self.resumed = counter("sessions_resumed", "Streams that went on after a loss.")
-        self.refused = counter("handshakes_refused", "Streams that never began.", ["status"])
-        self.uploads = counter("uploads", "Recordings over HTTP, answered.", ["status"])
-        self.audio_s = counter("audio_seconds", "Audio received, of each stream.")
+        self.resumed = counter("sessions_resumed", "Streams that were resumed.")
+        self.refused = counter(
+            "handshakes_refused", "Streams that were refused, by HTTP status.", ["status"]
+        )
+        self.uploads = counter(
+            "uploads", "Recordings over HTTP, by the status of the response.", ["status"]
+        )
+        self.audio_s = counter("audio_seconds", "Audio received, counted when a stream ends.")
         self.call_audio_s = counter(
             "call_audio_seconds",
-            "Silence filled in, and audio that came too late, of each call.",
+            "For calls: audio that did not come, and audio that arrived too late.",
             ["kind"],
         )
+        self.skipped = counter("messages_skipped", "Messages of unknown kinds, left out.")
         self.readers = gauge("room_readers", "Readers of rooms.")
         self.webhooks = counter("webhooks", "Messages to the webhook.", ["outcome"])
         self.messages = counter("messages", "Finals, partials and errors.", ["kind"])
         self.coalesced = counter(
             "messages_coalesced",
-            "Partials and progress that a newer one overtook before they could be sent.",
+            "Partials and progress messages that a newer one replaced before they were sent.",
         )
         self.windows = counter("windows", "Windows transcribed.", ["kind", "outcome"])
         self.window_audio_s = counter("window_audio_seconds", "Audio of the windows transcribed.")
+        self.words_dropped = counter(
+            "words_dropped", "Words that guards removed from finals and recordings.", ["guard"]
+        )
         self.engine_s = counter("engine_seconds", "Time that the engine was busy.")
         self.batch = histogram(
             "batch_windows", "Windows in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64)
@@ -81,7 +90,7 @@ class Metrics:
         )
         self.wait_s = gauge(
             "wait_seconds",
-            "The longest that a window has lately waited; it halves every two seconds.",
+            "The longest recent wait of a window; it halves every two seconds.",
         )
         self.loop_late_s = histogram(
             "loop_lateness_seconds",
@@ -95,7 +104,7 @@ class Metrics:
         )
 
     def watch(self, engine: Engine) -> None:
-        """Read the length of the engine's queue whenever the metrics are requested."""
+        """Set the engine whose queue length is read whenever the metrics are requested."""
         self.queued.set_function(lambda: engine.queued)
         self.in_flight.set_function(lambda: engine.in_flight)
         if (memories := engine.transcriber.memories) is not None:
@@ -112,13 +121,17 @@ class Metrics:
             outcome = "failed" if hypothesis.failure else "transcribed"
             self.windows.labels(hypothesis.window.kind.value, outcome).inc()
             self.queue_s.observe(hypothesis.timing.queue_ms / 1000)
+            if hypothesis.window.kind is not WindowKind.PARTIAL:
+                for word in hypothesis.dropped:
+                    self.words_dropped.labels(word.guard).inc()
 
     def count_session(self, counts: StreamCounts, coalesced: int, close_code: int) -> None:
-        """Count a stream that has ended, with its outgoing messages that newer ones replaced."""
+        """Count a stream that has ended; `coalesced` messages were replaced by newer ones."""
         self.closed.labels(str(close_code)).inc()
         self.audio_s.inc(counts.audio_s)
         self.call_audio_s.labels("filled").inc(counts.filled_s)
         self.call_audio_s.labels("late").inc(counts.late_s)
+        self.skipped.inc(counts.skipped)
         self.messages.labels("final").inc(counts.finals)
         self.messages.labels("partial").inc(counts.partials)
         self.messages.labels("error").inc(counts.errors)

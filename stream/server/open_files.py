@@ -1,21 +1,22 @@
 """Raises the limit of open files: each stream and each reader of a room is an open file.
 
-Many systems let a process open no more than 1024.
+On many systems a process can open no more than 1024 by default.
 """
 
 import logging
 import sys
 
 OTHER_FILES = 100
-"""Open files of a process that are neither streams nor readers."""
+"""Number of open files of a process that are neither streams nor readers, with a reserve."""
 
 log = logging.getLogger(__name__)
 
 
 def allow_streams(streams: int) -> None:
-    """Raise the limit so that `streams` can be open, here and in processes started later.
+    """Raise the limit so that this number of streams can be open.
 
-    Logs a warning if the system does not allow as many.
+    The limit applies to this process and to processes that it starts later. A warning is logged if
+    the system does not allow as many.
     """
     if sys.platform == "win32":
         return

@@ -1,9 +1,9 @@
 """The messages that wait to be sent to one client, in order.
 
-A client that reads slowly is sent every final, and only the newest partial of each utterance: a
-newer partial replaces the older one (at the end of the queue), and a final replaces the partial of
-its utterance. If too many messages wait, the client reads too slowly to be served. Pure: the sender
-takes messages from here when the socket has room.
+A client that reads slowly gets every final, but only the newest partial of each utterance: a newer
+partial replaces the older one (at the end of the queue), and a final replaces the partial of its
+utterance. If too many messages wait, the client reads too slowly to be served. Pure: the sender
+takes messages from here when the socket accepts them.
 """
 
 from collections import OrderedDict
@@ -12,17 +12,17 @@ from collections.abc import Hashable
 from stream.protocols.interface import QueuedMessage
 
 LIMIT = 256
-"""Messages that may wait for a client: minutes of finals, and a bound on memory (a final of the
-longest utterance, with all its words, takes about 60 kB)."""
+"""The most messages that may wait for a client: minutes of finals, and a bound on memory (a final
+of the longest utterance, with all its words, takes about 60 kB)."""
 
 
 class Outbox:
-    """Replaceable messages by their subject, and all others by their number."""
+    """A queue of messages in which a newer message can replace an older one on the same subject."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.coalesced = 0
-        """Messages that a newer one replaced."""
+        """Number of messages that were replaced by a newer one."""
         self._messages: OrderedDict[Hashable, QueuedMessage] = OrderedDict()
         self._count = 0
 
@@ -31,11 +31,11 @@ class Outbox:
 
     @property
     def overflowing(self) -> bool:
-        """Whether more messages wait than `limit`: the client reads too slowly."""
+        """Whether more than `limit` messages wait, so that the client reads too slowly."""
         return len(self._messages) > self.limit
 
     def put(self, message: QueuedMessage) -> None:
-        """Queue a message, and drop the one that it replaces."""
+        """Append a message, and drop the one that it replaces, if any."""
         about = ("about", message.subject)
         if about in self._messages:
             del self._messages[about]

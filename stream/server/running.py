@@ -10,14 +10,14 @@ from typing import Any
 
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
-from stream.engine.engine import Transcriber
+from stream.engine.transcriber import Transcriber
 from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing
 from stream.server.app import GOING_AWAY, Server
 from stream.server.open_files import allow_streams
 
-RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting: come back")
+RESTARTING = Closing(CloseCode.RESTARTING, "the server is restarting; reconnect")
 SIGNALS = {"SIGINT": GOING_AWAY, "SIGTERM": GOING_AWAY, "SIGHUP": RESTARTING}
 """The signals that end a server, and how its streams are closed."""
 
@@ -31,13 +31,13 @@ async def running(
     protocols: Mapping[str, str] = PROTOCOLS,
     tuning: SessionTuning | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server within this process; it is ready when the block begins.
+    """Run a server within this process for the time of a `with` block, in which it is ready.
 
     Args:
-        config: settings.
+        config: settings of the server.
         load: loads the model; called on a thread.
-        protocols: the registry: name of a protocol -> module:class.
-        tuning: of all streams and uploads; the default one if None.
+        protocols: registry of protocols: name -> module:class.
+        tuning: tuning of all streams and uploads; None for the defaults.
     """
     server = Server(config, protocols, tuning)
     try:
@@ -50,7 +50,7 @@ async def running(
 
 @asynccontextmanager
 async def running_server(config: ServerConfig, transcriber: Transcriber) -> AsyncIterator[str]:
-    """Run a server within this process, and yield its address (`http://host:port/`)."""
+    """Run a server within this process for a `with` block, and yield its `http://host:port/`."""
     async with running(config, lambda: transcriber) as server:
         yield server.address
 
@@ -58,11 +58,12 @@ async def running_server(config: ServerConfig, transcriber: Transcriber) -> Asyn
 async def serve(
     config: ServerConfig, load: Callable[[], Transcriber], announce: Callable[[str], None]
 ) -> None:
-    """Serve until a signal arrives; `announce` gets the address once clients are admitted.
+    """Serve until a signal arrives; `announce` gets the URL once clients are admitted.
 
-    SIGINT and SIGTERM drain: streams get their finals. SIGHUP means that another server takes over
-    at once: clients are told to reconnect. A second signal ends the process at once. A signal that
-    was ignored when the process was started, as `nohup` and shells do, stays ignored.
+    After SIGINT and SIGTERM the server drains: streams get their finals. After SIGHUP it does not,
+    because another server takes over at once: clients get a close code that makes them reconnect. A
+    second signal ends the process at once. A signal that was ignored when the process was started,
+    as `nohup` and shells do, stays ignored.
     """
     allow_streams(config.max_sessions + config.max_readers)
     server = Server(config)

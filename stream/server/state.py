@@ -1,7 +1,8 @@
-"""The parts of a server behind its ports: engine, streams and rooms, and whether it is ready."""
+"""The state of a server behind its ports: engine, streams, rooms, and whether it is ready."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,16 +11,18 @@ from functools import partial
 from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.core.settings import SessionTuning, for_memory
-from stream.engine.engine import Engine, Transcriber
+from stream.engine.engine import Engine
+from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
+from stream.media.opus_packets import OpusPackets
 from stream.protocols.interface import Closing, Service
 from stream.server import access
 from stream.server.blocking import run_blocking
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.service import RoomService
-from stream.server.streams.registry import Streams
+from stream.server.streams.open_streams import Streams
 from stream.server.streams.stream import StreamContext
 
 log = logging.getLogger(__name__)
@@ -29,11 +32,11 @@ class ServerState:
     """Holds the engine, the streams and the rooms of a server; opens no port."""
 
     def __init__(self, config: ServerConfig, tuning: SessionTuning | None = None) -> None:
-        """Make a server without a model.
+        """Create the state of a server that has no model yet.
 
         Args:
-            config: its settings.
-            tuning: of all streams and uploads; the config's settings in it win.
+            config: settings of the server.
+            tuning: tuning of all streams and uploads; settings of `config` take precedence.
 
         Raises:
             UsageError: the file of rooms cannot be used.
@@ -43,6 +46,7 @@ class ServerState:
             tuning or SessionTuning(),
             partial_hop_ms=config.partial_hop_ms,
             commit_partials=config.partials == "model",
+            max_gap_s=config.max_gap_s,
         )
         if config.encoder_memory_mb:
             self.tuning = for_memory(self.tuning)
@@ -51,13 +55,19 @@ class ServerState:
         self.rooms = self.room_service.rooms
         self.streams = Streams(config, self.metrics)
         self.draining = False
+        self.uploads = 0
+        """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None
         self.load_watch: LoadWatch | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
-        """Load the model and admit clients; `load` is called on a thread and returns it warm."""
+        """Load the model, start the engine and admit clients.
+
+        Args:
+            load: returns a transcriber that is warmed up; called on a thread.
+        """
         config = self.config
         detector = choose_detector(config.vad, config.vad_aggressiveness)
         transcriber = await run_blocking(load)
@@ -71,6 +81,10 @@ class ServerState:
             detector=detector,
             resume_token=self.streams.parked.token,
             container=ContainerDecoder,
+            opus=OpusPackets,
+            token_bytes=transcriber.token_bytes,
+            wall_time=time.time,
+            sign=partial(access.sign, config=config),
             key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")
@@ -92,17 +106,21 @@ class ServerState:
 
     @property
     def load(self) -> Load:
-        """What streams leave out now because the server is busy."""
+        """What streams omit at present because the server is busy."""
         return self.load_watch.rung.load if self.load_watch else Load.NORMAL
 
     @property
     def stream_context(self) -> StreamContext:
-        """What every stream is given; the server must be ready."""
+        """The objects that all streams share; the server must be ready."""
         assert self.engine
         return StreamContext(self.engine, self.config, self.metrics, self.rooms, lambda: self.load)
 
     async def drain(self, closing: Closing) -> None:
-        """Admit no more clients; close every stream in this way once its finals are sent."""
+        """Stop admitting clients, and wait until all streams have their finals and are closed.
+
+        Args:
+            closing: close code and reason of the streams.
+        """
         self.draining = True
         self.metrics.ready.set(0)
         log.info("draining %d streams", len(self.streams))
@@ -113,7 +131,7 @@ class ServerState:
         self.rooms.end_readers()
 
     async def close(self, closing: Closing) -> None:
-        """Close the remaining streams at once, then the rooms and their readers."""
+        """Close the remaining streams at once with `closing`, then the rooms and their readers."""
         self.draining = True
         for stream in self.streams:
             stream.cut(closing)
@@ -122,7 +140,7 @@ class ServerState:
         await self.room_service.close()
 
     async def stop_engine(self) -> None:
-        """Stop the engine; the windows that still wait are dropped."""
+        """Stop the engine after its current batches; queued windows are dropped."""
         if self._watching:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -131,7 +149,7 @@ class ServerState:
             await run_blocking(partial(self.engine.stop, drain=False))
 
     def _announce_load(self, load: Load) -> None:
-        """Tell every open stream what it leaves out from now on."""
+        """Pass the new load to every open stream, which applies it and reports it to the client."""
         log.info("load: %s", load.value)
         for stream in self.streams:
             stream.receive_load(load)

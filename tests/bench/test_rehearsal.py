@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from stream.bench.audio_clock import CachedTranscriber
-from stream.bench.rehearsal import AS_IT_IS, as_line, rehearse_all, sum_up
-from stream.bench.repeats import Estimate, Louder
+from stream.bench.rehearsal import as_line, by_condition, rehearse_all, sum_up
+from stream.bench.repeats import Louder
+from stream.bench.variants import AS_IT_IS
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Window, WindowKind
 from stream.engine.scripted import ScriptedTranscriber
+from stream.errors import UsageError
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
+from stream.evaluate.measures.repeats import Estimate
+from stream.evaluate.measures.scoring import normalised
 from tests.core.rehearsal import LoudIsSpeech, Script
 
 
@@ -51,6 +55,37 @@ def test_a_window_that_was_heard_before_costs_nothing():
     assert asked[0] > 0
     assert asked[:3] == [asked[0]] * 3
     assert asked[3] > asked[0]
+
+
+def test_the_channels_of_a_call_are_one_stream_and_scored_apart():
+    first = Script([(6.0, 1.5)])
+    silence = np.zeros(len(first.samples), np.float32)
+    stereo = np.stack([first.samples, silence], axis=1)
+    audio = Audio(to_int16(stereo), SAMPLE_RATE)
+    text = first.text
+    call = Recording("call", "made", "made", text, lambda: audio, text_by_channel=(text, ""))
+    cached = CachedTranscriber(Counting(first.words))
+    (row,) = rehearse_all([call], cached, LoudIsSpeech, [AS_IT_IS])
+    assert (row.word_error_rate, row.words) == (0, len(normalised(text).split()))
+    swapped = replace(call, text_by_channel=("", text))
+    (row,) = rehearse_all(
+        [swapped], CachedTranscriber(Counting(first.words)), LoudIsSpeech, [AS_IT_IS]
+    )
+    assert (row.deletions, row.insertions) == (row.words, row.words)
+
+
+def test_conditions_are_chosen_by_name_and_recordings_without_text_left_out():
+    def one(text, condition):
+        return Recording("a", "made", "made", text, lambda: None, condition=condition)
+
+    played = [one("a", "0 % loss"), one("b", "5 % loss"), one(None, "0 % loss"), one("", "rain")]
+    found = by_condition(played, ())
+    assert {name: len(members) for name, members in found.items()} == {"0 % loss": 1, "5 % loss": 1}
+    assert list(by_condition(played, ("5 % loss",))) == ["5 % loss"]
+    with pytest.raises(UsageError, match="choose from: 0 % loss, 5 % loss"):
+        by_condition(played, ("6 % loss",))
+    with pytest.raises(UsageError, match="no recording"):
+        by_condition(played[2:], ())
 
 
 def test_repeats_are_summed_up_as_means_with_their_standard_error():

@@ -10,12 +10,12 @@ from stream.bench.load_steps import AgeRow, ContinuousRow, LoadRow
 from stream.bench.longform_report import LongRow
 from stream.bench.readers import ReadersRow
 from stream.bench.rehearsal import VariantRow, sum_up
-from stream.bench.repeats import Estimate
 from stream.bench.results import BEGIN, END, page_of, readme_of, run
 from stream.bench.results_headlines import headlines
 from stream.bench.results_sections import SECTIONS
 from stream.bench.runs import Run, write_run
 from stream.errors import UsageError
+from stream.evaluate.measures.repeats import Estimate
 from tests.bench.test_runs import run_of
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +131,29 @@ EVALUATE = run_of(
     },
     cost=[{"system": "streamed", "suite": "speech", "cpu_s_per_audio_s": 0.621, "peak_mib": 968}],
 )
+MEANS = {
+    "streamed": {
+        "wer": {"mean": 8.5, "error": 0.5},
+        "substitutions": {"mean": 2.5, "error": 0.5},
+        "deletions": {"mean": 1.0, "error": 0.0},
+        "insertions": {"mean": 1.0, "error": 0.0},
+    }
+}
+REPEATED = replace(
+    EVALUATE,
+    summary={
+        **EVALUATE.summary,
+        "repeats": {
+            "count": 2,
+            "suites": {
+                "speech": {
+                    "scores": {"a group": MEANS},
+                    "median_ms": {"word_to_commit": {"mean": 1503.0, "error": 12.0}},
+                }
+            },
+        },
+    },
+)
 RUNS = [ENGINE, LONGFORM, LOAD, REHEARSAL, READERS, EVALUATE]
 
 
@@ -144,6 +167,8 @@ RUNS = [ENGINE, LONGFORM, LOAD, REHEARSAL, READERS, EVALUATE]
         (REHEARSAL, "| as it is | 8.69 | 0.26 | 156/15/24 | 0.063 | 932 | 1660 | 900 | 0.24 | [1]"),
         (READERS, "| 1000 | 100% | 37.2 | 147.0 | 192.2 | 0.117 | [1](#runs) |"),
         (EVALUATE, "| a group | 50 | 8.00 | 2/1/1 | 6.00 | | [1](#runs) |"),
+        (REPEATED, "| a group | 25 | 8.50 ± 0.50 | 2.5/1/1 | | | [1](#runs) |"),
+        (REPEATED, "| end of a word → committed | 1503 ± 12 | 2000 | 2500 | [1](#runs) |"),
         (EVALUATE, "| end of a word → committed | 1503 | 2000 | 2500 | [1](#runs) |"),
         (EVALUATE, "| 0.064 | 0.025 | 0 | [1](#runs) |"),
         (EVALUATE, "| music | 15 | 0 | | [1](#runs) |"),
@@ -176,7 +201,7 @@ def test_a_figure_comes_from_the_newest_run_that_has_it() -> None:
 
 
 def test_a_readme_without_marks_is_an_error() -> None:
-    with pytest.raises(UsageError, match="lacks the marks"):
+    with pytest.raises(UsageError, match="has no marks"):
         readme_of("no marks", RUNS)
 
 

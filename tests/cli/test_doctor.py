@@ -24,7 +24,7 @@ def test_the_doctor_shows_the_ways_their_speeds_and_what_this_machine_carries(
     view = capsys.readouterr().out
     assert found["processor"] in view
     assert all(operation in view for operation in OPERATIONS)
-    assert "With tiny.en this machine carries" in view
+    assert "With tiny.en this machine can serve" in view
 
 
 def test_less_than_one_stream_is_said_in_words():

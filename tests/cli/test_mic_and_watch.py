@@ -98,7 +98,7 @@ async def test_a_room_is_followed_on_one_screen():
         await until(lambda: len(screen.captions) == 2)
         assert screen.captions[2].tentative == " perhaps"
         server.state.rooms.leave(room, ada)
-        await until(lambda: "Nobody" in screen.status)
+        await until(lambda: "No stream" in screen.status)
         following.cancel()
         await asyncio.wait([following])
     assert screen.console.file.getvalue().split("\x1b[?1049l")[1].count("Ada") == 2

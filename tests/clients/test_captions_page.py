@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from stream.config import ServerConfig
 from stream.core.languages import ENGLISH_NAMES
 from stream.core.load import Load
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.server.running import running, running_server
 from tests.clients import recording
@@ -157,7 +157,7 @@ async def test_a_busy_server_says_so(noise):
         await begin(page)
         for load, words in (
             (Load.SLOW_PARTIALS, "words come less often"),
-            (Load.FINALS_ONLY, "when a sentence is over"),
+            (Load.FINALS_ONLY, "at the end of each sentence"),
         ):
             for stream in server.state.streams:
                 stream.receive_load(load)
@@ -222,7 +222,7 @@ async def test_every_language_has_a_name(scripted):
         options = page.get_by_label("Language").locator("option")
         await expect(options).to_have_count(len(languages) + 1)
         names = await options.all_inner_texts()
-        assert names[0] == "Detect it"
+        assert names[0] == "Detect automatically"
         assert not {name for name in names if name in languages}
 
 

@@ -8,6 +8,7 @@ from distil_stream_client import (
     Ended,
     Error,
     Final,
+    Gap,
     Latency,
     Limits,
     Mark,
@@ -41,6 +42,10 @@ MESSAGES = [
     (
         '{"type":"speech_ended","seq":3,"channel":1,"utterance":3,"time":1.5}',
         SpeechEnded(seq=3, channel=1, utterance=3, time=1.5),
+    ),
+    (
+        '{"type":"gap","seq":3,"channel":0,"time":5.434,"duration":10.0}',
+        Gap(seq=3, channel=0, time=5.434, duration=10.0),
     ),
     (
         '{"type":"partial","seq":4,"channel":0,"utterance":0,"revision":2,"start":0.1,"end":0.9,'
@@ -77,6 +82,13 @@ MESSAGES = [
     (
         '{"type":"progress","seq":6,"received":16000,"settled":8000,"lag_ms":20.5}',
         Progress(seq=6, received=16000, settled=8000, lag_ms=20.5),
+    ),
+    (
+        '{"type":"final","seq":6,"channel":0,"utterance":2,"start":3.0,"end":4.0,"text":"",'
+        '"problems":["diffuse","loop"]}',
+        Final(
+            seq=6, channel=0, utterance=2, start=3.0, end=4.0, text="", problems=("diffuse", "loop")
+        ),
     ),
     ('{"type":"mark","seq":7,"id":9}', Mark(seq=7, id=9)),
     (

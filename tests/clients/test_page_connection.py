@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import WebSocket, WebSocketRoute, expect
 
 from stream.config import ServerConfig
-from stream.engine.registry import load_transcriber
+from stream.engine.model_families import load_transcriber
 from stream.server.app import Server
 from stream.server.running import running, running_server
 from tests.clients import recording
@@ -44,7 +44,7 @@ async def test_a_server_that_is_killed_and_replaced_loses_nothing(tmp_path):
         await page.locator("#transcript", has_text=re.compile("times", re.I)).wait_for()
         wire.plugged = False
         wire.cut()
-        await expect(page.locator("#status")).to_contain_text("is kept")
+        await expect(page.locator("#status")).to_contain_text("What you say is recorded")
         await first.close()
         async with running(config, lambda: transcriber) as second:
             wire.port = second.door.port
@@ -72,7 +72,7 @@ async def test_a_server_that_is_replaced_costs_no_word(noise, heard):
         await expect(page.locator("#transcript")).to_contain_text(heard)
         wire.plugged = False
         wire.cut()
-        await expect(page.locator("#status")).to_contain_text("is kept")
+        await expect(page.locator("#status")).to_contain_text("What you say is recorded")
         await first.close()
         engine = recording.Successor(lambda: settled.sample - hearing.late_samples)
         async with running(recording.config(), lambda: engine) as second:
@@ -241,7 +241,7 @@ async def test_what_is_said_in_a_pause_is_not_called_kept(scripted, noise):
         await state_is(page, "paused")
         wire.plugged = False
         wire.cut()
-        await expect(page.locator("#status")).to_contain_text("What was said is kept.")
+        await expect(page.locator("#status")).to_contain_text("What was recorded is kept.")
 
 
 async def test_a_server_that_goes_away_and_stays_away(noise):
@@ -253,7 +253,7 @@ async def test_a_server_that_goes_away_and_stays_away(noise):
         await begin(page)
         await page.locator("#transcript", has_text="two").wait_for()
         await server.drain()
-        await expect(status).to_contain_text("is kept")
+        await expect(status).to_contain_text("What you say is recorded")
         await page.get_by_role("button", name="Stop").click()
         await page.get_by_role("button", name="End now").click()
         await state_is(page, "idle")

@@ -40,7 +40,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def elsewhere(tmp_path):
     """The address of another site, which has the files that are documented as to be copied."""
-    documented = re.search(r"files that it imports \((.*?)\)", DOCUMENT.read_text())
+    documented = re.search(r"files that it loads \((.*?)\)", DOCUMENT.read_text())
     site = tmp_path / "site"
     site.mkdir()
     for name in ("distil-stream.js", *re.findall(r"`(.*?)`", documented[1])):

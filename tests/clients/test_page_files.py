@@ -23,7 +23,15 @@ async def test_a_file_is_transcribed(scripted, noise):
         assert await page.locator("#transcript p").all_inner_texts() == list(recording.BURSTS)
         await expect(page.locator("#time")).to_have_text("00:07")
         await page.locator("#file").set_input_files(Path(__file__))
-        await expect(page.locator("#status")).to_contain_text("not a sound")
+        await expect(page.locator("#status")).to_contain_text("cannot play this file")
+        assert complaints == []
+
+
+async def test_channels_of_opposite_polarity_do_not_cancel_in_a_file(scripted, inverted):
+    async with opened(scripted, []) as (page, complaints):
+        await page.locator("#file").set_input_files(inverted)
+        await expect(page.locator("#status")).to_have_text("inverted.wav is transcribed.")
+        assert await page.locator("#transcript p").all_inner_texts() == list(recording.BURSTS)
         assert complaints == []
 
 

@@ -41,6 +41,14 @@ async def test_a_page_that_is_not_secure(noise):
             await expect(page.locator("#status")).to_contain_text("secure")
 
 
+async def test_channels_of_opposite_polarity_do_not_cancel_at_the_microphone(scripted, inverted):
+    async with opened(scripted, microphone(inverted)) as (page, complaints):
+        await begin(page)
+        await expect(page.locator("#transcript")).to_contain_text("five")
+        await stop(page)
+        assert complaints == []
+
+
 LATE = """
   const { set, ...port } = Object.getOwnPropertyDescriptor(MessagePort.prototype, "onmessage");
   Object.defineProperty(MessagePort.prototype, "onmessage", {

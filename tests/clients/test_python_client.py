@@ -141,7 +141,7 @@ async def test_a_refused_setting_is_a_server_error(server, settings):
 async def test_a_full_server_says_so():
     config = ServerConfig(port=0, max_sessions=1)
     async with running_server(config, recording.transcriber()) as address, connect(address):
-        with pytest.raises(ServerError, match="Full") as refusal:
+        with pytest.raises(ServerError, match="full") as refusal:
             async with connect(address):
                 pass
         assert refusal.value.code == "http_503"

@@ -19,9 +19,15 @@ class OneLongRow(RuleBasedStateMachine):
 
     @rule(size=st.one_of(st.integers(0, 1000), st.integers(0, 3 * INITIAL_CAPACITY)))
     def append(self, size):
-        samples = np.arange(len(self.everything), len(self.everything) + size, dtype=np.float32)
+        begin = len(self.everything) + 1
+        samples = np.arange(begin, begin + size, dtype=np.float32)
         self.buffer.append(samples)
         self.everything = np.concatenate([self.everything, samples])
+
+    @rule(size=st.one_of(st.integers(0, 10), st.integers(0, 100_000)))
+    def skip(self, size):
+        self.buffer.skip(size)
+        self.everything = np.concatenate([self.everything, np.zeros(size, np.float32)])
 
     @rule(place=st.floats(0, 1))
     def discard(self, place):
@@ -35,6 +41,7 @@ class OneLongRow(RuleBasedStateMachine):
         held = self.buffer.end_sample - self.buffer.start_sample
         start, end = sorted(self.buffer.start_sample + round(x * held) for x in (first, second))
         np.testing.assert_array_equal(self.buffer.read(start, end), self.everything[start:end])
+        assert self.buffer.stored(start, end) == np.count_nonzero(self.everything[start:end])
 
     @invariant()
     def the_end_is_what_was_appended(self):
@@ -43,6 +50,20 @@ class OneLongRow(RuleBasedStateMachine):
 
 TestOneLongRow = OneLongRow.TestCase
 TestOneLongRow.settings = settings(deadline=None, max_examples=50)
+
+
+def test_a_gap_takes_no_memory():
+    buffer = RollingBuffer()
+    buffer.append(np.ones(10, np.float32))
+    for _ in range(1000):
+        buffer.skip(16_000 * 3600)
+        buffer.append(np.ones(10, np.float32))
+        buffer.discard_before(buffer.end_sample - 20)
+    assert len(buffer._data) == INITIAL_CAPACITY
+    assert buffer.end_sample == 10 + 1000 * (16_000 * 3600 + 10)
+    assert (
+        buffer.read(buffer.end_sample - 20, buffer.end_sample).tolist() == [0.0] * 10 + [1.0] * 10
+    )
 
 
 def test_a_read_is_a_copy():

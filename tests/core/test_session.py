@@ -22,7 +22,7 @@ from stream.core.load import Load
 from stream.core.session import MAX_MARKS
 from stream.core.settings import SessionTuning
 from stream.core.transcript import Transcript
-from stream.core.windows import Hypothesis, WindowKind, Word
+from stream.core.windows import DroppedWord, Hypothesis, WindowKind, Word
 from stream.errors import SettingsError
 from tests.core.rehearsal import (
     Script,
@@ -446,6 +446,27 @@ def test_a_failed_window_is_told_and_the_stream_goes_on():
     events = session.events_to_send()
     assert of(Failure, events)[0].code == "transcription_failed"
     assert [len(final.words) for final in of(Final, events)] == [0, 6]
+
+
+def test_a_final_tells_which_guards_removed_words_that_have_no_others_in_their_place():
+    script = Script([(2.0, 1.0), (2.0, 1.0)])
+    session = a_session(partials=False)
+    session.receive_audio(script.pcm)
+    session.receive_eof()
+    (first,) = session.windows_to_transcribe()
+    answer = script.answer(first)
+    replaced = DroppedWord("crowded", (answer.words[0].start_sample + 100))
+    dropped = (
+        DroppedWord("loop", answer.words[4].start_sample),
+        DroppedWord("late", 10**6),
+        replaced,
+    )
+    session.receive_hypothesis(replace(answer, words=answer.words[:2], dropped=dropped))
+    (second,) = session.windows_to_transcribe()
+    in_context = (DroppedWord("unsure", answer.words[4].start_sample),)
+    session.receive_hypothesis(replace(script.answer(second), dropped=in_context))
+    finals = of(Final, session.events_to_send())
+    assert [final.problems for final in finals] == [("loop",), ()]
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import torch
 
 from stream.engine import capacity, cores
 from stream.engine.capacity import Capacity, measure_capacity
+from stream.engine.model_families import warn_if_too_slow
 from stream.engine.network.whisper import Whisper
-from stream.engine.registry import warn_if_too_slow
 from tests.engine.nonsense import SMALL
 
 
@@ -51,7 +51,7 @@ def test_a_machine_that_is_too_slow_for_one_stream_is_told_what_to_do(caplog):
     with caplog.at_level(logging.WARNING):
         warn_if_too_slow("base", Capacity(partial_s=2.0, final_s=4.0, cores=2))
     assert "too slow for one live stream with base" in caplog.text
-    assert "takes about 3.0 s of its 2 cores" in caplog.text
+    assert "takes about 3.0 CPU seconds, and there are 2 cores" in caplog.text
     assert "make run MODEL=tiny.en" in caplog.text
 
 

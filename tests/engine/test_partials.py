@@ -8,8 +8,8 @@ from stream.core.events import Final, Partial
 from stream.core.settings import SessionTuning
 from stream.core.transcript import text_of
 from stream.core.windows import Hypothesis, WindowKind
+from stream.engine.model_families import load_transcriber
 from stream.engine.partials import PartialsByAssistant
-from stream.engine.registry import load_transcriber
 from stream.errors import UsageError
 from tests.core.rehearsal import Script, a_session, rehearse
 from tests.core.words import said, texts

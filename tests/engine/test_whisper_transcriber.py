@@ -10,6 +10,7 @@ from stream.engine.decoding.rows import DecodeResult, Ending
 from stream.engine.whisper_transcriber import (
     OFFLINE,
     WhisperTranscriber,
+    other_spans,
     should_retry_padded,
     speech_in_new_language,
     urgent,
@@ -39,7 +40,7 @@ def test_a_way_that_does_not_work_here_is_told_at_start(tiny_checkpoint):
     """Not window by window, by a server that looks ready."""
     transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.recognizer.model.encoder.layers[0].attend = Lacking()
-    with pytest.raises(UsageError, match=r"no such operator here.*encoder_attention=.*`auto`"):
+    with pytest.raises(UsageError, match=r"no such operator.*encoder_attention=.*`--ways auto`"):
         transcriber.warm_up()
 
 
@@ -190,21 +191,46 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
 
 
 @pytest.mark.parametrize(
-    ("faults", "again"),
+    ("faults", "log_p", "again"),
     [
         # For a partial, a final and a part of a recording: at full padding, and with sampling?
-        ({Fault.DOUBTFUL}, [(False, False), (True, False), (False, False)]),
-        ({Fault.DOUBTFUL, Fault.UNSURE}, [(False, False), (True, True), (True, True)]),
-        ({Fault.PAST_SPEECH}, [(True, False), (True, False), (True, False)]),
-        ({Fault.LOOP, Fault.CROWDED}, [(True, False), (True, True), (True, True)]),
-        ({Fault.LOOP, Fault.DIFFUSE}, [(False, False), (True, False), (True, False)]),
+        ({Fault.DOUBTFUL}, -0.6, [(False, False), (True, False), (False, False)]),
+        ({Fault.DOUBTFUL, Fault.UNSURE}, -1.2, [(False, False), (True, True), (True, True)]),
+        ({Fault.PAST_SPEECH}, -0.1, [(True, False), (True, False), (True, False)]),
+        ({Fault.LOOP, Fault.CROWDED}, -0.6, [(True, False), (True, True), (True, True)]),
+        ({Fault.LOOP, Fault.CROWDED}, -0.1, [(True, False), (True, False), (True, False)]),
+        ({Fault.LOOP, Fault.DIFFUSE}, -0.6, [(False, False), (True, False), (True, False)]),
     ],
 )
-def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, again):
-    result = DecodeResult((), (), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
+def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, log_p, again):
+    result = DecodeResult((), (log_p,), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
     heard = Reading((), result, frozenset(faults))
     kinds = (WindowKind.PARTIAL, WindowKind.FINAL, WindowKind.FILE)
     spans = [AudioSpan(replace(window(np.zeros(9)), kind=kind), 0) for kind in kinds]
     assert [
         (should_retry_padded(heard, s, 0.0), should_retry_padded(heard, s, 0.2)) for s in spans
     ] == again
+
+
+def test_the_parts_of_a_sure_repetition_are_decoded_in_its_place():
+    result = DecodeResult((), (-0.1,), "en", 0.0, Ending.LOOP, 1, 0, 0, None)
+    looping = Reading((), result, frozenset({Fault.LOOP}))
+    long = AudioSpan(window(np.zeros(20 * SAMPLE_RATE)), 0)
+    found = other_spans(long, looping)
+    assert len(found) == 3
+    assert not should_retry_padded(looping, found[0], 0.0)
+    assert other_spans(found[0], looping) == ()
+    guesses = replace(looping, result=replace(result, log_probabilities=(-0.6,)))
+    assert other_spans(long, guesses) == ()
+    assert other_spans(long, replace(looping, faults=frozenset({Fault.DIFFUSE}))) == ()
+
+
+@pytest.mark.parametrize(("copies", "gap_s"), [(3, 0.9), (5, 0.15)])
+def test_a_phrase_that_was_spoken_again_and_again_comes_as_often(
+    transcriber, speech, copies, gap_s
+):
+    phrase = seconds(speech, 2.35, 4.45)  # it was the worst of times
+    pause = np.zeros(round(gap_s * SAMPLE_RATE), np.float32)
+    samples = np.concatenate([part for _ in range(copies) for part in (phrase, pause)])
+    found = transcriber.transcribe([window(samples)])[0]
+    assert text(found).lower().count("worst of times") == copies

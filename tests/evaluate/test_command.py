@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import soundfile
 
 from stream.errors import UsageError
-from stream.evaluate.command import evaluate, pace_of, spread
+from stream.evaluate.command import evaluate, spread
 from stream.evaluate.playback import Pace
+from stream.evaluate.running import pace_of
 
 OPENING = "it was the best of times it was the worst of times it was the age of wisdom"
 
@@ -56,6 +58,34 @@ def test_in_real_time_words_have_latencies(speech, tmp_path, capsys):
     # judges 20 to 30 ms at a time.
     assert found["speech_end_to_final"]["p50"] >= 450
     assert found["word_to_commit"]["count"] == found["word_to_shown"]["count"] > 0
+
+
+@pytest.mark.model
+def test_repeats_of_two_channels_have_means_with_their_errors(speech, tmp_path, capsys):
+    left = speech[: 3 * 16_000]
+    stereo = np.stack([left, np.roll(left, 8000)], axis=1)
+    soundfile.write(tmp_path / "call.wav", stereo, 16_000)
+    opening = "it was the best of times"
+    entry = {"audio": "call.wav", "text_by_channel": [opening, opening], "kind": "phone"}
+    (tmp_path / "set.jsonl").write_text(json.dumps(entry))
+    evaluate(tmp_path / "set.jsonl", model="tiny.en", fast=True, repeats=2)
+    *tables, last = capsys.readouterr().out.splitlines()
+    summary = json.loads(last)
+    assert (summary["violations"], summary["failures"]) == (0, 0)
+    total = summary["suites"]["speech"]["total"]
+    assert (total["recordings"], total["words"]) == (2, 24)  # both repeats
+    again = summary["repeats"]
+    assert again["count"] == 2
+    means = again["suites"]["speech"]["scores"]["total"]
+    assert means["streamed"]["wer"]["mean"] == pytest.approx(total["streamed"]["wer"], abs=0.01)
+    assert means["same-model"]["deletions"]["error"] is not None
+    assert any("means of 2 repeats" in line for line in tables)
+
+
+@pytest.mark.parametrize("repeats", [0, -1])
+def test_repeats_are_counted_from_one(speech, tmp_path, repeats):
+    with pytest.raises(UsageError, match="use 1 or more"):
+        evaluate(write_manifest(tmp_path, speech, 3), repeats=repeats)
 
 
 def test_nothing_to_play_is_the_callers_fault():

@@ -1,5 +1,6 @@
 """Small media files of every kind, made for the tests."""
 
+import io
 from pathlib import Path
 
 import av
@@ -46,3 +47,23 @@ def write_media(
                 container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
     return path
+
+
+def opus_packets(samples: NDArray[np.float32]) -> tuple[list[bytes], bytes]:
+    """Opus packets of 20 ms of samples (n_samples,) at 16 kHz, and the same as a file of Ogg."""
+    wide = np.repeat(samples.astype(np.float32), 3)  # 48 kHz
+    encoder = av.AudioCodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "flt"
+    file = io.BytesIO()
+    packets = []
+    with av.open(file, "w", format="ogg") as container:
+        track = container.add_stream("libopus", rate=48_000)
+        track.layout = "mono"
+        for at in range(0, len(wide) - len(wide) % 960, 960):
+            frame = av.AudioFrame.from_ndarray(wide[None, at : at + 960], "flt", "mono")
+            frame.sample_rate, frame.pts = 48_000, at
+            packets += [bytes(packet) for packet in encoder.encode(frame)]
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+        packets += [bytes(packet) for packet in encoder.encode(None)]
+    return packets, file.getvalue()

@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 
 from stream.media.container import ContainerDecoder
 from tests.media.files import RATE, tone, write_media
+from tests.media.test_recording import filled
 
 NAMES = {"a.webm": "libopus", "a.aac": "aac", "a.wav": "", "a.mp3": "", "a.flac": "", "a.ogg": ""}
 
 
 def decoded(data: bytes, step: int, channels: int = 1) -> tuple[NDArray[np.float32], str]:
+    """All samples, with gaps as zeros, and the problems."""
     decoder = ContainerDecoder(channels)
-    pieces = [decoder.decode(data[i : i + step]) for i in range(0, len(data), step)]
-    return np.concatenate([*pieces, decoder.flush()], axis=1), decoder.problem
+    sounds = [s for i in range(0, len(data), step) for s in decoder.decode(data[i : i + step])]
+    nothing = np.zeros((channels, 0), np.float32)
+    samples = filled([nothing, *sounds, *decoder.flush()], channels)
+    return samples, " ".join(decoder.take_problems())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,7 +44,7 @@ def test_any_pieces_give_the_same(tmp_path: Path, name: str) -> None:
 def test_samples_come_before_the_end(tmp_path: Path) -> None:
     data = write_media(tmp_path / "a.webm", tone(rate=48_000), "libopus").read_bytes()
     decoder = ContainerDecoder(1)
-    assert decoder.decode(data[: len(data) // 2]).shape[1] > RATE
+    assert filled(decoder.decode(data[: len(data) // 2]), 1).shape[1] > RATE
     decoder.flush()
 
 
@@ -66,4 +70,5 @@ def test_more_channels_than_can_be_read_are_told_as_such() -> None:
     decoder = ContainerDecoder(1)
     decoder.decode(file.getvalue())
     decoder.flush()
-    assert decoder.problem == "The container has 10 channels; use 1 to 8."
+    assert decoder.take_problems() == ["The container has 10 channels; use 1 to 8."]
+    assert decoder.take_problems() == []

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from stream.core.audio import Gap
 from stream.media.recording import MediaError, open_recording
 from tests.media.files import RATE, tone, write_media
 
@@ -18,8 +19,17 @@ from tests.media.files import RATE, tone, write_media
 def read(source: Path | io.BytesIO, split: bool = False) -> tuple[NDArray[np.float32], str]:
     """(channels, n_samples), and what was damaged."""
     with open_recording(source, "it") as recording:
-        blocks = list(recording.blocks(split))
-        return np.concatenate(blocks, axis=1), recording.damage
+        sounds = list(recording.blocks(split))
+        channels = recording.channels if split else 1
+        return filled(sounds, channels), recording.damage
+
+
+def filled(sounds: list[NDArray[np.float32] | Gap], channels: int) -> NDArray[np.float32]:
+    """All samples, with gaps as zeros."""
+    blocks = [
+        np.zeros((channels, s.samples), np.float32) if isinstance(s, Gap) else s for s in sounds
+    ]
+    return np.concatenate(blocks, axis=1)
 
 
 def loudest_hertz(samples: NDArray[np.float32]) -> float:

@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from stream.core import events
 from stream.core.audio import MULAW
 from stream.core.transcript import text_of
+from stream.core.windows import Word
 from stream.protocols.interface import Service
 from stream.protocols.session_protocol import SessionProtocol
 from tests.core.rehearsal import LoudIsSpeech, Script
@@ -87,8 +89,15 @@ class TwilioCall:
 Shared = list[events.Event | events.KeyPressed]
 
 
-def converse(protocol: SessionProtocol, *frames: str | bytes) -> Shared:
-    """Let it receive frames, with every window answered; returns what it shares with the room."""
+def converse(
+    protocol: SessionProtocol, *frames: str | bytes, words: Sequence[Word] | None = None
+) -> Shared:
+    """Let it receive frames, with every window answered; returns what it shares with the room.
+
+    The words are those of the script, or others.
+    """
+    script = SCRIPT if words is None else copy(SCRIPT)
+    script.words = list(script.words if words is None else words)
     shared: Shared = []
     for frame in frames:
         if isinstance(frame, str):
@@ -97,7 +106,7 @@ def converse(protocol: SessionProtocol, *frames: str | bytes) -> Shared:
             protocol.receive_binary(frame, 0.0)
         while windows := protocol.windows_to_transcribe():
             for window in windows:
-                protocol.receive_hypothesis(SCRIPT.answer(window))
+                protocol.receive_hypothesis(script.answer(window))
         shared += [event for _, event in protocol.captions_to_share()]
     return shared
 

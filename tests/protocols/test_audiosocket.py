@@ -106,7 +106,7 @@ def test_settings_hold_for_every_call() -> None:
         frame(0x01, b"short"),
         HELLO + HELLO,
         HELLO + audio()[:323] + frame(0x12, bytes(640)),
-        HELLO + frame(0x77, b""),
+        frame(0x77, b"") + HELLO,
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + bytes(70_000),
     ],
 )
@@ -123,3 +123,41 @@ def test_no_peer_can_make_it_raise(pieces: list[bytes]) -> None:
     protocol = a_protocol()
     converse(protocol, HELLO, *pieces)
     assert protocol.closing in (None, ENDED) or protocol.closing.reason
+
+
+@pytest.mark.parametrize("kind", [0x02, 0x04, 0x0F, 0x17, 0x77, 0xFE])
+@pytest.mark.parametrize("payload", [b"", b"x", bytes(640), b"\x01\x00\x10" * 1000])
+def test_a_frame_of_an_unknown_kind_is_left_out_and_the_call_goes_on(
+    kind: int, payload: bytes
+) -> None:
+    call = audio()
+    half = len(call) // 323 // 2 * 323
+    protocol = a_protocol()
+    unknown = frame(kind, payload)
+    shared = converse(protocol, HELLO + unknown + call[:half] + unknown * 2, call[half:] + HANG_UP)
+    assert said(shared) == TEXTS
+    assert protocol.counts.skipped == 3
+    assert protocol.closing == Closing(1000, "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (frame(0x12, bytes(640)), "sample rate"),
+        (HELLO, "UUID"),
+        (frame(0x01, b"short"), "UUID"),
+    ],
+)
+def test_a_refusal_in_the_middle_of_a_call_gives_the_finals_of_what_came(
+    wrong: bytes, reason: str
+) -> None:
+    protocol = a_protocol()
+    call = audio()
+    first = 180 * 323  # 3.6 s: the first utterance, and the beginning of the second
+    shared = converse(protocol, HELLO, call[:first] + wrong + call[first:])
+    assert said(shared)[0] == TEXTS[0]
+    assert isinstance(shared[-1], events.Ended)
+    assert shared[-1].settled == shared[-1].received == 180 * 160
+    assert protocol.closing
+    assert protocol.closing.code == 1007
+    assert reason in protocol.closing.reason

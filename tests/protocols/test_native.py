@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.core.audio import Gap
 from stream.core.windows import Hypothesis
 from stream.media.container import ContainerDecoder
 from stream.protocols import PROTOCOLS, load_protocols
@@ -356,3 +357,87 @@ def test_labels_are_names_in_any_script() -> None:
     (error,) = refused.receive('{"type":"start","speakers":["Ada\u202e"]}')
     assert (error["code"], error["fatal"]) == ("bad_settings", True)
     assert "RIGHT-TO-LEFT OVERRIDE" in error["message"]
+
+
+REFUSED = {
+    "text that is no JSON": ("hello", "malformed", 1007),
+    "a list": ("[1]", "malformed", 1007),
+    "a bad start": ('{"type":"start","sample_rate":1}', "bad_settings", 4001),
+}
+
+
+@pytest.mark.parametrize("wrong", REFUSED)
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_refusal_in_the_middle_of_a_stream_gives_the_finals_of_what_came(
+    wrong: str, ended: bool
+) -> None:
+    text, code, close_code = REFUSED[wrong]
+    if ended and code == "bad_settings":
+        return  # after `end`, any `start` is a message too late
+    stream = Stream()
+    stream.protocol.receive_binary(SCRIPT.pcm, stream.now)
+    if ended:
+        stream.protocol.receive_text('{"type":"end"}', stream.now)
+    stream.protocol.receive_text(text, stream.now)
+    assert stream.protocol.closing is None, "the engine has not answered yet"
+    stream.receive(SCRIPT.pcm, '{"type":"configure"}', "again")
+    assert " ".join(final["text"] for final in stream.of_type("final")) == SCRIPT.text
+    assert stream.of_type("ended", "configured") == []
+    last = stream.sent[-1]
+    assert (last["type"], last["code"], last["fatal"]) == ("error", code, True)
+    assert stream.protocol.closing == Closing(close_code, code)
+    assert stream.protocol.counts.errors == 1
+    (progress, *_) = reversed(stream.of_type("progress"))
+    assert progress["settled"] == progress["received"] == len(SCRIPT.pcm) // 2
+
+
+def test_a_stream_that_is_refused_is_not_resumed() -> None:
+    service = replace(SERVICE, resume_token=lambda _: "token")
+    stream = Stream(service=service)
+    stream.protocol.receive_binary(SCRIPT.pcm, stream.now)
+    assert stream.protocol.resumable
+    stream.protocol.receive_text("hello", stream.now)
+    assert not stream.protocol.resumable
+    stream.answer()
+    assert not stream.protocol.resumable
+
+
+def test_an_error_of_the_server_closes_at_once() -> None:
+    stream = Stream()
+    stream.protocol.receive_binary(SCRIPT.pcm, stream.now)
+    stream.protocol.fail("internal", "The server made a mistake.")
+    assert stream.protocol.closing == Closing(1011, "internal")
+
+
+def test_gaps_in_a_container_are_told_with_their_times() -> None:
+    samples = SCRIPT.samples
+    cut = round(3.2 * 16_000)
+
+    class Recorder:
+        """A container whose recorder was muted for ten seconds, 3.2 s from the beginning."""
+
+        leftover = 0
+
+        def __init__(self, channels: int) -> None:
+            pass
+
+        def decode(self, data: bytes) -> list[Any]:
+            return [samples[None, :cut], Gap(160_000), samples[None, cut:]]
+
+        def flush(self) -> list[Any]:
+            return []
+
+        def take_problems(self) -> list[str]:
+            return []
+
+        def forget_leftover(self) -> None:
+            pass
+
+    stream = Stream("encoding=container", replace(SERVICE, container=Recorder))
+    stream.receive(b"bytes", '{"type":"end"}')
+    (gap,) = stream.of_type("gap")
+    assert (gap["channel"], gap["time"], gap["duration"]) == (0, 3.2, 10.0)
+    started = [event["time"] for event in stream.of_type("speech_started")]
+    assert started == [0.5, 13.5]
+    ended = stream.sent[-1]
+    assert ended["received"] == ended["settled"] == len(samples) + 160_000

@@ -13,6 +13,7 @@ from stream.core.windows import Hypothesis
 from stream.errors import PeerError
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing, QueuedMessage, Service
+from stream.protocols.open_sessions import OpenSession
 from stream.protocols.session_protocol import MAX_REASON_BYTES, SessionProtocol
 from tests.core.rehearsal import LoudIsSpeech, Script
 from tests.protocols.toys import LineProtocol, MeetingProtocol, TickerProtocol
@@ -71,6 +72,47 @@ def test_an_error_has_the_wording_of_the_protocol() -> None:
     assert protocol.closing == Closing(CloseCode.MALFORMED, "oops-malformed")
     assert protocol.close_frame(protocol.closing) == Closing(3007, "oops-malformed")
     assert protocol.counts.errors == 1
+
+
+def test_an_error_in_the_middle_of_a_stream_comes_after_the_finals() -> None:
+    protocol = TickerProtocol(SERVICE, "id", {})
+    sent = converse(protocol, b"A" + SCRIPT.pcm, b"B")
+    assert finals(sent) == SCRIPT.text
+    assert sent[-1] == "oops malformed: A frame begins with A."
+    assert protocol.closing == Closing(CloseCode.MALFORMED, "oops-malformed")
+
+
+class FailingTicker(TickerProtocol):
+    """For it, the end of the first utterance is a fatal error."""
+
+    def send_event(self, opened: OpenSession, event: events.Event) -> None:
+        if isinstance(event, events.SpeechEnded):
+            self.fail("malformed", "Nobody may stop speaking.")
+        super().send_event(opened, event)
+
+
+def test_an_event_that_is_a_fatal_error_is_told_once_and_after_the_finals() -> None:
+    protocol = FailingTicker(SERVICE, "id", {})
+    sent = converse(protocol, b"A" + SCRIPT.pcm)
+    assert finals(sent) == SCRIPT.text
+    assert sent.count("oops malformed: Nobody may stop speaking.") == 1
+    assert sent[-1] == "oops malformed: Nobody may stop speaking."
+    assert protocol.closing == Closing(CloseCode.MALFORMED, "oops-malformed")
+    quiet = FailingTicker(SERVICE, "id", {})
+    sent = converse(quiet, b"A" + SCRIPT.pcm[: 2 * 48_000])
+    assert [line for line in sent if str(line).startswith("oops")] == [sent[-1]]
+
+
+def test_an_error_gives_the_finals_of_all_participants() -> None:
+    protocol = MeetingProtocol(SERVICE, "id", {})
+    sent = converse(protocol, '{"join":"Ada"}', '{"join":"Bob"}')
+    sent += converse(protocol, b"Ada\0" + SCRIPT.pcm, b"Bob\0" + SCRIPT.pcm, "hello")
+    messages = by_name(sent)
+    for name in ("Ada", "Bob"):
+        assert " ".join(line["text"].strip() for line in messages[name]) == SCRIPT.text
+    assert messages[""] == [{"error": "malformed", "fatal": True}]
+    assert protocol.closing
+    assert protocol.closing.code == CloseCode.MALFORMED
 
 
 def test_close_codes_are_the_shared_ones_unless_declared() -> None:

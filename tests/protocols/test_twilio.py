@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -289,3 +291,87 @@ def test_no_peer_can_make_it_raise(frames: list[str | bytes]) -> None:
 
 def test_the_script_has_the_words() -> None:
     assert " ".join(TEXTS) == SCRIPT.text
+
+
+REFUSED: dict[str, Callable[[TwilioCall], str | bytes]] = {
+    "text that is no JSON": lambda twilio: "hello",
+    "a message that does not fit": lambda twilio: twilio.message("media", media=7),
+    "a payload that is no base64": lambda twilio: twilio.message("media", media={"payload": "!"}),
+    "a second start": lambda twilio: twilio.start(),
+    "a binary frame": lambda twilio: b"audio",
+}
+"""What is refused in the middle of a call."""
+
+
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_a_refusal_in_the_middle_of_a_call_gives_the_finals_of_what_came(wrong: str) -> None:
+    twilio = TwilioCall()
+    connected, start, *media = twilio.messages(AUDIO)[:-1]
+    protocol = a_protocol()
+    shared = converse(protocol, connected, start, *media[:150])
+    twilio.sequence = 151
+    shared += converse(protocol, REFUSED[wrong](twilio), *media[150:])
+    assert said(shared)[0] == TEXTS[0]
+    assert isinstance(shared[-1], events.Ended)
+    assert shared[-1].settled == shared[-1].received == 150 * 160
+    assert protocol.closing
+    assert protocol.closing.code in (1003, 1007)
+    assert protocol.counts.errors == 1
+
+
+def test_a_refusal_takes_messages_along_that_wait_for_a_missing_one() -> None:
+    connected, start, *media, _ = TwilioCall().messages(AUDIO)
+    protocol = a_protocol()
+    shared = converse(protocol, connected, start, *media[:100], *media[101:110], "hello")
+    assert isinstance(shared[-1], events.Ended)
+    assert shared[-1].received == 110 * 160
+
+
+def test_a_message_of_an_unknown_kind_is_left_out_and_the_call_goes_on() -> None:
+    twilio = TwilioCall()
+    frames = [twilio.connected(), twilio.start()]
+    for at in range(len(AUDIO) // 160):
+        if at % 50 == 7:
+            frames.append(twilio.message("transcription", transcription={"text": "new"}))
+        frames.append(twilio.media("inbound", at, AUDIO[at * 160 :][:160]))
+    protocol = a_protocol()
+    shared = converse(protocol, *frames, '{"event":"heartbeat"}', twilio.stop())
+    assert said(shared) == TEXTS
+    assert protocol.counts.skipped == len(AUDIO) // 160 // 50 + 1
+    assert (protocol.lost, protocol.closing) == (0, Closing(1000, ""))
+
+
+@pytest.mark.parametrize("tracks", [("inbound",), ("inbound", "outbound")])
+def test_a_jump_in_the_timestamps_is_a_gap(tracks: tuple[str, ...]) -> None:
+    twilio = TwilioCall(tracks)
+    frames = [twilio.connected(), twilio.start()]
+    for at in range(len(AUDIO) // 160):
+        later = 1_500 if at >= 160 else 0  # packets: half a minute, in the pause after 3.2 s
+        packet = AUDIO[at * 160 :][:160]
+        frames += [twilio.media(track, at + later, packet) for track in tracks]
+    protocol = a_protocol()
+    script = [
+        replace(w, start_sample=w.start_sample + 480_000, end_sample=w.end_sample + 480_000)
+        if w.start_sample >= 51_200
+        else w
+        for w in SCRIPT.words
+    ]
+    shared = converse(protocol, *frames, twilio.stop(), words=script)
+    assert said(shared) == TEXTS
+    finals = [event for event in shared if isinstance(event, events.Final)]
+    assert finals[-1].words[0] in script
+    assert isinstance(shared[-1], events.Ended)
+    assert shared[-1].received == shared[-1].settled == len(AUDIO) + 1_500 * 160
+    assert protocol.counts.audio_s == pytest.approx(len(AUDIO) / 8_000, abs=0.3)
+    assert protocol.counts.filled_s == pytest.approx(30 * len(tracks))
+
+
+def test_a_timestamp_beyond_the_limit_is_told_and_ignored() -> None:
+    twilio = TwilioCall()
+    frames = [twilio.connected(), twilio.start()]
+    frames += [twilio.media("inbound", 10**7 * (at > 50) + at, bytes(160)) for at in range(100)]
+    protocol = a_protocol()
+    converse(protocol, *frames, twilio.stop())
+    assert protocol.counts.errors == 1
+    assert protocol.session
+    assert protocol.session.received == 100 * 160

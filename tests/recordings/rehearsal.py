@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Cut, Hypothesis, Window, Word
 from stream.engine.scripted import ScriptedTranscriber
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
+from tests.core.rehearsal import square_wave
 
 SECOND = SAMPLE_RATE
 WORD_S = 0.4
@@ -43,7 +44,8 @@ def speak(*turns: tuple[float, float]) -> tuple[NDArray[np.float32], list[Word]]
     samples = np.zeros(round(end * SECOND), np.float32)
     words: list[Word] = []
     for start, stop in turns:
-        samples[round(start * SECOND) : round(stop * SECOND)] = 0.1
+        first, last = round(start * SECOND), round(stop * SECOND)
+        samples[first:last] = square_wave(last - first, 0.1)
         at = start
         while at + WORD_S <= stop + 1e-6:
             first, last = round(at * SECOND), round((at + WORD_S) * SECOND)
@@ -75,6 +77,20 @@ class Rehearsal:
     def play(self, samples: NDArray[np.float32], block: int = SECOND) -> "Rehearsal":
         for start in range(0, len(samples), block):
             self.algorithm.receive_samples(samples[start : start + block])
+            self.answer()
+        self.algorithm.receive_end()
+        self.answer()
+        return self
+
+    def play_with_gaps(
+        self, pieces: Sequence[NDArray[np.float32]], gaps: Sequence[int]
+    ) -> "Rehearsal":
+        """Play pieces with a gap, in samples, after each."""
+        for samples, gap in zip(pieces, gaps, strict=True):
+            for start in range(0, len(samples), SECOND):
+                self.algorithm.receive_samples(samples[start : start + SECOND])
+                self.answer()
+            self.algorithm.receive_gap(gap)
             self.answer()
         self.algorithm.receive_end()
         self.answer()

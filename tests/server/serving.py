@@ -14,8 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
 from stream.core.windows import Hypothesis, Window
-from stream.engine.engine import Transcriber
 from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.engine.transcriber import Transcriber
 from stream.protocols import PROTOCOLS
 from stream.server.app import Server
 from stream.server.running import running

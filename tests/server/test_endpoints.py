@@ -258,7 +258,9 @@ async def test_a_refusal_without_a_websocket() -> None:
         at_the_top(server)
         port = server.own_port("--line-port")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert (await asyncio.wait_for(reader.read(), WAIT_S)).startswith(b"Too busy;")
+        assert (await asyncio.wait_for(reader.read(), WAIT_S)).startswith(
+            b"The server is too busy;"
+        )
         writer.close()
 
 
@@ -328,3 +330,20 @@ def test_a_server_without_the_rows_has_no_toys() -> None:
     endpoints = Endpoints({"native": REGISTRY["native"]}, ServerConfig())
     assert endpoints.find("/ticker/stage") is None
     assert MeetingProtocol not in endpoints.protocols
+
+
+PATHS = ("v1/stream", "v1/twilio", "ticker/stage", "v1/rooms/stage/events")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_clients_without_a_key_take_no_place(path: str) -> None:
+    async with serving_toys(api_key="secret", max_sessions=1) as server:
+        for _ in range(3):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url(server, path=path), compression=None)
+            assert refused.value.response.status_code == 401
+            assert "realm=" in refused.value.response.headers["WWW-Authenticate"]
+        assert len(server.state.streams) == 0
+        query = "ticker_key=secret" if path.startswith("ticker") else "token=secret"
+        async with connect(url(server, query, path), compression=None):
+            pass

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stream.core.windows import Hypothesis
+from stream.core.windows import DroppedWord, Hypothesis
 from stream.engine.engine import BatchReport, Engine
 from stream.engine.scripted import ScriptedTranscriber
 from stream.protocols.interface import StreamCounts
@@ -33,6 +33,16 @@ def test_they_count_batches() -> None:
     assert value(metrics, "batch_windows_sum") == 2
     assert value(metrics, "window_audio_seconds_total") == 3.0
     assert value(metrics, "engine_seconds_total") == 0.5
+
+
+def test_they_count_the_words_that_guards_removed_from_finals() -> None:
+    metrics = Metrics()
+    dropped = (DroppedWord("loop", 1), DroppedWord("loop", 2), DroppedWord("unsure", 3))
+    final = Hypothesis(a_window(final=True), words=(), dropped=dropped)
+    partial = Hypothesis(a_window(), words=(), dropped=dropped)
+    metrics.count_batch(BatchReport((final, partial), audio_s=3.0, took_s=0.5, waits=()))
+    assert value(metrics, "words_dropped_total", guard="loop") == 2
+    assert value(metrics, "words_dropped_total", guard="unsure") == 1
 
 
 def test_they_count_streams() -> None:

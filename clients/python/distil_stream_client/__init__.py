@@ -1,4 +1,4 @@
-"""A client of the distil-stream server. It needs nothing of the server's code.
+"""A client of the distil-stream server; it does not depend on the package of the server.
 
 Send audio and read the events of the server at the same time:
 
@@ -22,15 +22,16 @@ interleaved, unless `encoding` says otherwise) in pieces of any size. An open st
             ...
 
 Read while you send: a server closes a stream whose messages are not read. `Options` lists the
-settings of a stream and of its connection. A refusal is raised as `ServerError` (`code`,
-`message`), a connection that fails as `ConnectionLost`. A stream on which the server receives
-nothing for `ready.limits.idle_s` seconds ends with `ConnectionLost`, too (`close_code` 4000): call
+settings of a stream and of its connection. If the server refuses, `ServerError` (`code`, `message`)
+is raised; if a connection fails, `ConnectionLost`. A stream on which the server receives nothing
+for `ready.limits.idle_s` seconds also ends with `ConnectionLost` (`close_code` 4000): call
 `keepalive` in longer pauses, or connect with `keep_alive=True`.
 
-A connection that is lost later is opened again, for at most `reconnect_s` seconds (60), also if
-the server restarts: sending waits meanwhile, the stream goes on where it was, and no word is lost
-or doubled. A `Ready` among the events says that it happened. If a server was replaced in the middle
-of an utterance, a later `Partial` may have other `committed` words than the ones before.
+If the connection is lost after that, the client reconnects for at most `reconnect_s` seconds (60),
+also if the server restarts: sending waits meanwhile, the stream continues where it was, and no word
+is lost or doubled. A further `Ready` among the events indicates a new connection. If a server was
+replaced in the middle of an utterance, the `committed` words of a later `Partial` may differ from
+those of earlier ones.
 
 `StreamProtocol` is the same stream without I/O, for other kinds of sockets.
 """
@@ -42,6 +43,7 @@ from distil_stream_client.events import (
     Ended,
     Error,
     Final,
+    Gap,
     Latency,
     Limits,
     Mark,
@@ -77,6 +79,7 @@ __all__ = [
     "Ended",
     "Error",
     "Final",
+    "Gap",
     "KeyPressed",
     "Latency",
     "Limits",

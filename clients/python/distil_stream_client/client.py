@@ -25,19 +25,19 @@ from distil_stream_client.states import State
 from distil_stream_client.wire import lost, open_websocket
 
 MOST_UNREAD = 16
-"""Events that wait for the application before the socket is not read any more.
+"""Number of unread events at which the client stops to read the socket.
 
-The server notices a client that reads slowly, sends it fewer partials, and closes the stream of
-one that reads nothing.
+A server sends fewer partials to a client that reads slowly, and closes the stream of a client that
+does not read.
 """
 
 
 @asynccontextmanager
 async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator["Stream"]:
-    """Open a stream. Leaving the context closes it.
+    """Open a stream; on exit from the context it is closed.
 
-    A connection that is lost later is opened again, and what the server had not settled is sent
-    once more.
+    If the connection is lost later, it is opened again, and the audio that the server had not
+    settled is sent again.
 
     Args:
         url: `ws://host:port`, or the `http://host:port` that the browser opens; the path
@@ -48,7 +48,7 @@ async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator["Stream
         ServerError: the server refused the stream.
         ConnectionLost: there was no server, or it did not get ready.
     """
-    # What is left is the fields of `start`.
+    # The options that are not popped are the fields of `start`.
     settings: dict[str, Any] = dict(options)
     dial = partial(open_websocket, url, settings.pop("api_key", None), settings.pop("proxy", True))
     protocol = StreamProtocol(
@@ -69,10 +69,10 @@ async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator["Stream
 async def transcribe(
     url: str, audio: AsyncIterable[bytes], **options: Unpack[Options]
 ) -> AsyncGenerator[ServerEvent, None]:
-    """Send `audio` and, meanwhile, yield every event after `Ready`, to the last, `Ended`.
+    """Send `audio` and, meanwhile, yield every event after `Ready`, up to `Ended`.
 
-    Takes what `connect` takes, and raises what it raises, and what `audio` raises. Wrap it in
-    `contextlib.aclosing` if you may stop early.
+    Takes the arguments of `connect`, and raises the same errors as `connect` and those of `audio`.
+    Wrap it in `contextlib.aclosing` if you may stop early.
     """
     async with connect(url, **options) as stream:
         sending = asyncio.create_task(stream.send_all(audio))
@@ -92,23 +92,23 @@ class Stream:
     """
 
     websocket: ClientConnection
-    """The connection of now."""
+    """The current connection."""
 
     def __init__(
         self, dial: Callable[[], Awaitable[ClientConnection]], protocol: StreamProtocol
     ) -> None:
         self.protocol = protocol
         self.ended: Ended | None = None
-        """The last event, once it has been received."""
+        """The `Ended` event, once it has been received."""
         self._dial = dial
         self._failure: Exception | None = None
-        """What the source of the audio raised."""
+        """An exception of the audio source or of a background task, raised to the application."""
         self._inbox: deque[ServerEvent] = deque()
         self._news = asyncio.Event()
-        """Is set, and replaced, at every change that something may wait for."""
+        """Set, and replaced by a new event, at every change for which a task may wait."""
         self._connection: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
-        """Connections that are being closed."""
+        """Tasks of connections that are being closed."""
         self._sending = False
         self._timer: asyncio.TimerHandle | None = None
         self._unread_since_s: float | None = None
@@ -116,13 +116,13 @@ class Stream:
 
     @property
     def ready(self) -> Ready:
-        """What the server sent first: the model, the session, its limits."""
+        """The first message of the server: the model, the session and its limits."""
         assert self.protocol.ready is not None
         return self.protocol.ready
 
     @property
     def silent_s(self) -> float:
-        """Seconds after which a server that owes an answer is given up."""
+        """Seconds without an expected answer after which a connection is considered lost."""
         return self.protocol.patience.silent_s
 
     @silent_s.setter
@@ -136,57 +136,58 @@ class Stream:
         await self._until(lambda: bool(self.protocol.ready) or self._is_over)
         if not self.protocol.ready:
             raise self._failure or self.protocol.failure or ConnectionLost("The stream is over.")
-        # `ready` is an attribute; what is behind it is for the application.
+        # The application gets `ready` as an attribute, and the events after it by reading.
         while not isinstance(self._inbox.popleft(), Ready):
             pass
 
     async def close(self) -> None:
-        """Close the connection, whatever is under way."""
+        """Close the stream at once; unsent audio and events that are still due are lost."""
         self._pass_on(self.protocol.close)
         if self._timer:
             self._timer.cancel()
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def send_audio(self, data: bytes) -> None:
-        """Send samples in the announced encoding, channels interleaved, as many as you like."""
+        """Send any number of samples in the encoding of the settings, channels interleaved."""
         self._pass_on(self.protocol.send_audio, data)
         await self._until_sent()
 
     async def finalize(self, mark: int | None = None) -> None:
-        """Have all audio so far decoded now: its finals come, then `Mark(id=mark)`."""
+        """Request the finals of all audio so far now; `Mark(id=mark)` follows them, if given."""
         await self.send(type="finalize", **({} if mark is None else {"mark": mark}))
 
     async def mark(self, id: int) -> None:
-        """Ask for `Mark(id)` once every sample sent so far is transcribed or ruled out."""
+        """Request a `Mark(id)` as soon as every sample sent so far is settled."""
         await self.send(type="mark", id=id)
 
     async def configure(self, **changes: Unpack[Changes]) -> None:
-        """Change settings from here on.
+        """Change settings for the audio that follows.
 
-        `Configured` follows; or an `Error` if the server refuses, and nothing is changed.
+        A `Configured` event follows; or an `Error`, and no change, if the server refuses.
         """
         await self.send(type="configure", **changes)
 
     async def keepalive(self) -> None:
-        """Tell the server that the stream is in use although no audio comes.
+        """Keep the stream open while there is no audio to send.
 
         A server ends a stream on which it receives nothing for `ready.limits.idle_s` seconds.
         """
         await self.send(type="keepalive")
 
     async def end(self) -> None:
-        """Say that no more audio comes. The last finals follow, and `Ended`: go on reading."""
+        """End the audio. Continue to read: the last finals follow, and then `Ended`."""
         await self.send(type="end")
 
     async def send(self, **message: Any) -> None:
-        """Send any message of the protocol."""
+        """Send a message of the protocol, given by its fields, `type` among them."""
         self._pass_on(self.protocol.send_message, message)
         await self._until_sent()
 
     async def send_all(self, audio: AsyncIterable[bytes]) -> None:
-        """Send all of `audio` and `end`; returns early if the server closes the stream.
+        """Send all of `audio` and `end`; return early if the stream is closed.
 
-        The reader of the events is told why it did, and also if `audio` itself fails.
+        Nothing is raised here if the stream fails or if `audio` raises an exception: the exception
+        is raised where the events are read.
         """
         try:
             async for data in audio:
@@ -196,7 +197,7 @@ class Stream:
             return
         except Exception as error:
             self._failure = error
-            await self.close()  # No reader can use the events of audio that does not come.
+            await self.close()  # Without its audio the stream has no more events.
 
     def __aiter__(self) -> AsyncIterator[ServerEvent]:
         return self
@@ -210,9 +211,9 @@ class Stream:
         raise StopAsyncIteration
 
     async def receive(self) -> ServerEvent:
-        """Receive one event; a `Ready` says that a lost connection has been replaced.
+        """Receive one event; a `Ready` means that a lost connection has been replaced.
 
-        Raises `ServerError` for a fatal error, `ConnectionLost` if the stream is cut short.
+        Raises `ServerError` for a fatal error, `ConnectionLost` if the stream ended too early.
         """
         await self._until(lambda: bool(self._inbox) or self._is_over)
         if not self._inbox:
@@ -231,15 +232,15 @@ class Stream:
         return self.protocol.state is State.CLOSED
 
     def _now_s(self) -> float:
-        """Return the protocol's time, which stands still while the socket is not read.
+        """Return the time of the protocol, which is stopped while the socket is not read.
 
-        Otherwise a server would be given up because its answers wait here.
+        Without that, the protocol would consider a server lost whose answers are unread.
         """
         now_s = asyncio.get_running_loop().time()
         return (now_s if self._unread_since_s is None else self._unread_since_s) - self._unread_s
 
     def _pass_on(self, receive: Callable[..., None], *arguments: Any) -> None:
-        """Pass something on to the protocol, and carry out what comes of it."""
+        """Call a method of the protocol with the time set, and carry out the resulting actions."""
         self.protocol.receive_time(self._now_s())
         try:
             receive(*arguments)
@@ -257,7 +258,10 @@ class Stream:
         self._tell()
 
     def _leave(self, action: Action) -> None:
-        """Let the connection go. Its task ends by itself if it is the one that runs now."""
+        """Close or abort the current connection, and cancel its task.
+
+        The task is not cancelled if it is the one that calls this; it ends by itself.
+        """
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -276,7 +280,7 @@ class Stream:
             leaving.add_done_callback(self._leaving.discard)
 
     def _started(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run work beside the application, which is told if it fails."""
+        """Return a task for the work; if it raises, close the stream and pass the exception on."""
 
         def note_fault(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (fault := task.exception()):
@@ -298,7 +302,7 @@ class Stream:
             self._timer = loop.call_at(wake_at_s + self._unread_s, self._pass_on, lambda: None)
 
     def _tell(self) -> None:
-        """Wake whatever waits for a change."""
+        """Wake all tasks that wait for a change."""
         self._news.set()
         self._news = asyncio.Event()
 
@@ -307,7 +311,7 @@ class Stream:
             await self._news.wait()
 
     async def _until_sent(self) -> None:
-        """Wait until everything is with the server; raises if the stream is over before."""
+        """Wait until everything is sent; raise the failure if the stream fails first."""
         await self._until(self._is_sent)
         if failure := self._failure or self.protocol.failure:
             raise failure
@@ -318,7 +322,7 @@ class Stream:
     # One connection
 
     async def _converse(self) -> None:
-        """Open a websocket, and read it until it is closed or let go."""
+        """Open a websocket, and read it until it is closed or no longer the current one."""
         me = asyncio.current_task()
         try:
             websocket = await self._dial()
@@ -342,7 +346,7 @@ class Stream:
             writing.cancel()
 
     async def _write(self, websocket: ClientConnection) -> None:
-        """Send what there is to send; waits while the server does not read."""
+        """Send frames of the protocol until the connection ends; wait while the server does."""
         try:
             await websocket.send(self.protocol.start_message())
             while True:
@@ -356,13 +360,13 @@ class Stream:
                     self._tell()
                 await self._news.wait()
         except ConnectionClosed:
-            pass  # The reader passes it on, behind what the server sent before.
+            pass  # `_converse` reports it, after the messages that came before.
         finally:
             self._sending = False
             self._tell()
 
     async def _until_there_is_room(self, websocket: ClientConnection) -> None:
-        """Wait while the application reads nothing, and stop the protocol's time meanwhile."""
+        """Wait while too many events are unread, and stop the time of the protocol meanwhile."""
         clock = asyncio.get_running_loop().time
         live = self.protocol.state is State.LIVE
         if not live or len(self._inbox) < MOST_UNREAD:

@@ -4,8 +4,9 @@
 class ServerError(Exception):
     """The server refused: `code` is for programs, `message` for people.
 
-    `code` is that of the server's `error` message, or `http_` and the status with which the server
-    answered instead of opening a websocket, such as `http_503`.
+    `code` is that of the server's `error` message. If the server opened no websocket, it is
+    `not_authorised` if the key is missing or wrong, and else `http_` with the status of the
+    response, such as `http_503`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -17,8 +18,8 @@ class ServerError(Exception):
 class ConnectionLost(Exception):  # noqa: N818 -- it names what happened
     """No server answered, or the connection ended before the stream did.
 
-    `close_code` is that of the websocket; None if there was no connection, or if it broke without
-    a close frame.
+    `close_code` is the close code of the websocket; None if there was no connection, or if it broke
+    without a close frame.
     """
 
     def __init__(self, message: str, close_code: int | None = None) -> None:

@@ -26,10 +26,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How the delay of a final came about, in milliseconds."""
+    """The delay of a final and its parts, in milliseconds."""
 
     endpoint_ms: float = 0.0
-    """Silence that the server waited for before it ended the utterance."""
+    """Silence after the speech until the server ended the utterance."""
     queue_ms: float = 0.0
     encode_ms: float = 0.0
     decode_ms: float = 0.0
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerEvent:
-    """Any message of the server."""
+    """Base class of the messages of the server."""
 
     seq: int = 0
     """Counts the messages of a session: 1, 2, 3, … without gaps."""
@@ -64,7 +64,8 @@ class Ready(ServerEvent):
     session: str
     model: str
     received: int
-    """Samples that the server already holds: 0, or where to go on after a resume."""
+    """Samples that the server has received: 0 for a new stream; after a resume, the sample with
+    which the client continues."""
     resume_token: str = ""
     limits: Limits = Limits()
 
@@ -80,11 +81,22 @@ class SpeechStarted(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechEnded(ServerEvent):
-    """Speech ended on a channel, and enough silence followed."""
+    """An utterance ended on a channel."""
 
     channel: int
     utterance: int
     time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap(ServerEvent):
+    """Time passed without audio on a channel: packets were lost, or a recorder was muted."""
+
+    channel: int
+    time: float
+    """Where it begins, in seconds."""
+    duration: float
+    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +109,7 @@ class Partial(ServerEvent):
     start: float
     end: float
     committed: str
-    """Words that do not change any more; more are added."""
+    """Words that do not change; later partials add words after them."""
     tentative: str
     """Words that may change. `committed + tentative` is the text, spaces included."""
     words: tuple[Word, ...] = ()
@@ -116,20 +128,25 @@ class Final(ServerEvent):
     confidence: float = 0.0
     """Probability, 0..1."""
     words: tuple[Word, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Codes of the guards that removed words which were probably not spoken; usually none."""
     latency: Latency = Latency()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(ServerEvent):
-    """How far the server is; sent after each second of audio and with every final."""
+    """How much audio the server has received and settled.
+
+    It is sent after each second of audio, and with every final.
+    """
 
     received: int
     settled: int
-    """Everything before this sample is in a final or was found to hold no speech."""
+    """All audio before this sample is in a final or holds no speech."""
     lag_ms: float = 0.0
     load: str = "normal"
-    """What the server leaves out because it is busy: nothing (`normal`), most partials
-    (`slow_partials`) or all of them (`finals_only`)."""
+    """What the server omits because it is busy: nothing (`normal`), most partials
+    (`slow_partials`) or all partials (`finals_only`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +158,14 @@ class Mark(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured(ServerEvent):
-    """The settings now in force."""
+    """The settings that are in force from now on."""
 
     settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(ServerEvent):
-    """Something went wrong and the stream goes on; a fatal one is raised as `ServerError`."""
+    """An error after which the stream continues; a fatal one is raised as `ServerError`."""
 
     code: str
     message: str
@@ -167,7 +184,7 @@ class Ended(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(ServerEvent):
-    """A message that this client does not know."""
+    """A message of a type that this version of the client does not support."""
 
     type: str
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -177,6 +194,7 @@ EVENTS: dict[str, type[ServerEvent]] = {
     "ready": Ready,
     "speech_started": SpeechStarted,
     "speech_ended": SpeechEnded,
+    "gap": Gap,
     "partial": Partial,
     "final": Final,
     "progress": Progress,
@@ -187,15 +205,16 @@ EVENTS: dict[str, type[ServerEvent]] = {
 
 NESTED: dict[str, Callable[[Any], Any]] = {
     "words": lambda words: tuple(known_fields(Word, word) for word in words),
+    "problems": tuple,
     "latency": lambda latency: known_fields(Latency, latency),
     "limits": lambda limits: known_fields(Limits, limits),
 }
 
 
 def parse(message: str | bytes) -> ServerEvent:
-    """Read one message. Unknown fields are left out, an unknown type becomes `Unknown`.
+    """Parse one message. Unknown fields are ignored; a message of unknown type becomes `Unknown`.
 
-    Raises `ValueError` if it is not a message, or lacks a field that it must have.
+    Raises `ValueError` if the text is not a message, or if a required field is missing.
     """
     fields = json.loads(message)
     if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
@@ -212,7 +231,7 @@ def parse(message: str | bytes) -> ServerEvent:
 
 
 def known_fields(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Build `kind` from the values that it has fields for; a null counts as a field left out."""
+    """Build a `kind` from the values, ignoring nulls and values for which it has no field."""
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(
         **{

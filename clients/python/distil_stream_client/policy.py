@@ -1,4 +1,4 @@
-"""When a stream reconnects, how long it waits, and when it gives a silent server up.
+"""When a stream reconnects, how long it waits, and when it considers a silent server lost.
 
 The constants are those of the JavaScript client (`clients/javascript/policy.js`).
 """
@@ -18,7 +18,7 @@ RETRIED_CLOSES = frozenset(
         1011,  # a fault of the server
         1012,  # the server restarts
         1013,  # the client did not read for too long, as when its computer was suspended
-        1014,  # a proxy whose server is not there
+        1014,  # a proxy that cannot reach the server
         IDLE,
         RESUME_REFUSED,
     }
@@ -26,105 +26,109 @@ RETRIED_CLOSES = frozenset(
 """Close codes after which another connection may succeed."""
 
 RETRIED_REFUSALS = frozenset({"http_502", "http_503", "http_504"})
-"""Refusals that pass: the server is busy or not ready yet, or a proxy waits for it."""
+"""Temporary refusals: the server is busy or not ready yet, or a proxy cannot reach it."""
 
 RETRIED_ERRORS = frozenset({"internal"})
 """Fatal errors after which another connection may succeed; the close code follows."""
 
 FIRST_WAIT_S = 0.3
 LONGEST_WAIT_S = 10.0
-"""Before an attempt to reconnect; each wait is twice the one before, give or take a quarter."""
+"""The longest wait before an attempt to reconnect. Each wait is twice the one before, varied by up
+to 25 %."""
 
 STEADY_S = 10.0
-"""A connection that was live for so long counts as good: waits begin with the shortest again."""
+"""A connection that was live for this long counts as good: waits begin at `FIRST_WAIT_S` again."""
 
 ANSWERED_EVERY_S = 2.0
-"""Seconds of audio after which a server has certainly answered: it does after each second."""
+"""Seconds of audio within which a server must answer; it reports progress after each second."""
 
 MOST_DOUBLINGS = 20
-"""Keeps the powers of two finite."""
+"""The most times that a wait is doubled, so that it stays finite."""
 
 KEEPALIVE_PART = 0.3
-"""Part of the server's `idle_s` after which a keepalive is sent if nothing else was."""
+"""Fraction of the server's `idle_s` after which a keepalive is sent if nothing else was sent."""
 
 IDLE_S = 60.0
-"""The `idle_s` of a server that announces none."""
+"""The `idle_s` that is assumed for a server that does not announce it."""
 
 LONGEST_FRAME_BYTES = 64_000
-"""Audio in one message, if there is so much to send."""
+"""The most bytes of audio in one message."""
 
 
 class Backoff:
-    """Decides how long to wait before the next connection, and when there is to be none."""
+    """Decides how long to wait before the next attempt to connect, and when to stop trying."""
 
     def __init__(self, reconnect_s: float, random: Callable[[], float]) -> None:
         self._reconnect_s = reconnect_s
         self._random = random
         self._attempts = 0
-        """To reconnect, since the last good connection."""
+        """Attempts to reconnect since the last good connection."""
         self._live_since_s = 0.0
         self._good = False
         self._lost_since_s: float | None = None
 
     def note_live(self, now_s: float) -> None:
-        """Take note that a connection is live."""
+        """Record that a connection is live."""
         self._good = False
         self._live_since_s = now_s
 
     def note_progress(self) -> None:
-        """Take note that the connection has brought the stream forward: it is a good one."""
+        """Record that the stream has made progress on the connection, which makes it a good one."""
         self._good = True
 
     def wait_s(self, now_s: float, *, was_live: bool, at_once: bool) -> float | None:
         """Return the seconds to wait before the next attempt; None to give up.
 
         Args:
-            now_s: the time.
-            was_live: whether the connection that is lost was live.
-            at_once: whether there need be no wait, if that connection was a good one.
+            now_s: the current time.
+            was_live: whether the connection that was lost was live.
+            at_once: whether to return 0 if that connection was a good one.
         """
         good = was_live and (self._good or now_s - self._live_since_s >= STEADY_S)
         if good or self._lost_since_s is None:
             self._attempts, self._lost_since_s = 0, now_s
         doubled = min(FIRST_WAIT_S * 2.0**self._attempts, LONGEST_WAIT_S)
-        # Varied, so that the clients of a server do not all come back at the same moment.
+        # The wait is varied, so that the clients of a server do not all reconnect at once.
         wait_s = 0.0 if at_once and good else doubled * (0.75 + self._random() / 2)
         self._attempts = min(self._attempts + 1, MOST_DOUBLINGS)
         return None if now_s + wait_s > self._lost_since_s + self._reconnect_s else wait_s
 
 
 class Patience:
-    """Decides when a server that owes an answer is given up."""
+    """Decides when a server that has not answered is considered lost.
+
+    The time doubles with each silence, because the server may only be slow.
+    """
 
     def __init__(self, silent_s: float) -> None:
         self.silent_s = silent_s
         self._silences = 0
-        """How often a server was given up since the last progress: each time later."""
+        """How many times a server was considered lost since the last progress."""
         self._owed_since_s: float | None = None
 
     def note(self, owes_answer: bool, now_s: float) -> None:
-        """Take note whether the server owes an answer."""
+        """Record whether the server has yet to answer; the first time starts the clock."""
         if not owes_answer:
             self._owed_since_s = None
         elif self._owed_since_s is None:
             self._owed_since_s = now_s
 
     def note_answer(self) -> None:
-        """Take note that the server has sent something."""
+        """Record that the server has sent a message, which stops the clock."""
         self._owed_since_s = None
 
     def note_progress(self) -> None:
-        """Take note that the server keeps up: its next silence is measured from the shortest."""
+        """Record that the server makes progress: the time is `silent_s` again."""
         self._silences = 0
 
     def note_given_up(self) -> None:
-        """Take note that the server was given up: it may only have been slow."""
+        """Record that the server was considered lost: the next time is twice as long."""
         self._owed_since_s = None
         self._silences = min(self._silences + 1, MOST_DOUBLINGS)
 
     @property
     def until_s(self) -> float:
-        """When the server is given up; infinity if it owes nothing."""
+        """The time at which the server is considered lost; infinity if no answer is due."""
         if self._owed_since_s is None:
             return math.inf
         return self._owed_since_s + self.silent_s * 2.0**self._silences

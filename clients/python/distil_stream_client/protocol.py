@@ -1,13 +1,13 @@
 """A stream that reconnects, without I/O: it has no socket and reads no clock.
 
-A driver (`client.py`, over asyncio) connects it to a websocket and to the time. It passes on what
-the application asks, what arrives, and what time it is; afterwards it carries out
-`actions_to_take()`, sends `next_frame()` for as long as there is one and the socket accepts more,
-hands `events_to_tell()` to the application, and comes back at `wake_at_s`. The states, and what
-leads from one to the next, are in `states.py`.
+A driver (`client.py`, over asyncio) connects it to a websocket and to the clock. The driver passes
+on the requests of the application, the messages that arrive, and the time. After each call it
+carries out `actions_to_take()`, sends `next_frame()` as long as there is one and the socket accepts
+more, delivers `events_to_tell()` to the application, and calls `receive_time` at `wake_at_s`. The
+states and their transitions are in `states.py`.
 
-The JavaScript client has the same object (`clients/javascript/protocol.js`). Both replay the same
-recorded conversations (`clients/conversations`) in their tests.
+The JavaScript client has the same object (`clients/javascript/protocol.js`). The tests of both
+replay the same recorded conversations (`clients/conversations`).
 """
 
 import json
@@ -31,18 +31,18 @@ WHY_ENDED = {
     "`ready.limits.idle_s` seconds; the finals so far were sent. Open a new stream, and send "
     "`keepalive` while there is no audio.",
 }
-"""By close code, why a server ends a stream before the client does."""
+"""By close code, the reason why a server ended a stream before the client did."""
 
 
 class Action(Enum):
-    """What the driver does with the socket."""
+    """What the driver must do with the socket."""
 
     CONNECT = "CONNECT"
     """Open a websocket, then call `receive_connected`, `receive_refusal` or `receive_lost`."""
     CLOSE = "CLOSE"
-    """Close the websocket, or stop opening it; nothing more of it is passed on."""
+    """Close the websocket, or stop opening it; ignore messages that it still receives."""
     ABORT = "ABORT"
-    """The same without a close frame, which would make the server forget the stream."""
+    """Like CLOSE, but without a close frame, after which the server would drop the stream."""
 
 
 class StreamProtocol:
@@ -62,51 +62,53 @@ class StreamProtocol:
 
         Args:
             settings: the fields of `start`.
-            reconnect_s: seconds within which a lost connection must be replaced; 0 if it is not to
-                be replaced, infinity for no limit.
-            silent_s: seconds after which a server that owes an answer is given up.
-            open_timeout_s: seconds that opening a websocket may take, and then the `ready`.
-            keep_alive: whether the stream stays open while the application sends nothing. Then a
-                keepalive is sent in time, and a server that ends the stream all the same is
-                followed by a new stream.
-            random: returns numbers from 0 to 1, which vary the waits.
+            reconnect_s: seconds within which a lost connection must be replaced; 0 if it is not
+                replaced, infinity for no limit.
+            silent_s: seconds without an expected answer after which the connection is considered
+                lost; doubled after each such loss without progress.
+            open_timeout_s: most seconds that the opening of a websocket may take, and again the
+                `ready` after it.
+            keep_alive: whether the stream stays open while the application sends nothing. Then
+                keepalives are sent in time, and if the server still ends the stream, a new one
+                continues it.
+            random: returns numbers from 0 to 1, by which the waits are varied.
         """
         self.state = State.NEW
         self.ready: Ready | None = None
-        """The last `ready`: the model, the session, its limits."""
+        """The last `ready`: the model, the session and its limits."""
         self.failure: Failure | None = None
-        """Why the stream was closed; None if it was not, or ended as the application asked."""
+        """Why the stream failed; None if it is open, or ended at the application's request."""
         self.patience = Patience(silent_s)
         self.continuity = Continuity(settings, wanted=reconnect_s > 0)
         self.wait_until_s = 0.0
-        """In `WAITING`, when the next attempt is made."""
+        """The time of the next attempt, in the state `WAITING`."""
         self._open_timeout_s = open_timeout_s
         self._keep_alive = keep_alive
         self._backoff = Backoff(reconnect_s, random)
         self._now_s = 0.0
         self._deadline_s = math.inf
-        """When the websocket, the `ready` or the close frame that is awaited is too late."""
+        """The time by which the expected websocket, `ready` or close frame must arrive."""
         self._last_sent_s = 0.0
         self._has_socket = False
         self._token = ""
-        """With which the server resumes the stream; empty if it has let the stream go."""
+        """Token to resume the stream; empty if the server no longer has the stream."""
         self._early_end: Ended | None = None
-        """An `ended` that came before the application asked for it, and is not told so far."""
+        """An `ended` before the end of the application's audio, which was not delivered yet."""
         self._why: Failure | None = None
-        """How the last live connection was lost."""
+        """Why the last live connection was lost."""
         self._over = ConnectionLost("The stream was closed.")
-        """What is raised to an application that sends on a stream that has ended."""
+        """The exception for an application that sends on a stream that has ended."""
         self._actions: list[Action] = []
         self._events: list[ServerEvent] = []
 
-    # What the application does
+    # Called for the application
 
     def open(self) -> None:
         """Open the stream."""
         self._connect(Cause.OPEN)
 
     def send_audio(self, data: bytes) -> None:
-        """Add audio, channels interleaved, in pieces of any size.
+        """Add audio to be sent, channels interleaved; pieces may have any size.
 
         Raises `ConnectionLost` or `ServerError` if the stream is over.
         """
@@ -114,7 +116,7 @@ class StreamProtocol:
         self.continuity.log.add_audio(data)
 
     def send_message(self, message: Message) -> None:
-        """Add a message, which holds from here on in the audio.
+        """Add a message to be sent after the audio added so far.
 
         Raises `ConnectionLost` or `ServerError` if the stream is over.
         """
@@ -122,25 +124,25 @@ class StreamProtocol:
         self.continuity.add_message(message)
 
     def reconnect_now(self) -> None:
-        """Make the next attempt to reconnect now, because the network has come back."""
+        """If waiting to reconnect, make the next attempt now, because the network is available."""
         if self.state is State.WAITING:
             self._connect(Cause.RETRY)
 
     def close(self) -> None:
-        """Close the stream, whatever is missing."""
+        """Close the stream at once; audio that is not sent or settled is lost."""
         if self.state is not State.CLOSED:
             self._drop(Action.CLOSE)
             self._move(Cause.CLOSE)
 
-    # What the socket brings
+    # Called for the socket
 
     def receive_connected(self) -> None:
-        """Take note that the websocket is open."""
+        """Record that the websocket is open; the driver then sends `start_message()`."""
         self._move(Cause.RESUME if self._token else Cause.START)
         self._deadline_s = self._now_s + self._open_timeout_s
 
     def receive_refusal(self, refusal: ServerError) -> None:
-        """Take note that the server answered something else than a websocket."""
+        """Record that the server answered with an HTTP error instead of opening a websocket."""
         self._has_socket = False
         if self._may_come_back and refusal.code in policy.RETRIED_REFUSALS:
             self._lose(refusal)
@@ -148,11 +150,11 @@ class StreamProtocol:
             self._fail(refusal)
 
     def receive_lost(self, why: ConnectionLost) -> None:
-        """Take note that the websocket is closed, or could not be opened."""
+        """Record that the websocket was closed, or could not be opened."""
         self._has_socket = False
         closed = why.close_code is not None
         if closed:
-            self._token = ""  # A server that closes the websocket lets the stream go.
+            self._token = ""  # A server that closes the websocket drops the stream.
         if self.state is State.ENDED:
             self._receive_close_after_ended(why.close_code)
         elif self._may_come_back and why.close_code in policy.RETRIED_CLOSES:
@@ -161,7 +163,7 @@ class StreamProtocol:
             self._fail(why)
 
     def receive_message(self, message: str | bytes) -> None:
-        """Take a text frame."""
+        """Take a text frame that the websocket has received."""
         if self.state not in (State.STARTING, State.RESUMING, State.LIVE):
             return
         self.patience.note_answer()
@@ -184,12 +186,12 @@ class StreamProtocol:
                 self._events += self.continuity.receive(event)
         self.patience.note(self.continuity.owes_answer, self._now_s)
 
-    # What the clock says
+    # Called for the clock
 
     def receive_time(self, now_s: float) -> None:
-        """Take the time, in seconds on any clock that only runs forward.
+        """Set the time, in seconds of a monotonic clock, and do what is due.
 
-        A driver calls it before it passes anything else on, and at `wake_at_s`.
+        A driver calls it before every other `receive_*` or application call, and at `wake_at_s`.
         """
         self._now_s = now_s
         if now_s < self.wake_at_s:
@@ -199,18 +201,20 @@ class StreamProtocol:
                 self._connect(Cause.RETRY)
             case State.LIVE if now_s >= self.patience.until_s:
                 self.patience.note_given_up()
-                self._give_connection_up("The server has not answered for too long.")
+                self._give_connection_up(
+                    "An expected message of the server did not arrive in time."
+                )
             case State.LIVE:
                 self._last_sent_s = now_s
                 self.continuity.add_message({"type": "keepalive"})
             case State.CONNECTING:
-                self._give_connection_up("The server does not answer.")
+                self._give_connection_up("The connection to the server did not open in time.")
             case _:
-                self._give_connection_up("The server does not get ready.")
+                self._give_connection_up("The server did not send `ready` in time.")
 
     @property
     def wake_at_s(self) -> float:
-        """When `receive_time` is to be called at the latest; infinity if nothing is due."""
+        """The time at which `receive_time` must be called; infinity if nothing is due."""
         match self.state:
             case State.NEW | State.CLOSED:
                 return math.inf
@@ -220,26 +224,26 @@ class StreamProtocol:
                 return min(self.patience.until_s, self._keepalive_at_s)
         return self._deadline_s
 
-    # What comes of it
+    # Results for the driver
 
     def actions_to_take(self) -> list[Action]:
-        """Return what the driver is to do, and forget it."""
+        """Return the actions since the last call, in order."""
         actions, self._actions = self._actions, []
         return actions
 
     def events_to_tell(self) -> list[ServerEvent]:
-        """Return the events that the application has not been told, and forget them."""
+        """Return the events since the last call, for delivery to the application."""
         events, self._events = self._events, []
         return events
 
     @property
     def all_sent(self) -> bool:
-        """Whether everything was sent through the connection of now."""
+        """Whether all audio and messages were sent on the current connection."""
         connected = self.state in (State.LIVE, State.ENDED)
         return connected and self.continuity.log.all_sent
 
     def start_message(self) -> str:
-        """Return the first frame of a connection, to be sent as soon as it is open."""
+        """Return the first frame of a connection, to be sent after `receive_connected`."""
         if self.state is State.RESUMING and self.ready:
             resume = {
                 "session": self.ready.session,
@@ -281,18 +285,22 @@ class StreamProtocol:
         self._deadline_s = self._now_s + self._open_timeout_s
 
     def _drop(self, action: Action) -> None:
-        """Have the driver let the websocket go, if it has one."""
+        """Request `CLOSE` or `ABORT` of the websocket, if there is one."""
         if self._has_socket:
             self._actions.append(action)
         self._has_socket = False
 
     def _give_connection_up(self, why: str) -> None:
-        # A close frame would make the server forget the stream, so none is sent if it is resumed.
+        # After a close frame the server would drop the stream, so a stream that can be resumed is
+        # left without one.
         self._drop(Action.ABORT if self._token else Action.CLOSE)
         self.receive_lost(ConnectionLost(why))
 
     def _lose(self, why: Failure, *, at_once: bool = False) -> None:
-        """Reconnect after a wait, unless that has been tried for too long."""
+        """Reconnect after a wait; fail if that has been tried for `reconnect_s`.
+
+        If `at_once`, there is no wait after a good connection.
+        """
         was_live = self.state in (State.LIVE, State.ENDED)
         if was_live or self._why is None:
             self._why = why
@@ -306,7 +314,7 @@ class StreamProtocol:
             self._connect(Cause.RETRY)
 
     def _fail(self, failure: Failure) -> None:
-        """Close the stream, and tell what was held back."""
+        """Close the stream with a failure, and release the events that were held back."""
         if self._early_end:
             self._events += self.continuity.receive(self._early_end)
         self._events += self.continuity.release()
@@ -323,7 +331,7 @@ class StreamProtocol:
         if self.state is State.CLOSED or (self.state is State.ENDED and not self._early_end):
             raise self._over
 
-    # The beginning and the end of a server's stream
+    # Beginning and end of a stream of the server
 
     def _receive_fatal(self, error: Error) -> None:
         if error.code == "resume_refused" and self.state is State.RESUMING:
@@ -340,7 +348,8 @@ class StreamProtocol:
         if self.state is State.RESUMING:
             self._events += self.continuity.resume(ready)
         else:
-            # Not sooner: what was held back is told if no server takes the stream.
+            # Only now is the early end dropped: if no server had accepted the stream, `_fail` would
+            # have delivered it.
             self._early_end = None
             self._events += self.continuity.begin_anew(ready)
         self._move(Cause.READY)
@@ -359,15 +368,16 @@ class StreamProtocol:
             self._over = ended_by_server(1000)
             self._events += self.continuity.receive(ended)
         else:
-            self._early_end = ended  # The close code says why.
+            self._early_end = ended  # The close code, which follows, is the reason.
 
     def _receive_close_after_ended(self, code: int | None) -> None:
-        """Go on with another stream if the server ended this one before the application did."""
+        """Continue with another stream if the server ended this one before the application did."""
         early = self._early_end
         if early is None:
             self._move(Cause.FINISH)
             return
-        # After an idle end without audio on its way, the application may want no other stream.
+        # If the stream ended because it was idle, another one is opened only if there is unsent
+        # audio or the application wants to keep the stream alive.
         wanted = code != policy.IDLE or self._keep_alive or self.continuity.has_more(early)
         if self.continuity.possible and code in policy.RETRIED_CLOSES and wanted:
             self._lose(ended_by_server(code), at_once=True)
@@ -379,5 +389,5 @@ class StreamProtocol:
 
 
 def ended_by_server(code: int | None) -> ConnectionLost:
-    """Return why nothing more comes on a stream whose `ended` has come."""
+    """Return the exception for a stream that the server ended with this close code."""
     return ConnectionLost(WHY_ENDED.get(code or 0, f"The server ended the stream ({code})."), code)

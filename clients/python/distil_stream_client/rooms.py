@@ -1,4 +1,4 @@
-"""Reads a room live: a snapshot, then lines as they grow and become final.
+"""Reads a room live: yields a snapshot, then lines as they grow and become final.
 
 async for event in read_room("http://127.0.0.1:8765", "standup"):
     match event:
@@ -22,7 +22,7 @@ from distil_stream_client.wire import refused
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
-"""Between two attempts to come back; each wait is twice the one before."""
+"""The longest wait before an attempt to reconnect; each wait is twice the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,19 +30,19 @@ class Line:
     """One utterance of a speaker. Times are seconds from the opening of the room."""
 
     line: int
-    """Its number: a later `Line` with the same one takes its place."""
+    """Number of the line; a later `Line` with the same number replaces it."""
     speaker: str
     start: float
     end: float
     committed: str
-    """Words that do not change any more; more are added."""
+    """Words that do not change; later events add words after them."""
     tentative: str = ""
-    """Words that may change. The space before them is included."""
+    """Words that may change, with the space before them."""
     final: bool = False
 
     @property
     def text(self) -> str:
-        """Committed and tentative words. A final line without any text is withdrawn."""
+        """Committed and tentative words; a final line without text must be removed."""
         return self.committed + self.tentative
 
 
@@ -51,22 +51,22 @@ class Presence:
     """The streams that are open in the room."""
 
     live: bool
-    """Whether there is any."""
+    """Whether there is an open stream."""
     speakers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(Presence):
-    """The whole room at one moment: the first event, and again after a connection was lost."""
+    """The whole room at one moment: the first event, also after each reconnection."""
 
     room: str
     lines: tuple[Line, ...]
-    """In the order of their start."""
+    """The lines so far, in the order of their start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPressed:
-    """A key that was pressed on a telephone in a call."""
+    """A key was pressed on a telephone in a call."""
 
     speaker: str
     time: float
@@ -84,21 +84,23 @@ class RoomOptions(TypedDict, total=False):
     api_key: str | None
     """The key of a server that requires one."""
     reconnect: bool
-    """Whether a lost connection is opened again, which is the default."""
+    """Whether a lost connection is opened again; True by default."""
     open_timeout: float
     """Seconds that opening a websocket may take; 10 by default."""
     proxy: str | Literal[True] | None
-    """As in websockets: a proxy's address, True for that of the environment, None for none."""
+    """Address of a proxy, True for the proxy of the environment, None for no proxy."""
 
 
 async def read_room(
     url: str, room: str, **options: Unpack[RoomOptions]
 ) -> AsyncGenerator[RoomEvent, None]:
-    """Yield the events of a room for as long as there is a server that has it.
+    """Yield the events of a room until the server refuses it or the caller stops.
+
+    A lost connection is opened again without a limit of time.
 
     Raises:
         ServerError: the server refused.
-        ConnectionLost: the first connection failed; or any did, if `reconnect` is false.
+        ConnectionLost: the first connection failed; or any connection, if `reconnect` is False.
     """
     wait_s, seen = FIRST_WAIT_S, False
     api_key = options.get("api_key")
@@ -133,7 +135,7 @@ async def read_room(
 
 
 def parse(message: str | bytes) -> RoomEvent | None:
-    """Read one message; None for one that only newer clients know."""
+    """Parse one message; return None if this version of the client does not support its type."""
     fields = json.loads(message)
     match fields["type"]:
         case "room":
@@ -154,7 +156,7 @@ def parse(message: str | bytes) -> RoomEvent | None:
 
 
 def line_of(fields: dict[str, Any]) -> Line:
-    """Read a line, final or not."""
+    """Return the `Line` with the fields of a message, which may be final or not."""
     final = fields["type"] == "final"
     return Line(
         line=fields["line"],
@@ -168,7 +170,7 @@ def line_of(fields: dict[str, Any]) -> Line:
 
 
 def room_url(url: str, room: str) -> str:
-    """Turn the address of a server into that of a room's events."""
+    """Return the websocket URL of a room's events for the address of a server."""
     scheme, host, path, query, _ = urlsplit(url if "//" in url else f"//{url}", scheme="ws")
     scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
     base = path.removesuffix("/v1/stream").rstrip("/")

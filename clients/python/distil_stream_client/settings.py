@@ -1,6 +1,6 @@
 """The settings of a stream, as types: the fields of the protocol's `start` message.
 
-The server fills in what is left out, and refuses what it does not know.
+The server uses its defaults for fields that are missing, and refuses unknown fields.
 """
 
 from typing import Literal, TypedDict
@@ -16,27 +16,27 @@ class Changes(TypedDict, total=False):
     partials: bool
     """Whether partial hypotheses are sent."""
     endpointing_ms: float
-    """Silence that ends an utterance, 100 to 10000."""
+    """Milliseconds of silence that end an utterance, 100 to 10000."""
     keyterms: list[str]
-    """Names and terms to expect: at most 500, of 100 characters each."""
+    """Names and terms that are likely to occur: at most 500, of at most 100 characters each."""
     prompt: str
-    """Text that the model is given as if it preceded the audio: at most 4000 characters."""
+    """Text that the model gets as the transcript of preceding speech; at most 4000 characters."""
 
 
 class Settings(Changes, total=False):
     """All settings of a stream."""
 
     encoding: Encoding
-    """Of the audio; `pcm_s16le` unless it is set."""
+    """Encoding of the audio; `pcm_s16le` by default."""
     sample_rate: int
-    """Hertz, 8000 to 48000; 16000 unless it is set."""
+    """Hertz, 8000 to 48000; 16000 by default."""
     channels: int
-    """1 to 8, interleaved in the audio, and each transcribed by itself."""
+    """Number of channels, 1 to 8, interleaved in the audio; each is transcribed on its own."""
     task: Literal["transcribe", "translate"]
     model: str
-    """A server runs one model and refuses another name."""
+    """Name of the model that is expected; a server runs one model and refuses another name."""
     words: bool
-    """Whether partials and finals carry the time of each word."""
+    """Whether partials and finals contain the times of each word."""
     max_utterance_s: float
     """Length at which an utterance without a pause is cut between two words, 5 to 300 seconds."""
     room: str
@@ -51,12 +51,13 @@ class Options(Settings, total=False):
     api_key: str | None
     """The key of a server that requires one."""
     open_timeout: float
-    """Seconds that opening a websocket may take, and then the server's `ready`; 10 by default."""
+    """Most seconds to open a websocket, and again to get the server's `ready`; 10 by default."""
     proxy: str | Literal[True] | None
-    """As in websockets: a proxy's address, True for that of the environment, None for none."""
+    """Address of a proxy, True for the proxy of the environment, None for no proxy."""
     reconnect_s: float
-    """Seconds within which a lost connection must be replaced, 60 by default; 0: never replaced."""
+    """Seconds within which a lost connection must be replaced, 60 by default; 0 disables it."""
     silent_s: float
-    """Seconds after which a server that owes an answer is given up, 30 by default."""
+    """Seconds without an expected answer after which the connection is considered lost; 30 by
+    default."""
     keep_alive: bool
-    """Whether the stream stays open while nothing is sent: keepalives are sent by themselves."""
+    """Whether the client sends keepalives by itself, so that an idle stream stays open."""

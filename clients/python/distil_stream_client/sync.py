@@ -1,4 +1,4 @@
-"""The client for programs without asyncio: the same streams and events, and calls that wait.
+"""The client for programs without asyncio: the same streams and events, with blocking calls.
 
     from distil_stream_client import Final, sync
 
@@ -13,8 +13,8 @@ With an open stream, one thread sends while another one reads:
         for event in stream:
             ...
 
-Each call runs the asynchronous client on an event loop in a thread of its own, and waits for it.
-Sending waits while the server does not read, as there.
+Each call runs the asynchronous client on an event loop in a separate thread, and waits for it.
+As in the asynchronous client, sending waits while the server does not read.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ from distil_stream_client.settings import Changes, Options
 
 T = TypeVar("T")
 END = object()
-"""Stands for the end of an iterator."""
+"""Marks the end of an iterator."""
 
 
 class Loop:
-    """An event loop in a thread of its own."""
+    """An event loop that runs in a separate thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -48,7 +48,7 @@ class Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run work there and wait for its result; if the wait is interrupted, cancel the work.
+        """Run work on the loop and wait for its result; if interrupted, cancel the work.
 
         Raises `ConnectionLost` if the loop was closed.
         """
@@ -64,13 +64,13 @@ class Loop:
             raise
 
     def iterate(self, events: AsyncIterator[T]) -> Iterator[T]:
-        """Yield what an asynchronous iterator yields."""
+        """Yield the items of an asynchronous iterator, which runs on the loop."""
         while (event := self.run(next_or_end(events))) is not END:
             yield event  # type: ignore[misc]
 
     def close(self) -> None:
         """Cancel all work, and end the thread."""
-        with self._closing:  # Work that is handed over later would never be done.
+        with self._closing:  # Work that is submitted after this would never run.
             self._closed = True
         asyncio.run_coroutine_threadsafe(cancel_all(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -79,7 +79,7 @@ class Loop:
 
 
 class Stream:
-    """An open stream like `distil_stream_client.Stream`; each method waits until it is done.
+    """An open stream like `distil_stream_client.Stream`; each method blocks until it is done.
 
     One thread may send while another one iterates over the events.
     """
@@ -90,48 +90,48 @@ class Stream:
 
     @property
     def ready(self) -> Ready:
-        """What the server sent first: the model, the session, its limits."""
+        """The first message of the server: the model, the session and its limits."""
         return self._stream.ready
 
     @property
     def ended(self) -> Ended | None:
-        """The last event, once it has been received."""
+        """The `Ended` event, once it has been received."""
         return self._stream.ended
 
     def send_audio(self, data: bytes) -> None:
-        """Send samples in the announced encoding, channels interleaved, as many as you like."""
+        """Send any number of samples in the encoding of the settings, channels interleaved."""
         self._loop.run(self._stream.send_audio(data))
 
     def send_all(self, audio: Iterable[bytes]) -> None:
-        """Send all of `audio` and `end`; returns early if the server closes the stream."""
+        """Send all of `audio` and `end`; return early if the stream is closed."""
         try:
             for data in audio:
                 self.send_audio(data)
             self.end()
         except (ConnectionLost, ServerError):
-            return  # The reader of the events is told why.
+            return  # The exception is raised where the events are read.
 
     def finalize(self, mark: int | None = None) -> None:
-        """Have all audio so far decoded now: its finals come, then `Mark(id=mark)`."""
+        """Request the finals of all audio so far now; `Mark(id=mark)` follows them, if given."""
         self._loop.run(self._stream.finalize(mark))
 
     def mark(self, id: int) -> None:
-        """Ask for `Mark(id)` once every sample sent so far is transcribed or ruled out."""
+        """Request a `Mark(id)` as soon as every sample sent so far is settled."""
         self._loop.run(self._stream.mark(id))
 
     def configure(self, **changes: Unpack[Changes]) -> None:
-        """Change settings from here on; `Configured` follows, or an `Error`."""
+        """Change settings for the audio that follows; `Configured` or an `Error` is the answer."""
         self._loop.run(self._stream.configure(**changes))
 
     def keepalive(self) -> None:
-        """Tell the server that the stream is in use although no audio comes.
+        """Keep the stream open while there is no audio to send.
 
         A server ends a stream on which it receives nothing for `ready.limits.idle_s` seconds.
         """
         self._loop.run(self._stream.keepalive())
 
     def end(self) -> None:
-        """Say that no more audio comes. The last finals follow, and `Ended`: go on reading."""
+        """End the audio. Continue to read: the last finals follow, and then `Ended`."""
         self._loop.run(self._stream.end())
 
     def __iter__(self) -> Iterator[ServerEvent]:
@@ -140,7 +140,7 @@ class Stream:
 
 @contextmanager
 def connect(url: str, **options: Unpack[Options]) -> Iterator[Stream]:
-    """Open a stream; takes what the asynchronous `connect` takes, and raises what it raises."""
+    """Open a stream; arguments and exceptions are those of the asynchronous `connect`."""
     with running_loop() as loop:
         context = client.connect(url, **options)
         stream = loop.run(context.__aenter__())
@@ -153,9 +153,9 @@ def connect(url: str, **options: Unpack[Options]) -> Iterator[Stream]:
 def transcribe(
     url: str, audio: Iterable[bytes], **options: Unpack[Options]
 ) -> Iterator[ServerEvent]:
-    """Send `audio` and, meanwhile, yield every event after `Ready`, to the last, `Ended`.
+    """Send `audio` and, meanwhile, yield every event after `Ready`, up to `Ended`.
 
-    `audio` is read on a thread of its own, and what it raises is raised here.
+    `audio` is read on a separate thread; an exception that it raises is raised here.
     """
     failures: list[Exception] = []
     with connect(url, **options) as stream:
@@ -166,7 +166,7 @@ def transcribe(
                 stream.send_all(until(stopped, audio))
             except Exception as error:
                 if stopped.is_set():
-                    return  # The reader has stopped, and waits for nothing.
+                    return  # The caller has stopped reading.
                 failures.append(error)
                 stream.end()
 
@@ -181,7 +181,7 @@ def transcribe(
 
 
 def read_room(url: str, room: str, **options: Unpack[RoomOptions]) -> Iterator[RoomEvent]:
-    """Yield the events of a room; takes what the asynchronous `read_room` takes."""
+    """Yield the events of a room; arguments are those of the asynchronous `read_room`."""
     with running_loop() as loop:
         events = read_room_async(url, room, **options)
         try:
@@ -192,7 +192,7 @@ def read_room(url: str, room: str, **options: Unpack[RoomOptions]) -> Iterator[R
 
 @contextmanager
 def running_loop() -> Iterator[Loop]:
-    """Run an event loop for the time of a block."""
+    """Run an event loop in a thread until the `with` block ends."""
     loop = Loop()
     try:
         yield loop
@@ -201,7 +201,7 @@ def running_loop() -> Iterator[Loop]:
 
 
 def until(stopped: threading.Event, audio: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield audio until `stopped` is set."""
+    """Yield the pieces of `audio` until it ends or `stopped` is set."""
     for data in audio:
         if stopped.is_set():
             return
@@ -209,7 +209,7 @@ def until(stopped: threading.Event, audio: Iterable[bytes]) -> Iterator[bytes]:
 
 
 async def next_or_end(events: AsyncIterator[T]) -> T | object:
-    """Return the next event, or `END`: a future cannot hold `StopAsyncIteration`."""
+    """Return the next event; after the last, `END`, as no future can raise `StopAsyncIteration`."""
     return await anext(events, END)
 
 

@@ -1,13 +1,15 @@
 """Presents several streams of the server to the application as one.
 
-A server that has forgotten a stream is sent the unsettled audio as a new stream, and counts
-samples, seconds and utterances from its beginning. A `Timeline` makes these counts continue.
+A server that no longer has a stream receives the unsettled audio as a new stream, and counts
+samples, seconds and utterances from the beginning of that one. A `Timeline` adds the offsets that
+make these counts continue.
 
-It also holds finals back. A final whose `Progress` has not come is not settled: after a change of
-server its audio is sent again, and its words would be shown twice. So a final is released together
-with the `Progress` behind it. A final that was cut off in the middle of speech, without a request
-for that, is held back until the server has received more audio: a server that is being stopped
-receives none, cuts words in two, and the next server recognises them whole.
+It also holds finals back. A final is not settled until the `Progress` after it has arrived: if the
+server changes before that, its audio is sent again, and its words would be shown twice. So a final
+is released together with the `Progress` after it. A final that was cut off in the middle of speech
+without a request is held back until the server has received more audio. The reason: a server that
+is being stopped receives no more audio and may cut a word in two, and the next server recognises
+the whole word.
 """
 
 import dataclasses
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 from distil_stream_client.events import (
     Ended,
     Final,
+    Gap,
     Mark,
     Partial,
     Progress,
@@ -26,25 +29,25 @@ from distil_stream_client.events import (
 )
 
 CUT_OFF_S = 1.0
-"""Seconds before the end of an utterance that was cut off, in which the server keeps no words."""
+"""Seconds before the end of an utterance that was cut off in which words may be missing."""
 
 
 class Timeline:
-    """Takes the events of one stream after the other, and returns those that may be told."""
+    """Takes the events of consecutive server streams, and returns those that can be delivered."""
 
     def __init__(self, sample_rate: int, endpointing_ms: float = 500) -> None:
         self.endpointing_ms = endpointing_ms
-        """Silence that ends an utterance: one that ended after less was cut off."""
+        """Milliseconds of silence that end an utterance; with less, the utterance was cut off."""
         self.cut_asked = False
-        """Whether the client has asked for the utterance of now to be cut off."""
+        """Whether a request of the client cuts off the current utterance."""
         self.settled = 0
-        """Everything before this sample is in a final that was told, or holds no speech."""
+        """All audio before this sample is in a final that was released, or holds no speech."""
         self.known: dict[int, int] = {}
-        """By channel, the sample up to which its finals reach."""
+        """By channel, the sample up to which its released finals reach."""
         self.last_seq = 0
-        """The number of the last message of the server's stream of now, as the server counts."""
+        """The `seq` of the last message of the current server stream, as the server counts."""
         self.base = 0
-        """The sample at which the server's stream of now begins."""
+        """The sample at which the current server stream begins."""
         self._rate = sample_rate
         self._utterances: dict[int, int] = {}
         self._utterances_before: dict[int, int] = {}
@@ -55,7 +58,7 @@ class Timeline:
         self._held: list[ServerEvent] = []
 
     def begin_anew(self) -> None:
-        """Go on with a new stream that begins at `settled`; what is held back is dropped."""
+        """Continue with a new stream that begins at `settled`; drop the events held back."""
         self._held.clear()
         self.base = self.settled
         self.last_seq = 0
@@ -63,7 +66,7 @@ class Timeline:
         self._finals_before, self._speech_before_s = self._finals, self._speech_s
 
     def receive(self, event: ServerEvent) -> list[ServerEvent]:
-        """Take an event of the server's stream of now; return those that may be told."""
+        """Take an event of the current server stream; return the events that can be delivered."""
         self.last_seq = event.seq or self.last_seq
         event = self._on_the_whole(event)
         if isinstance(event, SpeechStarted):
@@ -72,18 +75,21 @@ class Timeline:
         return self.release() if isinstance(event, Ended) or self._may_be_told() else []
 
     def _may_be_told(self) -> bool:
-        """Return whether no other server would be asked for what is held back, or do better."""
+        """Return whether the events held back are settled, so that they can be delivered.
+
+        They are if no other server could be sent their audio again, or recognise it better.
+        """
         finals = [i for i, held in enumerate(self._held) if isinstance(held, Final)]
         cut_off = [i for i in finals if self._was_cut_off(self._held[i])]
         if cut_off:
             after = self._held[cut_off[-1] :]
             received = [held.received for held in after if isinstance(held, Progress)]
-            asked_for = isinstance(after[-1], Mark)  # it follows the finals of a `finalize`
+            asked_for = isinstance(after[-1], Mark)  # a mark follows the finals of a `finalize`
             return bool(received) and (received[-1] > received[0] or asked_for)
         return not finals or isinstance(self._held[-1], Progress)
 
     def release(self) -> list[ServerEvent]:
-        """Return what is held back, and count it as told."""
+        """Return the events held back, and count them as delivered."""
         told, self._held = self._held, []
         for event in told:
             if isinstance(event, Progress | Ended):
@@ -103,7 +109,10 @@ class Timeline:
         return not self.cut_asked and final.latency.endpoint_ms < self.endpointing_ms
 
     def _known_until_s(self, final: Final) -> float:
-        """Return up to where a final has all words; one that was cut off leaves out the last."""
+        """Return the time in seconds up to which a final has all words.
+
+        It is before the end of a final that was cut off, because the last word may be missing.
+        """
         if not self._was_cut_off(final):
             return final.end
         if final.words:
@@ -111,17 +120,19 @@ class Timeline:
         return max(final.start, final.end - CUT_OFF_S)
 
     def _forget_from(self, event: Partial | Final) -> None:
-        """Lower `known` to the start of an event that begins before it: its words are new."""
+        """Lower `known` to the start of the event, if that is earlier: its words are new."""
         known = self.known.get(event.channel, 0)
         self.known[event.channel] = min(known, round(event.start * self._rate))
 
     def _on_the_whole(self, event: ServerEvent) -> ServerEvent:
-        """Return the event with the counts of the whole timeline."""
+        """Return the event with the counts of the server stream converted to the whole timeline."""
         match event:
             case Ready():
                 return moved(event, received=self.base)
             case SpeechStarted(channel=channel) | SpeechEnded(channel=channel):
                 return moved(event, time=self._base_s, utterance=self._offset(channel))
+            case Gap():
+                return moved(event, time=self._base_s)
             case Partial(channel=channel) | Final(channel=channel):
                 event = moved(
                     event,
@@ -159,7 +170,7 @@ D = TypeVar("D")
 
 
 def moved(item: D, **by: Any) -> D:
-    """Return a dataclass with some fields increased; the sums are rounded to three decimals."""
+    """Return a copy of a dataclass with the named fields increased, rounded to three decimals."""
     if not any(by.values()):
         return item
     grown = {name: round(getattr(item, name) + amount, 3) for name, amount in by.items()}

@@ -1,10 +1,10 @@
-"""The audio and the requests of a stream, until the server has settled them.
+"""Stores the audio and the requests of a stream until the server has settled them.
 
-A server that lost the connection, or the stream, is sent again what it lacks. So this log keeps
-audio until the server says that it is settled, and keeps the requests that were made in between at
-their place in the audio. A cursor says how much was sent through the connection of now.
+After a lost connection, or if the server no longer has the stream, the missing audio is sent again.
+So this log stores audio until the server reports that it is settled, and the requests at their
+positions in the audio. A cursor marks how much was sent on the current connection.
 
-Nothing here knows of sockets. Samples count from the first of the stream, per channel.
+The module does not handle sockets. Samples count from the start of the stream, per channel.
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
-"""The encodings whose samples can be counted."""
+"""Bytes of a sample, for the encodings whose samples can be counted."""
 
 SILENCE = {"mulaw": 0xFF, "alaw": 0xD5}
-"""The byte that encodes silence, if it is not 0."""
+"""The byte that encodes silence, for encodings where it is not 0."""
 
 REQUESTS = frozenset({"finalize", "mark", "configure", "end"})
-"""Messages that are sent again to a server that may not have received them; others are not."""
+"""Types of the messages that are sent again if a server may not have received them."""
 
 Message = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Request:
-    """A message, and the byte of the audio before which it is sent."""
+    """A message, and the byte offset in the audio at which it is sent."""
 
     byte: int
     message: Message
@@ -33,13 +33,13 @@ class Request:
 
     @property
     def mark(self) -> int | None:
-        """The mark that answers the request, if it asks for one."""
+        """Id of the mark that answers the request; None if it requests no mark."""
         mark: int | None = self.message.get("id" if self.message["type"] == "mark" else "mark")
         return mark
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether the server was asked for a mark or for its `ended`, and has not answered."""
+        """Whether the request was sent, and not answered yet by a mark or `ended`."""
         return self.sent and (self.mark is not None or self.message["type"] == "end")
 
 
@@ -52,14 +52,14 @@ class Unsettled:
         """Make an empty log.
 
         Args:
-            encoding: that of the audio; any if `keeps` is false.
-            channels: how many are interleaved in the audio.
-            keeps: whether audio is kept until it is settled; if not, only until it was sent.
+            encoding: encoding of the audio; any if `keeps` is False.
+            channels: number of channels that are interleaved in the audio.
+            keeps: whether audio is stored until it is settled; if not, only until it was sent.
         """
         self.settled = 0
-        """No sample before this one will be asked for again."""
+        """The sample before which no audio is needed again."""
         self.end_asked_at: int | None = None
-        """The sample at which the application asked for the end of the stream."""
+        """The sample at which the application ended the audio; None if it has not."""
         self._channels = channels
         self._keeps = keeps
         self._sample_bytes = SAMPLE_BYTES.get(encoding, 1)
@@ -67,56 +67,56 @@ class Unsettled:
         self._silence = SILENCE.get(encoding, 0)
         self._pieces: list[bytes] = []
         self._starts: list[int] = []
-        """The byte of the stream with which each piece begins."""
+        """Offset in the stream of the first byte of each piece."""
         self._end = 0
         self._sent = 0
         self._requests: list[Request] = []
         self._known: dict[int, int] = {}
-        """By channel, the sample before which silence is sent in place of the audio."""
+        """By channel, the sample before which silence is sent instead of the audio."""
 
     @property
     def end(self) -> int:
-        """Samples added in all."""
+        """Number of samples that were ever added."""
         return self._end // self._frame_bytes
 
     @property
     def sent(self) -> int:
-        """Samples sent, from the first of the stream."""
+        """Number of samples up to the cursor: those that the server has or was sent."""
         return self._sent // self._frame_bytes
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether something was asked that the server has yet to answer."""
+        """Whether the server has yet to answer a request that was sent."""
         return any(request.awaits_answer for request in self._requests)
 
     @property
     def awaits_mark(self) -> bool:
-        """Whether a mark was asked for that has not come back."""
+        """Whether a requested mark has not been received, sent or not."""
         return any(request.mark is not None for request in self._requests)
 
     @property
     def all_sent(self) -> bool:
-        """Whether everything was sent."""
+        """Whether all audio and all messages were sent."""
         return self._sent == self._end and all(request.sent for request in self._requests)
 
     def add_audio(self, data: bytes) -> None:
-        """Add audio; pieces may be cut anywhere, also within a sample."""
+        """Add audio; a piece may end anywhere, even within a sample."""
         if data:
             self._pieces.append(data)
             self._starts.append(self._end)
             self._end += len(data)
 
     def add_message(self, message: Message) -> None:
-        """Add a message, which is sent behind the audio so far."""
+        """Add a message, which is sent after the audio added so far."""
         if message["type"] == "end" and self.end_asked_at is None:
             self.end_asked_at = self.end
         self._requests.append(Request(self._end, message))
 
     def take(self, most_bytes: int) -> bytes | Message | None:
-        """Return what is to be sent next, and count it as sent; None if everything was.
+        """Return the next audio or message to send, and count it as sent; None if all was sent.
 
         Args:
-            most_bytes: the most audio that is returned at once.
+            most_bytes: the most bytes of audio to return.
         """
         request = next((request for request in self._requests if not request.sent), None)
         if request and request.byte <= self._sent:
@@ -134,7 +134,7 @@ class Unsettled:
         return data
 
     def settle(self, sample: int) -> None:
-        """Forget everything before the sample except marks that have not come back."""
+        """Remove everything before the sample except requests whose mark was not received."""
         self.settled = max(self.settled, sample)
         byte = self.settled * self._frame_bytes
         self._forget_before(byte)
@@ -145,7 +145,7 @@ class Unsettled:
         ]
 
     def answer(self, mark: int) -> bool:
-        """Forget the request that this mark answers; False if none waits for it."""
+        """Remove the request that this mark answers; return whether there was one."""
         for request in self._requests:
             if request.mark == mark:
                 self._requests.remove(request)
@@ -153,17 +153,17 @@ class Unsettled:
         return False
 
     def resume_at(self, sample: int) -> None:
-        """Go on with a server that has received all audio before the sample."""
+        """Set the cursor for a server that has received all audio before the sample."""
         self._sent = sample * self._frame_bytes
         for request in self._requests:
             request.sent = request.byte < self._sent
 
     def begin_anew(self, known: Mapping[int, int]) -> None:
-        """Go on with a server that has received nothing.
+        """Set the cursor to `settled`, for a server that has received nothing.
 
         Args:
-            known: by channel, the sample before which the words are in a final already although
-                another channel is not settled so far: silence is sent in place of that audio.
+            known: by channel, the sample before which all its words are in finals, although another
+                channel is not settled that far. Silence is sent instead of that audio.
         """
         self._known = dict(known) if self._channels > 1 else {}
         self._sent = self.settled * self._frame_bytes
@@ -171,16 +171,16 @@ class Unsettled:
             request.sent = False
 
     def _forget_before(self, byte: int) -> None:
-        """Forget whole pieces that end before the byte."""
+        """Remove the pieces that end at or before this offset in the stream."""
         n = 0
         while n < len(self._pieces) and self._starts[n] + len(self._pieces[n]) <= byte:
             n += 1
         del self._pieces[:n], self._starts[:n]
 
     def _read(self, first: int, end: int) -> bytes:
-        """Return the audio from one byte of the stream to another."""
+        """Return the bytes [first, end) of the stream, with known audio replaced by silence."""
         i = len(self._pieces) - 1
-        while self._starts[i] > first:  # what is to be sent is mostly the last piece
+        while self._starts[i] > first:  # usually only the last piece is unsent
             i -= 1
         found = []
         at = first
@@ -195,11 +195,11 @@ class Unsettled:
         return data
 
     def _silenced(self, data: bytearray, first: int) -> bytes:
-        """Replace the audio of channels whose words are known by silence.
+        """Return the audio with each channel silenced as far as its words are known.
 
         Args:
-            data: audio, channels interleaved.
-            first: the byte of the stream with which it begins.
+            data: audio, channels interleaved; it is modified.
+            first: offset in bytes of the first byte of `data` in the stream.
         """
         for channel, sample in self._known.items():
             end = min(sample * self._frame_bytes - first, len(data))

@@ -1,6 +1,6 @@
-"""The version of the client and of the server, which are released together.
+"""The common version of client and server, which are released together.
 
-Both distributions read it from this file when they are built.
+The builds of both distributions read it from this file.
 """
 
 __version__ = "0.2.0"

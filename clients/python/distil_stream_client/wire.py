@@ -1,4 +1,4 @@
-"""The websocket to a server: how it is opened, and how its failures are described."""
+"""Opens the websocket to a server, and turns its failures into the errors of this package."""
 
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -15,7 +15,7 @@ async def open_websocket(
 ) -> ClientConnection:
     """Open a websocket to the server; raises `ServerError` or `ConnectionLost`.
 
-    There is no limit on its time: the caller cancels it.
+    It has no time limit; the caller cancels it if it takes too long.
     """
     try:
         return await websocket_connect(
@@ -23,8 +23,8 @@ async def open_websocket(
             additional_headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             compression=None,
             open_timeout=None,
-            # The answer to a ping waits behind audio that the server does not read while a fast
-            # upload is ahead of it: a late answer does not mean that the connection is dead.
+            # If audio is uploaded faster than the server reads it, a ping waits behind the audio.
+            # So a late answer to a ping does not mean that the connection is dead.
             ping_timeout=None,
             proxy=proxy,
         )
@@ -35,14 +35,15 @@ async def open_websocket(
 
 
 def refused(error: InvalidStatus) -> ServerError:
-    """Return what the server answered instead of opening a websocket."""
+    """Return the error for an HTTP answer of the server that opened no websocket."""
     status = error.response.status_code
     body = error.response.body.decode(errors="replace").strip()
-    return ServerError(f"http_{status}", body or f"The server answered HTTP {status}.")
+    code = "not_authorised" if status == 401 else f"http_{status}"
+    return ServerError(code, body or f"The server answered HTTP {status}.")
 
 
 def lost(closed: ConnectionClosed) -> ConnectionLost:
-    """Return in a sentence how the connection ended."""
+    """Return the error for a connection that ended; its message describes how."""
     if closed.rcvd is None:
         return ConnectionLost("The connection to the server broke.")
     code, reason = closed.rcvd.code, closed.rcvd.reason
@@ -50,7 +51,7 @@ def lost(closed: ConnectionClosed) -> ConnectionLost:
 
 
 def stream_url(url: str) -> str:
-    """Turn the address of a server into that of its streams."""
+    """Return the websocket URL of the streams for the address of a server."""
     scheme, host, path, query, _ = urlsplit(url if "//" in url else f"//{url}", scheme="ws")
     scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
     return urlunsplit((scheme, host, path.rstrip("/") or "/v1/stream", query, ""))

@@ -22,7 +22,7 @@ from distil_stream_client import Final, Options, transcribe
 
 RATE = 8_000
 PACKET = RATE // 50
-"""Samples of 20 ms."""
+"""Number of samples in 20 ms."""
 
 SPEAKERS = ["Agent", "Customer"]
 
@@ -44,7 +44,7 @@ async def call_audio(agent: str, customer: str) -> AsyncIterator[bytes]:
 
 
 async def main(agent: str, customer: str, server: str) -> None:
-    """Print an object for each turn."""
+    """Print a JSON line for each final."""
     settings: Options = {
         "sample_rate": RATE,
         "channels": 2,

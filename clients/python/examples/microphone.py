@@ -39,7 +39,7 @@ async def main(server: str) -> None:
     async for event in transcribe(server, microphone(rate), sample_rate=rate):
         match event:
             case Partial():
-                # Only the end that fits: a line that the terminal wraps cannot be overwritten.
+                # Only as much of the end as fits: a line that wraps cannot be overwritten.
                 room = get_terminal_size().columns - 1
                 tentative = event.tentative[-room:]
                 committed = event.committed[max(0, len(event.committed + tentative) - room) :]

@@ -48,7 +48,7 @@ Transcribe = Callable[[Sequence[Window]], list[WindowResult]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contender:
-    """One way of transcribing, ready to be timed."""
+    """One system with its settings, ready to be timed."""
 
     system: str
     precision: str

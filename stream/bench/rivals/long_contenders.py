@@ -32,12 +32,12 @@ Transcribe = Callable[[NDArray[np.float32]], str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LongContender:
-    """One way of transcribing whole recordings."""
+    """One system with its settings, for whole recordings."""
 
     system: str
     precision: str
     batch: int
-    """Windows that are transcribed at once."""
+    """Number of windows in a batch."""
     transcribe: Transcribe
 
 

@@ -1,4 +1,4 @@
-"""A server that is built the usual way, with which `bench load` compares ours.
+"""A server with the usual design for Whisper, with which `bench load` compares ours.
 
 It has one faster-whisper model in int8 behind a lock. Each stream requests a transcript of its
 current utterance, padded to 30 s and decoded from scratch, after each second of new audio and when

@@ -1,1 +1,1 @@
-"""Where model weights come from, which formats they are in, and what a checkpoint contains."""
+"""Finds and loads the weights of models, from several sources and in several formats."""

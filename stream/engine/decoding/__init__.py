@@ -1,1 +1,1 @@
-"""From the encoder's output to tokens: the decode loop, drafts, logit filters and guards."""
+"""Turns the encoder's output into tokens: the decode loop, drafts, logit filters and guards."""

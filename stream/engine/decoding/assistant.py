@@ -19,30 +19,32 @@ from stream.engine.network.whisper import Whisper
 
 LONGEST_PROPOSAL = 16
 DRAFT_COST, ROW_COST = 0.30, 0.077
-"""The cost of drafting a token for every row, in teacher passes of one token a row, and what each
-row adds because the teacher verifies one token more. They hold for two layers of six on the CPU,
-where a pass of one row is bound by reading weights and a pass of many rows by arithmetic. The
-passes alone cost a little less (docs/decisions/015); with these values windows are decoded
-soonest. Two layers of 32 would cost less, and could draft more."""
+"""The cost of drafting one token for every row, and the additional cost for each row because the
+teacher verifies one more token. The unit is a teacher pass of one token a row. The values hold for
+an assistant with two of the teacher's six layers on the CPU, where a pass of one row is limited by
+reading weights and a pass of many rows by arithmetic. The measured cost of the passes is slightly
+lower (docs/decisions/015), but with these values windows are decoded fastest. An assistant with two
+of 32 layers would cost less, and could draft more."""
 MOST_ROWS = 4
-"""A larger batch on the CPU gains nothing by drafts, because verifying them takes as much longer as
-the pass yields more tokens. When rows have ended, the prefill is not worth it for the others."""
+"""The most rows of a batch on the CPU with which the assistant is used. In a larger batch a pass
+takes longer in proportion to the tokens that it verifies, so drafts gain nothing. Nor is the
+assistant used later, when rows have ended: its prefill would cost more than it saves."""
 LEAST_CHANCE = 0.1
-"""A row's proposal ends if the probability that all of it is right is at most this."""
+"""The proposal of a row ends if the probability that all of it is correct is at most this."""
 ACCEPTED, REJECTED = 4, 1
-"""Counts of accepted and rejected tokens to start with: a student mostly agrees."""
+"""Initial counts of accepted and rejected tokens: a student usually agrees with its teacher."""
 
 
 class Assistant:
-    """The assistant's side of one batch. Its rows are in the order of the teacher's."""
+    """The assistant's state for one batch, whose rows are in the same order as the teacher's."""
 
     def __init__(self, model: Whisper, audio: Tensor, n_positions: Tensor) -> None:
-        """Take a batch that was encoded by the assistant's encoder, or by an equal one.
+        """Prepare to propose tokens for a batch.
 
         Args:
             model: the assistant.
-            audio: (batch, n_positions, d_model).
-            n_positions: (batch,) long, the positions of each row that are real.
+            audio: (batch, n_positions, d_model), from the assistant's encoder or an equal one.
+            n_positions: (batch,) long, number of real positions of each row.
         """
         self._model = model
         self._audio = audio
@@ -57,17 +59,21 @@ class Assistant:
         self._accepted, self._rejected = ACCEPTED, REJECTED
 
     def make_room(self, max_tokens: int) -> None:
-        """Set how many tokens a row may hold; called once, before the first proposal."""
+        """Set the most tokens in a row; must be called once, before the first proposal."""
         self._max_tokens = max_tokens
 
     @torch.inference_mode()
     def propose(self, rows: Sequence[Row]) -> None:
-        """Extend the proposals of rows, each of which has at least one token."""
+        """Append tokens to the proposals of all rows, each of which must have at least one token.
+
+        The number of tokens is that which is expected to save the most time, and may be 0. Rows
+        that already have a proposal from a draft are not extended.
+        """
         if not self._pays:
             return
         acceptance = self._acceptance(rows)
         unread: Sequence[Sequence[int]] = ()
-        # The probability that a proposal is right; a row that has a draft needs none from here.
+        # The probability that each proposal is correct; 0 excludes the rows that have a draft.
         chances = [0.0 if row.proposed else 1.0 for row in rows]
         gain = ProposalGain(len(rows), draft_cost(len(rows), self._model.device.type))
         for _ in range(LONGEST_PROPOSAL):
@@ -88,14 +94,14 @@ class Assistant:
             gain.add(sum(chances))
 
     def keep(self, rows: Collection[int]) -> None:
-        """Keep these rows of the batch, in the order of the teacher's cache."""
+        """Remove all rows of the batch but these, in the same way as `DecoderCache.keep`."""
         if self._cache is None:
             self._rows = [self._rows[i] for i in closed_up(rows)]
         else:
             self._cache.keep(rows)
 
     def _prefilled(self) -> DecoderCache:
-        """Return the cache, which is made on first use."""
+        """Return the cache, which is created on first use."""
         if self._cache is None:
             audio, n_positions = self._audio[self._rows], self._n_positions[self._rows]
             self._cache = self._model.prefill_cache(audio, n_positions, self._max_tokens)
@@ -104,13 +110,19 @@ class Assistant:
     def _next(
         self, rows: Sequence[Row], unread: Sequence[Sequence[int]], cache: DecoderCache
     ) -> tuple[list[int], list[float]]:
-        """Return the likeliest next token of each row, and its probability."""
+        """Return the most probable next token of each row, and its probability.
+
+        Args:
+            rows: the rows of the batch.
+            unread: tokens of each row that the cache lacks.
+            cache: advanced by these tokens.
+        """
         tokens, lengths = ragged(unread)
         states = self._model.read(tokens, lengths, cache)
         last = self._model.logits(at_columns(states, lengths - 1))  # (batch, n_tokens)
         short = self._shortlist
-        # Without timestamps the filters forbid no token of a shortlist: it has no suppressed ones,
-        # and the first token of a transcript is never proposed.
+        # Without timestamps the filters forbid no token of a shortlist, because it contains no
+        # suppressed tokens, and the first token of a transcript is never proposed.
         if short is not None and not any(row.request.timestamps for row in rows):
             p, best = last.softmax(-1).max(-1)
             best = short.tokens[best]
@@ -122,8 +134,11 @@ class Assistant:
         return [int(token) for token, _ in found], [p for _, p in found]
 
     def _acceptance(self, rows: Sequence[Row]) -> float:
-        """Return the share of accepted tokens among those proposed after accepted ones."""
-        if self._asked:  # proposals before the first call were not the assistant's
+        """Return the fraction of proposed tokens that the teacher accepted so far.
+
+        Tokens after the first rejected one of a proposal do not count.
+        """
+        if self._asked:  # proposals before the first call came from a draft
             self._accepted += sum(row.last_accepted for row in rows)
             self._rejected += sum(not row.all_accepted for row in rows)
         self._asked = True
@@ -131,38 +146,45 @@ class Assistant:
 
 
 def unread_tokens(rows: Sequence[Row], cache: DecoderCache) -> list[list[int]]:
-    """Return the tokens of each row that are not in the cache, and remove rejected ones from it."""
+    """Return the tokens of each row that the cache lacks, and remove rejected tokens from it."""
     decoded = [row.opening + row.tokens for row in rows]
     cache.truncate(torch.tensor([len(tokens) - 1 for tokens in decoded]))
     return [tokens[known:] for tokens, known in zip(decoded, cache.length.tolist(), strict=True)]
 
 
 def draft_cost(n_rows: int, device: str) -> float:
-    """Return the cost of a drafted token a row, in passes; a GPU takes many rows as fast as one."""
+    """Return the cost of drafting one token for each row, in teacher passes.
+
+    On a GPU it does not depend on the number of rows.
+    """
     return DRAFT_COST + (ROW_COST * n_rows if device == "cpu" else 0.0)
 
 
 class ProposalGain:
     """Decides whether another token is proposed: if it yields more for its cost than those so far.
 
-    A pass of the teacher yields a token a row in any case, and each proposed token with the
-    probability that it and all before it are right (Leviathan, Kalman and Matias 2023, section 3.3,
-    where the probability is the same for all tokens; here the assistant gives one for each).
+    A pass of the teacher always yields one token for each row. It yields a proposed token with the
+    probability that this token and all before it are correct (Leviathan, Kalman and Matias 2023,
+    section 3.3, where all tokens have the same probability; here the assistant estimates each).
     """
 
     def __init__(self, n_rows: int, draft_cost: float) -> None:
         self.draft_cost = draft_cost
-        """The cost of a token a row, in passes of the teacher."""
+        """The cost of proposing one more token for each row, in teacher passes."""
         self.expected_tokens = float(n_rows)
-        """Tokens that the next pass is expected to yield, over all rows."""
+        """The number of tokens that the next pass is expected to yield, over all rows."""
         self.cost = 1.0
-        """The cost of the proposal and the pass, in passes of the teacher."""
+        """The cost of the proposals and the pass, in teacher passes."""
 
     def another(self, expected: float) -> bool:
-        """Return whether another token a row pays, if `expected` of them are right on average."""
+        """Return whether it is worthwhile to propose another token for each row.
+
+        Args:
+            expected: number of these tokens, over all rows, that are correct on average.
+        """
         return expected / self.draft_cost > self.expected_tokens / self.cost
 
     def add(self, expected: float) -> None:
-        """Count a proposed token a row, of which `expected` are right on average."""
+        """Add one proposed token for each row, of which `expected` are correct on average."""
         self.expected_tokens += expected
         self.cost += self.draft_cost

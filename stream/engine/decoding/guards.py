@@ -1,8 +1,8 @@
-"""Signs that a hypothesis is wrong: pure functions of tokens, text and numbers.
+"""Guards: detect signs that a hypothesis is wrong, from its tokens, text and numbers.
 
 Whisper fails in a few ways: it repeats a phrase without end, it continues after the end of the
-speech, it gives every token a low probability, it reads words into noise. Each guard detects one of
-them.
+speech, it gives every token a low probability, it outputs words for noise. Each guard detects one
+of these. All functions are pure.
 """
 
 import zlib
@@ -11,51 +11,57 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_POSITIONS = 1.8
+"""Encoder positions by which a token of a repeated phrase must be later than a period ago, for each
+token of the phrase: half of the time of the fastest speech, `TOKENS_PER_S`."""
+
 COMPRESSION_RATIO = 2.4
-"""A text with a higher compression ratio repeats itself. OpenAI's threshold."""
+"""A text with a higher compression ratio repeats itself (OpenAI's threshold)."""
 MEAN_LOG_PROBABILITY = -1.0
-"""Mean per token, below which words are guesses. OpenAI's threshold."""
+"""Words with a lower mean log-probability per token are guesses (OpenAI's threshold)."""
 NO_SPEECH = 0.6
-"""Probability of no speech above which words of low probability are dropped. OpenAI's threshold."""
+"""Words of low probability are dropped if the probability of no speech is above this (OpenAI's
+threshold)."""
 LONGEST_LOOP = 24
-"""Tokens in the longest phrase that counts as looping."""
+"""Number of tokens in the longest phrase that counts as a loop."""
 LOOP_REPEATS = 4
 LOOP_TOKENS = 16
-"""A loop is a phrase that repeats at least `LOOP_REPEATS` times and over `LOOP_TOKENS` tokens:
-"no, no, no, no" is none."""
+"""A loop is a phrase that repeats at least `LOOP_REPEATS` times and over at least `LOOP_TOKENS`
+tokens; so "no, no, no, no" is not a loop."""
 TOKENS_PER_S = 14.0
-"""More than any speaker: 5 words a second make about 8 English tokens, or 11 in dense scripts."""
+"""Most tokens for a second of speech. No speaker reaches it: 5 words a second are about 8 tokens in
+English, and 11 in scripts that need many tokens."""
 EXTRA_TOKENS = 6
-"""Tokens allowed in addition: punctuation, and an onset that the VAD missed."""
+"""Tokens that are allowed in addition, for punctuation and for an onset that the VAD missed."""
 
 CROWD = 8
 CROWD_S = 0.4
-"""`CROWD` tokens within `CROWD_S` were not spoken: tokens of a phrase that repeats have no audio
-left to align with, and the path through the attention crowds them together. In 270 transcripts of
-90 sentences all with more than three inserted words had such a crowd (docs/decisions/007)."""
+"""`CROWD` tokens within `CROWD_S` seconds were not spoken: tokens of a repeated phrase have no
+audio of their own, so the path through the attention puts them close together. In 270 transcripts
+of 90 sentences, all with more than three inserted words had such a crowd (docs/decisions/007)."""
 
 SURE_LOG_PROBABILITY = -0.4
-"""Mean per token. Words of a higher one stay, however diffuse their attention is. Words of a lower
-one are decoded once more before they are final."""
+"""Mean log-probability per token. Words with a higher one are not removed because of diffuse
+attention. Words with a lower one are decoded a second time before they are final."""
 DOUBT_NATS = 0.6
-"""How much the limit falls for each nat by which the mean log-probability is below
-`SURE_LOG_PROBABILITY`."""
+"""By how much the limit of `diffuse` is lowered for each nat by which the mean log-probability is
+below `SURE_LOG_PROBABILITY`."""
 LEAP_NATS = 4.0
-"""How much the limit falls if all tokens leap back, in proportion to the share that do."""
+"""By how much the limit is lowered if all tokens leap back; in proportion if only some do."""
 LEAP_POSITIONS = 5
-"""A token leaps back if its attention peaks so far before the previous token's, in encoder
-positions: 0.1 s."""
+"""A token leaps back if the peak of its attention is more than this number of encoder positions
+(0.1 s) before that of the previous token."""
 PHRASE_TOKENS = 8
-"""For fewer tokens the limit does not fall, because both measures are unreliable."""
+"""With fewer tokens the limit is not lowered, because both measures are unreliable then."""
 
 
 def spread_nats(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
 ) -> float:
-    """Return the mean entropy of the tokens' attention over time, in nats.
+    """Return the mean entropy of the tokens' attention over time, in nats; 0 without tokens.
 
-    e to this power is a number of encoder positions: 33 (3.5 nats, 0.7 s) for a single speaker, and
-    100 or more for a noise of many voices.
+    exp(entropy) is the typical number of encoder positions to which a token attends: 33 (3.5 nats,
+    0.7 s) for a single speaker, and 100 or more for a noise of many voices.
     """
     if not attention.shape[1]:
         return 0.0
@@ -66,9 +72,10 @@ def spread_nats(
 def leaps_back(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
 ) -> float:
-    """Return the share of tokens whose attention peaks well before the previous token's.
+    """Return the fraction of tokens whose attention peaks well before that of the previous token.
 
-    The words of one speaker follow each other in time; in many voices the peaks are in any order.
+    The words of one speaker follow each other in time; in a noise of many voices, the peaks are in
+    any order.
     """
     peaks = attention.mean(0).argmax(-1)
     return float((np.diff(peaks) < -LEAP_POSITIONS).sum()) / max(len(peaks) - 1, 1)
@@ -83,8 +90,14 @@ def diffuse(
 ) -> bool:
     """Return whether the attention of some words is too diffuse for them to have been spoken.
 
-    The lower the log-probability is, the narrower the attention must be, and the more in order.
-    Text that `repeats` always has a high log-probability, so its attention is judged in any case.
+    The lower the log-probability is, the narrower and the more ordered the attention must be.
+
+    Args:
+        attention: attention of the words' tokens.
+        mean_log_probability: mean over these tokens.
+        limit_nats: limit of `spread_nats` that was measured for the model.
+        repeats: whether the text repeats itself. Such text always has a high log-probability, so
+            its attention is tested even then.
     """
     doubt = SURE_LOG_PROBABILITY - mean_log_probability
     if doubt <= 0 and not repeats:
@@ -95,7 +108,7 @@ def diffuse(
 
 
 def loop_period(tokens: Sequence[int]) -> int:
-    """Return the length of the phrase that repeats at the end, in tokens; 0 if none does."""
+    """Return the length in tokens of the phrase that loops at the end; 0 if there is no loop."""
     for period in range(1, LONGEST_LOOP + 1):
         length = max(LOOP_REPEATS * period, LOOP_TOKENS)
         if length > len(tokens):
@@ -106,8 +119,21 @@ def loop_period(tokens: Sequence[int]) -> int:
     return 0
 
 
+def follows_audio(positions: Sequence[int], period: int) -> bool:
+    """Return whether the last copy of a phrase attends to later audio than the copy before it.
+
+    A speaker who repeats a phrase takes time for each copy; a model that loops does not move on.
+
+    Args:
+        positions: the encoder position that each token attends to most; two periods at least.
+        period: the length of the phrase, in tokens.
+    """
+    last, before = np.median(positions[-period:]), np.median(positions[-2 * period : -period])
+    return bool(last - before >= period * LEAST_POSITIONS)
+
+
 def without_loop(tokens: Sequence[int]) -> Sequence[int]:
-    """Return the tokens up to the first full occurrence of the phrase that repeats at the end."""
+    """Return the tokens with only the first occurrence of the phrase that loops at the end."""
     period = loop_period(tokens)
     if not period:
         return tokens
@@ -118,13 +144,16 @@ def without_loop(tokens: Sequence[int]) -> Sequence[int]:
 
 
 def compression_ratio(text: str) -> float:
-    """Return the text's bytes over its compressed bytes: about 1 for a sentence, 2.4 for a loop."""
+    """Return the size of the text divided by its compressed size.
+
+    It is about 1 for a sentence, and 2.4 or more for a text that repeats itself.
+    """
     data = text.encode()
     return len(data) / len(zlib.compress(data))
 
 
 def too_many_tokens(tokens: int, speech_s: float) -> bool:
-    """Return whether the tokens are more than can be spoken in `speech_s` seconds of speech."""
+    """Return whether there are more tokens than can be spoken in `speech_s` seconds."""
     return tokens > EXTRA_TOKENS + TOKENS_PER_S * speech_s
 
 
@@ -132,7 +161,7 @@ def crowded(starts_s: Sequence[float]) -> list[bool]:
     """Return for each token whether it is one of `CROWD` tokens within `CROWD_S`.
 
     Args:
-        starts_s: where each token begins, in seconds, and where the last one ends.
+        starts_s: time at which each token begins, and that at which the last one ends.
     """
     n_tokens = len(starts_s) - 1
     within = [False] * n_tokens

@@ -1,7 +1,8 @@
-"""Tokens that a transcript may not contain, as rules on the logits; each is a few lines.
+"""Rules that forbid tokens in a transcript, by changing logits.
 
-After `openai/whisper`'s `LogitFilter`. A filter changes the logits of many positions in place, of
-several rows and of a draft under verification, and gets the tokens before each position.
+The design is that of `LogitFilter` in `openai/whisper`. A filter gets the logits of many positions,
+which may belong to several rows or to a draft under verification, and the tokens before each
+position; it changes the logits in place.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from torch import Tensor
 from stream.engine.checkpoints.vocabulary import SECONDS_PER_TIMESTAMP, Vocabulary
 
 LATEST_FIRST_TIMESTAMP_S = 1.0
-"""The first timestamp lies within this of the window's start, as in Whisper's own decoding."""
+"""The latest value of the first timestamp, in seconds from the start of the window, as in OpenAI's
+decoding."""
 
 
 class LogitFilter(Protocol):
@@ -24,7 +26,7 @@ class LogitFilter(Protocol):
 
 
 class SuppressTokens:
-    """Forbids symbols that occur in transcripts of noise, and all special tokens but the end."""
+    """Forbids symbols that occur in transcripts of noise, and all special tokens except the end."""
 
     def __init__(self, vocabulary: Vocabulary, timestamps: bool, device: torch.device) -> None:
         self.tokens = torch.tensor(vocabulary.suppressed, dtype=torch.long, device=device)
@@ -52,7 +54,11 @@ class SuppressAtStart:
 
 
 class TimestampRules:
-    """Timestamps come in pairs, never decrease, start the transcript, and win if likelier."""
+    """Enforces the order of timestamps.
+
+    A transcript begins with a timestamp; timestamps never decrease, and come in pairs. A timestamp
+    is chosen if all of them together are more probable than any text token.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.begin = vocabulary.timestamp_begin
@@ -60,7 +66,7 @@ class TimestampRules:
         self.no_timestamps = vocabulary.no_timestamps
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
-        """Apply the rules position by position."""
+        """Apply the rules to each position."""
         logits[:, self.no_timestamps] = -torch.inf
         for position, tokens in zip(logits, before, strict=True):
             self._pair(position, tokens)
@@ -74,9 +80,9 @@ class TimestampRules:
     def _pair(self, position: Tensor, tokens: Sequence[int]) -> None:
         closes = bool(tokens) and tokens[-1] >= self.begin
         pair = len(tokens) < 2 or tokens[-2] >= self.begin
-        if closes and pair:  # a pair is complete: text follows
+        if closes and pair:  # a pair is complete, so text must follow
             position[self.begin :] = -torch.inf
-        elif closes:  # half a pair: no text until its other half, or the end
+        elif closes:  # after half a pair, only the other half or the end is allowed
             position[: self.end_of_text] = -torch.inf
         stamps = [token for token in tokens if token >= self.begin]
         if stamps:  # an end may equal the next start; a segment is never empty
@@ -86,7 +92,7 @@ class TimestampRules:
 def filters_for(
     vocabulary: Vocabulary, timestamps: bool, device: torch.device
 ) -> list[LogitFilter]:
-    """Return the rules of a model, with timestamps or without, for logits on a device."""
+    """Return the filters for transcripts of a model, with or without timestamps, on a device."""
     filters: list[LogitFilter] = [
         SuppressTokens(vocabulary, timestamps, device),
         SuppressAtStart(vocabulary, device),

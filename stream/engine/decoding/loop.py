@@ -1,12 +1,12 @@
-"""The decode loop: a batch of encoded windows in, tokens out.
+"""The decode loop: decodes a batch of encoded windows to tokens.
 
-Greedy and ragged: each row has its own prompt and its own draft. A draft goes through the decoder
-together with the prompt, in one pass; it is accepted as far as greedy decoding would choose the
-same tokens, and decoding continues from the first difference. So a draft changes the cost and never
-the words, and neither does an assistant, a smaller model that proposes the next tokens. Rows are
-removed from the batch as they end.
+Decoding is greedy, and each row has its own prompt and its own draft. A draft goes through the
+decoder together with the prompt, in one pass; it is accepted as far as greedy decoding would choose
+the same tokens, and decoding continues from the first difference. So a draft affects the cost, but
+never the words. The same is true of an assistant, a smaller model that proposes the next tokens.
+Rows are removed from the batch when they end.
 
-The loop knows neither audio nor text: it reads encoder positions and writes token ids.
+The module handles neither audio nor text: its input is encoder positions, its output token ids.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,10 +27,10 @@ from stream.engine.network.transfers import fetch, send
 from stream.engine.network.whisper import Whisper
 
 LOGITS_AT_ONCE = 16
-"""How many tokens' logits a CPU computes at once, 3 MB: for a batch of drafts they would be 70 MB,
-which are read half a dozen times and fit no cache."""
+"""Number of tokens whose logits a CPU computes together (3 MB). Those of a whole batch of drafts
+would be 70 MB, which do not fit into a cache and are read about six times."""
 EXPECTED_ODDS = 20.0
-"""How much likelier than the expected language another one must be to be detected."""
+"""How many times as probable as the expected language another language must be to be detected."""
 
 __all__ = ["DecodeRequest", "DecodeResult", "decode"]
 
@@ -52,9 +52,9 @@ def decode(
 
     Args:
         model: the network.
-        vocabulary: of the model.
+        vocabulary: vocabulary of the model.
         audio: (batch, n_positions, d_model) from `model.encode`.
-        n_positions: (batch,) long, the positions of each row that are real.
+        n_positions: (batch,) long, number of real positions of each row.
         requests: one for each row.
         alignment_heads: (layer, head) pairs whose attention is recorded; without any there are no
             word times.
@@ -110,10 +110,10 @@ def detect_languages(
     n_positions: Tensor,
     requests: Sequence[DecodeRequest],
 ) -> list[str]:
-    """Return the language of each row: the requested one, or the one that a decoder pass detects.
+    """Return the language of each row: the requested one, or with `auto` the detected one.
 
     A stream seldom changes its language, and detection in a short window is unreliable, so the
-    expected language counts as `EXPECTED_ODDS` times likelier.
+    probability of the expected language is multiplied by `EXPECTED_ODDS`.
     """
     if not vocabulary.multilingual:
         return ["en"] * len(requests)
@@ -125,8 +125,8 @@ def detect_languages(
     tokens = [vocabulary.languages[code] for code in codes]
     start = torch.full((1, 1), vocabulary.start_of_transcript)
     for i in auto:
-        # Rows begin at different positions, so each is decoded alone. The decoder reads only the
-        # positions of the row's own speech, although these were encoded with their context.
+        # Rows begin at different positions, so each is decoded separately. The decoder attends only
+        # to the positions of the row's own speech, although they were encoded with their context.
         own = slice(min(requests[i].language_from, int(n_positions[i]) - 1), None)
         left = n_positions[i : i + 1] - own.start
         cache = model.prefill_cache(audio[i : i + 1, own], left, max_tokens=1)
@@ -140,14 +140,20 @@ def detect_languages(
 def opening_tokens(
     vocabulary: Vocabulary, request: DecodeRequest, language: str, limit: int
 ) -> list[int]:
-    """Return the tokens that a row begins with: its prompt, the start, language and task.
+    """Return the tokens with which a row begins: its prompt, the start, language and task.
+
+    Args:
+        vocabulary: vocabulary of the model.
+        request: request of the row.
+        language: code of the language; `request.language` may be `auto`.
+        limit: the most tokens in a row; the prompt uses at most half of them.
 
     Raises:
-        ValueError: the model has no such language.
+        ValueError: the model does not support the language.
     """
     opening = []
     if request.prompt:
-        # Half the context, as in Whisper's training: the other half is for the transcript.
+        # Half of the context, as in Whisper's training: the other half is for the transcript.
         opening = [vocabulary.start_of_previous, *request.prompt[-(limit // 2 - 1) :]]
     opening.append(vocabulary.start_of_transcript)
     if vocabulary.multilingual:
@@ -160,7 +166,7 @@ def opening_tokens(
 
 
 def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
-    """Return the draft up to the budget, and up to the first id that is no token of this model."""
+    """Return the draft, cut at the token budget and before the first id outside the vocabulary."""
     draft = list(request.draft[: request.max_new_tokens - 1])
     strange = (i for i, token in enumerate(draft) if not 0 <= token < vocab_size)
     return draft[: next(strange, len(draft))]
@@ -169,7 +175,7 @@ def usable_draft(request: DecodeRequest, vocab_size: int) -> list[int]:
 def record_no_speech(
     model: Whisper, states: Tensor, rows: Sequence[Row], vocabulary: Vocabulary
 ) -> None:
-    """Set the probability of no speech of each row, from the states of the first pass."""
+    """Set `no_speech` of each row; `states` are those of the first pass."""
     starts = torch.tensor([row.opening.index(vocabulary.start_of_transcript) for row in rows])
     at_start = model.logits(at_columns(states, starts))  # (batch, vocab_size)
     for row, (p,) in zip(rows, fetch(at_start.softmax(-1)[:, vocabulary.no_speech]), strict=True):
@@ -177,9 +183,9 @@ def record_no_speech(
 
 
 def row_groups(rows: Sequence[Row], most: int) -> Iterator[tuple[int, list[Row]]]:
-    """Divide rows into groups of neighbours with at most `most` tokens to choose in a group.
+    """Divide rows into groups of neighbours with at most `most` tokens to choose.
 
-    A row with more tokens is a group by itself. Yields the index of the first row, and the rows.
+    A row with more tokens forms its own group. Yields the index of the first row, and the rows.
     """
     first, few, tokens = 0, list[Row](), 0
     for i, row in enumerate(rows):
@@ -198,14 +204,16 @@ def choose(
     alignment: Tensor | None,
     temperature: float,
 ) -> None:
-    """Let each row choose the token after its last one, and after each token of its proposal.
+    """Choose the token after the last one of each row, and after each token of its proposal.
+
+    The choices are passed to `Row.accept`.
 
     Args:
         model: the network.
         states: (batch, n_tokens, d_model) of this pass.
         rows: the rows of the batch.
-        alignment: of the cache, (batch, n_heads, max_tokens, n_positions).
-        temperature: 0 takes the likeliest token.
+        alignment: that of the cache, (batch, n_heads, max_tokens, n_positions); None for none.
+        temperature: 0 chooses the most probable token; above 0, tokens are sampled.
     """
     places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]
     batch_rows, columns = (
@@ -232,9 +240,10 @@ def choose(
 
 
 def apply_row_rules(candidates: Tensor, rows: Sequence[Row]) -> Tensor:
-    """Return the logits (n, vocab_size) changed by each row's own rules, in a copy.
+    """Return the logits (n, vocab_size) after the rules of each row; the argument is not changed.
 
-    Tokens are chosen by these; their log-probabilities come from the unchanged logits.
+    Tokens are chosen by the result; their log-probabilities come from the unchanged logits. If no
+    row has rules, the argument itself is returned.
     """
     if not any(row.request.rules for row in rows):
         return candidates
@@ -249,7 +258,10 @@ def apply_row_rules(candidates: Tensor, rows: Sequence[Row]) -> Tensor:
 
 
 def remove_ended(active: list[Row], cache: DecoderCache, assistant: Assistant | None) -> list[Row]:
-    """Remove the rows that ended from the batch, and copy their attention; return the others."""
+    """Remove the rows that have ended from the batch, and return the others in their new order.
+
+    The attention of the removed rows is copied from the cache first.
+    """
     going = [i for i, row in enumerate(active) if row.ending is None]
     if cache.alignment is not None:
         for i, row in enumerate(active):

@@ -1,6 +1,6 @@
 """One row of a decoding batch: its request, its tokens so far, and its result.
 
-A row accepts its own number of draft tokens and ends by itself; other rows do not affect it.
+A row accepts its own number of draft tokens and ends on its own; other rows do not affect it.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.engine.decoding.draft import DraftCursor
-from stream.engine.decoding.guards import loop_period
+from stream.engine.decoding.guards import follows_audio, loop_period
 from stream.engine.decoding.logit_filters import LogitFilter
 from stream.engine.network.transfers import send
 
 SEED = 2022
-"""The seed of each row's generator: sampling depends on the row alone and is reproducible."""
+"""Seed of the random generator of each row, so that sampling depends only on the row."""
 PAST_SPEECH_TOKENS = 8
-"""After so many tokens in a row whose attention lies past the end of the speech, they are taken for
-invented."""
+"""Number of consecutive tokens that attend past the end of the speech after which a row is ended,
+because such tokens are invented."""
 
 
 class Ending(Enum):
@@ -36,27 +36,27 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """How one row of the batch is to be decoded."""
+    """How one row of the batch is decoded."""
 
     max_new_tokens: int
-    """Limit of the text tokens and the end token."""
+    """Most tokens to decode, the end token included."""
     language: str = "en"
-    """A code of the vocabulary, or `auto`; an English-only model ignores it."""
+    """Language code of the vocabulary, or `auto`; an English-only model ignores it."""
     expected_language: str = ""
-    """With `auto`: the language that is likelier than any other before any audio is decoded."""
+    """With `auto`: the language that is probable a priori; empty for none."""
     language_from: int = 0
-    """With `auto`: the first encoder position by which the language is detected."""
+    """With `auto`: the first encoder position of the audio from which the language is detected."""
     task: str = "transcribe"
     prompt: tuple[int, ...] = ()
-    """Text tokens of what was spoken before, or of words to expect."""
+    """Tokens of text that precedes the transcript as context."""
     draft: tuple[int, ...] = ()
-    """Text tokens to verify."""
+    """Tokens of the draft, which are verified."""
     timestamps: bool = False
-    """Let the model write timestamp tokens."""
+    """Whether the model generates timestamp tokens."""
     rules: tuple[LogitFilter, ...] = ()
-    """Rules for this row alone, such as the key terms of its client."""
+    """Rules for this row only, such as the key terms of its client."""
     speech_positions: int = 1500
-    """Encoder positions up to the end of the speech; attention past them is a sign of invention."""
+    """Encoder position of the end of the speech; attention after it is a sign of invented words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,13 +66,13 @@ class DecodeResult:
     tokens: tuple[int, ...]
     """Text tokens, and timestamps if they were requested; without the end token."""
     log_probabilities: tuple[float, ...]
-    """One for each token, and one for the end token if the row reached it."""
+    """Log-probability of each token, and of the end token if the row reached it."""
     language: str
     no_speech: float
     """Probability, at the first position, that there is no speech."""
     ending: Ending
     passes: int
-    """Decoder passes that this row took part in."""
+    """Number of decoder passes in which this row was computed."""
     drafted: int
     accepted: int
     attention: NDArray[np.float32] | None
@@ -80,7 +80,7 @@ class DecodeResult:
 
     @property
     def mean_log_probability(self) -> float:
-        """Mean over the tokens and the end token."""
+        """Mean over the tokens and the end token, if any."""
         return sum(self.log_probabilities) / max(1, len(self.log_probabilities))
 
 
@@ -93,12 +93,12 @@ class Row:
     opening: list[int]
     """The tokens before the first one that the model chooses."""
     cursor: DraftCursor
-    """The place in the request's draft."""
+    """The draft of the request, and the position reached in it."""
     n_positions: int
-    """Encoder positions of the row that are real."""
+    """Number of encoder positions of the row that are not padding."""
     end_of_text: int
     filters: Sequence[LogitFilter] = ()
-    """Rules that hold for all transcripts of the model; rows with equal rules share one object."""
+    """Rules for all transcripts of the model; rows with equal rules share one object."""
     proposed: list[int] = field(init=False)
     """Tokens that the next pass verifies; at first the whole draft."""
     tokens: list[int] = field(default_factory=list)
@@ -109,11 +109,13 @@ class Row:
     drafted: int = 0
     accepted: int = 0
     last_accepted: int = 0
-    """How many tokens of the last proposal were accepted."""
+    """Number of tokens of the last proposal that were accepted."""
     all_accepted: bool = False
     """Whether the whole last proposal was accepted."""
     past_speech: int = 0
     """How many of the last tokens attended past the end of the speech."""
+    positions: list[int] = field(default_factory=list)
+    """The encoder position that each text token attends to most."""
     attention: NDArray[np.float32] | None = None
     generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(SEED))
 
@@ -122,29 +124,29 @@ class Row:
 
     @property
     def known(self) -> int:
-        """How many of the row's tokens the cache holds: all but the last one; at first none."""
+        """Number of the row's tokens in the cache: all except the last one; 0 at first."""
         return len(self.opening) + len(self.tokens) - 1 if self.tokens else 0
 
     @property
     def has_room(self) -> bool:
-        """Whether the proposal may grow by a token within the budget."""
+        """Whether the token budget allows one more proposed token."""
         return len(self.tokens) + len(self.proposed) < self.request.max_new_tokens
 
     def context(self) -> list[int]:
-        """Return what precedes the proposal in the next pass: the opening, or the last token."""
+        """Return the input before the proposal in the next pass: the opening or the last token."""
         return [self.tokens[-1]] if self.tokens else self.opening
 
     def next_input(self) -> list[int]:
-        """Return the tokens that the next pass reads."""
+        """Return the input tokens of the next pass."""
         return self.context() + self.proposed
 
     def columns(self) -> range:
-        """Return the columns of the next input after which the row chooses a token."""
+        """Return the columns of the next input after each of which a token is chosen."""
         first = len(self.context()) - 1
         return range(first, first + 1 + len(self.proposed))
 
     def before(self) -> list[list[int]]:
-        """Return the tokens before each of these choices, if the proposal is right up to there."""
+        """Return the tokens before each of these choices, assuming that the proposal is correct."""
         return [self.tokens + self.proposed[:i] for i in range(len(self.proposed) + 1)]
 
     def draw(self, probabilities: Tensor) -> int:
@@ -152,10 +154,13 @@ class Row:
         return int(torch.multinomial(probabilities, 1, generator=self.generator))
 
     def accept(self, choices: Sequence[tuple[int, float, int]]) -> None:
-        """Take the choices of a pass as far as they agree with the proposal, and the one after.
+        """Append the choices of a pass, up to and including the first that was not proposed.
 
-        Each choice is a token, its log-probability, and the encoder position that it attends to
-        most.
+        Then set the next proposal from the draft, unless the row has ended.
+
+        Args:
+            choices: for each of `columns`, the token, its log-probability, and the encoder position
+                to which it attends most.
         """
         proposed, self.proposed = self.proposed, []
         self.passes += 1
@@ -175,13 +180,19 @@ class Row:
         self.all_accepted = self.last_accepted == len(proposed)
 
     def text(self) -> list[int]:
-        """Return the tokens without timestamps, which differ each time a phrase repeats."""
+        """Return the tokens without timestamps, for the detection of loops."""
         if not self.request.timestamps:
             return self.tokens
         return [token for token in self.tokens if token < self.end_of_text]
 
     def append(self, token: int, log_probability: float, position: int) -> None:
-        """Append one token, or end the row."""
+        """Append one token and end the row if needed; an end token only ends it.
+
+        Args:
+            token: id of the token.
+            log_probability: its log-probability.
+            position: the encoder position to which it attends most.
+        """
         self.log_probabilities.append(log_probability)
         if token == self.end_of_text:
             self.ending = Ending.END_OF_TEXT
@@ -189,7 +200,10 @@ class Row:
         self.tokens.append(token)
         past = position > self.request.speech_positions
         self.past_speech = self.past_speech + 1 if past else 0
-        if loop_period(self.text()):
+        if token < self.end_of_text:
+            self.positions.append(position)
+        period = loop_period(self.text())
+        if period and not follows_audio(self.positions, period):
             self.ending = Ending.LOOP
         elif self.past_speech >= PAST_SPEECH_TOKENS:
             self.ending = Ending.PAST_SPEECH
@@ -197,13 +211,16 @@ class Row:
             self.ending = Ending.BUDGET
 
     def record_attention(self, alignment: Tensor) -> None:
-        """Copy the row's attention out of (n_heads, max_tokens, n_positions), one row a choice."""
+        """Copy the row's attention, one row for each choice, from the alignment of the cache.
+
+        `alignment` is (n_heads, max_tokens, n_positions).
+        """
         first = len(self.opening) - 1
         own = alignment[:, first : first + len(self.log_probabilities), : self.n_positions]
         self.attention = own.float().cpu().numpy().copy()  # the cache is overwritten later
 
     def result(self) -> DecodeResult:
-        """Return the result of a row that has ended."""
+        """Return the result; the row must have ended."""
         assert self.ending is not None
         return DecodeResult(
             tokens=tuple(self.tokens),
@@ -219,10 +236,14 @@ class Row:
 
 
 def forbid(logits: Tensor, rows: Sequence[Row], before: Sequence[Sequence[Sequence[int]]]) -> None:
-    """Apply each row's filters to its part of the logits (n, vocab_size), in place.
+    """Apply the filters of each row to its part of the logits (n, vocab_size), in place.
 
-    `before` holds the tokens before each of a row's positions. Neighbours that share their filters
-    are filtered together.
+    Neighbours that share their filters are filtered together.
+
+    Args:
+        logits: logits of the positions of all rows, in order.
+        rows: the rows.
+        before: for each row, the tokens before each of its positions.
     """
     first = 0
     pairs = zip(rows, before, strict=True)
@@ -235,7 +256,7 @@ def forbid(logits: Tensor, rows: Sequence[Row], before: Sequence[Sequence[Sequen
 
 
 def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return rows of tokens as (batch, n_tokens) long, padded with zeros, and lengths (batch,)."""
+    """Return tokens as (batch, n_tokens) long, padded with zeros, and their numbers, (batch,)."""
     lengths = torch.tensor([len(row) for row in inputs])
     tokens = torch.zeros((len(inputs), int(lengths.max())), dtype=torch.long)
     for i, row in enumerate(inputs):
@@ -244,6 +265,6 @@ def ragged(inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def at_columns(states: Tensor, columns: Tensor) -> Tensor:
-    """(batch, n, d_model), (batch,) on the CPU -> (batch, d_model): one column of each row."""
+    """Return one column per row: (batch, n, d_model), (batch,) on the CPU -> (batch, d_model)."""
     rows = torch.arange(len(states), device=states.device)
     return states[rows, send(columns, states.device)]

@@ -15,9 +15,9 @@ def attend(
     """Compute scaled dot-product attention over (batch, n, heads, head_size).
 
     Args:
-        query: n is the number of queries.
-        keys: n is the number of keys.
-        values: as keys.
+        query: (batch, n_queries, heads, head_size).
+        keys: (batch, n_keys, heads, head_size).
+        values: of the shape of `keys`.
         mask: broadcasts to (batch, heads, n_queries, n_keys), true if the query attends to the
             key. Without a mask PyTorch uses its flash kernel on CUDA.
         causal: query i attends to keys 0..i.
@@ -43,7 +43,7 @@ def split_kv(kv: Tensor, heads: int) -> tuple[Tensor, Tensor]:
 
 
 def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | None:
-    """Return (batch, size), true where a row is real; None, the fast case, if all of it is."""
+    """Return (batch, size), true up to the length of each row; None if no row has padding."""
     if bool((lengths == size).all()):
         return None
     return send(torch.arange(size) < lengths[:, None], device)
@@ -66,9 +66,9 @@ def real_spans(qkv: Tensor, key_mask: Tensor | None) -> list[tuple[int, int]]:
 
 
 def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:
-    """Move rows within (batch, ...), in place, to the order of `closed_up`.
+    """Move rows within (batch, ...), in place, to an order that `closed_up` returned.
 
-    Returns (len(order), ...).
+    Returns a view of the first len(order) rows, (len(order), ...).
     """
     for place, row in enumerate(order):
         if place != row:

@@ -1,9 +1,9 @@
 """Chooses a way for each operation by timing the rows of `ways` on this machine.
 
-A way has to give the float32 answer within its bound, and replaces the default only if it is
-clearly faster. A choice is kept in the user's cache folder for as long as the processor, its quota,
-the libraries and the kernels stay what they are; without a folder that can be written each start
-measures anew, which takes at most two seconds.
+The result of a way must be that of float32 within the bound of the way, and a way replaces the
+default only if it is clearly faster. A choice is stored in the user's cache folder, and is valid as
+long as the processor, its quota, the libraries and the kernels do not change. If the folder cannot
+be written, each start measures again, which takes at most two seconds.
 """
 
 import hashlib
@@ -27,31 +27,31 @@ from stream.engine.network.ways import OPERATIONS, Operation, Ways
 from stream.errors import CheckpointError
 
 CLEARLY_FASTER = 0.9
-"""A way replaces the default if it takes less than this share of its time."""
+"""A way replaces the default if it takes less than this fraction of the default's time."""
 BUDGET_S = 0.15
-"""For the timing of one operation: two seconds for all of them, with the first calls."""
+"""Seconds for the timing of one operation. For all of them, with their first calls, it is 2 s."""
 HOPELESS = 3.0
-"""A way that takes so many times as long as the fastest is not tried again."""
+"""A way that takes more than this multiple of the fastest way's time is not tried again."""
 MOST_TRIES = 20
 INSTRUCTIONS = (
     *("avx10_1", "amx_int8", "amx_bf16", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_f"),
     *("avx2", "sve2", "sve", "i8mm", "bf16", "dot", "asimd", "neon"),
 )
-"""By PyTorch's names for them."""
+"""Instruction sets that affect the speed, by PyTorch's names."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The ways that were chosen, and what was measured."""
+    """The ways that were chosen, and the measurements."""
 
     ways: Ways
     ms: Mapping[str, Mapping[str, float]]
-    """By operation and way: the best time of the probe, in milliseconds. It lacks ways that are
-    refused, and operations of which only one way is right."""
+    """Best time of the probe in milliseconds, by operation and way. Ways that are refused are
+    missing, as are operations with a single correct way."""
     refused: Mapping[str, Mapping[str, str]]
-    """By operation and way: why the way may not be taken."""
+    """The reason why a way cannot be used, by operation and way."""
 
     def __str__(self) -> str:
         return "; ".join(
@@ -66,12 +66,14 @@ class Choice:
 
 
 def choose_ways(encoder: Encoder, decoder: Decoder, *, again: bool = False) -> Choice:
-    """Return this machine's ways for a network that is still in float32.
+    """Return the best ways on this machine for a network that is still in float32.
+
+    The choice is read from the cache folder; if there is none, it is measured and stored.
 
     Args:
-        encoder: in float32.
-        decoder: in float32.
-        again: measure, even if a choice was kept.
+        encoder: the encoder, in float32.
+        decoder: the decoder, in float32.
+        again: whether to measure even if there is a stored choice.
     """
     key = cache_key(encoder, decoder)
     choice = None if again else read_choice(key)
@@ -91,22 +93,22 @@ def measure_ways(
     budget_s: float = BUDGET_S,
     clock: Callable[[], float] | None = None,
 ) -> Choice:
-    """Time every right way of every operation.
+    """Time every correct way of every operation, and choose the best one of each.
 
     Args:
-        encoder: in float32.
-        decoder: in float32.
-        operations: the table; by default the real one.
+        encoder: the encoder, in float32.
+        decoder: the decoder, in float32.
+        operations: the table of operations and ways.
         budget_s: seconds for the timing of an operation.
-        clock: seconds; by default those that this thread computes, and for several threads those
-            that pass.
+        clock: returns seconds; None for the CPU time of this thread, or, for the operation
+            `threads`, for wall-clock time.
     """
     ways: dict[str, str] = {}
     ms: dict[str, dict[str, float]] = {}
     refused: dict[str, dict[str, str]] = {}
     threads = torch.get_num_threads()
     for name, operation in operations.items():
-        # A partial is computed on one core, so all but the threads themselves are timed on one.
+        # A partial is computed on one core, so all operations but `threads` are timed on one.
         torch.set_num_threads(usable_cores() if name == "threads" else 1)
         try:
             trials, refused[name] = right_trials(name, operation, encoder, decoder)
@@ -115,10 +117,12 @@ def measure_ways(
                 seconds = time_trials(trials, budget_s, clock or usual)
                 ms[name] = {way: round(1000 * s, 4) for way, s in seconds.items()}
                 ways[name] = fastest(operation, ms[name])
-            else:  # if no way is right, nothing is better than what PyTorch computes
+            else:  # if no way is correct, PyTorch's own result is the best there is
                 ways[name] = next(iter(trials), operation.reference)
             if not trials:
-                log.warning("no way to compute %s is right here: %s", name, refused[name])
+                log.warning(
+                    "no way to compute %s is accurate on this machine: %s", name, refused[name]
+                )
         finally:
             torch.set_num_threads(threads)
     return Choice(ways, ms, refused)
@@ -127,7 +131,7 @@ def measure_ways(
 def right_trials(
     name: str, operation: Operation, encoder: Encoder, decoder: Decoder
 ) -> tuple[dict[str, Trial], dict[str, str]]:
-    """Return the trials of the ways that are right, and why the others are refused."""
+    """Return the trials of the correct ways, and for each other way the reason of its refusal."""
     probe = PROBES[name]
     reference = probe(encoder, decoder, operation.ways[operation.reference]).run()
     trials: dict[str, Trial] = {}
@@ -146,7 +150,7 @@ def right_trials(
         if way != operation.reference and not off <= row.max_error:
             refused[way] = f"its error is {off:.2g}, more than {row.max_error:g}"
         elif operation.rows_alike and trial.alone and not torch.equal(answer, trial.alone()):
-            refused[way] = "a row has other bits alone than among others"
+            refused[way] = "the result of a row depends on the other rows"
         else:
             trials[way] = trial
     return trials, refused
@@ -155,7 +159,10 @@ def right_trials(
 def time_trials(
     trials: Mapping[str, Trial], budget_s: float, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Return the best time of each trial, in seconds; they take turns until the budget is spent."""
+    """Return the best time of each trial, in seconds.
+
+    The trials run by turns until the budget is spent, each at least once.
+    """
     best: dict[str, float] = {}
     over = time.perf_counter() + budget_s
     for tried in range(MOST_TRIES):
@@ -172,14 +179,19 @@ def time_trials(
 
 
 def thread_seconds(run: Callable[[], object]) -> float:
-    """Return the CPU seconds that a call takes of this thread, whatever else the machine does."""
+    """Return the CPU seconds that a call uses on this thread; other load does not count."""
     began = time.thread_time()
     run()
     return time.thread_time() - began
 
 
 def fastest(operation: Operation, ms: Mapping[str, float]) -> str:
-    """Return the way to take, of those that were timed."""
+    """Return the fastest way, or the default unless another way is clearly faster.
+
+    Args:
+        operation: the operation; its first way is the default.
+        ms: time of each way that was measured.
+    """
     default = next(iter(operation.ways))
     best = min(ms, key=lambda way: ms[way])
     if default in ms and ms[best] >= CLEARLY_FASTER * ms[default]:
@@ -188,7 +200,7 @@ def fastest(operation: Operation, ms: Mapping[str, float]) -> str:
 
 
 def processor() -> str:
-    """Return the name of the processor and those of its instructions that matter here."""
+    """Return the name of the processor and those of `INSTRUCTIONS` that it has."""
     capabilities = torch.cpu.get_capabilities()
     name = str(capabilities.get("cpu_name", "Unknown"))
     if name == "Unknown":
@@ -198,7 +210,10 @@ def processor() -> str:
 
 
 def machine() -> dict[str, str | float | None]:
-    """Return what decides how fast this machine is: its processor, cores and quota."""
+    """Return the facts that determine the speed of this machine, by their names.
+
+    They are its processor, cores, CPU quota and version of torch.
+    """
     return {
         "processor": processor(),
         "cores": usable_cores(),
@@ -209,7 +224,7 @@ def machine() -> dict[str, str | float | None]:
 
 
 def cache_key(encoder: Encoder, decoder: Decoder) -> str:
-    """Return a name for all that a choice depends on."""
+    """Return a hash of everything on which a choice depends: machine, libraries, code, sizes."""
     layer, other = encoder.layers[0], decoder.layers[0]
     facts = [
         dict(torch.cpu.get_capabilities()),
@@ -225,12 +240,12 @@ def cache_key(encoder: Encoder, decoder: Decoder) -> str:
 
 
 def choice_file(key: str) -> Path:
-    """Return the file that a choice is kept in."""
+    """Return the path of the file in which the choice for a key is stored."""
     return cache_folder() / "ways" / f"{key}.json"
 
 
 def read_choice(key: str) -> Choice | None:
-    """Return a choice that was kept; None if there is none that can be read."""
+    """Return the stored choice for a key; None if it is missing, unreadable or out of date."""
     try:
         kept = Choice(**json.loads(choice_file(key).read_text()))
         known = all(kept.ways[name] in operation.ways for name, operation in OPERATIONS.items())
@@ -240,12 +255,12 @@ def read_choice(key: str) -> Choice | None:
 
 
 def keep_choice(key: str, choice: Choice) -> None:
-    """Write a choice, if there is a folder to write it to."""
+    """Store a choice for a key; if that is impossible, log it and continue."""
     try:
         file = choice_file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f".{time.time_ns()}.part")
         part.write_text(json.dumps(asdict(choice), indent=1))
-        part.replace(file)  # whole or not at all
+        part.replace(file)  # atomic, so that no process reads a partial file
     except (OSError, CheckpointError) as error:
-        log.info("the ways to compute are timed at each start: %s", error)
+        log.info("the ways to compute are measured at each start: %s", error)

@@ -1,11 +1,11 @@
 """Linear layers with int8 weights and activations of 14 bits, multiplied by a kernel of our own.
 
-An operator of PyTorch takes some microseconds before it computes, and to quantise a row takes four
-of them: for one token that is most of the time of a layer. This kernel does all of it in one call.
-Activations of 14 bits cost no more than those of 8, for the processor multiplies 16-bit numbers
-anyway, and a weight may use all its 8 bits: the error is less than half of that of
-`quantization.Int8Linear`. The sums of a row are exact, so it has the same bits alone, in a batch
-and in a draft.
+Each operator of PyTorch has some microseconds of overhead, and quantising a row takes four
+operators: for one token that is most of the time of a layer. This kernel does all of it in one
+call. Activations of 14 bits cost no more than those of 8, because the processor multiplies 16-bit
+numbers in either case, and a weight can use all of its 8 bits: the error is less than half of that
+of `quantization.Int8Linear`. The sums of a row are exact, so its result has the same bits alone, in
+a batch and in a draft.
 """
 
 import numpy as np
@@ -18,12 +18,12 @@ from stream.engine.network.integer_tiles import COLUMNS, multiply
 from stream.engine.network.kernel_threads import pool
 
 WEIGHT_LEVELS = 127
-"""Steps on each side of zero."""
+"""Quantisation steps of a weight on each side of zero."""
 MOST_LEVELS = 8191
-"""Steps of an activation on each side of zero, if its layer has few inputs."""
+"""Quantisation steps of an activation on each side of zero, if the layer has few inputs."""
 
 ROWS_A_THREAD = 64
-"""Fewer are not worth a thread: they are the tokens of the decoder."""
+"""The least rows for each thread. Fewer, as for the tokens of the decoder, use one thread."""
 
 one_row, two_rows, four_rows = multiply(1), multiply(2), multiply(4)
 
@@ -47,7 +47,7 @@ class CompiledLinear(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         rows = x.reshape(-1, self.in_features)
         y = torch.empty(len(rows), self.out_features)
         threads = min(torch.get_num_threads(), len(rows) // ROWS_A_THREAD)
@@ -69,12 +69,21 @@ class CompiledLinear(nn.Module):
 
 
 def activation_levels(in_features: int) -> np.float32:
-    """Return so many steps that a sum of `in_features` products fits into 32 bits."""
+    """Return the number of quantisation steps of an activation on each side of zero.
+
+    It is `MOST_LEVELS`, or fewer if the sum of the products of a row could then overflow 32 bits.
+
+    Args:
+        in_features: number of products in the sum.
+    """
     return f32(min(MOST_LEVELS, (2**31 - 1) // (WEIGHT_LEVELS * in_features)))
 
 
 def in_tiles(codes: Tensor) -> Tensor:
-    """(n_out, n_in) int8 -> (n_tiles, ceil(n_in / 2), 16, 2), filled up with zeros."""
+    """Reorder weights into tiles: (n_out, n_in) int8 -> (n_tiles, ceil(n_in / 2), 16, 2).
+
+    Missing outputs and inputs are zeros.
+    """
     n_out, n_in = codes.shape
     n_tiles, pairs = -(-n_out // COLUMNS), -(-n_in // 2)
     filled = nn.functional.pad(codes, (0, 2 * pairs - n_in, 0, n_tiles * COLUMNS - n_out))
@@ -90,21 +99,21 @@ def project(
     bias: NDArray[np.float32],
     y: NDArray[np.float32],
 ) -> None:
-    """Quantise rows and multiply them.
+    """Quantise rows of activations, and multiply them by quantised weights.
 
     Args:
         x: (n, n_in).
-        levels: steps of an activation on each side of zero.
+        levels: quantisation steps of an activation on each side of zero.
         weights: (n_tiles, pairs, 16, 2), of `in_tiles`.
-        scales: (n_out,): what a step of the weights is worth, over `levels`.
+        scales: (n_out,), the value of a step of the weights, divided by `levels`.
         bias: (n_out,).
-        y: (n, n_out), written.
+        y: (n, n_out), output.
     """
     n, n_in = x.shape
     codes = np.zeros((n, 2 * weights.shape[1]), np.int16)
     peaks = np.empty(n, f32)
     for i in range(n):
-        bits = np.int32(0)  # floats above zero are ordered as their bits are
+        bits = np.int32(0)  # positive floats have the order of their bits
         for d in range(n_in):
             bits = max(bits, f32(abs(x[i, d])).view(np.int32))
         peaks[i] = max(np.int32(bits).view(np.float32), f32(1e-9))

@@ -1,4 +1,4 @@
-"""Kernels that numba compiles for the CPU at hand, and what they share.
+"""Compiles kernels with numba for the CPU of this machine, and stores them; shared functions.
 
 A kernel is compiled when it is first called, and the result is stored in the user's cache folder
 for the next start. numba itself stores it by a hash of the one file that defines the kernel, and
@@ -29,9 +29,10 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 f32 = np.float32
 LOWEST = f32(-1e30)
-"""Below any score. It is not infinity, because kernels under fast-math may not use infinity."""
+"""A value below any score. It is finite, because kernels under fast-math must not use infinity."""
 UNUSED_DAYS = 30
-"""After so many days without a start that used them, the kernels of other sources are deleted."""
+"""Number of days without use after which the kernels of other versions of the sources are deleted.
+"""
 
 
 def digest_of_sources() -> str:
@@ -41,10 +42,12 @@ def digest_of_sources() -> str:
 
 
 def kernel_folder(kernels: Path) -> Path:
-    """Return the folder of the kernels that these sources compile to, and delete unused folders.
+    """Return the folder for kernels of the current sources, created if needed.
+
+    Folders of other versions that were not used for `UNUSED_DAYS` are deleted.
 
     Args:
-        kernels: the folder that holds one folder for each state of the sources.
+        kernels: the folder that has one folder for each version of the sources.
 
     Raises:
         OSError: nothing can be written there.
@@ -58,30 +61,33 @@ def kernel_folder(kernels: Path) -> Path:
 
 
 def delete_unused(kernels: Path) -> None:
-    """Delete the folders of other sources that no start has used for a long time."""
+    """Delete the folders of kernels that were not used for `UNUSED_DAYS`."""
     oldest = time.time() - UNUSED_DAYS * 24 * 3600
     for folder in kernels.iterdir():
-        with suppress(OSError):  # another process may be deleting it, too
+        with suppress(OSError):  # another process may delete it at the same time
             if folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder)
 
 
 def usable_kernel_folder() -> Path | None:
-    """Return the kernel folder in the user's cache; None if there is none that can be written."""
+    """Return the kernel folder in the user's cache; None if it cannot be written."""
     try:
         return kernel_folder(cache_folder() / "kernels")
-    except (OSError, CheckpointError):  # it is read-only, or the user has no home
+    except (OSError, CheckpointError):  # the folder is read-only, or the user has no home
         return None
 
 
 FOLDER = usable_kernel_folder()
-"""None: kernels are compiled at each start, which takes some seconds."""
+"""The folder of stored kernels; if None, they are compiled at each start, which takes seconds."""
 
 
 @contextmanager
 def numba_cache(folder: Path | None) -> Iterator[None]:
-    """Let the kernels that are declared meanwhile be stored in a folder, and no others."""
-    settings: Any = numba.config  # numba declares its settings at run time
+    """Make numba store the kernels that are declared in a `with` block in a folder.
+
+    With None, numba's own setting stays in force.
+    """
+    settings: Any = numba.config  # numba defines its settings at run time
     usual = settings.CACHE_DIR
     settings.CACHE_DIR = str(folder or usual)
     try:
@@ -91,7 +97,10 @@ def numba_cache(folder: Path | None) -> Iterator[None]:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile a kernel that releases the GIL, and that may reorder its sums to be faster."""
+    """Return a kernel that compiles the function at its first call, and stores the result.
+
+    It releases the GIL, and may reorder sums in order to be faster (fast-math).
+    """
     with numba_cache(FOLDER):
         kernel: Kernel = njit(
             function, cache=FOLDER is not None, nogil=True, fastmath=True, error_model="numpy"
@@ -102,9 +111,9 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def keep_if_possible(kernel: Any) -> None:
-    """Let a kernel that cannot be written to its folder be compiled anew by the next process.
+    """Make a kernel log a warning, and work, if it cannot be stored.
 
-    numba lets the error of a full disk out of the call that compiles.
+    Otherwise numba would raise the error, such as a full disk, from the call that compiles.
     """
     cache = kernel._cache
     save = cache.save_overload
@@ -126,11 +135,11 @@ def nearest(x: np.float32) -> np.int32:
 
 @compiled
 def power_of_two(x: np.float32) -> np.float32:
-    """Return 2 to the power of x, for x up to 0, with an error of three millionths at most.
+    """Return 2 to the power of x, for x <= 0, with a relative error of at most 3e-6.
 
-    The whole part of x becomes the exponent of a float, and the rest goes through the series to the
-    fifth power. A library's function takes one number at a time, which would cost more than the
-    rest of the attention.
+    The integer part of x becomes the exponent of a float, and the power series up to the fifth
+    power gives the rest. A library function computes one number at a time, which would cost more
+    than the rest of the attention.
     """
     y = max(x, f32(-126))
     whole = np.floor(y + f32(0.5))

@@ -39,7 +39,7 @@ class KeptAudio:
 
 
 class CrossAttentionCache(Protocol):
-    """Keys and values of one layer, for the rows of a batch."""
+    """Interface: keys and values of the audio in one decoder layer, for the rows of a batch."""
 
     def attend(
         self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]
@@ -48,8 +48,8 @@ class CrossAttentionCache(Protocol):
 
         Args:
             query: (batch, n_tokens, heads, head_size).
-            n_new: (batch,) long, on the CPU: how many tokens of each row are real.
-            wanted_heads: heads whose attention weights are to be returned.
+            n_new: (batch,) long, on the CPU: number of tokens of each row that are not padding.
+            wanted_heads: heads whose attention weights are returned.
 
         Returns:
             (batch, n_tokens, heads * head_size), and the weights, (batch, n_tokens,
@@ -59,7 +59,7 @@ class CrossAttentionCache(Protocol):
         ...
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep only these rows, in this order, as `move_rows` does."""
+        """Remove all rows of the batch but these; `order` is from `closed_up`."""
         ...
 
 
@@ -80,15 +80,15 @@ class PackedCrossAttentionCache:
 
         Args:
             audio: (batch, n_positions, d_model).
-            n_positions: (batch,) long, how many positions of each row are real.
-            heads: of the layer.
+            n_positions: (batch,) long, number of positions of each row that are not padding.
+            heads: number of heads of the layer.
             project: (1, n, d_model) -> (1, n, 2 * d_model), keys before values.
             kept: by row, what need not be projected again; more is added to it.
         """
         batch, n, d_model = audio.shape
         self._codes = torch.empty((batch, 2, heads, n, d_model // heads), dtype=torch.int16)
         self._scales = torch.empty((batch, 2, heads, n))
-        self.lengths = n_positions.clone()  # its rows are moved
+        self.lengths = n_positions.clone()  # a copy, because `keep` moves its rows
         rows = zip(audio, self._codes, self._scales, kept or [None] * batch, strict=True)
         for row, codes, scales, known in rows:
             if known is None:
@@ -121,9 +121,9 @@ class PackedCrossAttentionCache:
     def attend(
         self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend to the audio, as `CrossAttentionCache` says."""
+        """Implement `CrossAttentionCache.attend`."""
         batch, n_tokens = query.shape[:2]
-        attended = torch.zeros(query.shape)  # padding stays zero: its values are multiplied later
+        attended = torch.zeros(query.shape)  # zeros, because later layers compute with the padding
         weights = torch.empty((batch, n_tokens, len(wanted_heads), self._codes.shape[3]))
         attend_packed(
             query.float().contiguous().numpy(),  # another layout would compile another kernel
@@ -138,13 +138,13 @@ class PackedCrossAttentionCache:
         return attended.flatten(2).to(query.dtype), weights if wanted_heads else None
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep only these rows, as `CrossAttentionCache` says."""
+        """Implement `CrossAttentionCache.keep`."""
         self._codes, self._scales = move_rows(self._codes, order), move_rows(self._scales, order)
         self.lengths = move_rows(self.lengths, order)
 
 
 class PlainCrossAttentionCache:
-    """The cache for PyTorch's kernels, as on a GPU."""
+    """The cache for PyTorch's kernels, used on a GPU."""
 
     @classmethod
     def project(
@@ -155,7 +155,7 @@ class PlainCrossAttentionCache:
         project: Callable[[Tensor], Tensor],
         kept: Sequence[KeptAudio | None] = (),
     ) -> Self:
-        """Project a batch at once; takes the arguments of `PackedCrossAttentionCache`."""
+        """Project a whole batch; arguments are those of `PackedCrossAttentionCache`."""
         firsts = [0 if known is None else known.n_kept for known in kept]
         if not any(firsts):
             kv = project(audio)
@@ -178,19 +178,19 @@ class PlainCrossAttentionCache:
         Args:
             keys: (batch, n_positions, heads, head_size).
             values: of the same shape.
-            n_positions: (batch,) long, on the CPU: how many positions of each row are real.
+            n_positions: (batch,) long, on the CPU: number of real positions of each row.
         """
         self._keys, self._values = keys, values
         mask = length_mask(n_positions, keys.shape[1], keys.device)
         self._mask = None if mask is None else mask[:, None, None, :]
-        """(batch, 1, 1, n_positions), true where the audio is real; None if all of it is."""
+        """(batch, 1, 1, n_positions), false for padding; None if there is no padding."""
         self._wanted_keys: Tensor | None = None
-        """(batch, n_wanted, head_size, n_positions), selected once for all passes."""
+        """Keys of the wanted heads, (batch, n_wanted, head_size, n_positions), for all passes."""
 
     def attend(
         self, query: Tensor, n_new: Tensor, wanted_heads: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend to the audio, as `CrossAttentionCache` says.
+        """Implement `CrossAttentionCache.attend`.
 
         PyTorch's kernels do not return their weights, so those of the wanted heads are computed
         again.
@@ -207,7 +207,7 @@ class PlainCrossAttentionCache:
         return attended, scores.softmax(-1).transpose(1, 2)
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep only these rows, as `CrossAttentionCache` says."""
+        """Implement `CrossAttentionCache.keep`."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
         self._mask = None if self._mask is None else move_rows(self._mask, order)
         self._wanted_keys = None

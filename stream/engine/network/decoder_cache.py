@@ -16,13 +16,16 @@ from stream.engine.network.transfers import send
 
 
 def closed_up(rows: Collection[int]) -> list[int]:
-    """Return rows in an order in which most stay in place and the last ones fill the gaps."""
+    """Return the rows in an order for a smaller batch in which few rows move.
+
+    A row whose index is below len(rows) stays in place; the others fill the gaps.
+    """
     moving = iter(sorted(row for row in rows if row >= len(rows)))
     return [place if place in rows else next(moving) for place in range(len(rows))]
 
 
 class DecoderCache:
-    """Keys, values and alignment of a batch; `Whisper.prefill_cache` makes it."""
+    """Keys, values and alignment of a batch; created by `Whisper.prefill_cache`."""
 
     def __init__(
         self,
@@ -33,14 +36,14 @@ class DecoderCache:
         alignment_heads: Sequence[tuple[int, int]],
         make_text_cache: Callable[[Tensor, int, int], SelfAttentionCache],
     ) -> None:
-        """Allocate `max_tokens` tokens a row.
+        """Allocate `max_tokens` tokens for each row.
 
         Args:
             audio: the cross-attention cache of each layer.
             like: (batch, n_positions, d_model), the encoded audio: the cache has its type and
                 device.
-            heads: of a layer.
-            max_tokens: the most that a row can hold.
+            heads: number of heads of a layer.
+            max_tokens: the most tokens in a row.
             alignment_heads: (layer, head) pairs whose cross-attention is recorded.
             make_text_cache: makes a layer's self-attention cache from `like`, `max_tokens` and
                 `heads`.
@@ -48,7 +51,7 @@ class DecoderCache:
         batch, n_positions, _ = like.shape
         self.max_tokens = max_tokens
         self.length = torch.zeros(batch, dtype=torch.long)
-        """(batch,) long, on the CPU: how many tokens each row holds."""
+        """(batch,) long, on the CPU: number of tokens in each row."""
         self._device = like.device
         self._text = [make_text_cache(like, max_tokens, heads) for _ in audio]
         self._audio = audio
@@ -61,7 +64,7 @@ class DecoderCache:
 
     @property
     def alignment(self) -> Tensor | None:
-        """Cross-attention of the alignment heads for each token, by which words are aligned.
+        """Cross-attention of the alignment heads for each token, from which words are aligned.
 
         (batch, n_alignment_heads, max_tokens, n_positions) float32, each row of positions summing
         to 1; heads in order of layer and head. Defined up to a row's length. None if no heads were
@@ -72,16 +75,16 @@ class DecoderCache:
         return self._alignment[:, : self.max_tokens].transpose(1, 2)
 
     def truncate(self, lengths: Tensor) -> None:
-        """Remove the tokens of each row from `lengths` (batch,) on."""
+        """Shorten each row to at most its length in `lengths`, (batch,)."""
         self.length = torch.minimum(self.length, lengths.cpu())
 
     def keep(self, rows: Collection[int]) -> list[int]:
-        """Keep these rows of the batch and remove the others.
+        """Remove all rows of the batch but these.
 
         Few rows are copied: the last ones move to the places of removed ones.
 
         Returns:
-            The rows in their new order, the same for the same rows.
+            The remaining rows in their new order, which depends only on `rows`.
         """
         order = closed_up(rows)
         self.length = self.length[torch.tensor(order, dtype=torch.long)]
@@ -93,7 +96,11 @@ class DecoderCache:
         return order
 
     def plan(self, n_new: Tensor, n_tokens: int) -> DecodeStep:
-        """Return where `n_new` (batch,) tokens of each row are written, of `n_tokens` columns.
+        """Return the step that appends new tokens to each row.
+
+        Args:
+            n_new: (batch,) number of new tokens of each row.
+            n_tokens: number of columns of the pass, including padding.
 
         Raises:
             ValueError: a row would hold more than `max_tokens`.
@@ -120,11 +127,11 @@ class DecoderCache:
         return DecodeStep(send(positions, self._device), slots, before, n_new, after, mask)
 
     def attend_to_text(self, layer: int, step: DecodeStep, qkv: Tensor) -> Tensor:
-        """Store the new tokens, and let them attend to themselves and to those before.
+        """Store the new tokens; each of them attends to itself and to all tokens before it.
 
         Args:
-            layer: of the decoder.
-            step: of this pass.
+            layer: index of the decoder layer.
+            step: step of this pass, from `plan`.
             qkv: (batch, n_tokens, 3 * d_model) of the self-attention.
 
         Returns:
@@ -133,11 +140,11 @@ class DecoderCache:
         return self._text[layer].attend(qkv, step)
 
     def attend_to_audio(self, layer: int, step: DecodeStep, query: Tensor) -> Tensor:
-        """Attend to the audio, and note where the alignment heads of this layer attend_to_audio.
+        """Attend to the audio, and record the attention of the alignment heads of this layer.
 
         Args:
-            layer: of the decoder.
-            step: of this pass.
+            layer: index of the decoder layer.
+            step: step of this pass, from `plan`.
             query: (batch, n_tokens, heads, head_size) of the cross-attention.
 
         Returns:

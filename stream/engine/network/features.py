@@ -1,7 +1,7 @@
-"""Audio samples to the log-mel spectrogram that Whisper reads.
+"""Computes the log-mel spectrogram of audio samples, which is the input of Whisper.
 
-The same numbers as transformers' `WhisperFeatureExtractor` within 1e-4, without its 30 s of
-padding and without the seconds that importing transformers takes.
+The values equal those of transformers' `WhisperFeatureExtractor` within 1e-4. There is no padding
+to 30 s, and transformers, which takes seconds to import, is not needed.
 """
 
 from functools import cache
@@ -22,7 +22,7 @@ HOP_SAMPLES = 160
 MIRRORED_FRAMES = 2
 """Frames at the beginning that reach before the first sample, where the audio is mirrored."""
 MAX_FRAMES = 3000
-"""30 s, the longest window that Whisper has positions for."""
+"""30 s, the longest window for which Whisper has positions."""
 
 
 def log_mel(samples: Tensor, n_mels: int) -> Tensor:
@@ -33,8 +33,8 @@ def log_mel(samples: Tensor, n_mels: int) -> Tensor:
         n_mels: 80, or 128 from large-v3 on.
 
     Returns:
-        (n_mels, n_frames) float32 with n_frames = n_samples // 160. The range is clipped to 8
-        decades below the loudest bin of these samples, so a window's values depend on it alone.
+        (n_mels, n_frames) float32 with n_frames = n_samples // 160. Values are clipped to 8 decades
+        below the loudest bin of these samples, so they depend on these samples only.
     """
     power = log_power(samples, n_mels)
     return scaled(power, power.max()) if power.numel() else power
@@ -64,7 +64,7 @@ def log_power(samples: Tensor, n_mels: int, first_frame: int = 0) -> Tensor:
     n_frames = len(samples) // HOP_SAMPLES
     if n_frames == 0:
         return samples.new_zeros((n_mels, 0), dtype=torch.float32)
-    # The transform mirrors the edges, which takes more samples than half of its length.
+    # The transform mirrors the edges, for which it needs more samples than half of its length.
     samples = F.pad(samples.float(), (0, max(0, N_FFT - len(samples))))
     window = torch.hann_window(N_FFT, device=samples.device)
     spectrum = torch.stft(samples, N_FFT, HOP_SAMPLES, window=window, return_complex=True)
@@ -98,7 +98,7 @@ _LOG_STEP = np.log(6.4) / 27
 
 
 def _hz_to_mel(hz: float) -> float:
-    """Only for frequencies above 1 kHz."""
+    """Convert a frequency above 1 kHz to mels."""
     return float(_BREAK_MEL + np.log(hz / _BREAK_HZ) / _LOG_STEP)
 
 

@@ -1,10 +1,11 @@
 """Attention of all positions to all others in 16-bit integers, on a CPU without int8 dot products.
 
-For the encoder, as `int8_attention` is. x86 before AVX-512 VNNI multiplies bytes no faster than
-16-bit integers (`integer_tiles`), so here queries and keys take all the bits that a sum of 32 bits
-leaves them, 13 for heads of 64, and values take 11. Keys and values are taken less their means,
-which changes neither the weights nor, once the means are added again, the result (SageAttention:
-Zhang et al., 2024, arXiv:2410.02367). The error is about a tenth of that of `int8_attention`.
+Like `int8_attention`, it is for the encoder. An x86 CPU without AVX-512 VNNI multiplies bytes no
+faster than 16-bit integers (`integer_tiles`), so queries and keys have as many bits here as a sum
+of 32 bits allows, 13 for heads of 64, and values have 11. The means of keys and values are
+subtracted before the quantisation. That does not change the attention weights, and the mean of the
+values is added to the result again (SageAttention: Zhang et al., 2024, arXiv:2410.02367). The error
+is about a tenth of that of `int8_attention`.
 """
 
 from functools import partial
@@ -24,24 +25,24 @@ ROWS = MOST_ROWS
 score_tile, mix_tile = multiply(ROWS), multiply_add(ROWS)
 
 QUERIES_TOGETHER = 4 * ROWS
-"""Their scores and weights stay in a core's cache beside the keys, and each block of keys is read
-from its first level by all of them."""
+"""Number of queries that are computed together. Their scores and weights fit into a core's cache
+beside the keys, and all of them read a block of keys from the first-level cache."""
 KEYS_TOGETHER = 128
-"""So many weighted values are summed in 32 bits, then in float32."""
+"""Number of weighted values that are summed in 32-bit integers; these sums are added in float32."""
 WEIGHT_LEVELS, VALUE_LEVELS = f32(1 << 14), f32(1023)
-"""Steps of the largest weight, and of a value on each side of zero."""
+"""Quantisation steps of the largest weight, and of a value on each side of zero."""
 
 assert int(WEIGHT_LEVELS) * int(VALUE_LEVELS) * KEYS_TOGETHER < 2**31
 assert KEYS_TOGETHER % 2 == 0
 
 
 class Int16Attention(nn.Module):
-    """In place of `layers.FullAttention`."""
+    """Replaces `layers.FullAttention` on a CPU."""
 
     def forward(
         self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
     ) -> Tensor:
-        """Of `layers.FullAttention`."""
+        """Compute attention; arguments and result are those of `layers.FullAttention`."""
         attended = torch.zeros(len(qkv), qkv.shape[1] - first_query, qkv.shape[2] // 3)
         for row, out, (start, end) in zip(qkv, attended, real_spans(qkv, key_mask), strict=True):
             attend_int16(row[start:end], heads, out[: end - first_query])
@@ -49,12 +50,15 @@ class Int16Attention(nn.Module):
 
 
 def attend_int16(qkv: Tensor, heads: int, attended: Tensor) -> None:
-    """Scaled dot-product attention among the positions of one row, on PyTorch's number of threads.
+    """Compute scaled dot-product attention of all positions of one row to all others.
+
+    The heads are divided among as many threads as PyTorch uses.
 
     Args:
         qkv: (n, 3 * heads * head_size) float32, contiguous: queries, keys and values.
-        heads: how many; their size is even.
-        attended: (m, heads * head_size) float32, contiguous, written: of the last m positions.
+        heads: number of heads; their size must be even.
+        attended: (m, heads * head_size) float32, contiguous, output: the result of the last m
+            positions.
     """
     if attended.shape[1] // heads % 2:
         raise ValueError(f"{heads} heads of {attended.shape[1]} dimensions have an odd size")
@@ -71,15 +75,15 @@ def attend_int16(qkv: Tensor, heads: int, attended: Tensor) -> None:
 def attend_heads(
     qkv: NDArray[np.float32], attended: NDArray[np.float32], heads: int, first: int, end: int
 ) -> None:
-    """Attend with the heads from `first` to before `end`.
+    """Compute the attention of the heads [first, end).
 
     Args:
         qkv: (n, 3 * heads * head_size).
-        attended: (m, heads * head_size), of which the columns of these heads are written: the
-            result of the last m positions.
-        heads: how many there are.
-        first: the first of these heads.
-        end: the head after the last of these.
+        attended: (m, heads * head_size), output: the result of the last m positions; only the
+            columns of these heads are written.
+        heads: number of all heads.
+        first: the first head to compute.
+        end: the head after the last one to compute.
     """
     n, (m_all, width) = len(qkv), attended.shape
     before = n - m_all  # these positions are only attended to
@@ -123,14 +127,14 @@ def find_range(
     means: NDArray[np.float32],
     peaks: NDArray[np.float32],
 ) -> None:
-    """Find what columns of `qkv`, from `first` on, have in common, and how far they are from it.
+    """Find the mean of each of some columns of `qkv`, and the largest deviation from it.
 
     Args:
         qkv: (n, 3 * heads * head_size).
-        first: the first of the columns.
-        centred: whether to take the columns less their means; otherwise they are left as they are.
-        means: (columns,), zeros; written if `centred`.
-        peaks: (columns,), written: the largest difference from `means`, above zero.
+        first: the first of the columns; their number is that of `means`.
+        centred: whether the means are computed; if not, they are left as zeros.
+        means: (columns,), zeros on entry, output.
+        peaks: (columns,), output: the largest absolute deviation from `means`, always above zero.
     """
     n, columns = len(qkv), len(means)
     if centred:
@@ -138,7 +142,7 @@ def find_range(
             row = qkv[j, first : first + columns]
             for d in range(columns):
                 means[d] += row[d] * f32(1 / n)
-    bits = np.full(columns, f32(1e-9).view(np.int32))  # floats above zero are ordered as their bits
+    bits = np.full(columns, f32(1e-9).view(np.int32))  # positive floats are ordered like their bits
     for j in range(n):
         row = qkv[j, first : first + columns]
         for d in range(columns):
@@ -148,12 +152,15 @@ def find_range(
 
 @compiled
 def set_steps(steps: NDArray[np.float32], scales: NDArray[np.float32], size: int) -> None:
-    """Choose what a step of the codes is worth: for queries and keys one value a head.
+    """Choose the value of a quantisation step: one for each head in queries and in keys.
+
+    Values have one step for each dimension.
 
     Args:
-        steps: (3, heads * head_size), the peaks of `find_range`, overwritten.
-        scales: (heads,), written: what a step of a score is worth, as a power of two.
-        size: of a head.
+        steps: (3, heads * head_size), the peaks of `find_range`; overwritten by the step values of
+            queries, keys and values.
+        scales: (heads,), output: the value of one step of a score, in powers of two.
+        size: dimensions of a head.
     """
     levels = f32(np.floor(np.sqrt((2**31 - 1) / size)))  # a score sums `size` products in 32 bits
     for head in range(len(scales)):
@@ -177,17 +184,17 @@ def write_codes(
     keys: NDArray[np.int32],
     values: NDArray[np.int16],
 ) -> None:
-    """Write queries, keys and values in 16 bits, as `integer_tiles` wants them.
+    """Quantise queries, keys and values to 16 bits, in the layout that `integer_tiles` needs.
 
     Args:
         qkv: (n, 3 * width).
-        width: columns of the queries, of the keys and of the values.
-        first: the first of these heads' columns in each.
-        means: (3, heads * head_size), of `find_range`.
-        steps: as means, of `set_steps`.
-        queries: (heads, n or more, head_size / 2), pairs of 16 bits, written.
-        keys: (heads, blocks, head_size / 2, 16), pairs of 16 bits, written: 16 keys a block.
-        values: (heads, blocks, pairs of positions, 16, 2), written: 16 dimensions a block.
+        width: number of columns of the queries, which is also that of the keys and of the values.
+        first: the first column of these heads in each of the three.
+        means: (3, heads * head_size), from `find_range`.
+        steps: (3, heads * head_size), from `set_steps`.
+        queries: (heads, n or more, head_size / 2), output, pairs of 16-bit numbers.
+        keys: (heads, blocks, head_size / 2, 16), output, pairs of 16-bit numbers; 16 keys a block.
+        values: (heads, blocks, pairs of positions, 16, 2), output; 16 dimensions a block.
     """
     heads, _, half = queries.shape
     columns = means.shape[1]
@@ -217,9 +224,9 @@ def score(queries: NDArray[np.int32], keys: NDArray[np.int32], scores: NDArray[n
     """Multiply queries by all keys.
 
     Args:
-        queries: (m, head_size / 2) of `write_codes`; up to six rows are read beyond the last.
-        keys: (blocks, head_size / 2, 16) of `write_codes`.
-        scores: (most queries, 16 * blocks), written.
+        queries: (m, head_size / 2) from `write_codes`; up to six rows after the last are read.
+        keys: (blocks, head_size / 2, 16) from `write_codes`.
+        scores: (most queries, 16 * blocks), output.
     """
     for block in range(len(keys)):
         for i in range(0, len(queries), ROWS):
@@ -235,15 +242,15 @@ def weigh(
     weights: NDArray[np.int16],
     totals: NDArray[np.float32],
 ) -> None:
-    """Softmax, without the division by the total.
+    """Compute the softmax of the scores, without the division by the totals.
 
     Args:
         scores: (most queries, 16 * blocks).
-        m: how many of the queries are real.
-        n: how many of the keys are.
-        scale: what a step of the scores is worth.
-        weights: as scores; the real ones are written.
-        totals: (most queries,), written: sums of the weights.
+        m: number of queries that are not padding.
+        n: number of keys that are not padding.
+        scale: the value of one step of the scores, from `set_steps`.
+        weights: of the shape of `scores`, output; padding is not written.
+        totals: (most queries,), output: sums of the weights of each query.
     """
     for i in range(m):
         row, out = scores[i, :n], weights[i, :n]
@@ -263,13 +270,13 @@ def weigh(
 def mix(
     weights: NDArray[np.int16], m: int, values: NDArray[np.int16], sums: NDArray[np.float32]
 ) -> None:
-    """Sum up the values of all positions by their weights.
+    """Compute the weighted sums of the values of all positions.
 
     Args:
-        weights: (most queries, n_padded), zero beyond the real positions.
-        m: how many of the queries are real.
-        values: (blocks, n_padded / 2, 16, 2) of `write_codes`.
-        sums: (most queries, 16 * blocks), written.
+        weights: (most queries, n_padded), zero for padding.
+        m: number of queries that are not padding.
+        values: (blocks, n_padded / 2, 16, 2) from `write_codes`.
+        sums: (most queries, 16 * blocks), output.
     """
     sums[:] = 0
     for j in range(0, weights.shape[1], KEYS_TOGETHER):

@@ -1,11 +1,12 @@
-"""Attention of all positions to all others in int8, on a CPU: what the encoder spends most on.
+"""Attention of all positions to all others in int8, on a CPU: the largest cost of the encoder.
 
-Both products of attention are sums of bytes, at which CPUs are two to four times as fast as at
-floats. Queries and keys have a scale for each position and values one for each dimension, as in
-SageAttention (Zhang et al., 2024, arXiv:2410.02367): keys are taken less their mean, which moves
-all scores of a query alike, and so, here, are values. Unlike there, a weight takes two bytes: where
-a query looks at one place and a little at all others, one byte would lose the others. The error is
-a fifth of what the int8 linear layers around it make.
+Both matrix products of attention are computed on bytes, for which CPUs are two to four times as
+fast as for floats. Queries and keys have a scale for each position and values one for each
+dimension, as in SageAttention (Zhang et al., 2024, arXiv:2410.02367). The mean of the keys is
+subtracted, which changes all scores of a query by the same amount. Different from SageAttention,
+the mean of the values is subtracted too (and added to the result), and a weight has two bytes: if a
+query attends mostly to one position and slightly to all others, one byte would round the others to
+zero. The error is a fifth of that of the int8 linear layers around it.
 """
 
 import time
@@ -20,25 +21,25 @@ from stream.engine.network.attention import real_spans
 from stream.engine.network.compiling import compiled, f32, nearest, power_of_two
 
 QUERIES_TOGETHER = 256
-"""Their scores, in 32 bits, and weights stay in a core's cache."""
+"""Number of queries computed together: their scores and weights fit into a core's cache."""
 QUERY_LEVELS, KEY_LEVELS, VALUE_LEVELS = f32(127), f32(63), f32(127)
-"""Steps on each side of zero."""
+"""Quantisation steps on each side of zero."""
 HALF_BITS = 7
 HALF = 1 << HALF_BITS
 WEIGHT_LEVELS = f32(HALF * HALF - 1)
-"""Steps of a weight, which is its high half times 128 and its low half."""
+"""Quantisation steps of a weight. A weight is stored as 128 * its high half + its low half."""
 STEPS = f32(16)
-"""Of a score's largest value to a factor of two: the largest of whole numbers is found many at a
-time, that of floats one by one."""
+"""Integer steps of a score for each factor of two in the softmax. The largest score of a query is
+found among integers, because the compiler vectorises that, unlike the maximum of floats."""
 FARTHEST = f32(2**30)
-"""From nought, of scores in such steps: beyond it they would be no whole numbers. A model's are
-smaller by far."""
+"""Scores in these steps are clipped to this on either side, so that they fit into 32-bit integers.
+The scores of a model are much smaller."""
 
 TRIES = 5
 """Products that are timed before this way is compiled."""
 
-# A CPU without the instruction for it adds the products of two neighbours in 16 bits, the first
-# factor made positive. Values have the widest range, so there it is the weights that spare a bit.
+# A CPU without dot products of bytes adds the products of two neighbours in 16 bits, with the first
+# factor made positive. Values need their full range, so a bit less is used for the weights.
 assert 2 * (2 * QUERY_LEVELS + 1) * KEY_LEVELS < 2**15
 assert 2 * (HALF - 1) * VALUE_LEVELS < 2**15
 
@@ -66,12 +67,12 @@ def why_bytes_are_slow() -> str | None:
 
 
 class Int8Attention(nn.Module):
-    """In place of `layers.FullAttention`."""
+    """Replaces `layers.FullAttention` on a CPU."""
 
     def forward(
         self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
     ) -> Tensor:
-        """Of `layers.FullAttention`."""
+        """Compute attention; arguments and result are those of `layers.FullAttention`."""
         attended = torch.zeros(len(qkv), qkv.shape[1] - first_query, qkv.shape[2] // 3)
         for row, out, (start, end) in zip(qkv, attended, real_spans(qkv, key_mask), strict=True):
             attend_int8(row[start:end], heads, out[: end - first_query])
@@ -79,15 +80,17 @@ class Int8Attention(nn.Module):
 
 
 def attend_int8(qkv: Tensor, heads: int, attended: Tensor) -> None:
-    """Scaled dot-product attention among the positions of one row.
+    """Compute scaled dot-product attention of all positions of one row to all others.
 
     Args:
         qkv: (n, 3 * heads * head_size) float32, queries, keys and values.
-        heads: how many.
-        attended: (m, heads * head_size) float32, written: of the last m positions.
+        heads: number of heads.
+        attended: (m, heads * head_size) float32, output: the result of the last m positions.
     """
     n, (m_all, width) = len(qkv), attended.shape
-    before = n - m_all  # these positions are only attended to
+    if not m_all:
+        return
+    before = n - m_all  # keys and values only
     size = width // heads
     codes = torch.empty((3, heads, n, size), dtype=torch.int8)
     scales, channels = np.empty((heads, 2, n), f32), np.empty((heads, 2, size), f32)
@@ -116,15 +119,15 @@ def write_codes(
     scales: NDArray[np.float32],
     channels: NDArray[np.float32],
 ) -> None:
-    """Write queries, keys and values in 8 bits.
+    """Quantise queries, keys and values to 8 bits.
 
     Args:
         qkv: (n, 3 * heads * head_size).
-        codes: (3, heads, n, head_size), written.
-        scales: (heads, 2, n), written: what a step is worth in a position's query and key, such
-            that scores are powers of two.
-        channels: (heads, 2, head_size), written: what a step is worth in a dimension of the
-            values, and its mean, which the codes lack.
+        codes: (3, heads, n, head_size), output.
+        scales: (heads, 2, n), output: the value of one step of the query and of the key at each
+            position, such that scores are in powers of two.
+        channels: (heads, 2, head_size), output: the value of one step in each dimension of the
+            values, and their mean in it, which was subtracted from the codes.
     """
     _, heads, n, size = codes.shape
     width = heads * size
@@ -143,7 +146,7 @@ def write_codes(
         for head in range(heads):
             for kind, levels in ((0, QUERY_LEVELS), (1, KEY_LEVELS)):
                 first = kind * width + head * size
-                bits = np.int32(0)  # floats above zero are ordered as their bits are
+                bits = np.int32(0)  # positive floats have the order of their bits
                 for d in range(size):
                     row[d] = qkv[j, first + d] - means[first + d]
                     bits = max(bits, f32(abs(row[d])).view(np.int32))
@@ -166,14 +169,14 @@ def weigh(
     weights: NDArray[np.uint8],
     totals: NDArray[np.float32],
 ) -> None:
-    """Softmax, without the division by the total.
+    """Compute the softmax of the scores, without the division by the totals.
 
     Args:
         scores: (m, n).
-        scales: (2, n), of `write_codes`.
+        scales: (2, n), from `write_codes`.
         first: the position of the first query.
-        weights: (2 * m, n), written: all high halves, then all low ones.
-        totals: (m,), written: sums of the weights.
+        weights: (2 * m, n), output: the high halves of all queries, then the low halves.
+        totals: (m,), output: sums of the weights of each query.
     """
     m, n = scores.shape
     row = np.empty(n, f32)
@@ -203,13 +206,13 @@ def mix(
     channels: NDArray[np.float32],
     attended: NDArray[np.float32],
 ) -> None:
-    """Put together what the high and the low halves of the weights have summed up.
+    """Combine the sums for the high and the low halves of the weights into the result.
 
     Args:
-        sums: (2 * m, head_size), of weights times values.
-        totals: (m,), of `weigh`.
-        channels: (2, head_size), of `write_codes`.
-        attended: (m, head_size), written.
+        sums: (2 * m, head_size), sums of weights times values.
+        totals: (m,), from `weigh`.
+        channels: (2, head_size), from `write_codes`.
+        attended: (m, head_size), output.
     """
     m = len(totals)
     for i in range(m):

@@ -2,9 +2,10 @@
 
 A step multiplies two 16-bit numbers of a row by two of a column and adds both products to a sum of
 32 bits. On x86 that is one instruction and one addition for 8 sums (`vpmaddwd`, `_mm256_madd_epi16`
-in Intel's Intrinsics Guide): twice the products of float32 at a time, and no CPU with AVX2 lacks
-it. LLVM selects the instruction for the vectors of integers below, so they compile for any CPU.
-A loop over scalars does not do: numba's compiler keeps a tile's sums in memory, not in registers.
+in Intel's Intrinsics Guide): twice as many products as with float32, on every CPU with AVX2. LLVM
+selects this instruction for the vectors of integers below, so they compile for any CPU. A loop over
+scalars would be too slow, because numba's compiler then stores the sums of a tile in memory instead
+of registers.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +17,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 COLUMNS = 16
-"""Of a tile."""
+"""Number of columns of a tile."""
 MOST_ROWS = 6
-"""Of a tile: the sums of six rows take 12 of the 16 vector registers of AVX2."""
+"""Most rows of a tile: the sums of six rows use 12 of the 16 vector registers of AVX2."""
 
 I16, I32, F32 = ir.IntType(16), ir.IntType(32), ir.FloatType()
 PAIRS = ir.VectorType(I16, 2 * COLUMNS)
@@ -32,13 +33,14 @@ Product = Any
 
 
 def multiply(rows: int) -> Product:
-    """Return an instruction that multiplies a tile of so many rows.
+    """Return a function for kernels that computes a tile, (rows, 16), of a matrix product.
 
     In a kernel it is called with (left, right, products); the sums must fit into 32 bits.
-        left: (rows or more, 2 * pairs) int16, each row contiguous. The first rows count.
-        right: (pairs, 16, 2) int16 or int8, contiguous: a column's two numbers are neighbours; or
-            (pairs, 16) int32, both 16-bit numbers in one.
-        products: (rows or more, 16 or more) int32, each row contiguous; its first tile is written.
+        left: (rows or more, 2 * pairs) int16, each row contiguous; the first `rows` are used.
+        right: (pairs, 16, 2) int16 or int8, contiguous, with the two numbers of a pair adjacent; or
+            (pairs, 16) int32, with both 16-bit numbers of a pair in one.
+        products: (rows or more, 16 or more) int32, each row contiguous; the tile is written to its
+            first rows and columns.
     """
 
     @intrinsic
@@ -56,7 +58,7 @@ def multiply(rows: int) -> Product:
 
 
 def multiply_add(rows: int) -> Product:
-    """As `multiply`, but the tile is added to `products`, which is float32."""
+    """Return a function like that of `multiply` which adds the tile to `products`, in float32."""
 
     @intrinsic
     def product(_context: Any, left: Any, right: Any, products: Any) -> tuple[Any, Codegen]:
@@ -74,7 +76,7 @@ def multiply_add(rows: int) -> Product:
 
 
 def _bits(right: Any) -> int:
-    """Return the width of a number of the right matrix, of numba's type for the array."""
+    """Return the bits of a 16-bit or 8-bit number of the right matrix, from its numba type."""
     width: int = right.dtype.bitwidth
     return width if right.ndim == 3 else width // 2
 
@@ -88,7 +90,7 @@ def _open(context: Any, builder: ir.IRBuilder, signature: Any, args: Sequence[An
 
 
 def _sums(builder: ir.IRBuilder, left: Any, right: Any, rows: int, bits: int) -> list[ir.Value]:
-    """Emit the loop over the pairs; returns the tile's sums, a vector for each row."""
+    """Emit the loop over the pairs, and return the sums of the tile, vectors for each row."""
     starts = _rows(builder, left, I32, rows)
     zero = ir.Constant(SUMS, None)
     totals = [cgutils.alloca_once_value(builder, zero) for _ in starts]  # type: ignore[no-untyped-call]
@@ -107,7 +109,7 @@ def _sums(builder: ir.IRBuilder, left: Any, right: Any, rows: int, bits: int) ->
 
 
 def _rows(builder: ir.IRBuilder, array: Any, kind: ir.Type, rows: int) -> list[ir.Value]:
-    """Pointers to `kind` at the beginnings of an array's first rows."""
+    """Return pointers of type `kind` to the beginnings of the first `rows` rows of an array."""
     start = builder.bitcast(array.data, ir.IntType(8).as_pointer())
     stride = builder.extract_value(array.strides, 0)  # in bytes
     starts = (
@@ -118,14 +120,14 @@ def _rows(builder: ir.IRBuilder, array: Any, kind: ir.Type, rows: int) -> list[i
 
 
 def _spread(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
-    """A vector that has the 32-bit `number` everywhere."""
+    """Return a vector whose elements are all the 32-bit `number`."""
     nothing = ir.Constant(SUMS, ir.Undefined)
     first = builder.insert_element(nothing, number, ir.Constant(I32, 0))
     return builder.shuffle_vector(first, nothing, ir.Constant(SUMS, [0] * COLUMNS))
 
 
 def _add_neighbours(builder: ir.IRBuilder, products: ir.Value) -> ir.Value:
-    """Add up the products two by two."""
+    """Add each product at an even index to the one after it."""
     nothing = ir.Constant(PRODUCTS, ir.Undefined)
     even, odd = (
         builder.shuffle_vector(

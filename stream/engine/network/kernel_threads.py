@@ -8,5 +8,5 @@ from stream.engine.cores import usable_cores
 
 @cache
 def pool() -> ThreadPoolExecutor:
-    """Return the threads, one for each core."""
+    """Return the common pool of threads, one for each core."""
     return ThreadPoolExecutor(usable_cores(), thread_name_prefix="kernel")

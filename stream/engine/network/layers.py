@@ -1,8 +1,8 @@
 """Encoder and decoder of the Whisper network, and their layers.
 
 The architecture (Radford et al., 2022, arXiv:2212.04356) and the names of the weights are
-Whisper's. Different are fused projections, rows masked by their own length so that padding changes
-nothing, and a cache in which each row writes at its own position.
+Whisper's. The differences: projections are fused, each row is masked at its own length so that
+padding has no effect, and each row of the cache is written at its own position.
 """
 
 import torch
@@ -15,9 +15,9 @@ from stream.engine.network.decoder_cache import DecoderCache
 from stream.engine.network.self_attention import DecodeStep
 
 ROWS_TOGETHER = 512
-"""Positions that go through a feed-forward of the encoder at once on the CPU: the values between
-its two layers then stay in the CPU's caches. For 28 s at once they are newly mapped memory each
-time, and the encoder takes a third longer."""
+"""Number of positions that a feed-forward of the encoder computes together on the CPU: the values
+between its two layers then fit into the CPU's caches. With all positions of 28 s together, these
+values are newly mapped memory each time, and the encoder takes a third longer."""
 
 
 class Encoder(nn.Module):
@@ -32,12 +32,16 @@ class Encoder(nn.Module):
         self.layer_norm = nn.LayerNorm(dims.d_model)
 
     def forward(self, mel: Tensor, n_frames: Tensor) -> Tensor:
-        """(batch, n_mels, n_frames) -> (batch, n_positions, d_model)."""
+        """Encode mel frames: (batch, n_mels, n_frames) -> (batch, n_positions, d_model).
+
+        `n_frames` (batch,) is the number of frames of each row that are not padding.
+        """
         if mel.shape[-1] > 2 * self.embed_positions.num_embeddings:
             raise ValueError(f"{mel.shape[-1]} mel frames are more than the model has places for")
         frames = length_mask(n_frames, mel.shape[-1], mel.device)
         positions = length_mask((n_frames + 1) // 2, (mel.shape[-1] + 1) // 2, mel.device)
-        # A single row ends in the zeros of the convolutions' padding; in a batch it must, too.
+        # After the end of a single row the convolutions are padded with zeros. A row of a batch
+        # must have zeros there as well.
         if frames is not None:
             mel = mel.masked_fill(~frames[:, None, :], 0)
         x = F.gelu(self.conv1(mel))  # (batch, d_model, n_frames)
@@ -65,24 +69,27 @@ class EncoderLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(dims.d_model)
 
     def forward(self, x: Tensor, key_mask: Tensor | None) -> Tensor:
-        """(batch, n_positions, d_model) -> the same; key_mask (batch, 1, 1, n_positions)."""
+        """Apply the layer: (batch, n_positions, d_model) -> the same.
+
+        `key_mask` (batch, 1, 1, n_positions) is false for padding; None if there is none.
+        """
         return self.finish(x, self.project(x), key_mask)
 
     def project(self, x: Tensor) -> Tensor:
-        """(batch, n, d_model) -> queries, keys and values, (batch, n, 3 * d_model)."""
+        """Return queries, keys and values: (batch, n, d_model) -> (batch, n, 3 * d_model)."""
         return self.self_attn.qkv(self.self_attn_layer_norm(x))  # type: ignore[no-any-return]
 
     def finish(
         self, x: Tensor, qkv: Tensor, key_mask: Tensor | None, first_query: int = 0
     ) -> Tensor:
-        """Let positions attend, and feed the result forward.
+        """Apply the rest of the layer: attention and the feed-forward part.
 
         Args:
             x: (batch, n, d_model), the input of the layer.
-            qkv: (batch, first_query + n, 3 * d_model) of `project`, after others that are only
-                attended to.
-            key_mask: (batch, 1, 1, first_query + n), true if a position is real; None if all are.
-            first_query: how many positions are only attended to.
+            qkv: (batch, first_query + n, 3 * d_model), results of `project`: first those of earlier
+                positions, of which only the keys and values are used, then those of `x`.
+            key_mask: (batch, 1, 1, first_query + n), false for padding; None if there is none.
+            first_query: number of the earlier positions.
 
         Returns:
             (batch, n, d_model).
@@ -93,7 +100,7 @@ class EncoderLayer(nn.Module):
         return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        """(batch, n, d_model) -> the same; positions do not affect each other."""
+        """Apply the feed-forward to each position: (batch, n, d_model) -> the same."""
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))  # type: ignore[no-any-return]
 
 
@@ -103,9 +110,9 @@ class FullAttention(nn.Module):
     def forward(
         self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
     ) -> Tensor:
-        """(batch, n, 3 * d_model) -> (batch, n - first_query, d_model).
+        """Compute attention: (batch, n, 3 * d_model) -> (batch, n - first_query, d_model).
 
-        The positions before `first_query` are only attended to; `key_mask` as in
+        The positions before `first_query` are only keys and values; `key_mask` as in
         `EncoderLayer.finish`.
         """
         query, keys, values = split_qkv(qkv, heads)
@@ -124,7 +131,10 @@ class Decoder(nn.Module):
         self.project: nn.Module = nn.Linear(dims.d_model, dims.vocab_size, bias=False)
 
     def forward(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
-        """(batch, n_tokens) -> (batch, n_tokens, d_model)."""
+        """Decode tokens: (batch, n_tokens) -> (batch, n_tokens, d_model).
+
+        `n_new` (batch,) of them, which are not padding, are appended to each row of the cache.
+        """
         step = cache.plan(n_new, tokens.shape[1])
         x = self.embed_tokens(tokens) + self.embed_positions(step.positions)
         for layer in self.layers:
@@ -149,7 +159,10 @@ class DecoderLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(dims.d_model)
 
     def forward(self, x: Tensor, step: DecodeStep, cache: DecoderCache) -> Tensor:
-        """(batch, n_tokens, d_model) -> the same."""
+        """Apply the layer: (batch, n_tokens, d_model) -> the same.
+
+        The keys and values of the new tokens are stored in `cache`, at the places in `step`.
+        """
         qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
         x = x + self.self_attn.out_proj(cache.attend_to_text(self.index, step, qkv))
 
@@ -179,10 +192,13 @@ class CrossAttention(nn.Module):
         self.out_proj = nn.Linear(d_model, d_model)
 
     def project_audio(self, audio: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-        """(batch, n, d_model) -> keys, values, each (batch, n, heads, head_size)."""
+        """Return keys and values: (batch, n, d_model) -> (batch, n, heads, head_size) each."""
         return split_kv(self.kv(audio), heads)
 
 
 def empty_embedding(size: int, d_model: int) -> nn.Embedding:
-    """Return (size, d_model) without random initialisation, which costs seconds of imports."""
+    """Return an uninitialised embedding (size, d_model).
+
+    Random initialisation would import modules for seconds.
+    """
     return nn.Embedding(size, d_model, _weight=torch.empty(size, d_model))

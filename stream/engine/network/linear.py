@@ -1,7 +1,7 @@
-"""Linear layers for the CPU that oneDNN multiplies, in int8 and in bfloat16.
+"""Linear layers for the CPU with oneDNN's kernels, in int8 and in bfloat16.
 
-Which of the kernels is the fastest depends on the processor: FBGEMM's (`quantization.Int8Linear`)
-use AVX2, AVX-512 and VNNI; oneDNN's also use AMX and, on ARM, the instructions for matrices.
+The processor determines which kernels are the fastest: FBGEMM's (`quantization.Int8Linear`) use
+AVX2, AVX-512 and VNNI; oneDNN's also use AMX and, on ARM, the matrix instructions.
 """
 
 import torch
@@ -11,7 +11,7 @@ from stream.engine.network.quantization import ACTIVATION_LEVELS, int8_weight
 
 
 class OnednnInt8Linear(nn.Module):
-    """A linear layer with the numbers of `Int8Linear`, multiplied by oneDNN."""
+    """A linear layer with the quantisation of `Int8Linear` and the kernels of oneDNN."""
 
     bias: Tensor | None
 
@@ -25,7 +25,7 @@ class OnednnInt8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         peak = x.abs().amax(-1, keepdim=True).clamp_(min=1e-9)
         codes = (x * (ACTIVATION_LEVELS / peak)).round_().add_(ACTIVATION_LEVELS + 1)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -61,12 +61,12 @@ class Bfloat16Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().bfloat16())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         return nn.functional.linear(x.bfloat16(), self.weight, self.bias).float()
 
 
 def plain_linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """Return PyTorch's own layer with these weights, in their type."""
+    """Return PyTorch's linear layer with these weights, in their type."""
     out_features, in_features = weight.shape
     layer = nn.Linear(in_features, out_features, bias is not None, device="meta")
     layer.weight = nn.Parameter(weight.detach(), requires_grad=False)

@@ -1,9 +1,9 @@
-"""Attention of a few queries to many keys on a CPU, where the time goes into reading the keys.
+"""Attention of a few queries to many keys on a CPU, where reading the keys takes most of the time.
 
 The decoder reads the keys and values of all encoded audio, in every layer, for each token. They are
-stored in 16 bits with a scale for each head and position, which halves the bytes to read and is
-exact to a 65 000th of the largest value. Each query is summed by the same instructions in any
-batch, so a token has the same result alone, in a draft and among other rows.
+stored in 16 bits with a scale for each head and position, which halves the bytes to read, with an
+error of at most 1/65 000 of the largest value. The sums of each query are computed by the same
+instructions in any batch, so a token has the same result alone, in a draft and among other rows.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stream.engine.network.compiling import LOWEST, compiled, f32, nearest, power_of_two
 
 LEVELS = f32(32_767)
-"""Steps on each side of zero."""
+"""Quantisation steps on each side of zero."""
 
 
 @compiled
@@ -23,8 +23,8 @@ def pack(
 
     Args:
         projected: (n, 2 * heads * head_size), keys before values.
-        codes: (2, heads, n, head_size), which is written.
-        scales: (2, heads, n), which is written: the value of one step of the codes.
+        codes: (2, heads, n, head_size), output.
+        scales: (2, heads, n), output: the value of one step of the codes.
     """
     kinds, heads, n, head_size = codes.shape
     for j in range(n):
@@ -55,16 +55,16 @@ def attend_packed(
 
     Args:
         query: (batch, n_tokens, heads, head_size).
-        n_queries: (batch,), how many of each row are real; for the others nothing is written.
-        codes: (batch, 2, heads, n, head_size) of `pack`.
-        scales: (batch, 2, heads, n).
-        lengths: (batch,), how many positions of each row are real, at least 1.
+        n_queries: (batch,), number of queries of each row; nothing is written for the padding.
+        codes: (batch, 2, heads, n, head_size) from `pack`.
+        scales: (batch, 2, heads, n) from `pack`.
+        lengths: (batch,), number of positions of each row that are not padding, at least 1.
         wanted_heads: (n_wanted,), the heads whose attention weights are returned.
-        attended: of the shape of query; it is written.
-        weights: (batch, n_tokens, n_wanted, n), which is written; 0 if a position is not real.
+        attended: of the shape of `query`, output.
+        weights: (batch, n_tokens, n_wanted, n), output; 0 for padding positions.
     """
     batch, _, heads, head_size = query.shape
-    size = f32(np.log2(np.e) / np.sqrt(head_size))  # e to the power of a score
+    size = f32(np.log2(np.e) / np.sqrt(head_size))  # converts scores to powers of two
     weight = np.empty(codes.shape[3], f32)
     mixed = np.empty(head_size, f32)
     for row in range(batch):

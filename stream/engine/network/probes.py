@@ -1,6 +1,6 @@
-"""What is timed of each operation: a share of the network's own work, at the network's own shapes.
+"""Probes: for each operation, a piece of the network's work that is timed, in its real shapes.
 
-A probe builds the same piece of work for any way of its operation. The inputs are random; the
+A probe builds the same piece of work with any way of its operation. The inputs are random; the
 weights are those of the model's first layers.
 """
 
@@ -17,7 +17,7 @@ from stream.engine.network.ways import Way
 POSITIONS = 512
 """Encoder positions that attend to each other: 10 s of audio."""
 LINEAR_ROWS = 128
-"""Encoder positions that go through the linear layers. Their time grows in proportion."""
+"""Encoder positions as input of the linear layers, whose time is proportional to their number."""
 DRAFT_TOKENS = 24
 """Tokens that are verified in one pass, about 8 s of speech."""
 SINGLE_TOKENS = 8
@@ -29,16 +29,17 @@ class Trial:
     """A piece of work, computed in one way."""
 
     run: Callable[[], Tensor]
-    """The work that is timed; its answer is compared with that of float32."""
+    """The work that is timed; its result is compared with that of float32."""
     alone: Callable[[], Tensor] | None = None
-    """The same answer, computed row by row: it must be equal to the last bit."""
+    """The same work computed row by row, whose result must be equal to the last bit. None if the
+    operation does not require that."""
 
 
 Probe = Callable[[Encoder, Decoder, Way], Trial]
 
 
 def encoder_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
-    """Attention of one layer."""
+    """Build the trial: the attention of one encoder layer."""
     layer = first_encoder_layer(encoder)
     attention: nn.Module = way.make()
     qkv = noise(1, POSITIONS, 3 * encoder.embed_positions.embedding_dim)
@@ -46,7 +47,7 @@ def encoder_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
 
 
 def encoder_linear(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
-    """The linear layers of one layer."""
+    """Build the trial: the linear layers of one encoder layer."""
     layer = first_encoder_layer(encoder)
     layers = [layer.self_attn.qkv, layer.self_attn.out_proj, layer.fc1, layer.fc2]
     work = [(made(way, one), noise(LINEAR_ROWS, one.in_features)) for one in layers]
@@ -54,7 +55,10 @@ def encoder_linear(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
 
 
 def decoder_linear(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
-    """The linear layers of one layer, and its share of the projection to the vocabulary."""
+    """Build the trial: the linear layers of one decoder layer, and part of the output projection.
+
+    The part is the vocabulary divided by the number of layers.
+    """
     layer = first_decoder_layer(decoder)
     cross = layer.encoder_attn
     layers = [layer.self_attn.qkv, layer.self_attn.out_proj, cross.q_proj, cross.out_proj]
@@ -78,7 +82,7 @@ def decoder_linear(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
 
 
 def cross_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
-    """The projection of the audio for one layer, and a pass over it for each token."""
+    """Build the trial: the projection of the audio for one layer, and its passes of attention."""
     layer = first_decoder_layer(decoder)
     d_model = layer.encoder_attn.q_proj.in_features
     audio, n_positions = noise(1, POSITIONS, d_model), torch.tensor([POSITIONS])
@@ -101,7 +105,7 @@ def cross_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
 
 
 def self_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
-    """The attention of one layer to the tokens so far, in one pass and token by token."""
+    """Build the trial: the attention of one layer to its tokens, a draft and then single tokens."""
     layer = first_decoder_layer(decoder)
     qkv = noise(1, DRAFT_TOKENS, layer.self_attn.qkv.out_features)
     like = qkv[..., : layer.self_attn.out_proj.in_features]
@@ -124,7 +128,7 @@ def self_attention(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
 
 
 def threads(encoder: Encoder, decoder: Decoder, way: Way) -> Trial:
-    """The attention and the feed-forward of one encoder layer, with so many threads."""
+    """Build the trial: attention and feed-forward of one encoder layer, with the way's threads."""
     layer = first_encoder_layer(encoder)
     x = noise(1, POSITIONS, encoder.embed_positions.embedding_dim)
 
@@ -152,37 +156,37 @@ PROBES: Mapping[str, Probe] = {
 
 
 def first_encoder_layer(encoder: Encoder) -> EncoderLayer:
-    """Return the first layer."""
+    """Return the first layer of the encoder, with its type."""
     layer = encoder.layers[0]
     assert isinstance(layer, EncoderLayer)
     return layer
 
 
 def first_decoder_layer(decoder: Decoder) -> DecoderLayer:
-    """Return the first layer."""
+    """Return the first layer of the decoder, with its type."""
     layer = decoder.layers[0]
     assert isinstance(layer, DecoderLayer)
     return layer
 
 
 def made(way: Way, linear: nn.Linear) -> nn.Module:
-    """Return a linear layer in another way."""
+    """Return the linear layer with the same weights that the way makes."""
     layer: nn.Module = way.make(linear.weight, linear.bias)
     return layer
 
 
 def noise(*shape: int) -> Tensor:
-    """Return the same normal numbers at each call: all ways get the same input."""
+    """Return normally distributed numbers of this shape, the same at each call."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:
-    """Join tensors of any shapes to one of (n,)."""
+    """Flatten and concatenate tensors of any shapes: (n,)."""
     return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def step_of(before: int, n_new: int) -> DecodeStep:
-    """Return the step of a single row that has `before` tokens and takes `n_new`."""
+    """Return the decode step that appends `n_new` tokens to a single row of `before` tokens."""
     after = torch.tensor([before + n_new])
     positions = torch.arange(before, before + n_new)[None]
     slots = (slice(None), slice(before, before + n_new))

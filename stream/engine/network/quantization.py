@@ -1,10 +1,10 @@
-"""int8 linear layers for the CPU whose result for a row does not depend on its neighbours.
+"""int8 linear layers for the CPU whose result for a row does not depend on the other rows.
 
-PyTorch's `linear_dynamic` takes one range of activations for the whole input, so a row of a
-batch, or a draft token verified among others, gets other logits than alone, and verified tokens
-differ from greedy ones. Here each row is divided by its own largest value before the operator and
-multiplied back after it: the operator then works at one fixed scale, rows are exactly independent,
-and the error in batches is 2 to 6 times smaller.
+PyTorch's `linear_dynamic` uses one range of activations for the whole input. So the logits of a row
+in a batch, or of a draft token that is verified among others, differ from those that it would have
+alone, and verified tokens differ from greedy ones. Here each row is divided by its own largest
+value before the operator and multiplied by it afterwards. So the operator always works at the same
+scale, rows are exactly independent, and the error in batches is 2 to 6 times smaller.
 """
 
 import warnings
@@ -14,24 +14,28 @@ import torch
 from torch import Tensor, nn
 
 ACTIVATION_LEVELS = 127
-"""Steps on each side of zero: 8 bits."""
+"""Quantisation steps of an activation on each side of zero: 8 bits."""
 WEIGHT_LEVELS = 63
-"""Steps on each side of zero: 7 bits. FBGEMM's AVX2 kernel adds the products of neighbours in
-16 bits, which 8 bits on both sides would overflow. Activations have outliers and weights have a
-scale per row, so the weights are the side with 7 bits: for Whisper base on 18 sentences the logits'
-divergence from float32 is 0.006 nats this way and 0.014 with 7-bit activations."""
+"""Quantisation steps of a weight on each side of zero: 7 bits. FBGEMM's AVX2 kernel adds the
+products of neighbours in 16 bits, which 8 bits on both sides would overflow. Activations have
+outliers and weights have a scale per row, so the weights have the 7 bits: for Whisper base on 18
+sentences the logits' divergence from float32 is 0.006 nats this way, and 0.014 with 7-bit
+activations."""
 
 assert 2 * (2 * ACTIVATION_LEVELS + 1) * WEIGHT_LEVELS < 2**15
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with int8 weights, scaled per output row; input and output are float32."""
+    """A linear layer with int8 weights, scaled per output row; input and output are float32.
+
+    Each input row is quantised separately, or, if `coarse`, all rows together.
+    """
 
     bias: Tensor | None
     coarse: bool = False
-    """Whether all rows of an input share one range of activations. That takes fewer operations, and
-    other rows then change a row a little, which is acceptable for drafts, because they are
-    verified."""
+    """Whether all rows of an input share one range of activations. That needs fewer operations, but
+    the result of a row then depends slightly on the others. It is acceptable for drafts, because
+    they are verified."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """Quantise `weight` (out_features, in_features) and keep `bias` (out_features,) as is."""
@@ -41,7 +45,7 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
+        """Apply the layer: (..., in_features) -> (..., out_features)."""
         y: Tensor
         if self.coarse:
             y = torch.ops.quantized.linear_dynamic(x, self.packed)
@@ -74,11 +78,11 @@ def int8_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pack(weight: Tensor) -> torch.ScriptObject:
-    """Quantise a weight, and pack it as the operator reads it."""
+    """Quantise a weight, and return it in the packed format of the operator."""
     codes, scales = int8_weight(weight)
     zero_points = torch.zeros(len(weight), dtype=torch.long)
     with warnings.catch_warnings():
-        # PyTorch has deprecated the quantised tensor types, but not yet the operators.
+        # PyTorch has deprecated the quantised tensor types, but not the operators.
         warnings.filterwarnings("ignore", message=".*deprecated", category=UserWarning)
         quantised = torch._make_per_channel_quantized_tensor(codes, scales.double(), zero_points, 0)
     packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(quantised, None)
@@ -97,10 +101,10 @@ def quantise(
 
 
 def coarsen(decoder: nn.Module) -> None:
-    """Make the int8 layers of a drafting decoder coarse.
+    """Set `coarse` in the int8 layers of a decoder that proposes drafts.
 
-    The layers that project the audio stay as they are: the ranges of its hundreds of positions
-    differ too much.
+    The layers that project the audio are not changed, because the ranges of its hundreds of
+    positions differ too much.
     """
     for name, module in decoder.named_modules():
         if isinstance(module, Int8Linear):

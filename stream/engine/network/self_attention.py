@@ -1,6 +1,6 @@
 """The self-attention cache of a decoder layer: keys and values of a batch's tokens.
 
-Rows are ragged: each has its own length, and takes its own number of new tokens in a pass.
+Rows are ragged: each has its own length and its own number of new tokens in a pass.
 """
 
 from collections.abc import Sequence
@@ -20,35 +20,40 @@ Slots = tuple[slice, slice] | tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeStep:
-    """Where the new tokens of one decoder pass are written, and what they attend to."""
+    """Where the new tokens of a decoder pass are written, and to which tokens they attend."""
 
     positions: Tensor
-    """(batch or 1, n_tokens) long, on the device: index into the position embedding."""
+    """(batch or 1, n_tokens) long, on the device: indices into the position embedding."""
     slots: Slots
-    """Index of the new tokens in (batch, max_tokens + 1, ...); padding goes to the last slot."""
+    """Index of the new tokens in (batch, max_tokens + 1, ...); padding is written to the last slot.
+    """
     before: Tensor
-    """(batch,) long, on the CPU: how many tokens each row holds before the pass."""
+    """(batch,) long, on the CPU: number of tokens in each row before the pass."""
     n_new: Tensor
-    """(batch,) long, on the CPU: how many tokens of each row are real."""
+    """(batch,) long, on the CPU: number of new tokens of each row, without padding."""
     after: Tensor
-    """(batch,) long, on the CPU: how many tokens each row holds after the pass."""
+    """(batch,) long, on the CPU: number of tokens in each row after the pass."""
     mask: Tensor | None = None
     """(batch or 1, 1, n_tokens, slots), true if a token attends to a slot. None if the kernel needs
-    no mask, if all rows are empty before the pass, or if all rows of one length take one token."""
+    no mask, if all rows are empty before the pass, or if all rows have the same length and one new
+    token each."""
 
 
 class SelfAttentionCache(Protocol):
-    """Keys and values of one layer, for the rows of a batch."""
+    """Interface: keys and values of one decoder layer, for the rows of a batch.
+
+    If `needs_mask`, rows that differ in length require a mask in the `DecodeStep`.
+    """
 
     needs_mask: ClassVar[bool]
     """Whether a `DecodeStep` must have a mask if its rows differ in length."""
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
-        """Store the new tokens, and let each attend to itself and to all before it.
+        """Store the new tokens; each of them attends to itself and to all tokens before it.
 
         Args:
             qkv: (batch, n_tokens, 3 * d_model), queries, keys and values of the new tokens.
-            step: of this pass.
+            step: step of this pass, from `DecoderCache.plan`.
 
         Returns:
             (batch, n_tokens, d_model). Values of padding tokens are undefined.
@@ -56,7 +61,7 @@ class SelfAttentionCache(Protocol):
         ...
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep only these rows, in this order, as `move_rows` does."""
+        """Remove all rows of the batch but these; `order` is from `closed_up`."""
         ...
 
 
@@ -71,7 +76,7 @@ class CompiledSelfAttentionCache:
         self._values = torch.empty_like(self._keys)
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
-        """Store and attend, as `SelfAttentionCache` says."""
+        """Implement `SelfAttentionCache.attend`."""
         batch, n_tokens, width = qkv.shape
         attended = torch.zeros((batch, n_tokens, width // 3))
         attend_to_tokens(
@@ -85,27 +90,27 @@ class CompiledSelfAttentionCache:
         return attended.to(qkv.dtype)
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep only these rows, as `SelfAttentionCache` says."""
+        """Implement `SelfAttentionCache.keep`."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
 
 
 class PlainSelfAttentionCache:
-    """The cache for PyTorch's kernels, as on a GPU."""
+    """The cache for PyTorch's kernels, used on a GPU."""
 
     needs_mask: ClassVar[bool] = True
 
     def __init__(self, like: Tensor, max_tokens: int, heads: int) -> None:
-        """Allocate `max_tokens` tokens a row, in the type and on the device of `like`.
+        """Allocate `max_tokens` tokens for each row, in the type and on the device of `like`.
 
         `like` is (batch, ..., d_model).
         """
-        # Padding is written to one slot more, which is never read. The memory is zeroed, because
-        # values behind a mask are still multiplied by zero, and must not be NaN.
+        # Padding is written to one additional slot, which is never read. The memory is zeroed,
+        # because masked values are still multiplied by zero, and must not be NaN.
         shape = (len(like), max_tokens + 1, heads, like.shape[-1] // heads)
         self._keys, self._values = like.new_zeros(shape), like.new_zeros(shape)
 
     def attend(self, qkv: Tensor, step: DecodeStep) -> Tensor:
-        """Store and attend, as `SelfAttentionCache` says."""
+        """Implement `SelfAttentionCache.attend`."""
         query, keys, values = split_qkv(qkv, self._keys.shape[2])
         self._keys[step.slots], self._values[step.slots] = keys, values
         n_keys = int(step.after.max())
@@ -115,7 +120,7 @@ class PlainSelfAttentionCache:
         )
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep only these rows, as `SelfAttentionCache` says."""
+        """Implement `SelfAttentionCache.keep`."""
         self._keys, self._values = move_rows(self._keys, order), move_rows(self._values, order)
 
 
@@ -132,15 +137,15 @@ def attend_to_tokens(
 
     Args:
         qkv: (batch, n_tokens, 3 * heads * head_size).
-        before: (batch,), how many tokens each row holds before the pass.
-        n_new: (batch,), how many of the new tokens are real; for the others nothing is written.
+        before: (batch,), number of tokens in each row before the pass.
+        n_new: (batch,), number of new tokens of each row; nothing is written for the padding.
         keys: (batch, heads, max_tokens, head_size); those of the new tokens are written.
-        values: the same.
-        attended: (batch, n_tokens, heads * head_size), which is written.
+        values: of the shape of `keys`; those of the new tokens are written.
+        attended: (batch, n_tokens, heads * head_size), output.
     """
     batch, heads, max_tokens, head_size = keys.shape
     width = heads * head_size
-    size = f32(np.log2(np.e) / np.sqrt(head_size))  # e to the power of a score
+    size = f32(np.log2(np.e) / np.sqrt(head_size))  # converts scores to powers of two
     weight = np.empty(max_tokens, f32)
     mixed = np.empty(head_size, f32)
     for row in range(batch):

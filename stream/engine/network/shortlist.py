@@ -1,4 +1,4 @@
-"""An output projection onto the likely tokens alone, which makes a draft cheaper.
+"""An output projection onto the likely tokens only, which makes a draft cheaper.
 
 A small decoder spends half of its time on the logits of 50 000 tokens, most of which are rare or of
 other languages. A draft needs only the common tokens of its language: a missing token costs a
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Shortlist(nn.Module):
-    """Projects onto some tokens; all others have no probability."""
+    """Projects onto some tokens; all others have probability 0."""
 
     tokens: Tensor
 
@@ -22,12 +22,12 @@ class Shortlist(nn.Module):
         embedding: Tensor,
         linear: Callable[[Tensor, Tensor | None], nn.Module],
     ) -> None:
-        """Make the layer of the tokens' rows of an embedding.
+        """Make the layer from the rows of an embedding that belong to the tokens.
 
         Args:
             tokens: ids of the likely tokens.
             embedding: (vocab_size, d_model).
-            linear: makes a layer of a weight and a bias.
+            linear: returns a linear layer for a weight and a bias.
         """
         super().__init__()
         self.vocab_size = len(embedding)
@@ -35,11 +35,14 @@ class Shortlist(nn.Module):
         self.project = linear(embedding[self.tokens], None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., d_model) -> (..., n_tokens) logits, of the tokens in their order."""
+        """Return the logits of the likely tokens, in order: (..., d_model) -> (..., n_tokens)."""
         return self.project(x)  # type: ignore[no-any-return]
 
     def spread(self, logits: Tensor) -> Tensor:
-        """(..., n_tokens) -> (..., vocab_size), with minus infinity for all other tokens."""
+        """Return logits of the whole vocabulary: (..., n_tokens) -> (..., vocab_size).
+
+        Those of all other tokens are minus infinity.
+        """
         everything = logits.new_full((*logits.shape[:-1], self.vocab_size), -torch.inf)
         everything[..., self.tokens] = logits
         return everything

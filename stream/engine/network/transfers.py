@@ -1,4 +1,4 @@
-"""Copies between the host and a device: sending does not wait, reading waits once."""
+"""Copies tensors between the CPU and a device: to it without waiting, from it with one wait."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,9 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def fetch(*columns: Tensor) -> list[list[float]]:
-    """Read columns of numbers, each (n,), from a device, and return them row by row.
+    """Copy columns of numbers, each (n,), from a device, and return them as n rows.
 
-    Waits for the device once. float64 holds token ids, positions and float32 exactly.
+    It waits for the device once. The numbers pass through float64, which represents token ids,
+    positions and float32 exactly.
     """
     return torch.stack([column.double() for column in columns], 1).tolist()

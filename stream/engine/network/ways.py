@@ -1,9 +1,9 @@
 """The table of the ways in which a CPU can compute the costly operations of the network.
 
-A kernel that is fast on one processor can be a hundred times slower on another: `torch._int_mm`
-has no kernel without dot products of bytes (VNNI) and falls back to a plain loop there. So which
-way is taken is not written down here: `choosing` times the rows of this table on the machine at
-hand. A new way is a row; a new operation is an entry with its probe in `probes`.
+A kernel that is fast on one processor can be a hundred times slower on another: for processors
+without dot products of bytes (VNNI), `torch._int_mm` has no kernel and falls back to a plain loop.
+So this table does not define which way is used: `choosing` times its rows on the machine. To add a
+way, add a row; to add an operation, add an entry here and its probe in `probes`.
 """
 
 import os
@@ -26,7 +26,7 @@ from stream.engine.network.self_attention import CompiledSelfAttentionCache, Pla
 from stream.errors import UsageError
 
 Ways = Mapping[str, str]
-"""The way that is taken, by operation."""
+"""The name of the way that is used, by operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,27 @@ class Way:
     """One way to compute an operation."""
 
     make: Callable[..., Any]
-    """Makes the part of the network. All ways of an operation take the same arguments."""
+    """Makes the part of the network. It has the same arguments for all ways of an operation."""
     max_error: float
-    """The largest error to the float32 answer at which the way counts as right: the norm of the
-    difference as a share of the norm of the answer."""
+    """The largest error at which the way counts as correct: the norm of the difference from the
+    float32 result, divided by the norm of that result."""
     too_slow: Callable[[], str | None] | None = None
-    """A quick look that tells, with a reason, that the way cannot win on this CPU. It saves the
-    seconds that compiling and timing the way would take."""
+    """Returns why the way is too slow on this CPU, or None if only timing can show whether it is.
+    It saves the seconds that compiling and timing the way would take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that more than one kernel can compute."""
+    """An operation of the network, with the alternative ways (kernels) that can compute it."""
 
     ways: Mapping[str, Way]
-    """By name. The first is the default: another one has to be clearly faster to be taken. One of
-    them is `reference`."""
+    """The ways by name. The first is the default; another one is used only if it is clearly faster.
+    One of them is named by `reference`."""
     reference: str = "float32"
-    """The way that gives the float32 answer."""
+    """Name of the way that computes the float32 result."""
     rows_alike: bool = False
-    """Whether a row must have the same bits alone, in a batch and in a draft. The decoder verifies
-    drafts, and a verified token is that of greedy decoding only if this holds."""
+    """Whether the result of a row must have the same bits alone, in a batch and in a draft. Only
+    then does the verification of a draft give the tokens of greedy decoding."""
 
 
 LINEAR = {
@@ -93,7 +93,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "threads": Operation(
         {
             "all": Way(lambda cores: cores, 0.0001),
-            # SMT siblings share the units that multiply: one thread a core can be faster.
+            # SMT siblings share the multiplication units, so one thread a core can be faster.
             "siblings_once": Way(lambda cores: min(cores, whole_cores(usable_cpus())), 0.0001),
             "one": Way(lambda cores: 1, 0.0),
         },
@@ -102,9 +102,8 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 DEFAULT_WAYS: Ways = {name: next(iter(operation.ways)) for name, operation in OPERATIONS.items()}
-"""The first way of each operation: kernels that every processor computes tolerably fast, and the
-most exact of those. Tests and rehearsals are pinned to them, so that words do not depend on which
-machine ran them."""
+"""The first way of each operation: the most exact of the kernels that are reasonably fast on every
+processor. Tests and rehearsals use these, so that their words do not depend on the machine."""
 
 FLOAT32_WAYS: Ways = {
     **DEFAULT_WAYS,
@@ -116,17 +115,17 @@ FLOAT32_WAYS: Ways = {
 
 
 def make(operation: str, ways: Ways) -> Callable[..., Any]:
-    """Return what makes the part of the network that computes `operation`."""
+    """Return the function that makes the part of the network for an operation, by its way."""
     maker: Callable[..., Any] = OPERATIONS[operation].ways[ways[operation]].make
     return maker
 
 
 def parse_ways(text: str) -> Ways | None:
-    """Read a setting of ways; None for `auto`, which leaves the choice to a measurement.
+    """Parse a setting of ways; return None for `auto`, so that the ways are measured.
 
     Args:
         text: `auto`, `default`, or pairs such as
-            `encoder_attention=float32,threads=one`. Operations that are not named take the default.
+            `encoder_attention=float32,threads=one`. Operations that are not named use the default.
 
     Raises:
         UsageError: there is no such operation or way.
@@ -140,7 +139,7 @@ def parse_ways(text: str) -> Ways | None:
         operation, _, way = (part.strip() for part in pair.partition("="))
         if operation not in OPERATIONS:
             raise UsageError(
-                f"ways names {operation!r}; use auto, default, or OPERATION=WAY "
+                f"ways has no operation {operation!r}; use auto, default, or OPERATION=WAY "
                 f"with an operation out of {', '.join(OPERATIONS)}."
             )
         if way not in OPERATIONS[operation].ways:
@@ -151,10 +150,10 @@ def parse_ways(text: str) -> Ways | None:
 
 
 def requested_ways(setting: str | None) -> Ways | None:
-    """Return the ways that a setting or else `$DISTIL_STREAM_WAYS` names; None to measure them.
+    """Return the ways of a setting, or else of `$DISTIL_STREAM_WAYS`; None to measure them.
 
     Raises:
-        UsageError: the setting cannot be read.
+        UsageError: the setting is invalid.
     """
     if setting is None:
         setting = os.environ.get("DISTIL_STREAM_WAYS") or "auto"
@@ -162,5 +161,5 @@ def requested_ways(setting: str | None) -> Ways | None:
 
 
 def as_setting(ways: Ways) -> str:
-    """Write ways as `parse_ways` reads them."""
+    """Return ways as a text that `parse_ways` can parse."""
     return ",".join(f"{operation}={way}" for operation, way in ways.items())

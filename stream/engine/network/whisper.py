@@ -1,7 +1,7 @@
-"""The Whisper network: windows of up to 30 s, in batches of rows of different lengths.
+"""The Whisper network: encodes and decodes windows of up to 30 s, in batches of any lengths.
 
-Plain torch modules (`layers`) that compute the logits of transformers'
-`WhisperForConditionalGeneration`. The network does not know what tokens mean, and reads no files.
+It consists of plain torch modules (`layers`) whose logits equal those of transformers'
+`WhisperForConditionalGeneration`. The module does not interpret tokens, and reads no files.
 """
 
 import logging
@@ -24,8 +24,8 @@ from stream.engine.network.ways import FLOAT32_WAYS, Ways, as_setting, make, req
 from stream.errors import CheckpointError
 
 Precision = Literal["int8", "float32", "float16", "bfloat16"]
-"""How weights are stored and multiplied. int8 is for the linear layers and the encoder's attention
-on the CPU; docs/decisions/017 says what it costs."""
+"""How weights are stored and multiplied. int8 applies to the linear layers and the attention of the
+encoder on the CPU; docs/decisions/017 has the cost in accuracy."""
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +60,16 @@ class Whisper(nn.Module):
 
         Args:
             checkpoint: the weights, by transformers' names.
-            device: where the network runs.
-            precision: of the weights.
-            ways: how the CPU computes each operation in int8, as `parse_ways` reads it;
-                `$DISTIL_STREAM_WAYS` unless given, and measured on this machine without either. In
-                another precision there is nothing to choose.
+            device: torch device on which the network runs.
+            precision: precision of the weights.
+            ways: how the CPU computes each operation in int8, as for `parse_ways`. If None,
+                `$DISTIL_STREAM_WAYS` is used; if that is not set, the ways are measured on this
+                machine. It has no effect with another precision.
 
         Raises:
-            ValueError: int8 was asked for on a device other than the CPU.
+            ValueError: int8 was requested on a device other than the CPU.
             CheckpointError: a weight is missing, has another shape, or is unknown.
-            UsageError: `ways` names something that does not exist.
+            UsageError: `ways` names an unknown operation or way.
         """
         pinned = requested_ways(ways)
         if precision == "int8" and torch.device(device).type != "cpu":
@@ -93,7 +93,7 @@ class Whisper(nn.Module):
         return model.requires_grad_(False).eval()
 
     def use(self, ways: Ways) -> None:
-        """Replace the layers of a float32 network on the CPU by those that `ways` names."""
+        """Replace layers of this float32 network on the CPU by those that `ways` specifies."""
         self.ways = ways
         quantise(self.encoder, make("encoder_linear", ways))
         quantise(self.decoder, make("decoder_linear", ways))
@@ -102,12 +102,12 @@ class Whisper(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.encoder.conv1.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that the encoder and the caches are computed in."""
+        """The floating-point type of the encoder and the caches."""
         return self.encoder.conv1.weight.dtype
 
     @torch.no_grad()
@@ -115,8 +115,8 @@ class Whisper(nn.Module):
         """Encode windows.
 
         Args:
-            mel: (batch, n_mels, n_frames), n_frames up to 3000; the padding may hold any values.
-            n_frames: (batch,) long, how many frames of each row are real, at least 1.
+            mel: (batch, n_mels, n_frames), n_frames up to 3000; padding can have any values.
+            n_frames: (batch,) long, number of frames of each row that are not padding, at least 1.
 
         Returns:
             (batch, n_positions, d_model); ceil(n_frames / 2) positions of a row are real.
@@ -132,12 +132,12 @@ class Whisper(nn.Module):
         alignment_heads: Sequence[tuple[int, int]] = (),
         kept: Sequence[Sequence[KeptAudio] | None] = (),
     ) -> DecoderCache:
-        """Project the encoded audio for every decoder layer, and allocate the tokens' cache.
+        """Project the encoded audio for every decoder layer, and allocate the cache of the tokens.
 
         Args:
             audio: (batch, n_positions, d_model) from `encode`.
-            n_positions: (batch,) long, how many positions of each row are real, at least 1.
-            max_tokens: how many tokens a row may hold, including its prompt.
+            n_positions: (batch,) long, number of real positions of each row, at least 1.
+            max_tokens: the most tokens in a row, including its prompt.
             alignment_heads: (layer, head) pairs whose cross-attention the cache records.
             kept: by row, what earlier windows have projected for each layer, to which this adds;
                 empty if there is none.
@@ -168,9 +168,9 @@ class Whisper(nn.Module):
         """Append tokens to each row and return the logits of the token after each of them.
 
         Args:
-            tokens: as for `read`.
-            n_new: the same.
-            cache: the same.
+            tokens: (batch, n_tokens) long, as for `read`.
+            n_new: (batch,) long, as for `read`.
+            cache: advanced by `n_new`.
 
         Returns:
             (batch, n_tokens, vocab_size) float32 logits; those of padding are undefined.
@@ -181,17 +181,17 @@ class Whisper(nn.Module):
     def read(self, tokens: Tensor, n_new: Tensor, cache: DecoderCache) -> Tensor:
         """Append tokens to each row and return the decoder's state after each of them.
 
-        A pass may take one token a row, a whole prompt, or a draft to verify. The vocabulary is
-        large, so a caller that needs the logits of some tokens passes only their states to
-        `logits`.
+        A pass can have one token for each row, a whole prompt, or a draft to verify. The vocabulary
+        is large, so a caller that needs the logits after some tokens only passes the states of
+        those to `logits`.
 
         Args:
-            tokens: (batch, n_tokens) long; the padding may hold any ids.
-            n_new: (batch,) long, how many tokens of each row are real; 0 leaves a row as it is.
+            tokens: (batch, n_tokens) long; padding can have any ids.
+            n_new: (batch,) long, number of new tokens of each row; 0 does not change a row.
             cache: advanced by `n_new`.
 
         Returns:
-            (batch, n_tokens, d_model); those of padding are undefined.
+            (batch, n_tokens, d_model); the states of padding are undefined.
 
         Raises:
             ValueError: a row would grow past the cache's `max_tokens`.
@@ -200,23 +200,25 @@ class Whisper(nn.Module):
 
     @torch.no_grad()
     def logits(self, states: Tensor) -> Tensor:
-        """(..., d_model) -> (..., vocab_size) float32."""
+        """Project decoder states to logits: (..., d_model) -> (..., vocab_size) float32."""
         return self.decoder.project(states).float()  # type: ignore[no-any-return]
 
 
 def halve_exactly(embedding: nn.Embedding) -> None:
-    """Store an embedding in float16 if that loses nothing, as for weights published in float16."""
+    """Store an embedding in float16 if that is exact, as it is for weights published in float16."""
     half = embedding.weight.half()
     if torch.equal(half.float(), embedding.weight):
         embedding.weight = nn.Parameter(half, requires_grad=False)
 
 
 def fuse_projections(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename transformers' weights to ours, and stack q, k and v (keys get a bias of zeros).
+    """Rename transformers' weights to ours, and stack those of q, k and v.
+
+    Keys get a bias of zeros.
 
     Args:
-        state: `model.encoder....` and `model.decoder....`; `proj_out.weight` is optional, because
-            the logits are projected by the token embedding in any case.
+        state: `model.encoder....` and `model.decoder....`; `proj_out.weight` is ignored, because it
+            equals the token embedding, which projects the logits here.
     """
     fused = {
         name.removeprefix("model."): tensor

@@ -1,1 +1,1 @@
-"""From decoded tokens to words: spelling, word times, and speech that no word covers."""
+"""Turns decoded tokens into words: spelling, word times, and speech that no word covers."""

@@ -1,7 +1,7 @@
 """Aligns tokens to the audio by the decoder's cross-attention.
 
 A few cross-attention heads of every Whisper model follow the speech (its alignment heads). Their
-weights, filtered, are a matrix of tokens against time; the cheapest monotone path through it gives
+filtered weights form a matrix of tokens against time; the cheapest monotone path through it gives
 the time of each token. The method is that of `openai/whisper`'s `timing.py`.
 """
 
@@ -9,33 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 MEDIAN_WIDTH = 7
-"""Encoder positions (of 20 ms) that the median filter spans."""
+"""Number of encoder positions (of 20 ms) that the median filter spans."""
 EXCHANGES = (
     (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6),
     (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
 )  # fmt: skip
-"""Pairs of the `MEDIAN_WIDTH` values to sort, one after the other, until the middle one is the
-median (N. Devillard, Fast median search, 1998). On whole arrays this takes a seventh of the time of
-`np.partition`."""
+"""A sorting network for the median of `MEDIAN_WIDTH` values: after each of these pairs has been put
+in order, one after the other, the middle value is the median (N. Devillard, Fast median search,
+1998). On whole arrays this takes a seventh of the time of `np.partition`."""
 SAMPLES_PER_POSITION = 320
-"""16 kHz samples of one encoder position: 160 a mel frame, two frames a position."""
+"""16 kHz samples of one encoder position: two mel frames of 160 samples."""
 EARLY_SAMPLES = 960
-"""The path reaches a token 60 ms before its sound, so 60 ms are added (docs/decisions/004)."""
+"""Samples (60 ms) that are added to the times of the path, because it reaches each token that much
+before its sound (docs/decisions/004)."""
 
 
 def token_positions(
     weights: NDArray[np.float32],  # (n_heads, n_rows, n_positions)
 ) -> NDArray[np.int64]:
-    """Return the encoder position at which each row's token begins: (n_rows,), never decreasing.
+    """Return the encoder position at which the token of each row begins: (n_rows,), not decreasing.
 
-    Row i is the attention of the step that chose token i; the last row is that of the step that
-    chose the end token, so row i + 1 is where token i ends.
+    Row i of `weights` is the attention of the step that chose token i. The last row is that of the
+    step that chose the end token. So result i + 1 is the position at which token i ends.
     """
     if weights.shape[1] == 0:
         return np.zeros(0, np.int64)
-    # Whisper's own z-score raises columns that no token attends to as high as those that all do: a
-    # transcript of three tokens then ends anywhere. Square roots less their mean over the tokens
-    # level the peaks as well, and keep empty columns empty (docs/decisions/003).
+    # OpenAI normalises each column by its z-score. A column to which no token attends then has as
+    # much weight as the others, and the end of a transcript of three tokens is arbitrary. Here the
+    # square root is taken, and its mean over the tokens is subtracted. That reduces the peaks too,
+    # and a column to which no token attends stays zero (docs/decisions/003).
     roots = np.sqrt(weights)
     score = median_filter(roots - roots.mean(1, keepdims=True)).mean(0)  # (n_rows, n_positions)
     rows, columns = warp(-score)
@@ -45,7 +47,7 @@ def token_positions(
 
 
 def median_filter(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the running median along the last axis, with reflected ends; the shape stays."""
+    """Return the running median along the last axis, with reflected ends, in the same shape."""
     half, n = MEDIAN_WIDTH // 2, values.shape[-1]
     if n <= half:
         return values
@@ -59,9 +61,9 @@ def median_filter(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def warp(cost: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the cheapest monotone path from corner to corner of (n, m) costs (time warping).
+    """Return the rows and columns of the cheapest monotone path through (n, m) costs.
 
-    Returns the path's rows and columns. The recurrence
+    The path leads from the first cell to the last (dynamic time warping). The recurrence
     `total[i, j] = cost[i, j] + min(total[i-1, j-1], total[i-1, j], total[i, j-1])` is computed row
     by row: after subtracting the row's running sum, its last term is a running minimum.
     """
@@ -78,7 +80,7 @@ def warp(cost: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int6
 def trace_back(
     total: NDArray[np.float64],  # (n + 1, m + 1), with a border of infinity
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the path to the last cell of accumulated costs, as its rows and columns."""
+    """Return the rows and columns of the path to the last cell of accumulated costs."""
     i, j = total.shape[0] - 1, total.shape[1] - 1
     path = []
     while i > 0 and j > 0:

@@ -1,9 +1,9 @@
-"""Moves the edges of words to where the sound begins and ends.
+"""Moves the starts and ends of words to the edges of pauses.
 
-Attention shows roughly where one word is followed by the next, but not the pause between them: a
-comma may begin within the word before it, and include the silence after that word. Loudness shows
-pauses, but not words. So if a pause lies near the boundary of two words, the first one ends with
-the sound before the pause, and the second one begins with the sound after it.
+Attention shows roughly the time at which one word is followed by the next, but not the pause
+between them: a comma may begin within the word before it, and include the silence after that word.
+Loudness shows pauses, but not words. So if there is a pause near the boundary of two words, the
+first word ends at the start of the pause, and the second one begins at its end.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,20 @@ from stream.core.windows import Word
 
 STEP = SAMPLE_RATE // 100
 BELOW_LOUD_DB = 32.0
-"""Audio so far below its loudest twentieth is silence: consonants are louder."""
+"""Audio is silence if it is this far below the 95th percentile of loudness; consonants are louder.
+"""
 ABOVE_FLOOR_DB = 6.0
-"""Audio less than this above its quietest twentieth is silence, too."""
+"""Audio is also silence if it is less than this above the 5th percentile of loudness."""
 LEAST_RANGE_DB = 12.0
-"""If noise is nearer to the loudness of the speech than this, nothing is taken for silence."""
+"""Silence is at least this far below the 95th percentile. If the noise is louder than that, there
+is no silence."""
 PAUSE_STEPS = 5
-"""The shortest pause, 50 ms."""
+"""The shortest pause, in steps of 10 ms."""
 REACH = round(0.3 * SAMPLE_RATE)
-"""How far a pause may be from the boundary of two words in the attention, in samples."""
+"""The largest distance of a pause from the boundary of two words in the attention, in samples."""
 DISTANCE_WEIGHT = 0.7
-"""This share of a pause's distance is subtracted from its length, to find the likeliest pause."""
+"""This part of a pause's distance is subtracted from its length; the pause with the largest result
+is used."""
 
 Span = tuple[int, int]
 """[start, end) in samples."""
@@ -37,12 +40,12 @@ Span = tuple[int, int]
 def set_edges(
     words: Sequence[Word], samples: NDArray[np.float32], start_sample: int
 ) -> tuple[Word, ...]:
-    """Return the words with their edges at the edges of sound, if those are near.
+    """Return the words with their starts and ends moved to the edges of pauses, if any are near.
 
     Args:
-        words: in order of time, without overlaps, with absolute samples.
+        words: words in order of time, without overlaps, with absolute samples.
         samples: (n_samples,) at 16 kHz, the audio of the words.
-        start_sample: of that audio, absolute.
+        start_sample: absolute sample at which this audio starts.
     """
     if not words:
         return ()
@@ -50,7 +53,7 @@ def set_edges(
     starts = [word.start_sample for word in words]
     ends = [word.end_sample for word in words]
     boundaries = list(zip(ends, starts[1:], strict=False))
-    # A pause separates two words only: otherwise a short word could lie on both sides of it.
+    # A pause is used for one boundary only; otherwise a short word could be on both sides of it.
     owner = {pause: nearest(pause, boundaries) for pause in pauses}
     for i, (one, following) in enumerate(pairwise(words)):
         own = [pause for pause in pauses if owner[pause] == i]
@@ -69,7 +72,10 @@ def set_edges(
 
 
 def longest_pause(pauses: Sequence[Span], boundary: Span) -> Span | None:
-    """Return the longest pause near the boundary of two words; distance counts against it."""
+    """Return the best pause within `REACH` of the boundary of two words; None if there is none.
+
+    The best one is the longest, after part of its distance is subtracted from its length.
+    """
     best, most = None, 0.0
     for start, end in pauses:
         distance = distance_to((start, end), boundary)
@@ -80,24 +86,24 @@ def longest_pause(pauses: Sequence[Span], boundary: Span) -> Span | None:
 
 
 def nearest(pause: Span, boundaries: Sequence[Span]) -> int | None:
-    """Return the index of the boundary that a pause is nearest to; None if there is none."""
+    """Return the index of the boundary nearest to a pause; None if there are no boundaries."""
     return min(
         range(len(boundaries)), key=lambda i: distance_to(pause, boundaries[i]), default=None
     )
 
 
 def distance_to(pause: Span, boundary: Span) -> int:
-    """Return how far a pause is from the boundary of two words, in samples."""
+    """Return the gap between a pause and the boundary of two words, in samples; 0 if they meet."""
     return max(pause[0] - boundary[1], boundary[0] - pause[1], 0)
 
 
 def middle(word: Word) -> int:
-    """Return the sample in the middle of a word: no pause between words begins after it."""
+    """Return the sample in the middle of a word."""
     return (word.start_sample + word.end_sample) // 2
 
 
 def pauses_of(samples: NDArray[np.float32]) -> list[Span]:
-    """Return the spans of samples, (n_samples,), that are silent for `PAUSE_STEPS` or longer."""
+    """Return the silent spans of (n_samples,) at 16 kHz that are at least `PAUSE_STEPS` long."""
     if len(samples) < STEP:
         return []
     whole = samples[: len(samples) // STEP * STEP].astype(np.float64)

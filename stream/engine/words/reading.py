@@ -1,19 +1,25 @@
-"""The reading of a span of audio: its words with their times, and the faults found in them.
+"""Makes readings of decoded rows: the words with their times, and the faults found in them.
 
-Pure functions from a decoded row to words and faults; no model runs here.
+All functions are pure; no model runs here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.windows import Cut, Word
+from stream.core.windows import Cut, DroppedWord, Word
 from stream.engine.decoding import guards
 from stream.engine.decoding.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import AudioSpan, length_s
+from stream.engine.words.repetition import (
+    lacks_copies,
+    repeated_words,
+    repetitions,
+    without_audio,
+)
 from stream.engine.words.spelling import Decode
 from stream.engine.words.timing import timed_words, token_starts
 
@@ -29,6 +35,20 @@ class Fault(Enum):
     TOO_MANY = "more words than the speech has time for"
     CROWDED = "words that are aligned to no audio"
     DIFFUSE = "words whose attention is spread over many voices"
+    LACKING = "a phrase that was spoken more often than it was recognised"
+
+    @property
+    def code(self) -> str:
+        """Its name in `problems` of a final and in the metrics."""
+        return self.name.lower()
+
+
+NO_SPEECH = "no_speech"
+"""The code of the guard that removes improbable words where the model itself finds no speech."""
+
+
+REPEATS = frozenset({Fault.LOOP, Fault.COMPRESSION, Fault.CROWDED, Fault.LACKING})
+"""Faults of a text that repeats itself, but not as often as it was spoken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +61,18 @@ class Reading:
     cut: Cut | None = None
     """Where the last complete segment ends, if the model wrote timestamps and the last segment is
     not complete."""
+    dropped: tuple[DroppedWord, ...] = ()
+    """The words that a guard removed."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is sure of words that it repeats more or less often than they were spoken."""
+        return self.confident and bool(self.faults & REPEATS)
+
+    @property
+    def confident(self) -> bool:
+        """Whether the probability of the words is not low."""
+        return self.result.mean_log_probability > guards.SURE_LOG_PROBABILITY
 
 
 def read(
@@ -50,24 +82,30 @@ def read(
     timestamp_begin: int,
     diffuse_nats: float = inf,
 ) -> Reading:
-    """Make words of a decoded row, and find their faults.
+    """Return the words of a decoded row, and the faults found in them.
 
     Args:
-        span: that was decoded.
+        span: the span that was decoded.
         result: the decoded row.
-        decode: turns tokens into text.
-        timestamp_begin: tokens from here on are timestamps.
-        diffuse_nats: the model's limit of `guards.diffuse`; infinity turns that guard off.
+        decode: returns the text of tokens.
+        timestamp_begin: the first id of a timestamp token; all ids from there on are timestamps.
+        diffuse_nats: the model's limit for `guards.diffuse`; infinity disables that guard.
     """
-    if result.no_speech > guards.NO_SPEECH and (
-        result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
-    ):
-        return Reading((), result, frozenset())
     plain = without_timestamps(result, timestamp_begin)
     starts = token_starts(span, plain)
     words = timed_words(span, plain, starts, decode)
+    if result.no_speech > guards.NO_SPEECH and (
+        result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
+    ):
+        return Reading((), result, frozenset(), dropped=dropped_words(words, NO_SPEECH))
     faults = faults_of(span, plain, starts, "".join(word.text for word in words))
     repeats = bool(faults & {Fault.LOOP, Fault.COMPRESSION})
+    if repeats and is_spoken_repetition(span, plain, words):
+        # Its attention is not judged: each copy draws the attention of all of them.
+        faults, repeats = faults - {Fault.COMPRESSION}, False
+    confident = plain.mean_log_probability > guards.SURE_LOG_PROBABILITY
+    if confident and lacks_copies(words, span.speech):
+        faults |= {Fault.LACKING}
     if is_diffuse(plain, diffuse_nats, repeats):
         faults |= {Fault.DIFFUSE}
     return Reading(words, result, faults, cut_of(span, result.tokens, words, timestamp_begin))
@@ -79,7 +117,7 @@ def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResu
     if len(rows) == len(result.tokens):
         return result
     tokens = tuple(result.tokens[i] for i in rows)
-    rows += range(len(result.tokens), len(result.log_probabilities))  # of the end token
+    rows += range(len(result.tokens), len(result.log_probabilities))  # that of the end token
     return replace(
         result,
         tokens=tokens,
@@ -91,10 +129,11 @@ def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResu
 def cut_of(
     span: AudioSpan, tokens: Sequence[int], words: Sequence[Word], timestamp_begin: int
 ) -> Cut | None:
-    """Return where the last complete segment ends, if another one begins after it.
+    """Return the end of the last complete segment; None if no incomplete segment follows it.
 
-    A timestamp ends a segment and the next one begins another. If a single timestamp comes last,
-    there is no text after it, and without two in a row all is one segment. (After openai/whisper.)
+    Two timestamps in a row are the end of a segment and the start of the next one. If the tokens
+    end with a single timestamp, all segments are complete; without two timestamps in a row, there
+    is only one segment. (The rules are those of openai/whisper.)
     """
     stamped = [token >= timestamp_begin for token in tokens]
     if stamped[-2:] == [False, True]:
@@ -119,7 +158,14 @@ def is_diffuse(result: DecodeResult, limit_nats: float, repeats: bool) -> bool:
 def faults_of(
     span: AudioSpan, result: DecodeResult, starts: Sequence[int], text: str
 ) -> frozenset[Fault]:
-    """Return the faults of a result that need no limit of the model."""
+    """Return the faults of a result that are found without a limit that depends on the model.
+
+    Args:
+        span: the span that was decoded.
+        result: the decoded row, without timestamps.
+        starts: absolute samples of its tokens, from `token_starts`.
+        text: the text of its tokens.
+    """
     too_many = guards.too_many_tokens(len(result.tokens), length_s(span.speech))
     signs = {
         Fault.LOOP: result.ending is Ending.LOOP,
@@ -134,31 +180,102 @@ def faults_of(
 
 
 def better(first: Reading, second: Reading) -> Reading:
-    """Return the reading with fewer faults, or else the one with the higher log-probability."""
+    """Return the reading with fewer faults, or of equal ones that with the higher log-probability.
+
+    If these are equal as well, `first` is returned.
+    """
     if len(first.faults) != len(second.faults):
         return min(first, second, key=lambda reading: len(reading.faults))
     return max(first, second, key=lambda reading: reading.result.mean_log_probability)
 
 
-def without_invented_words(reading: Reading) -> Reading:
-    """Return the reading without the words that its faults show to be invented."""
-    tokens = [token for word in reading.words for token in word.tokens]
-    words = reading.words
-    if Fault.LOOP in reading.faults:
-        words = words_within(words, len(guards.without_loop(tokens)))
-    elif Fault.PAST_SPEECH in reading.faults:
-        words = words_within(words, len(tokens) - PAST_SPEECH_TOKENS)
-    elif Fault.CROWDED in reading.faults:
-        # Of a phrase that repeats one copy is aligned to its audio, and the other to none.
-        words = tuple(w for w in words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
-    elif reading.faults & {Fault.TOO_MANY, Fault.COMPRESSION}:
-        words = ()
-    if reading.faults & {Fault.UNSURE, Fault.DIFFUSE}:
-        words = ()  # guesses: noise, or speech that the model cannot recognise
+def is_spoken_repetition(span: AudioSpan, result: DecodeResult, words: Sequence[Word]) -> bool:
+    """Return whether a text repeats itself because a speaker did: there is audio for each copy."""
+    confident = result.mean_log_probability > guards.SURE_LOG_PROBABILITY
+    repeated = any(repetitions(words))
+    return confident and repeated and not without_audio(words, span.speech)
+
+
+def without_invented_words(reading: Reading, speech: Sequence[tuple[int, int]]) -> Reading:
+    """Return the reading without the words that its faults show to be invented.
+
+    Args:
+        reading: of a span.
+        speech: the spans of speech in it, in absolute samples.
+    """
+    words, guard = reading.words, Fault.DOUBTFUL
+    for fault, remove in REMOVALS.items():
+        if fault in reading.faults:
+            words, guard = remove(reading, speech), fault
+            break
+    for guess in (Fault.UNSURE, Fault.DIFFUSE):
+        if guess in reading.faults and words:
+            words, guard = (), guess  # noise, or speech that the model cannot recognise
+    kept = set(map(id, words))
+    removed = [word for word in reading.words if id(word) not in kept]
     cut = reading.cut
     if cut is not None:
-        cut = replace(cut, words=sum(word in words for word in reading.words[: cut.words]))
-    return replace(reading, words=words, cut=cut)
+        cut = replace(cut, words=sum(id(word) in kept for word in reading.words[: cut.words]))
+    return replace(reading, words=words, cut=cut, dropped=dropped_words(removed, guard.code))
+
+
+def dropped_words(words: Iterable[Word], guard: str) -> tuple[DroppedWord, ...]:
+    """Return the words as dropped ones; `guard` is the code of the guard that removed them."""
+    return tuple(DroppedWord(guard, (w.start_sample + w.end_sample) // 2) for w in words)
+
+
+Speech = Sequence[tuple[int, int]]
+
+
+def without_loop(reading: Reading, speech: Speech) -> tuple[Word, ...]:
+    """Return the words up to the loop, and its copies that have audio.
+
+    The last copy is left out in any case: the row was stopped, and its end is unknown. The speech
+    after the words is decoded by itself.
+    """
+    tokens = [token for word in reading.words for token in word.tokens]
+    last = next(reversed(list(repetitions(reading.words))), None)
+    at_end = last is not None and last.end > len(reading.words) - last.period
+    if last is None or not at_end or not reading.confident:
+        return words_within(reading.words, len(guards.without_loop(tokens)))
+    silent = without_audio(reading.words, speech)
+    complete = enumerate(reading.words[: last.end - last.period])
+    return tuple(word for i, word in complete if i not in silent)
+
+
+def without_late_words(reading: Reading, speech: Speech) -> tuple[Word, ...]:
+    """Return the words without those whose attention lies past the end of the speech."""
+    n_tokens = sum(len(word.tokens) for word in reading.words)
+    return words_within(reading.words, n_tokens - PAST_SPEECH_TOKENS)
+
+
+def without_crowd(reading: Reading, speech: Speech) -> tuple[Word, ...]:
+    """Return the words that are aligned to some audio.
+
+    Of a phrase that repeats one copy is aligned to its audio, and the other to none.
+    """
+    return tuple(w for w in reading.words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
+
+
+def without_repeats(reading: Reading, speech: Speech) -> tuple[Word, ...]:
+    """Return the words without the copies of a phrase that have no audio; none if too many stay."""
+    if reading.confident:
+        silent = without_audio(reading.words, speech)
+    else:
+        silent = frozenset(repeated_words(reading.words))
+    kept = tuple(word for i, word in enumerate(reading.words) if i not in silent)
+    n_tokens = sum(len(word.tokens) for word in kept)
+    return () if guards.too_many_tokens(n_tokens, length_s(speech)) else kept
+
+
+REMOVALS: Mapping[Fault, Callable[[Reading, Speech], tuple[Word, ...]]] = {
+    Fault.LOOP: without_loop,
+    Fault.PAST_SPEECH: without_late_words,
+    Fault.CROWDED: without_crowd,
+    Fault.TOO_MANY: without_repeats,
+    Fault.COMPRESSION: without_repeats,
+}
+"""What the guards of repetitions and of words after the speech leave; the first one decides."""
 
 
 def words_within(words: Sequence[Word], n_tokens: int) -> tuple[Word, ...]:

@@ -1,8 +1,9 @@
 """Divides tokens into words.
 
-A token is a few bytes of UTF-8, not always whole characters. Words begin at spaces; in scripts that
-are written without spaces each grapheme is a word, whatever the language of the rest, so that such
-text is joined and committed grapheme by grapheme. No word contains a part of a character.
+A token is a few bytes of UTF-8, which may end within a character. Words begin at spaces; in scripts
+that are written without spaces each grapheme is a word, so that such text is joined and committed
+grapheme by grapheme. The script alone decides, not the language of the window. No word contains a
+part of a character.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ MARK = regex.compile(r"\p{M}")
 GRAPHEME = regex.compile(r"\X")
 """A character as readers see it (Unicode Standard Annex #29)."""
 BROKEN = "\ufffd"
-"""Replaces bytes that are no character."""
+"""The character that replaces bytes which are not a valid character."""
 OPENING = "\"'“¿([{-「『（《"
 """Punctuation that belongs to the word after it."""
 CLOSING = "\"'.。,，、!！?？:：；”)]}」』）》"
@@ -30,7 +31,7 @@ Decode = Callable[[Sequence[int]], str]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A word as the tokenizer spells it, and its tokens."""
+    """The text of a word or of a part of one, and its tokens."""
 
     text: str
     tokens: tuple[int, ...]
@@ -39,17 +40,17 @@ class Piece:
 def split_words(tokens: Sequence[int], decode: Decode) -> list[Piece]:
     """Return the words that the tokens spell, with punctuation attached; no token is lost.
 
-    A word of a script without spaces may still hold several graphemes if one token spells them all;
+    In a script without spaces a word may still have several graphemes if one token spells them all;
     `graphemes` divides it.
     """
     return attach_punctuation(join_words(list(whole_characters(tokens, decode))))
 
 
 def whole_characters(tokens: Sequence[int], decode: Decode) -> Iterator[Piece]:
-    """Yield the shortest runs of tokens that end on a whole character.
+    """Yield the shortest runs of tokens that end with a whole character.
 
-    Bytes that are no character are left out of the text. A character that the last token leaves
-    incomplete stays in it, because the caller drops such a word.
+    Bytes that are not a character are removed from the text. If the last token ends within a
+    character, the text ends with `BROKEN`, because the caller drops such a word.
     """
     start = 0
     for end in range(1, len(tokens) + 1):
@@ -63,7 +64,7 @@ def whole_characters(tokens: Sequence[int], decode: Decode) -> Iterator[Piece]:
 
 
 def join_words(pieces: Sequence[Piece]) -> list[Piece]:
-    """Join pieces into words."""
+    """Join pieces into words, as `begins_word` decides."""
     words: list[Piece] = []
     for piece in pieces:
         if words and not begins_word(words[-1].text, piece.text):
@@ -74,11 +75,11 @@ def join_words(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def begins_word(before: str, text: str) -> bool:
-    """Return whether text begins a word after the text before it."""
+    """Return whether a new word begins with `text` if `before` is the text before it."""
     if not before or not text or text.startswith(" "):
         return text.startswith(" ") or not before
     if GRAPHEME.match(before[-1] + text[0]).end() == 2:
-        return False  # a mark, a vowel sign, or joined by a joiner
+        return False  # one grapheme: a mark, a vowel sign, or characters joined by a joiner
     if UNSPACED.match(text):
         return True
     alone = UNSPACED.search(before) and (UNSPACED.match(before[-1]) or MARK.match(before[-1]))
@@ -105,9 +106,9 @@ def attach_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def graphemes(text: str) -> list[str]:
-    """Return the parts of a word that are words by themselves; joined they are the word.
+    """Return the words of a text in order; concatenated, they are the text.
 
-    Only scripts without spaces are divided: "你好," is "你" and "好,", and "hello" is one word.
+    Only scripts without spaces are divided: "你好," is "你" and "好,", but "hello" is one word.
     """
     parts: list[str] = []
     for grapheme in GRAPHEME.findall(text):
@@ -120,7 +121,10 @@ def graphemes(text: str) -> list[str]:
 
 
 def spoken_tokens(piece: Piece, decode: Decode) -> int:
-    """Return how many of a word's tokens are spoken: a closing mark at its end takes no time."""
+    """Return the number of tokens up to the last one with a letter or digit; at least 1.
+
+    Tokens after it are punctuation, which takes no time.
+    """
     for count in range(len(piece.tokens), 0, -1):
         if any(c.isalnum() or c == BROKEN for c in decode(piece.tokens[count - 1 : count])):
             return count
@@ -128,5 +132,5 @@ def spoken_tokens(piece: Piece, decode: Decode) -> int:
 
 
 def joined(first: Piece, second: Piece) -> Piece:
-    """Join two neighbouring pieces."""
+    """Return two neighbouring pieces as one."""
     return Piece(first.text + second.text, first.tokens + second.tokens)

@@ -1,4 +1,4 @@
-"""The times of the words of a decoded row."""
+"""Determines the times of the words of a decoded row."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +14,12 @@ from stream.engine.words.coverage import AudioSpan
 from stream.engine.words.spelling import BROKEN, Decode, graphemes, split_words, spoken_tokens
 
 FIRST_TOKEN_POSITIONS = 25
-"""Half a second at the start that the first token attends to in any case, besides its own sound."""
+"""Encoder positions at the start (half a second) to which the first token always attends, besides
+its own sound."""
 LONGEST_WORD_S = 3.0
-"""A longer word has been aligned to audio that the model skipped."""
+"""A word longer than this was aligned to audio that the model skipped."""
 WORD_S = 0.5
-"""Such a word is cut to so many seconds on each side of the peak of its attention."""
+"""Such a word is shortened to this many seconds on each side of the peak of its attention."""
 
 
 def timed_words(
@@ -30,10 +31,10 @@ def timed_words(
     """Return the words of a row with absolute times, in order and within the span.
 
     Args:
-        span: that was decoded.
+        span: the span that was decoded.
         result: the decoded row, without timestamps.
-        starts: of its tokens, from `token_starts`.
-        decode: turns tokens into text.
+        starts: absolute samples of its tokens, from `token_starts`.
+        decode: returns the text of tokens.
     """
     words: list[Word] = []
     peaks: list[int] = []
@@ -45,7 +46,17 @@ def timed_words(
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
-        words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
+        log_probabilities = tuple(result.log_probabilities[i] for i in rows)
+        words.append(
+            Word(
+                piece.text,
+                starts[rows[0]],
+                starts[last + 1],
+                confidence,
+                piece.tokens,
+                log_probabilities,
+            )
+        )
         peaks.append(peak_sample(span, result, rows))
     timed = within_speech(words, span.speech)
     timed = set_edges(timed, span.samples, span.start_sample)
@@ -55,7 +66,10 @@ def timed_words(
 
 
 def peak_sample(span: AudioSpan, result: DecodeResult, rows: Sequence[int]) -> int:
-    """Return the absolute sample at which the mean attention of some tokens peaks."""
+    """Return the absolute sample at which the mean attention of the tokens in `rows` peaks.
+
+    Without recorded attention, it is the start of the span.
+    """
     if result.attention is None:
         return span.start_sample
     first = FIRST_TOKEN_POSITIONS if rows[0] == 0 else 0
@@ -65,12 +79,13 @@ def peak_sample(span: AudioSpan, result: DecodeResult, rows: Sequence[int]) -> i
 
 
 def with_limited_length(word: Word, peak: int) -> Word:
-    """Return the word, or the part of it around its attention's peak, if it is too long.
+    """Return the word, shortened to `WORD_S` around the peak of its attention if it is too long.
 
-    The alignment path has no gaps, so audio that the model skipped is given to a neighbouring word.
+    The alignment path has no gaps, so audio that the model skipped becomes part of a neighbouring
+    word.
 
     Args:
-        word: with absolute times.
+        word: word with absolute times.
         peak: the absolute sample from `peak_sample`.
     """
     if word.end_sample - word.start_sample <= LONGEST_WORD_S * SAMPLE_RATE:
@@ -81,10 +96,10 @@ def with_limited_length(word: Word, peak: int) -> Word:
 
 
 def within_speech(words: list[Word], speech: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
-    """Return the words without the silence before the first and after the last.
+    """Return the words without the silence at the start of the first and the end of the last.
 
-    The alignment path begins and ends in the corners, so the first word includes the silence before
-    it.
+    The alignment path covers the whole span, so the first word includes the silence before it, and
+    the last one that after it.
     """
     if words and speech:
         first = words[0]
@@ -95,7 +110,7 @@ def within_speech(words: list[Word], speech: Sequence[tuple[int, int]]) -> tuple
 
 
 def clamp(sample: int, word: Word) -> int:
-    """Return the sample, or the nearer end of the word if the sample lies outside it."""
+    """Return the sample if it is within the word, otherwise the nearer end of the word."""
     return max(word.start_sample, min(sample, word.end_sample))
 
 
@@ -112,10 +127,9 @@ def token_starts(span: AudioSpan, result: DecodeResult) -> list[int]:
 
 
 def split_graphemes(word: Word) -> Iterator[Word]:
-    """Yield the word, or its graphemes, with equal times, if its script has no spaces.
+    """Yield the word; or, if its script has no spaces, its graphemes as words of equal duration.
 
-    One token may spell several graphemes: it goes with the first, so that the tokens in order are
-    still those of the model.
+    The first grapheme gets all tokens of the word, because a token may spell several graphemes.
     """
     parts = graphemes(word.text)
     length = word.end_sample - word.start_sample
@@ -126,4 +140,5 @@ def split_graphemes(word: Word) -> Iterator[Word]:
             start_sample=word.start_sample + length * i // len(parts),
             end_sample=word.start_sample + length * (i + 1) // len(parts),
             tokens=() if i else word.tokens,
+            log_probabilities=() if i else word.log_probabilities,
         )

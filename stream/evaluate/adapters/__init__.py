@@ -2,8 +2,9 @@
 
 A streaming adapter is a function `stream_feed(url, feed, endpointing_ms)`: it sends the chunks of
 the feed to a server and yields the server's messages as events; it raises `StreamError` if the
-stream breaks. An offline adapter is a function `load(model)`, which returns a function from a whole
-recording to its text. To add a system, add a file here and a row to `STREAMING` or `OFFLINE`.
+stream breaks. An offline adapter is a function `load(model)`, which returns a function from the
+audio of a whole recording, one channel, to its transcript. To add a system, add a file here and a
+row to `STREAMING` or `OFFLINE`.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -12,13 +13,13 @@ from typing import Any
 
 from stream.evaluate.adapters.feed import Feed
 from stream.evaluate.material.recordings import Audio
-from stream.evaluate.measures.record import Event
+from stream.evaluate.measures.record import Event, Transcript
 
 StreamingAdapter = Callable[[str, Feed, int], AsyncGenerator[Event, None]]
 """Arguments: the server's address, the audio, the silence that ends an utterance (milliseconds)."""
 
-Transcribe = Callable[[Audio], str]
-"""Returns the transcript of a whole recording."""
+Transcribe = Callable[[Audio], Transcript]
+"""Returns the transcript of a whole recording of one channel."""
 
 STREAMING = {
     "native": "stream.evaluate.adapters.native:stream_feed",

@@ -14,6 +14,7 @@ from stream.engine.cores import usable_cores
 from stream.errors import UsageError
 from stream.evaluate.adapters import Transcribe
 from stream.evaluate.material.recordings import Audio, at_16_khz
+from stream.evaluate.measures.record import Transcript
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -23,11 +24,11 @@ def load(model: str) -> Transcribe:
     """Load faster-whisper. Raises the errors of `load_whisper`."""
     whisper = load_whisper(model)
 
-    def transcribe(audio: Audio) -> str:
+    def transcribe(audio: Audio) -> Transcript:
         segments, _ = whisper.transcribe(
             at_16_khz(audio), language="en", beam_size=1, condition_on_previous_text=False
         )
-        return " ".join(segment.text.strip() for segment in segments)
+        return Transcript(" ".join(segment.text.strip() for segment in segments))
 
     return transcribe
 

@@ -3,18 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from stream.evaluate.material.recordings import Audio
+
+Encoding = Literal["pcm_s16le", "pcm_f32le"]
 
 CHUNK_MS = 40
 """Milliseconds of audio in a message, about as much as in a browser's message."""
 
 
 class Feed:
-    """Yields one recording in chunks of 16-bit little-endian samples, one channel.
+    """Yields one recording in chunks of little-endian samples, channels interleaved.
 
     The audio clock starts with the first chunk and never stops: if a system accepts audio late, the
-    lateness counts as delay of the system, as it does for a person who goes on speaking.
+    lateness counts as delay of the system, because a real speaker would not stop either.
     """
 
     def __init__(
@@ -34,15 +37,22 @@ class Feed:
         self._speed = speed
         self.late_ms = 0.0
         """The largest delay of a chunk, in milliseconds. Latencies are not valid if it is large."""
-        self._data = audio.samples.astype("<i2").tobytes()
-        self._data += bytes(2 * round(trailing_silence_s * audio.rate))
+        self.channels = len(audio.channels())
+        # The gain of a repeat would be rounded away in 16 bits.
+        exact = audio.gain != 1.0
+        self.encoding: Encoding = "pcm_f32le" if exact else "pcm_s16le"
+        self._frame = (4 if exact else 2) * self.channels
+        """Bytes of one sample of all channels."""
+        samples = audio.floats.astype("<f4") if exact else audio.samples.astype("<i2")
+        self._data = samples.tobytes()
+        self._data += bytes(self._frame * round(trailing_silence_s * audio.rate))
         self._sent = 0
         self._began_s: float | None = None
 
     @property
     def n_samples(self) -> int:
-        """Number of samples that will be fed, with the trailing silence."""
-        return len(self._data) // 2
+        """Number of samples of each channel that will be fed, with the trailing silence."""
+        return len(self._data) // self._frame
 
     def now_s(self) -> float:
         """Return the audio clock: seconds of audio spoken so far; if fast, seconds yielded."""
@@ -51,14 +61,14 @@ class Feed:
         return (time.perf_counter() - self._began_s) * self._speed
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the audio in chunks, each at the time of its last sample; if fast, at once."""
-        size = 2 * (self.rate * CHUNK_MS // 1000)
+        """Yield the audio in chunks, each when its last sample is spoken; if fast, at once."""
+        size = self._frame * (self.rate * CHUNK_MS // 1000)
         self._began_s = time.perf_counter()
         for start in range(0, len(self._data), size):
             chunk = self._data[start : start + size]
             if not self.fast:
-                spoken_s = (start + len(chunk)) / (2 * self.rate)
+                spoken_s = (start + len(chunk)) / (self._frame * self.rate)
                 await asyncio.sleep(max(0.0, (spoken_s - self.now_s()) / self._speed))
                 self.late_ms = max(self.late_ms, 1000 * (self.now_s() - spoken_s))
-            self._sent += len(chunk) // 2
+            self._sent += len(chunk) // self._frame
             yield chunk

@@ -37,7 +37,12 @@ async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerat
     checks = SequenceCheck()
     try:
         async with connect(
-            url, sample_rate=feed.rate, endpointing_ms=endpointing_ms, words=True
+            url,
+            sample_rate=feed.rate,
+            encoding=feed.encoding,
+            channels=feed.channels,
+            endpointing_ms=endpointing_ms,
+            words=True,
         ) as stream:
             for broken in checks.check(stream.ready, 0):
                 yield broken
@@ -57,7 +62,7 @@ async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerat
 
 
 def event_of(message: ServerEvent, endpointing_ms: int) -> Event | None:
-    """Turn a message into an event of the record; None for a message that shows nothing."""
+    """Convert a message to an event of the record; None if the record does not need it."""
     match message:
         case SpeechEnded():
             return SpeechOver((message.channel, message.utterance), message.time)

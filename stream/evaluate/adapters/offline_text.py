@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Hypothesis
 from stream.evaluate.material.recordings import Audio, at_16_khz
+from stream.evaluate.measures.record import TimedWord, Transcript
 
 LONGEST_S = 28
 """Whisper encodes at most 30 s at once; a longer recording is cut into pieces of this length."""
@@ -27,12 +28,25 @@ class OfflineTranscriber(Protocol):
         """Transcribe samples (n_samples,) at 16 kHz."""
 
 
-def offline_text(transcriber: OfflineTranscriber, audio: Audio) -> str:
-    """Return the transcript of a recording of any length."""
-    hypotheses = [transcriber.offline(piece) for piece in pieces(at_16_khz(audio))]
-    return " ".join(
-        "".join(word.text for word in hypothesis.words).strip() for hypothesis in hypotheses
-    )
+def offline_transcript(transcriber: OfflineTranscriber, audio: Audio) -> Transcript:
+    """Return the transcript of a recording of any length; several channels are mixed to one."""
+    texts: list[str] = []
+    words: list[TimedWord] = []
+    offset = 0
+    for piece in pieces(at_16_khz(audio)):
+        found = transcriber.offline(piece).words
+        texts.append("".join(word.text for word in found).strip())
+        words += [
+            TimedWord(
+                word.text.strip(),
+                (offset + word.start_sample) / SAMPLE_RATE,
+                (offset + word.end_sample) / SAMPLE_RATE,
+                word.confidence,
+            )
+            for word in found
+        ]
+        offset += len(piece)
+    return Transcript(" ".join(texts), tuple(words))
 
 
 def pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

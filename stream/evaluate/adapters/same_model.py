@@ -1,7 +1,7 @@
 """Transcribes with the same model offline, at full padding: the baseline for streaming."""
 
 from stream.evaluate.adapters import Transcribe
-from stream.evaluate.adapters.offline_text import offline_text
+from stream.evaluate.adapters.offline_text import offline_transcript
 
 
 def load(model: str) -> Transcribe:
@@ -14,4 +14,4 @@ def load(model: str) -> Transcribe:
 
     transcriber = WhisperTranscriber(model)
     transcriber.warm_up()
-    return lambda audio: offline_text(transcriber, audio)
+    return lambda audio: offline_transcript(transcriber, audio)

@@ -21,7 +21,7 @@ from stream.evaluate.measures.record import (
 
 
 async def stream_feed(url: str, feed: Feed, endpointing_ms: int) -> AsyncGenerator[Event, None]:
-    """Stream a feed; yield the server's messages as events.
+    """Stream a feed, and yield the server's messages as events.
 
     Raises:
         StreamError: the connection was lost before the stream ended.
@@ -53,7 +53,7 @@ async def send_all(websocket: ClientConnection, feed: Feed) -> None:
 
 
 def event_of(message: dict[str, Any]) -> Event:
-    """Turn a message into an event of the record."""
+    """Convert a message to an event of the record."""
     utterance = (0, message["utterance"])
     match message["type"]:
         case "speech_started":

@@ -3,24 +3,30 @@
 A manifest is a file of JSON lines, one recording in each line: `audio` (a path relative to the
 manifest's folder), `text` or `reference` (the spoken words; null if they are not known), `kind`,
 and `words`, a list of `word`, `start` and `end` in seconds, if the true times are known; or `cuts`,
-a list of such recordings that are joined with a pause of `gap_s` seconds.
+a list of such recordings that are joined with a pause of `gap_s` seconds. A recording whose
+channels are different speakers has `text_by_channel`, a list of texts. `turns`, a list of `start`,
+`end` and `channel` (0 if it is left out), says when somebody speaks.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.core.mixdown import mixed
 from stream.core.resample import Resampler
 from stream.errors import UsageError
 from stream.evaluate.measures.record import TimedWord
+from stream.evaluate.measures.repeats import gain_of
+
+Channels = Literal["apart", "mixed"]
+"""How a recording is played whose channels are different speakers."""
 
 CUT_GAP_S = 0.8
 """Seconds of pause between the cuts of a joined recording."""
@@ -45,17 +51,39 @@ TWO_CITIES = (
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """One channel of 16-bit audio."""
+    """16-bit audio of one channel, or of several."""
 
     samples: NDArray[np.int16]
-    """(n_samples,)"""
+    """(n_samples,), or (n_samples, n_channels)."""
     rate: int
     """Hertz."""
+    gain: float = 1.0
+    """A factor for all samples. It may be so close to 1 that 16 bits cannot hold its effect."""
+
+    @property
+    def floats(self) -> NDArray[np.float32]:
+        """The samples in -1..1, with the gain, in the shape of `samples`."""
+        return self.samples.astype(np.float32) * np.float32(1 / 32_768) * np.float32(self.gain)
 
     @property
     def seconds(self) -> float:
         """Duration in seconds."""
         return len(self.samples) / self.rate
+
+    def channels(self) -> "list[Audio]":
+        """Return each channel as audio of one channel."""
+        if self.samples.ndim == 1:
+            return [self]
+        return [replace(self, samples=np.ascontiguousarray(one)) for one in self.samples.T]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When one person speaks."""
+
+    start_s: float
+    end_s: float
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +100,79 @@ class Recording:
     """Reads or generates the audio."""
     words: tuple[TimedWord, ...] = ()
     """The reference words with their times; empty if the times are not known."""
+    text_by_channel: tuple[str, ...] = ()
+    """The reference of each channel, if the audio has several and they are scored apart."""
+    turns: tuple[Turn, ...] = ()
+    """When somebody speaks; empty if that is not known."""
     suite: str = "speech"
     condition: str = ""
     """How the audio was changed, such as "10 dB" of noise; results are reported for each
     condition."""
+    repeat: int = 0
+    """How many times it was played before, each time a little louder."""
 
     @property
     def group(self) -> str:
         """Name of the group in which the recording is reported."""
         return self.condition or f"{self.kind}: {self.source}"
 
+    @property
+    def texts(self) -> tuple[str | None, ...]:
+        """The reference of each channel that is scored."""
+        return self.text_by_channel or (self.text,)
+
+    @property
+    def turns_by_channel(self) -> list[list[tuple[float, float]]]:
+        """The start and end of each turn, for each channel that is scored."""
+        return [
+            [
+                (turn.start_s, turn.end_s)
+                for turn in self.turns
+                if not self.text_by_channel or turn.channel == channel
+            ]
+            for channel in range(len(self.texts))
+        ]
+
     def under(self, suite: str, condition: str, change: Callable[[Audio], Audio]) -> "Recording":
-        """Return this recording in another suite, with `change` applied to its audio when read."""
-        return replace(self, suite=suite, condition=condition, read=lambda: change(self.read()))
+        """Return this recording in another suite.
+
+        When its audio is read, `change` is applied to each channel.
+        """
+
+        def read() -> Audio:
+            return each_channel(self.read(), change)
+
+        return replace(self, suite=suite, condition=condition, read=read)
+
+    def louder(self, repeat: int) -> "Recording":
+        """Return this recording for a repeat: louder by that number of millionths."""
+        gain = gain_of(repeat)
+        return replace(self, repeat=repeat, read=lambda: replace(self.read(), gain=gain))
 
 
-def read_manifest(path: Path, gap_s: float = CUT_GAP_S) -> list[Recording]:
+def each_channel(audio: Audio, change: Callable[[Audio], Audio]) -> Audio:
+    """Return audio whose channels were changed one by one."""
+    changed = [change(one) for one in audio.channels()]
+    if len(changed) == 1:
+        return changed[0]
+    return replace(changed[0], samples=np.stack([one.samples for one in changed], axis=1))
+
+
+def read_manifest(path: Path, gap_s: float = CUT_GAP_S, *, apart: bool = False) -> list[Recording]:
     """Return the recordings of a manifest.
 
     Args:
         path: the manifest.
         gap_s: seconds of pause between cuts, if the manifest does not give it.
+        apart: keep the channels of a recording with `text_by_channel`; all other channels are
+            mixed to one.
 
     Raises:
         UsageError: the file cannot be read or is not a manifest.
     """
     try:
         entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        return [recording(entry, path.parent, gap_s) for entry in entries]
+        return [recording(entry, path.parent, gap_s, apart=apart) for entry in entries]
     except OSError as error:
         raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -123,57 +196,18 @@ def shipped_speech() -> Recording:
     return Recording(path.name, "read", "LibriVox", TWO_CITIES, lambda: read_audio([path]))
 
 
-def read_excerpts(path: Path, count: int, seconds: float, gap_s: float) -> list[Recording]:
-    """Return excerpts of a manifest's joined recordings: consecutive whole cuts, just long enough.
-
-    The first excerpt of every recording comes before the second excerpt of any.
-
-    Args:
-        path: a manifest whose recordings have `cuts`, each with its `seconds`.
-        count: number of excerpts.
-        seconds: the least duration of each.
-        gap_s: seconds of pause between the cuts of an excerpt.
-
-    Raises:
-        UsageError: the file is not such a manifest, or has too few excerpts.
-    """
-    try:
-        entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        excerpts = [list(excerpts_of(entry["cuts"], seconds, gap_s)) for entry in entries]
-        turns = zip_longest(*excerpts)
-        chosen = [cuts for turn in turns for cuts in turn if cuts is not None][:count]
-        found = [recording({"cuts": cuts}, path.parent, gap_s) for cuts in chosen]
-    except OSError as error:
-        raise UsageError(f"The manifest {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is not a manifest of joined recordings: {error!r}.") from error
-    if len(found) < count:
-        raise UsageError(f"{path} has only {len(found)} excerpts of {seconds:g} s, not {count}.")
-    return found
-
-
-def excerpts_of(
-    cuts: list[dict[str, Any]], seconds: float, gap_s: float
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield consecutive cuts of at least `seconds` in all; a shorter rest is left out."""
-    excerpt: list[dict[str, Any]] = []
-    length_s = -gap_s
-    for cut in cuts:
-        excerpt.append(cut)
-        length_s += cut["seconds"] + gap_s
-        if length_s >= seconds:
-            yield excerpt
-            excerpt, length_s = [], -gap_s
-
-
-def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> Recording:
+def recording(
+    entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S, *, apart: bool = False
+) -> Recording:
     """Return the recording that a line of a manifest describes; `folder` is the manifest's."""
     cuts = entry.get("cuts", [entry])
     names = [cut["audio"] for cut in cuts]
-    texts = [cut["text"] if "text" in cut else cut["reference"] for cut in cuts]
+    texts = [text_of(cut) for cut in cuts]
+    by_channel = tuple(entry.get("text_by_channel", ())) if apart else ()
     kind = entry.get("kind", "joined")
     gap_s = float(entry.get("gap_s", gap_s))
-    text: str | None = None if None in texts else " ".join(texts)
+    known = [text for text in texts if text is not None]
+    text = " ".join(known) if len(known) == len(texts) else None
     category = ""
     if kind in NO_SPEECH:
         text, category = "", noise_category(names[0])
@@ -184,11 +218,25 @@ def recording(entry: dict[str, Any], folder: Path, gap_s: float = CUT_GAP_S) -> 
         # The folder that holds the corpus: audio/CORPUS/…
         source=Path(names[0]).parts[1] if len(Path(names[0]).parts) > 2 else kind,
         text=text,
-        read=lambda: read_audio([folder / name for name in names], gap_s),
+        read=lambda: read_audio([folder / name for name in names], gap_s, len(by_channel) or 1),
         words=word_times(cuts, folder, gap_s) if all("words" in cut for cut in cuts) else (),
+        text_by_channel=by_channel,
+        turns=tuple(
+            Turn(turn["start"], turn["end"], turn.get("channel", 0))
+            for turn in entry.get("turns", ())
+        ),
         suite="silence" if text == "" else "speech",
         condition=category,
     )
+
+
+def text_of(entry: dict[str, Any]) -> str | None:
+    """Return the text of a line of a manifest, or of a cut; None if the words are not known."""
+    for key in ("text", "reference"):
+        if key in entry:
+            text: str | None = entry[key]
+            return text
+    return " ".join(entry["text_by_channel"])
 
 
 def noise_category(name: str) -> str:
@@ -212,11 +260,16 @@ def word_times(cuts: list[dict[str, Any]], folder: Path, gap_s: float) -> tuple[
     return tuple(words)
 
 
-def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
-    """Read files as one channel, joined with `gap_s` seconds of silence between them.
+def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S, n_channels: int = 1) -> Audio:
+    """Read files, joined with `gap_s` seconds of silence between them.
+
+    Args:
+        paths: the files.
+        gap_s: seconds.
+        n_channels: 1 to mix all channels, otherwise the number that each file must have.
 
     Raises:
-        UsageError: a file cannot be read, or the sample rates differ.
+        UsageError: a file cannot be read, or the sample rates or numbers of channels differ.
     """
     import soundfile
 
@@ -228,16 +281,25 @@ def read_audio(paths: list[Path], gap_s: float = CUT_GAP_S) -> Audio:
         except (OSError, soundfile.LibsndfileError) as error:
             raise UsageError(f"{path} cannot be read: {error}.") from error
         rates.add(rate)
-        pieces += [samples.mean(axis=1), np.zeros(round(gap_s * rate), np.float32)]
+        if n_channels == 1:
+            samples = mixed(samples.T)[0]
+        elif samples.shape[1] != n_channels:
+            raise UsageError(f"{path} has {samples.shape[1]} channels, but {n_channels} texts.")
+        pieces += [samples, np.zeros((round(gap_s * rate), *samples.shape[1:]), np.float32)]
     if len(rates) > 1:
         raise UsageError(f"{paths[0]} cannot be joined with cuts of other sample rates.")
     return Audio(to_int16(np.concatenate(pieces[:-1])), rates.pop())
 
 
 def at_16_khz(audio: Audio) -> NDArray[np.float32]:
-    """Return the audio resampled for the model: (n_samples,) at 16 kHz, in -1..1."""
+    """Return the audio resampled for the model: (n_samples,) at 16 kHz, in -1..1.
+
+    Several channels are mixed to one.
+    """
     resampler = Resampler(audio.rate)
-    samples = audio.samples.astype(np.float32) * np.float32(1 / 32_768)
+    samples = audio.floats
+    if samples.ndim > 1:
+        samples = samples.mean(axis=1)
     return np.concatenate([resampler.feed(samples), resampler.flush()])
 
 

@@ -14,8 +14,8 @@ from stream.evaluate.measures.record import TimedWord
 
 QUIETER_DB = (-20, -30)
 FASTER = (1.25, 1.5, 1.75)
-"""Factors of speed. Audiobooks have about 150 words in a minute; these are as fast as people in a
-hurry."""
+"""Factors of speed. Audiobooks have about 150 words in a minute; these speeds are those of hurried
+speech."""
 
 
 def quieter_and_faster(speech: Sequence[Recording]) -> list[Recording]:
@@ -26,7 +26,7 @@ def quieter_and_faster(speech: Sequence[Recording]) -> list[Recording]:
         for one in speech
     ]
     fast = [
-        replace(one, words=scaled_words(one, tempo)).under(
+        replace(one, words=scaled_words(one, tempo), turns=()).under(
             "speakers", f"{tempo} times as fast", partial(faster, tempo=tempo)
         )
         for tempo in FASTER
@@ -36,7 +36,10 @@ def quieter_and_faster(speech: Sequence[Recording]) -> list[Recording]:
 
 
 def quieter(audio: Audio, level_db: float) -> Audio:
-    """Return the audio with its level changed by `level_db` decibels, rounded to 16 bits."""
+    """Return the audio with its level changed by `level_db` decibels, at most 0.
+
+    Samples are rounded to 16 bits.
+    """
     return Audio(np.rint(audio.samples * 10 ** (level_db / 20)).astype(np.int16), audio.rate)
 
 

@@ -1,4 +1,4 @@
-"""Makes the suites: speech as it is, in noise, over a telephone, quieter or faster; and silence."""
+"""Makes the suites: speech as it is, in noise, far away, over a telephone, quieter; and silence."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,10 +10,11 @@ import numpy as np
 from stream.evaluate.material.mixing import babble, seeded_rng, with_noise
 from stream.evaluate.material.phone import phone_line
 from stream.evaluate.material.recordings import BABBLE_OR_MUSIC, Audio, Recording
+from stream.evaluate.material.room import PLACES, Place, from_far
 from stream.evaluate.material.sounds import made_sounds
 from stream.evaluate.material.speakers import quieter_and_faster
 
-Suite = Literal["speech", "noise-levels", "phone", "speakers", "silence", "all"]
+Suite = Literal["speech", "noise-levels", "far", "phone", "speakers", "silence", "all"]
 
 NOISE_LEVELS_DB = (20, 10, 5, 0)
 LOSSES_PERCENT = (0, 1, 3, 5)
@@ -52,8 +53,10 @@ def recordings_of(
         found += speech
     if "noise-levels" in chosen:
         found += in_noise(spoken, noises or made_sounds(minutes, seed), seed)
+    if "far" in chosen:
+        found += far_away(spoken, noises or made_sounds(minutes, seed), seed)
     if "phone" in chosen:
-        # Recordings of telephone calls have the line's distortions already.
+        # Recordings of telephone calls are left out, because they are already distorted.
         found += over_telephone([one for one in spoken if one.kind != "phone"], seed)
     if "speakers" in chosen:
         found += quieter_and_faster(spoken)
@@ -77,24 +80,41 @@ def understandable(noise: Recording) -> Recording:
     return replace(noise, kind=BACKGROUND_VOICES) if held else noise
 
 
-ALL: tuple[Suite, ...] = ("speech", "noise-levels", "phone", "speakers", "silence")
+ALL: tuple[Suite, ...] = ("speech", "noise-levels", "far", "phone", "speakers", "silence")
 
 
 def in_noise(
     speech: Sequence[Recording], noises: Sequence[Recording], seed: int
 ) -> list[Recording]:
     """Return each recording at each noise level; a recording has the same noise at all levels."""
-    mixed_with = [
-        noise
-        for noise in noises
-        if not any(word in noise.condition.lower() for word in HOLD_WORDS)
-        and noise.name != "digital silence"
-    ]
+    mixed_with = without_words(noises)
     return [
         one.under("noise-levels", f"{snr_db} dB", mixer(one, mixed_with, snr_db, seed))
         for snr_db in NOISE_LEVELS_DB
         for one in speech
     ]
+
+
+def without_words(noises: Sequence[Recording]) -> list[Recording]:
+    """Return the noises that can be mixed with speech: they hold sound, and no words."""
+    return [
+        noise
+        for noise in noises
+        if not any(word in noise.condition.lower() for word in HOLD_WORDS)
+        and noise.name != "digital silence"
+    ]
+
+
+def far_away(
+    speech: Sequence[Recording], noises: Sequence[Recording], seed: int
+) -> list[Recording]:
+    """Return each recording from each place in a room; it has the same noise everywhere."""
+    mixed_with = without_words(noises)
+
+    def at(recording: Recording, place: Place) -> Callable[[Audio], Audio]:
+        return lambda audio: from_far(audio, place, mixed_with, seeded_rng(seed, recording.name))
+
+    return [one.under("far", place.name, at(one, place)) for place in PLACES for one in speech]
 
 
 def mixer(

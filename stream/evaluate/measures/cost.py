@@ -121,9 +121,9 @@ def tree(pid: int) -> list[Any]:
 
 
 def listening_pid(url: str) -> int | None:
-    """Return the id of the process that listens on an address of this machine, or None.
+    """Return the id of the process that serves an address of this machine.
 
-    None means that the address is of another machine, or that the process cannot be found.
+    None if the address belongs to another machine, or if the process cannot be found.
     """
     parts = urlsplit(url if "//" in url else f"//{url}")
     if parts.hostname not in ("localhost", "127.0.0.1", "::1") or parts.port is None:

@@ -29,6 +29,15 @@ class TimedWord:
 
 
 @dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a system recognised on one channel of a recording."""
+
+    text: str
+    words: tuple[TimedWord, ...] = ()
+    """Empty if the system does not report the times of words."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechBegan:
     """The system detected the start of speech, at `time_s`."""
 
@@ -67,7 +76,7 @@ class Finished:
     text: str
     words: tuple[TimedWord, ...] = ()
     by_silence: bool = False
-    """Silence ended the utterance, not a cut or the end of the stream."""
+    """Whether silence ended the utterance, not a cut or the end of the stream."""
     server_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds for each step of the system, as it reports them."""
 
@@ -106,7 +115,7 @@ class Caption:
     final: Finished | None = None
     final_at_s: float = 0.0
     forced: bool = False
-    """The stream ended before silence ended the utterance, so the final came early."""
+    """Whether the stream ended before silence ended the utterance, so that the final came early."""
 
 
 def captions(events: Iterable[Stamped]) -> list[Caption]:
@@ -130,6 +139,15 @@ def captions(events: Iterable[Stamped]) -> list[Caption]:
     for caption in last.values():
         caption.forced = caption.final is not None and not caption.final.by_silence
     return list(found.values())
+
+
+def on_channel(events: Iterable[Stamped], channel: int) -> list[Stamped]:
+    """Return the events of one channel, without violations, which belong to the whole stream."""
+    return [
+        stamped
+        for stamped in events
+        if not isinstance(stamped.event, Broken) and stamped.event.utterance[0] == channel
+    ]
 
 
 def transcript(events: Sequence[Stamped]) -> str:

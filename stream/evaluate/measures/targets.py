@@ -35,7 +35,11 @@ def targets(summary: dict[str, Any]) -> list[dict[str, Any]]:
     erasure = steady.get("normalised_erasure")
     rows.append(("normalised erasure, speech", MAX_ERASURE, erasure))
     rows.append(
-        ("broken promises, committed words that changed among them", 0, summary["violations"])
+        (
+            "broken promises: committed words that changed, samples not accounted for",
+            0,
+            summary["violations"],
+        )
     )
     for name, most, key in (
         (

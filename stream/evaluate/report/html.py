@@ -16,8 +16,8 @@ from stream.evaluate.report.plots import (
     timeline_choice,
     timeline_plot,
 )
-from stream.evaluate.report.results import Result, by_suite
-from stream.evaluate.report.tables import LATENCIES, rows_of
+from stream.evaluate.report.results import Result, by_suite, is_system, rows_of
+from stream.evaluate.report.tables import INVENTED, LATENCIES, shown
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2026; --paper: #fcfcfd; --soft: #6b7280;
@@ -68,6 +68,7 @@ def page(summary: dict[str, Any], results: Sequence[Result]) -> str:
         parts += [f"<h2>{escape(name)}</h2>", *accuracy(name, suite, summary["suites"])]
         if "latency_ms" in suite:
             parts += [*behaviour(suite, results_of[name])]
+    parts += repeats(summary)
     chosen = timeline_choice(results)
     if chosen is not None:
         parts += timeline(chosen)
@@ -105,7 +106,7 @@ def problems(results: Sequence[Result]) -> Iterator[str]:
 def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterator[str]:
     """Yield the word errors, or the hallucinated words, of each group of recordings."""
     total = suite["total"]
-    systems = [k for k, v in total.items() if isinstance(v, dict) and "wer" in v]
+    systems = [k for k, v in total.items() if is_system(v)]
     if systems:
         label = "noise, decibels below the speech" if name == "noise-levels" else "packets lost"
         if name in ("noise-levels", "phone"):
@@ -122,6 +123,14 @@ def accuracy(name: str, suite: dict[str, Any], suites: dict[str, Any]) -> Iterat
         yield table(columns, rows)
         count = total["repeated_5_grams_said"]
         yield f"<p class='note'>5-dup: repeated 5-grams; the reference has {count}.</p>"
+    if "inventions" in total:
+        yield "<h3>Words that were not spoken</h3>"
+        rows = [
+            [group, system, score["recordings"], score["minutes"], *(found[k] for k in INVENTED)]
+            for group, score in rows_of(suite).items()
+            for system, found in score.get("inventions", {}).items()
+        ]
+        yield table(["", "system", "files", "min", *INVENTED], rows)
     if "words_per_hour" in total:
         names = list(total["words_per_hour"])
         rows = [
@@ -169,6 +178,32 @@ def behaviour(suite: dict[str, Any], results: Sequence[Result]) -> Iterator[str]
         off = 100 * calibration["expected_calibration_error"]
         note = f"Share of right words by confidence; the mean distance is {off:.1f} points."
         yield "<h3>Confidence</h3>" + figure(calibration_plot(calibration), note)
+
+
+def repeats(summary: dict[str, Any]) -> Iterator[str]:
+    """Yield the means over repeats, with their standard errors."""
+    again = summary.get("repeats", {"suites": {}})
+    for name, suite in again["suites"].items():
+        yield f"<h2>{escape(name)}: means of {again['count']} repeats ± standard error</h2>"
+        rows: list[list[Cell]] = [
+            [group, system, *(shown(estimate) for estimate in found.values())]
+            for group, score in suite["scores"].items()
+            for system, found in score.items()
+            if is_system(found)
+        ]
+        rows += [
+            [group, "price of streaming", shown(score["price_of_streaming"])]
+            for group, score in suite["scores"].items()
+            if "price_of_streaming" in score
+        ]
+        yield table(["", "", "%", "sub", "del", "ins"], rows)
+        medians = [
+            [LATENCIES[key], shown(found, 0)]
+            for key, found in suite["median_ms"].items()
+            if key in LATENCIES
+        ]
+        if medians:
+            yield table(["median, milliseconds", ""], medians)
 
 
 def timeline(result: Result) -> list[str]:

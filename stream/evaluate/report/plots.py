@@ -5,7 +5,7 @@ from typing import Any
 
 from stream.evaluate.measures.latency import appearances
 from stream.evaluate.measures.record import Caption, captions
-from stream.evaluate.report.results import Result, all_latencies
+from stream.evaluate.report.results import Result, all_latencies, is_system
 from stream.evaluate.report.svg import Axis, Plot
 
 SHOWN, COMMITTED, FINAL, SPOKEN = "s0", "s1", "s2", "spoken"
@@ -29,7 +29,7 @@ def latency_plot(results: Sequence[Result]) -> str:
     low, high = min(0.0, values[len(values) // 100]), values[-1 - len(values) // 100]
     plot = Plot(Axis(low, high, "ms after the end of the word"), Axis(0, 100, "% of words"))
     for data, style, name in series:
-        # A hundred points draw the same curve as ten thousand.
+        # A curve of a hundred points looks the same as one of ten thousand, in a smaller file.
         ordered = sorted(data)
         if ordered:
             last = len(ordered) - 1
@@ -66,11 +66,6 @@ def error_plot(suite: dict[str, Any]) -> str:
             plot.text((wer, top - 0.5), f"{wer:g}")
             plot.name(f"s{k}", name)
     return plot.svg()
-
-
-def is_system(value: Any) -> bool:
-    """Return whether an entry of a score has the errors of a system."""
-    return isinstance(value, dict) and "wer" in value
 
 
 def level_plot(suites: dict[str, Any], name: str, label: str) -> str:

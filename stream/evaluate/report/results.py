@@ -10,8 +10,9 @@ import numpy as np
 
 from stream.evaluate.measures.calibration import calibration, expected_calibration_error
 from stream.evaluate.measures.hallucination import Repetitions, repetitions, words_per_hour
+from stream.evaluate.measures.invented import Invented, Turns, looped_words, outside_turns
 from stream.evaluate.measures.latency import Latencies, latencies
-from stream.evaluate.measures.record import Finished
+from stream.evaluate.measures.record import Finished, Transcript
 from stream.evaluate.measures.scoring import (
     WordErrors,
     judged,
@@ -30,26 +31,60 @@ class Result:
     """A recording, and the transcript of each system."""
 
     played: Played
-    offline: dict[str, str] = field(default_factory=dict)
-    """Transcripts by the name of the offline system."""
+    offline: dict[str, tuple[Transcript, ...]] = field(default_factory=dict)
+    """The transcript of each channel, by the name of the offline system."""
 
     @property
-    def transcripts(self) -> dict[str, str]:
-        """Transcripts by the name of the system, ours first."""
-        return {STREAMED: self.played.text, **self.offline}
+    def transcripts(self) -> dict[str, tuple[Transcript, ...]]:
+        """The transcript of each channel that is scored, by the name of the system, ours first."""
+        return {STREAMED: self.played.transcripts, **self.offline}
+
+    def texts(self, system: str) -> list[tuple[str, str]]:
+        """Return the reference and the transcript of each channel whose text is known."""
+        references, found = self.played.recording.texts, self.transcripts[system]
+        pairs = zip(references, found, strict=True)
+        return [(reference, one.text) for reference, one in pairs if reference is not None]
 
     def errors(self) -> dict[str, WordErrors]:
         """Return each system's word errors; empty if the text is unknown or there is no speech."""
-        text = self.played.recording.text
-        if not text:
+        if not self.played.recording.text:
             return {}
-        return {name: word_errors(text, found) for name, found in self.transcripts.items()}
+        return {
+            name: sum((word_errors(*pair) for pair in self.texts(name)), WordErrors())
+            for name in self.transcripts
+        }
+
+    def repetitions(self, system: str) -> Repetitions:
+        """Return the repeated 5-grams of a system, within each channel."""
+        pairs = [(normalised(said), normalised(found)) for said, found in self.texts(system)]
+        return sum((repetitions(*pair) for pair in pairs), Repetitions())
+
+    def inventions(self) -> dict[str, Invented]:
+        """Return what each system invented in speech; empty if neither text nor turns are known."""
+        recording = self.played.recording
+        if not (recording.text or recording.turns):
+            return {}
+        errors = self.errors()
+        return {
+            name: Invented(inserted=errors[name].insertions if errors else 0)
+            + sum(map(self.invented_on, recording.turns_by_channel, found), Invented())
+            for name, found in self.transcripts.items()
+        }
+
+    def invented_on(self, turns: Turns, found: Transcript) -> Invented:
+        """Return the words of one channel that are outside of its turns, and those in a loop."""
+        words = normalised(found.text).split()
+        outside = outside_turns(found.words, turns) if self.played.recording.turns else 0
+        return Invented(recognised=len(words), outside=outside, looped=looped_words(words))
 
     def invented(self) -> dict[str, int]:
-        """Return how many words each system recognised; empty if the recording has words."""
+        """Return the number of words that each system recognised; empty if there is speech."""
         if self.played.recording.text != "":
             return {}
-        return {name: len(normalised(t).split()) for name, t in self.transcripts.items()}
+        return {
+            name: sum(len(normalised(one.text).split()) for one in found)
+            for name, found in self.transcripts.items()
+        }
 
     def went_well(self) -> bool:
         """Return whether there was no violation, no failure, and no word in silence."""
@@ -71,6 +106,8 @@ class Score:
     """Words recognised in recordings without words, by system; they do not count as errors."""
     repetitions: dict[str, Repetitions]
     """Repeated 5-grams by system."""
+    inventions: dict[str, Invented]
+    """Words invented in speech, by system."""
 
     @classmethod
     def of(cls, results: Sequence[Result]) -> "Score":
@@ -78,17 +115,18 @@ class Score:
         errors: dict[str, WordErrors] = {}
         invented: dict[str, int] = {}
         repeated: dict[str, Repetitions] = {}
+        inventions: dict[str, Invented] = {}
         for result in results:
-            reference = normalised(result.played.recording.text or "")
             for name, found in result.errors().items():
                 errors[name] = errors.get(name, WordErrors()) + found
-                again = repetitions(reference, normalised(result.transcripts[name]))
-                repeated[name] = repeated.get(name, Repetitions()) + again
+                repeated[name] = repeated.get(name, Repetitions()) + result.repetitions(name)
+            for name, words in result.inventions().items():
+                inventions[name] = inventions.get(name, Invented()) + words
             for name, count in result.invented().items():
                 invented[name] = invented.get(name, 0) + count
         silent = [r.played.seconds for r in results if r.played.recording.text == ""]
         seconds = sum(r.played.seconds for r in results)
-        return cls(len(results), seconds, sum(silent), errors, invented, repeated)
+        return cls(len(results), seconds, sum(silent), errors, invented, repeated, inventions)
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures by name; the price of streaming is streamed minus offline."""
@@ -111,6 +149,8 @@ class Score:
             if "same-model" in self.errors:
                 price = self.errors[STREAMED].rate - self.errors["same-model"].rate
                 found["price_of_streaming"] = round(price, 2)
+        if self.inventions:
+            found["inventions"] = {name: asdict(words) for name, words in self.inventions.items()}
         if self.invented:
             found["words_invented"] = self.invented
             found["words_per_hour"] = {
@@ -206,8 +246,9 @@ def calibration_json(results: Sequence[Result]) -> dict[str, Any]:
     words = [
         word
         for r in results
-        if r.played.recording.text
-        for word in judged(r.played.recording.text, r.played.words)
+        for reference, found in zip(r.played.recording.texts, r.played.transcripts, strict=True)
+        if reference
+        for word in judged(reference, found.words)
     ]
     bins = calibration(words)
     return {
@@ -230,6 +271,18 @@ def suite_json(results: Sequence[Result]) -> dict[str, Any]:
     return found
 
 
+def rows_of(suite: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the groups, of the kinds if there are several, and the total."""
+    kinds = suite["kinds"] if len(suite["kinds"]) > 1 else {}
+    sums = {f"all of {kind}": score for kind, score in kinds.items()}
+    return {**suite["groups"], **sums, "total": suite["total"]}
+
+
+def is_system(value: Any) -> bool:
+    """Return whether an entry of a score has the errors of a system."""
+    return isinstance(value, dict) and "wer" in value
+
+
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Return the figures of all suites as one JSON object."""
     return {
@@ -246,9 +299,13 @@ def recording_json(result: Result) -> dict[str, Any]:
         "name": played.recording.name,
         "suite": played.recording.suite,
         "group": played.recording.group,
+        "repeat": played.recording.repeat,
         "seconds": round(played.seconds, 2),
         "text": played.recording.text,
-        "transcripts": result.transcripts,
+        "text_by_channel": played.recording.text_by_channel,
+        "transcripts": {
+            name: [one.text for one in found] for name, found in result.transcripts.items()
+        },
         "errors": {
             name: {**asdict(errors), "wer": round(errors.rate, 2)}
             for name, errors in result.errors().items()

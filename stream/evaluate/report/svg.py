@@ -127,7 +127,7 @@ class Plot:
                 f'<text x="{at + 14:.0f}" y="14">{escape(name)}</text>'
             )
             at += 30 + 6.6 * len(name)
-        # The legend is to the right of the vertical axis's label.
+        # The legend is moved to the right, past the label of the vertical axis.
         return (
             f'<svg viewBox="0 0 {self.width} {self.height}" role="img">'
             f'<g transform="translate(0 2)">{"".join(self.parts)}</g>'

@@ -6,8 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stream.evaluate.measures.repeats import Estimate
 from stream.evaluate.measures.scoring import PERCENTILES
-from stream.evaluate.report.results import Result
+from stream.evaluate.report.results import Result, is_system, rows_of
 
 LATENCIES = {
     "word_to_shown": "end of a word → shown",
@@ -32,11 +33,18 @@ def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Co
     """Print the tables of a summary, then each violation and failure."""
     for name, suite in summary["suites"].items():
         console.print(accuracy(name, suite))
+        if (made := inventions(name, suite)).row_count:
+            console.print(made)
     for name, suite in summary["suites"].items():
         if "stability" in suite:
             for made in (latency(name, suite), stability(name, suite), calibration(name, suite)):
                 if made.row_count:
                     console.print(made)
+    again = summary.get("repeats", {"suites": {}})
+    for name, suite in again["suites"].items():
+        console.print(repeats(name, suite, again["count"]))
+        if suite["median_ms"]:
+            console.print(repeated_latency(name, suite))
     if summary.get("cost"):
         console.print(cost(summary["cost"]))
     if summary.get("targets"):
@@ -51,7 +59,7 @@ def print_tables(summary: dict[str, Any], results: Sequence[Result], console: Co
 def accuracy(name: str, suite: dict[str, Any]) -> Table:
     """Return the table of word errors or hallucinated words, by condition and system."""
     total = suite["total"]
-    systems = [key for key, value in total.items() if isinstance(value, dict) and "wer" in value]
+    systems = [key for key, value in total.items() if is_system(value)]
     columns = [c for s in systems for c in (f"{s} %", "sub/del/ins", "5-dup")]
     others = ["price"] if "price_of_streaming" in total else []
     silent = list(total.get("words_per_hour", {}))
@@ -81,11 +89,58 @@ def accuracy(name: str, suite: dict[str, Any]) -> Table:
     return made
 
 
-def rows_of(suite: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of the groups, of the kinds if there are several, and the total."""
-    kinds = suite["kinds"] if len(suite["kinds"]) > 1 else {}
-    sums = {f"all of {kind}": score for kind, score in kinds.items()}
-    return {**suite["groups"], **sums, "total": suite["total"]}
+INVENTED = ("recognised", "inserted", "outside", "looped")
+
+
+def inventions(name: str, suite: dict[str, Any]) -> Table:
+    """Return the table of words that were not spoken, by condition and system."""
+    systems = list(suite["total"].get("inventions", {}))
+    columns = [f"{system} {kind}" for system in systems for kind in INVENTED]
+    made = table(f"{name}: words that were not spoken", "", "files", "min", *columns)
+    for group, score in rows_of(suite).items():
+        if found := score.get("inventions"):
+            cells = [
+                str(found[s][kind]) if s in found else "" for s in systems for kind in INVENTED
+            ]
+            made.add_row(group, str(score["recordings"]), f"{score['minutes']:.1f}", *cells)
+    return made
+
+
+def repeats(name: str, suite: dict[str, Any], count: int) -> Table:
+    """Return the table of means over repeats, with their standard errors."""
+    total = suite["scores"]["total"]
+    systems = [key for key, value in total.items() if is_system(value)]
+    kinds = ("wer", "substitutions", "deletions", "insertions")
+    short = ("%", "sub", "del", "ins")
+    made = table(
+        f"{name}: means of {count} repeats ± standard error",
+        "",
+        *(f"{system} {kind}" for system in systems for kind in short),
+        *(["price"] if "price_of_streaming" in total else []),
+        *(f"{system} words/hour" for system in total.get("words_per_hour", {})),
+    )
+    for group, score in suite["scores"].items():
+        cells = [shown(score.get(system, {}).get(kind)) for system in systems for kind in kinds]
+        if "price_of_streaming" in total:
+            cells.append(shown(score.get("price_of_streaming")))
+        silent = score.get("words_per_hour", {})
+        cells += [shown(silent.get(system)) for system in total.get("words_per_hour", {})]
+        made.add_row(group, *cells, style="bold" if group == "total" else "")
+    return made
+
+
+def repeated_latency(name: str, suite: dict[str, Any]) -> Table:
+    """Return the table of medians of latencies: means over repeats."""
+    made = table(f"{name}: medians in milliseconds", "", "mean ± standard error")
+    for key, label in LATENCIES.items():
+        if found := suite["median_ms"].get(key):
+            made.add_row(label, shown(found, 0))
+    return made
+
+
+def shown(estimate: dict[str, Any] | None, digits: int = 2) -> str:
+    """Return a mean with its standard error; "" if there is none."""
+    return "" if estimate is None else Estimate(**estimate).shown(digits)
 
 
 def latency(name: str, suite: dict[str, Any]) -> Table:

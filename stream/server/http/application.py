@@ -10,6 +10,7 @@ from starlette.routing import Route
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.http import page, room_routes
+from stream.server.http.deepgram import deepgram_routes
 from stream.server.http.openai import openai_routes
 from stream.server.http.protocol_routes import protocol_routes
 from stream.server.metrics import CONTENT_TYPE
@@ -64,6 +65,7 @@ def application(server: ServerState, protocols: Iterable[type[SessionProtocol]])
             *(Route(path, asset) for path in assets),
             *(route for protocol in protocols for route in protocol_routes(server, protocol)),
             *openai_routes(server),
+            *deepgram_routes(server),
         ],
         exception_handlers={404: not_found},
     )
@@ -74,4 +76,4 @@ def application(server: ServerState, protocols: Iterable[type[SessionProtocol]])
 
 async def not_found(request: Request, error: Exception) -> Response:
     """Respond to any unknown path with 404."""
-    return PlainTextResponse("There is nothing here.\n", 404)
+    return PlainTextResponse("There is nothing at this address.\n", 404)

@@ -3,11 +3,10 @@
 `docs/http-api.md` documents the requests and the responses.
 """
 
-import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import wraps
 
 from starlette.datastructures import FormData, UploadFile
@@ -31,19 +30,14 @@ from stream.server.http.openai_requests import (
     check_model,
     parse_request,
     receive_form,
+    take_upload_slot,
 )
-from stream.server.http.uploads import Upload
+from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
 
 CLIENT_CLOSED = 499
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "*, Authorization",
-    "Access-Control-Max-Age": "3600",
-}
-"""Headers of the response to a CORS preflight; `*` does not include `Authorization`."""
 EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-"""Of server-sent events; without them a proxy delays the first events until it has many."""
+"""Headers of server-sent events, which prevent a proxy from buffering the events."""
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -78,7 +72,7 @@ def with_error_responses(server: ServerState, endpoint: Endpoint) -> Endpoint:
 async def respond(endpoint: Endpoint, request: Request) -> Response:
     """Return the response of an endpoint, or an error response if it raises."""
     if request.method == "OPTIONS":  # a CORS preflight
-        return Response(status_code=204, headers=PREFLIGHT)
+        return Response(status_code=204, headers=access.PREFLIGHT)
     try:
         return await endpoint(request)
     except RequestError as refusal:
@@ -109,8 +103,6 @@ class OpenAIEndpoints:
 
     def __init__(self, server: ServerState) -> None:
         self.server = server
-        self.busy = 0
-        """Uploads that are being received or transcribed."""
 
     @property
     def service(self) -> Service:
@@ -142,9 +134,6 @@ class OpenAIEndpoints:
         status = 500
         try:
             self._admit(request)
-            if self.busy >= self.server.config.max_uploads:
-                message = "Too many uploads at once; try again later. See --max-uploads."
-                raise RequestError(429, "busy", message)
             response = await self._respond(request, task)
             status = response.status_code
         except RequestError as refusal:
@@ -161,7 +150,7 @@ class OpenAIEndpoints:
 
     async def _respond(self, request: Request, task: str) -> Response:
         """Receive and transcribe an upload, which is deleted afterwards in any case."""
-        self.busy += 1
+        take_upload_slot(self.server)
         form: FormData | None = None
         streaming = False
         try:
@@ -181,17 +170,8 @@ class OpenAIEndpoints:
         self, request: Request, upload: Upload, requested: TranscriptionRequest
     ) -> Response:
         """Return the whole transcript. Raises `ClientDisconnect` if the client disconnects."""
-        transcribing = asyncio.create_task(all_segments(upload))
-        disconnecting = asyncio.create_task(wait_for_disconnect(request))
-        await asyncio.wait([transcribing, disconnecting], return_when=asyncio.FIRST_COMPLETED)
-        disconnecting.cancel()
-        if not transcribing.done():
-            transcribing.cancel()
-            with suppress(asyncio.CancelledError):
-                await transcribing
-            raise ClientDisconnect
         try:
-            segments = transcribing.result()
+            segments = await segments_unless_gone(upload, request)
         except MediaError as error:
             raise RequestError(400, "bad_file", str(error), "file") from error
         result = transcription(upload, segments, requested.options.language)
@@ -215,12 +195,12 @@ class OpenAIEndpoints:
         except Exception:
             log.exception("an upload failed")
             yield responses.event(
-                responses.failure("The server failed; its log has the error.", "internal")
+                responses.failure("The server failed; the error is in its log.", "internal")
             )
 
     def _delete_upload(self, form: FormData | None) -> None:
         """Delete the file of an upload."""
-        self.busy -= 1
+        self.server.uploads -= 1
         for part in form.values() if form is not None else ():
             if isinstance(part, UploadFile):
                 # Not `part.close()`, which awaits: a cancelled task must not wait here.
@@ -247,18 +227,6 @@ class OpenAIEndpoints:
     def _model(self) -> responses.Json:
         name = self.service.model
         return {"id": name, "object": "model", "created": 0, "owned_by": "distil-stream"}
-
-
-async def all_segments(upload: Upload) -> list[Segment]:
-    """Return all segments of an upload."""
-    async with aclosing(upload.segments()) as segments:
-        return [segment async for segment in segments]
-
-
-async def wait_for_disconnect(request: Request) -> None:
-    """Return when the client has disconnected."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def transcription(upload: Upload, segments: list[Segment], language: str) -> Transcription:

@@ -20,7 +20,9 @@ from stream.core.languages import language_code
 from stream.errors import UsageError
 from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
+from stream.server import access
 from stream.server.http import openai_responses as responses
+from stream.server.state import ServerState
 
 OPENAI_NAME = "whisper-1"
 """OpenAI's name of Whisper; here it selects the served model."""
@@ -49,7 +51,8 @@ class RequestError(Exception):
 
         uvicorn still reads the rest of the body; otherwise the client would not get the response.
         """
-        return JSONResponse(responses.failure(str(self), self.code, self.param), self.status)
+        body = responses.failure(str(self), self.code, self.param)
+        return JSONResponse(body, self.status, access.challenge() if self.status == 401 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +93,28 @@ class LimitedRequest(Request):
                 yield piece
 
 
+def take_upload_slot(server: ServerState) -> None:
+    """Count one more upload. Raises `RequestError` if there are `max_uploads` already."""
+    if server.uploads >= server.config.max_uploads:
+        message = "Too many uploads at once; try again later. See --max-uploads."
+        raise RequestError(429, "busy", message)
+    server.uploads += 1
+
+
 async def receive_form(request: Request) -> FormData:
-    """Receive the form of an upload; its file is kept in the temporary folder.
+    """Receive the form of an upload; its file is stored in the temporary folder.
 
     Raises:
-        RequestError: 507 if there is no room left for the file, 503 if it cannot be kept at all.
+        RequestError: 507 if there is no space left for the file, 503 if it cannot be stored at all.
     """
     try:
         return await request.form(max_files=1, max_fields=64)
     except OSError as error:
-        log.error("an upload cannot be kept in the temporary folder: %s", error)
+        log.error("an upload cannot be stored in the temporary folder: %s", error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = "The server has no room left for the recording; try again later."
+            message = "The disk of the server is full; try again later."
             raise RequestError(507, "no_room", message) from error
-        message = "The server cannot keep a recording now; see its log, and try again later."
+        message = "The server cannot store a recording now; see its log, and try again later."
         raise RequestError(503, "no_storage", message) from error
 
 
@@ -123,7 +134,7 @@ def parse_request(form: FormData, task: str, service: Service) -> TranscriptionR
         raise RequestError(400, "unknown_parameter", message, unknown[0])
     file = form.get("file")
     if not isinstance(file, UploadFile):
-        message = "Send the recording as the file `file`."
+        message = "Send the recording in the field `file`."
         raise RequestError(400, "missing_file", message, "file")
     check_model(str(form.get("model") or OPENAI_NAME), service)
     return TranscriptionRequest(
@@ -163,7 +174,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
 
 
 def granularities_of(form: FormData) -> tuple[str, ...]:
-    """Return the requested granularities of times; `segment` by default."""
+    """Return the requested granularities of times, `segment` and `word`; `segment` by default.
+
+    Raises `RequestError` for any other value.
+    """
     chosen = tuple(str(one) for one in form.getlist(GRANULARITIES) if one) or ("segment",)
     for granularity in chosen:
         if granularity not in responses.GRANULARITIES:

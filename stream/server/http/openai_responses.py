@@ -18,7 +18,7 @@ FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")
 
 SERVER_ERRORS = frozenset({"internal", "no_room", "no_storage"})
-"""Codes of what is not the client's fault."""
+"""Codes of errors that are not the client's fault."""
 
 MEDIA_TYPES = {
     "json": "application/json",

@@ -11,7 +11,7 @@ from stream.errors import PeerError
 from stream.protocols.declarations import HttpRequest, HttpResponse, HttpRoute, Transport
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
-from stream.server.admission import refuse_for_now
+from stream.server.admission import refuse_for_now, refuse_query
 from stream.server.state import ServerState
 
 MAX_BODY_BYTES = 1 << 20
@@ -86,9 +86,9 @@ def refusal(
     if not access.origin_allowed(fields, server.config):
         return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
     if sentence := access.why_refused(protocol, fields, target, server.config):
-        return protocol.refusal(401, "not_authorised", sentence)
+        return access.unauthorised(protocol, sentence)
     if not server.ready:
-        return protocol.refusal(503, "not_ready", "Not ready; see /readyz.")
+        return protocol.refusal(503, "not_ready", "The server is not ready; see /readyz.")
     return None
 
 
@@ -108,6 +108,7 @@ def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> End
         fields = request.headers.items()
         target = f"{request.url.path}?{request.url.query}"
         refused = refusal(server, protocol, fields, target) or refuse_for_now(server, protocol)
+        refused = refused or refuse_query(server, protocol, access.query_fields(request.url.query))
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
         response = PlainTextResponse("Open a websocket here.\n", 426, upgrade)
         if refused is not None:

@@ -121,7 +121,7 @@ class RoomEndpoints:
         if room is None:
             return no_such_room()
         if mpegts(request) is None:
-            return PlainTextResponse("mpegts is not an integer of 33 bits.\n", 400)
+            return PlainTextResponse("mpegts is not an integer of at most 33 bits.\n", 400)
         query = f"?{request.url.query}" if request.url.query else ""
         content = feed.playlist(
             room, self.rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
@@ -169,7 +169,7 @@ def mpegts(request: Request) -> int | None:
 
 def refusal() -> Response:
     """Return the response to a request without the key."""
-    return PlainTextResponse(f"{NO_KEY}\n", 401)
+    return PlainTextResponse(f"{NO_KEY}\n", 401, access.challenge())
 
 
 def unreadable() -> Response:

@@ -8,16 +8,19 @@ these windows only if no live stream has one (`WindowKind.FILE`).
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, suppress
 from itertools import count
 from typing import BinaryIO
 
-from stream.core.audio import SAMPLE_RATE
+from starlette.requests import ClientDisconnect, Request
+
+from stream.core.audio import SAMPLE_RATE, Gap
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
 from stream.media.recording import open_recording
 from stream.protocols.interface import Service
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
-from stream.recordings.algorithms import new_algorithm
+from stream.recordings.algorithm_by_name import new_algorithm
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
@@ -105,13 +108,20 @@ class Upload:
         )
 
     def _read(self) -> Generator[bool, None, None]:
-        """Decode the recording; yields True after every `SECONDS_AT_ONCE`. Runs on a thread."""
+        """Decode the recording, and pass the samples to the algorithm. Runs on a thread.
+
+        Yields True after every `SECONDS_AT_ONCE` of audio; it ends after the last sample.
+        """
         since_s = 0.0
         with open_recording(self._file, self._name) as recording:
-            for block in recording.blocks():
-                self._algorithm.receive_samples(block[0])
-                self.duration_s += block.shape[1] / SAMPLE_RATE
-                since_s += block.shape[1] / SAMPLE_RATE
+            for sound in recording.blocks():
+                if isinstance(sound, Gap):
+                    self._algorithm.receive_gap(sound.samples)
+                    self.duration_s += sound.samples / SAMPLE_RATE
+                    continue
+                self._algorithm.receive_samples(sound[0])
+                self.duration_s += sound.shape[1] / SAMPLE_RATE
+                since_s += sound.shape[1] / SAMPLE_RATE
                 if since_s >= SECONDS_AT_ONCE:
                     since_s = 0.0
                     yield True
@@ -127,6 +137,32 @@ class Upload:
         for window in self._algorithm.windows_to_transcribe():
             self._pending += 1
             self._engine.submit(window, deliver, live=False)
+
+
+async def segments_unless_gone(upload: Upload, request: Request) -> list[Segment]:
+    """Return all segments of an upload. Raises `ClientDisconnect` if its client disconnects."""
+    transcribing = asyncio.create_task(all_segments(upload))
+    disconnecting = asyncio.create_task(wait_for_disconnect(request))
+    await asyncio.wait([transcribing, disconnecting], return_when=asyncio.FIRST_COMPLETED)
+    disconnecting.cancel()
+    if not transcribing.done():
+        transcribing.cancel()
+        with suppress(asyncio.CancelledError):
+            await transcribing
+        raise ClientDisconnect
+    return transcribing.result()
+
+
+async def all_segments(upload: Upload) -> list[Segment]:
+    """Return all segments of an upload."""
+    async with aclosing(upload.segments()) as segments:
+        return [segment async for segment in segments]
+
+
+async def wait_for_disconnect(request: Request) -> None:
+    """Return when the client has disconnected."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def close_after(step: asyncio.Future[bool], reading: Generator[bool, None, None]) -> None:

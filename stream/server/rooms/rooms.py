@@ -136,7 +136,10 @@ class Rooms:
         return self.live.get(name) or self.store.find(name)
 
     def _find_or_none(self, name: str) -> Room | None:
-        """Return a room; None too where those that are over cannot be read: streams go on."""
+        """Return a room; None if there is none, or if stored rooms cannot be read.
+
+        In the latter case streams continue with a new room.
+        """
         try:
             return self.find(name)
         except StoreError:

@@ -65,7 +65,7 @@ class RoomStore:
             self._db.executescript(SCHEMA)
             self._db.execute(f"pragma busy_timeout = {LOCKED_MS}")
         except sqlite3.Error as error:
-            raise UsageError(f"{path} cannot be used to keep rooms in: {error}.") from None
+            raise UsageError(f"{path} cannot be used to store rooms: {error}.") from None
         self._unwritten: deque[tuple[str, Sequence[Any]]] = deque()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A client's websocket, with limits on how long its client can delay the server."""
+"""The websocket of a client, with limits on how long the client can delay the server."""
 
 import asyncio
 import socket
@@ -10,46 +10,51 @@ from websockets.protocol import State
 from stream.protocols.interface import Closing
 
 SEND_BUFFER_BYTES = 64 * 1024
-"""Size of the kernel's send buffer: a partial that waits there cannot be replaced by a newer one
-any more."""
+"""Size of the kernel's send buffer. It is small, because a partial in it can no longer be replaced
+by a newer one."""
 
 CLOSE_TIMEOUT_S = 2.0
-"""How long a client has to answer a close frame before its TCP connection is cut."""
+"""Seconds within which a client must answer a close frame; then its TCP connection is aborted."""
 
 BROKEN = 1006
-"""The code that stands for a connection which went without a close frame (RFC 6455, 7.1.5)."""
+"""The code for a connection that ended without a close frame (RFC 6455, 7.1.5)."""
 
 
 class ClientSocket:
-    """Receives, sends and closes."""
+    """A websocket with timeouts for receiving, sending and closing."""
 
     def __init__(self, websocket: ServerConnection) -> None:
         self._websocket = websocket
         self.writing = False
-        """Whether a message is being sent; it stays so while the client does not read."""
+        """Whether a message is being sent, which takes as long as the client does not read."""
         transport_socket = websocket.transport.get_extra_info("socket")
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     @property
     def peer(self) -> str:
-        """The client's address."""
+        """IP address of the client; `a local socket` if it has none."""
         return str((self._websocket.remote_address or ("a local socket",))[0])
 
     @property
     def broken(self) -> bool:
-        """Whether the connection went without a close frame."""
+        """Whether the connection ended without a close frame."""
         return self._websocket.close_code == BROKEN
 
     async def receive(self, timeout_s: float | None) -> str | bytes:
-        """Return the next message; `TimeoutError` if there is none in time.
+        """Return the next message; `timeout_s` of None waits without limit.
 
-        Raises `ConnectionClosed` if the connection is closed or broken, as `send` does.
+        Raises `TimeoutError` if there is no message in time, `ConnectionClosed` if the connection
+        is closed or broken.
         """
         async with asyncio.timeout(timeout_s):
             return await self._websocket.recv()
 
     async def send(self, frame: str | bytes, timeout_s: float) -> None:
-        """Send a message; `TimeoutError` if the socket takes nothing for so long."""
+        """Send a message.
+
+        Raises `TimeoutError` if the socket does not accept it in time, `ConnectionClosed` if the
+        connection is closed or broken.
+        """
         self.writing = True
         try:
             async with asyncio.timeout(timeout_s):
@@ -62,9 +67,12 @@ class ClientSocket:
         await self._websocket.wait_closed()
 
     async def close(self, closing: Closing) -> int:
-        """Close the connection if it is open, and return its close code.
+        """Close the connection if it is open, and return the close code.
 
-        Reads on meanwhile: the client's own close frame may be behind its audio.
+        The close code is that of `closing` if the connection was open; otherwise it is that of the
+        client, or `BROKEN` if there was no close frame. The messages that come before the client's
+        close frame are read and dropped. If that frame does not come within `CLOSE_TIMEOUT_S`, the
+        connection is aborted.
         """
         websocket = self._websocket
         ours = websocket.state is State.OPEN
@@ -77,8 +85,8 @@ class ClientSocket:
         except ConnectionClosed:
             pass
         except TimeoutError:
-            # The timeout of websockets begins when the close frame has left, and a socket that
-            # takes nothing does not even take that.
+            # The timeout of websockets begins only when the close frame was sent, and a socket
+            # that accepts no data does not accept a close frame.
             websocket.transport.abort()
         await closer
         return closing.code if ours else websocket.close_code or BROKEN

@@ -1,8 +1,9 @@
-"""A stream through a websocket, or through several one after the other.
+"""A stream over a websocket, or over several websockets one after the other.
 
-`states` says what a connection goes through and why. While it converses, one task reads the socket
-(`receiver`) and one sends what waits in the outbox (`sender`). Without a socket the stream goes on:
-the engine's answers go into the outbox, where they wait for the client.
+`states` defines the states of a connection and the events that change them. While messages are
+exchanged, one task reads the socket (`receiver`) and one sends the messages of the outbox
+(`sender`). Without a socket the stream continues: messages with the engine's results wait in the
+outbox for the client.
 """
 
 import asyncio
@@ -35,76 +36,89 @@ TOO_SLOW = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
 
 
 class Connection(Stream):
-    """Serves one client from its first message until nothing more can come of its stream.
+    """Serves one client from its first message until its stream has ended.
 
-    `open`, `resume` and `refuse` serve the client through a socket and return when the stream is
-    in one of three states: ENDED, PARKED, or ASKING, in which the socket is still open.
+    `open`, `resume` and `refuse` serve the client over a socket and return when the stream is in
+    one of three states: ENDED, PARKED, or ASKING, in which the socket is still open.
     """
 
     def __init__(self, protocol: SessionProtocol, session_id: str, context: StreamContext) -> None:
         super().__init__(protocol, session_id, context)
         self.state = State.NEW
-        idle_s = self.config.idle_s
+        idle_s = min(protocol.idle_s or self.config.idle_s, self.config.idle_s)
         self.receiver = Receiver(protocol, self._feed, self._note_intent, idle_s)
-        self.sender = Sender(protocol, self.metrics, stalled_s=idle_s)
+        self.sender = Sender(protocol, self.metrics, stalled_s=self.config.idle_s)
         self._cut_with: Closing | None = None
         self._on_begin: Callable[[], None]
         self._socket: ClientSocket
-        """The socket that is served now, or was last; set by `open`."""
+        """The current socket, or the last one; set by `open`."""
         self._stopped: asyncio.Future[None]
-        """Done once an event has ended the conversation through the socket."""
+        """Done as soon as an event has ended the exchange of messages over the socket."""
         self._socketless = asyncio.Event()
         self._progress = asyncio.Event()
-        """Set when the protocol has received something or the conversation is over."""
+        """Set when the protocol has received something or the exchange of messages has ended."""
 
     # Events from outside
 
     async def open(self, socket: ClientSocket, on_begin: Callable[[], None]) -> None:
-        """Serve a new client; `on_begin` is called when it begins a stream of its own."""
+        """Serve a new client; `on_begin` is called if it begins a stream, not if it resumes one."""
         self._attach(Event.OPEN, socket, on_begin)
         await self._serve()
 
     async def refuse(self, code: str, message: str) -> None:
-        """Tell a client that it may not resume the stream that it asked for, and close."""
+        """Send the error that the stream which the client wants to resume is refused, and close."""
         self._receive_event(Event.REFUSE)
         self.protocol.fail(code, message)
         await self._serve()
 
     def grant(self) -> None:
-        """End: the stream that the client asked for takes over the socket."""
+        """End this stream, because the stream that the client resumes takes over the socket."""
         self._receive_event(Event.GRANT)
 
     async def resume(
         self, socket: ClientSocket, on_begin: Callable[[], None], missed: Sequence[str | bytes]
     ) -> None:
-        """Serve a client that has come back; `missed` are the messages that it did not get."""
+        """Serve a client that resumes this stream over a new socket.
+
+        Args:
+            socket: the new socket.
+            on_begin: called when the stream is in use again.
+            missed: frames that the client did not get; they are sent first.
+        """
         self._feed(self.protocol.receive_load, self.context.load())
         self._attach(Event.RESUME, socket, on_begin)
         self._feed(self.protocol.receive_return)
         await self._serve(missed)
 
     async def replace_socket(self) -> None:
-        """Detach a socket that may be half open; return when the stream is parked or over."""
+        """Detach the current socket, which may be half open, so that another can replace it.
+
+        Returns when the stream is parked or has ended.
+        """
         self._receive_event(Event.REPLACE)
         await self._socketless.wait()
 
     def cut(self, closing: Closing) -> None:
-        """Close at once, whatever waits to be transcribed or sent."""
+        """Close the stream at once; unsent messages and pending windows are dropped."""
         self._cut(Event.CUT, closing)
 
     def give_up(self) -> None:
-        """End a parked stream; if its room is owed finals, `finish_for_room` has to end it."""
+        """End a parked stream.
+
+        If its room still waits for finals, the stream does not end yet, and the caller must call
+        `finish_for_room`.
+        """
         if self._owes_finals:
             self._receive_event(Event.LEAVE)
         else:
             self.give_up_at_once()
 
     def give_up_at_once(self) -> None:
-        """End a parked stream, whatever its room is owed."""
+        """End a parked stream, even if its room still waits for finals."""
         self._end(Event.END, BROKEN)
 
     async def finish_for_room(self) -> None:
-        """Give the room its finals, for `drain_s` at most, and end."""
+        """Transcribe the rest for the room, for at most `drain_s`, and end the stream."""
         try:
             await self._finish_for_room()
         finally:
@@ -115,7 +129,10 @@ class Connection(Stream):
     # The state
 
     def _receive_event(self, event: Event) -> None:
-        """Go to the next state. Raises `IllegalTransitionError` for a mistake in this program."""
+        """Change to the state to which an event leads, and do what it requires.
+
+        Raises `IllegalTransitionError` for an event that is not allowed, which is a bug.
+        """
         before, self.state = self.state, next_state(self.state, event)
         if self.state is before:
             return
@@ -143,11 +160,11 @@ class Connection(Stream):
             self._cut_with = closing
 
     def _end(self, event: Event, code: int) -> None:
-        """Count and log the stream, with the code with which its last socket was closed."""
+        """End the stream: count and log it with the close code of its last socket."""
         self._receive_event(event)
         self._report("closed", code, self.sender.outbox.coalesced)
 
-    # A conversation through one socket
+    # The exchange of messages over one socket
 
     async def _serve(self, missed: Sequence[str | bytes] = ()) -> None:
         self._socketless.clear()
@@ -156,7 +173,7 @@ class Connection(Stream):
         try:
             await self._converse(missed)
             await self._conclude()
-        except BaseException:  # a mistake of ours, or the event loop ends: leave nothing behind
+        except BaseException:  # a bug, or the event loop ends: release everything
             if self.state not in SOCKETLESS_STATES:
                 self.cut(FAULT)
                 self._end(Event.CLOSED, FAULT.code)
@@ -183,7 +200,7 @@ class Connection(Stream):
                     log.error("the connection failed", exc_info=outcome, extra=self._log_fields())
 
     async def _conclude(self) -> None:
-        """Go on to ENDED, PARKED or ASKING, now that the tasks have stopped."""
+        """Change to ENDED or PARKED after the tasks have stopped; ASKING may also remain."""
         if self.state is State.REPLACING:
             self._receive_event(Event.DETACH)
             return
@@ -200,30 +217,31 @@ class Connection(Stream):
             log.info("lost its connection", extra=self._log_fields())
 
     def _event_of_stopping(self) -> Event:
-        """Return what it means that the tasks stopped of their own accord."""
+        """Return the event that applies if the tasks have stopped without one."""
         if self.state is not State.SERVING or not self.protocol.resumable:
             return Event.END
         return Event.LOSE if self._socket.broken else Event.STOP
 
     @property
     def _closing(self) -> Closing | None:
-        """How the socket is to be closed, if that is known."""
+        """Close code and reason for the socket; None if they are not known yet."""
         return self._cut_with or self.protocol.closing
 
     @property
     def _may_come_back(self) -> bool:
-        """Whether the socket broke, and the client knows how to resume the stream."""
+        """Whether the socket broke, and the client has the token to resume the stream."""
         return self.protocol.resumable and self._socket.broken
 
     @property
     def _owes_finals(self) -> bool:
-        """Whether readers of a room wait for the finals of what was said."""
+        """Whether the readers of a room still wait for finals of this stream."""
         return self.protocol.sessions.in_room and self.protocol.closing is None
 
     async def _finish_for_room(self, receiving: asyncio.Future[Any] | None = None) -> None:
-        """Wait for the finals of what was said by a client that does not come back.
+        """End the audio of a client that does not return, and wait for its finals.
 
-        `receiving` is the task that may still be receiving the client's last frame.
+        It takes at most `drain_s`. `receiving` is the task that may still be processing the last
+        frame of the client.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.drain_s):
@@ -237,7 +255,7 @@ class Connection(Stream):
     # Input and output
 
     def _note_intent(self) -> None:
-        """Note what the client wants, if that was not known before its last message."""
+        """Emit the event for what the last message shows: the client begins or resumes a stream."""
         if self.protocol.resumption and self.state in (State.OPENED, State.SERVING):
             self._receive_event(Event.ASK)
         elif self.state is State.OPENED:
@@ -248,15 +266,15 @@ class Connection(Stream):
 
     def _handle_output(self) -> None:
         self.sender.collect()
-        # A single message may release more than the limit at once. The reader is too slow only if
-        # it does not take what is being sent.
+        # A single message of the client can produce more messages than the limit. The client is too
+        # slow only if it also does not read the message that is being sent.
         if self.sender.outbox.overflowing and self._socket.writing:
             self._cut(Event.STALL, TOO_SLOW)
         self._progress.set()
         self.receiver.allow(self._may_read())
 
     async def _send(self, missed: Sequence[str | bytes]) -> None:
-        """Send all there is, or cut off a client whose socket has taken nothing for too long."""
+        """Send all messages; close the stream if the socket accepts no data for too long."""
         try:
             await self.sender.send_until_closing(self._socket, missed)
         except TimeoutError:
@@ -264,5 +282,5 @@ class Connection(Stream):
 
 
 async def first_of(*futures: asyncio.Future[None]) -> None:
-    """Wait until one of them is done."""
+    """Wait until one of the futures is done."""
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
 """Receives the messages of a stream, no faster than they can be transcribed.
 
-Large frames are received in slices, so that other streams get a turn between them.
+Large frames are processed in slices, so that other streams are served in between.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.streams.client_socket import ClientSocket
-from stream.server.streams.pace import Pace
+from stream.server.streams.upload_detector import UploadDetector
 
 SLICE_BYTES = 16 * 1024
-"""The part of a frame that is received before other streams get a turn. Half a second of PCM costs
+"""Bytes of a frame that are processed before other streams are served. Half a second of PCM takes
 10 ms, most of it for voice detection; a whole frame of `max_frame_bytes` would delay all other
 streams by a second or two."""
 
 CONTAINER_SLICE_BYTES = 2 * 1024
-"""The same for a frame of a container: half a second of Opus at 32 kbit/s. With 16 KiB the other
+"""The same for a frame of a container: half a second of Opus at 32 kbit/s. With 16 KiB, other
 streams waited for more than 60 ms."""
 
 
 class Receiver:
-    """The incoming half of a stream."""
+    """Receives the messages of one stream."""
 
     def __init__(
         self,
@@ -39,26 +39,26 @@ class Receiver:
         """Prepare to receive.
 
         Args:
-            protocol: what receives the messages.
-            feed: called with a method of the protocol and its arguments.
-            note_intent: called when a message shows what the client wants: a stream, or to resume
-                another.
-            idle_s: how long the client may be silent.
+            protocol: protocol of the stream.
+            feed: called for each message, with a method of the protocol and its arguments.
+            note_intent: called after each message, because it can show that the client begins or
+                resumes a stream.
+            idle_s: seconds after which a client that sends nothing is disconnected.
         """
         self._protocol = protocol
         self._feed = feed
         self._note_intent = note_intent
         self._idle_s = idle_s
-        self._pace = Pace(time.monotonic())
+        self._detector = UploadDetector(time.monotonic())
         self._may_read = asyncio.Event()
 
     @property
     def live(self) -> bool:
         """Whether the audio arrives at the pace of speech."""
-        return self._pace.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
+        return self._detector.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
 
     def allow(self, may_read: bool) -> None:
-        """Go on reading, or pause before the next slice."""
+        """Allow reading, or pause it before the next slice."""
         if may_read:
             self._may_read.set()
         else:
@@ -70,14 +70,15 @@ class Receiver:
             while not stopped.done():
                 await self._may_read.wait()
                 await self._receive_one(socket)
-                # Frames that lie in the buffer are received without waiting; others get a turn.
+                # Frames in the buffer are received without waiting, so other streams would not be
+                # served without this.
                 await asyncio.sleep(0)
 
     async def _receive_one(self, socket: ClientSocket) -> None:
-        """Take one message, or close a client that has been silent for too long.
+        """Process one message; if none arrives for `idle_s`, finish the stream.
 
-        There is no timeout for websocket pings besides: the answer to one waits behind the audio of
-        a fast upload, which is left unread on purpose.
+        Websocket pings have no timeout, because the answer to a ping waits behind the audio of a
+        fast upload, which is intentionally left unread.
         """
         idle_s = None if self._protocol.no_more_audio else self._idle_s
         asked = time.monotonic()
@@ -88,7 +89,7 @@ class Receiver:
             self._feed(self._protocol.finish, closing)
             return
         now = time.monotonic()
-        self._pace.note_message(now, now - asked, self._protocol.sessions.audio_clock_s)
+        self._detector.note_message(now, now - asked, self._protocol.sessions.audio_clock_s)
         was_closing = self._protocol.closing is not None
         if isinstance(message, str):
             self._feed(self._protocol.receive_text, message, now)

@@ -1,15 +1,15 @@
-"""The messages that were sent to one client last and may not have reached it.
+"""Stores the last messages that were sent to a client, because they may not have reached it.
 
-If a socket breaks, what lies in the buffers between server and client is lost. A client that
+If a socket breaks, the data in the buffers between server and client is lost. A client that
 resumes its stream names the last message that it received, and gets the later ones again. Pure.
 """
 
 from collections import deque
 
 LIMIT_BYTES = 256 * 1024
-"""As much as those buffers hold: the kernel's send buffer here has 128 kB (on Linux, twice what was
-asked for), the receive buffer of the client's kernel seldom more. A client that missed more than
-that cannot resume."""
+"""The size of those buffers together: the send buffer of this kernel has 128 kB (on Linux, twice
+the requested size), and the receive buffer of the client's kernel is seldom larger. A client that
+missed more than that cannot resume."""
 
 
 class ReplayBuffer:
@@ -17,13 +17,13 @@ class ReplayBuffer:
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self.count = 0
-        """How many frames were sent in all."""
+        """Number of frames that were ever sent."""
         self._limit_bytes = limit_bytes
         self._frames: deque[str | bytes] = deque()
         self._bytes = 0
 
     def append(self, frame: str | bytes) -> None:
-        """Remember a frame, and forget the oldest beyond the limit, but never the last."""
+        """Store a frame, and drop the oldest ones above the limit, but never the last one."""
         self.count += 1
         self._frames.append(frame)
         self._bytes += len(frame)
@@ -31,7 +31,7 @@ class ReplayBuffer:
             self._bytes -= len(self._frames.popleft())
 
     def after(self, number: int) -> list[str | bytes] | None:
-        """Return all frames after that one; None if they are forgotten or were never sent."""
+        """Return the frames after that number; None if one was dropped or it was never sent."""
         missing = self.count - number
         if not 0 <= missing <= len(self._frames):
             return None

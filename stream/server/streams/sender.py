@@ -1,6 +1,6 @@
-"""Sends the messages of a stream: through one socket, and what was missed through the next.
+"""Sends the messages of a stream over its socket, and missed ones again over the next socket.
 
-Between sockets the messages wait in the outbox, in which newer partials replace older ones.
+Without a socket the messages wait in the outbox, in which newer partials replace older ones.
 """
 
 import asyncio
@@ -19,10 +19,16 @@ from stream.server.streams.replay import ReplayBuffer
 
 
 class Sender:
-    """The outgoing half of a stream."""
+    """Sends the messages of one stream."""
 
     def __init__(self, protocol: SessionProtocol, metrics: Metrics, stalled_s: float) -> None:
-        """Take where messages come from, and how long a socket may take nothing."""
+        """Prepare to send the messages of `protocol`.
+
+        Args:
+            protocol: protocol of the stream.
+            metrics: metrics of the server, in which the delays of finals are recorded.
+            stalled_s: seconds for which a socket may accept no data.
+        """
         self.outbox = Outbox()
         self.replay = ReplayBuffer()
         self._protocol = protocol
@@ -31,7 +37,7 @@ class Sender:
         self._something_to_send = asyncio.Event()
 
     def collect(self) -> None:
-        """Put the protocol's new messages into the outbox."""
+        """Move the new messages of the protocol to the outbox."""
         for message in self._protocol.messages_to_send():
             self.outbox.put(message)
         self._something_to_send.set()
@@ -39,7 +45,7 @@ class Sender:
     async def send_until_closing(self, socket: ClientSocket, missed: Sequence[str | bytes]) -> None:
         """Send `missed`, then the outbox until the protocol is closing or the socket is closed.
 
-        Raises `TimeoutError` if the socket takes nothing for too long.
+        Raises `TimeoutError` if the socket accepts no data for too long.
         """
         with suppress(ConnectionClosed):
             for frame in missed:

@@ -14,7 +14,7 @@ END = "<!-- end of the generated part -->\n"
 
 
 def diagram() -> str:
-    """Return the states as a Mermaid diagram, without the events that leave a state as it is."""
+    """Return the states as a Mermaid diagram, without events that do not change the state."""
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.NEW.name}"]
     for state, row in TRANSITIONS.items():
         for target in dict.fromkeys(row.values()):
@@ -25,7 +25,7 @@ def diagram() -> str:
 
 
 def descriptions(members: type[State] | type[Event], title: str) -> str:
-    """Return a Markdown table of what each state or event means."""
+    """Return a Markdown table with the meaning of each state or event."""
     rows = [f"| {member.name} | {member.value} |" for member in members]
     return "\n".join([f"| {title} | meaning |", "|---|---|", *rows, ""])
 
@@ -36,7 +36,7 @@ def generated() -> str:
 
 
 def with_figure(page: str) -> str:
-    """Return the page with the generated part between its markers brought up to date."""
+    """Return the page with the generated part, between its markers, updated."""
     before, _, rest = page.partition(BEGINNING)
     _, _, after = rest.partition(END)
     return f"{before}{BEGINNING}\n{generated()}\n{END}{after}"

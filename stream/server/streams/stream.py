@@ -1,12 +1,13 @@
 """One client's stream between its protocol, the engine and its rooms.
 
-One synchronous chain of calls leads from a received message to `engine.submit`. The engine's thread
-hands each hypothesis to the event loop, where the same chain leads to the outbox and to the rooms.
-There is no queue between, so a backlog shows in one place only: the pending audio of its sessions.
-While that is too long, the stream's socket is not read, and TCP slows the client down.
+One synchronous chain of calls leads from a received message to `engine.submit`. A thread of the
+engine passes each hypothesis to the event loop, where the same chain leads to the outbox and to the
+rooms. There is no queue in between, so a backlog has only one measure: the pending audio of the
+sessions. While that is too long, the socket of the stream is not read, and TCP slows the client
+down.
 
-How audio arrives and where messages go is left to `connection` (websockets) and `tcp_connection`
-(TCP alone).
+The subclasses receive audio and send messages: `connection` over websockets, `tcp_connection` over
+plain TCP.
 """
 
 import asyncio
@@ -23,24 +24,25 @@ from stream.protocols.interface import Closing
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Participant, Rooms
+from stream.server.streams.backpressure import may_read
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamContext:
-    """What all streams of a server share."""
+    """The objects that all streams of a server share."""
 
     engine: Engine
     config: ServerConfig
     metrics: Metrics
     rooms: Rooms
     load: Callable[[], Load]
-    """Returns what the server leaves out now because it is busy."""
+    """Returns the current load of the server."""
 
 
 class Stream(ABC):
-    """Feeds a protocol, and passes on the windows, captions and messages that result."""
+    """Passes input to a protocol, and the resulting windows, captions and messages on."""
 
     def __init__(self, protocol: SessionProtocol, session_id: str, context: StreamContext) -> None:
         self.protocol = protocol
@@ -55,27 +57,30 @@ class Stream(ABC):
 
     @property
     def over(self) -> bool:
-        """Whether nothing will come of this stream any more."""
+        """Whether the stream has been released; input to it has no effect any more."""
         return self._over
 
     def receive_load(self, load: Load) -> None:
-        """Take note of what the server leaves out because it is busy."""
+        """Pass the new load of the server to the protocol."""
         self._feed(self.protocol.receive_load, load)
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio from the client, send its finals, then close in this way."""
+        """End the audio of the client, send its finals, then close with `closing`."""
         self._feed(self.protocol.finish, closing)
 
     @abstractmethod
     def cut(self, closing: Closing) -> None:
-        """Close at once, whatever waits to be transcribed or sent."""
+        """Close the stream at once; unsent messages and pending windows are dropped."""
 
     @abstractmethod
     def _handle_output(self) -> None:
-        """Take the messages of the protocol, after it received something."""
+        """Queue the new messages of the protocol; called after each input to it."""
 
     def _feed(self, receive: Callable[..., None], *args: object) -> None:
-        """Let the protocol receive something, and pass on all that results."""
+        """Call a method of the protocol, and pass on the windows, captions and messages.
+
+        Does nothing if the stream is over. An unexpected exception fails the stream.
+        """
         if self._over:
             return
         try:
@@ -83,10 +88,12 @@ class Stream(ABC):
             windows = self.protocol.windows_to_transcribe()
         except Exception:
             log.exception("the stream failed", extra=self._log_fields())
-            self.protocol.fail("internal", "The server made a mistake; open a new stream.")
+            self.protocol.fail("internal", "The server failed; open a new stream.")
             windows = []
         for window in windows:
             self.engine.submit(window, self._deliver, self._is_live())
+        for note in self.protocol.notes_to_log():
+            log.info("%s", note, extra=self._log_fields())
         self._participant.share(self.protocol)
         for session_id in self.protocol.forget_ended():
             self._participant.leave(session_id)
@@ -94,7 +101,7 @@ class Stream(ABC):
         self._handle_output()
 
     def _deliver(self, hypothesis: Hypothesis) -> None:
-        """Hand a hypothesis to the event loop; called on the engine's thread."""
+        """Pass a hypothesis to the event loop; called on a thread of the engine."""
         self._loop.call_soon_threadsafe(self._feed, self.protocol.receive_hypothesis, hypothesis)
 
     def _is_live(self) -> bool:
@@ -102,17 +109,11 @@ class Stream(ABC):
         return True
 
     def _may_read(self) -> bool:
-        """Return whether more audio may be read from the client.
-
-        It may not if the client is too far ahead of an engine that owes this stream a hypothesis.
-        Without the second condition an utterance that waits for more audio would wait for ever.
-        """
-        if self.protocol.pending_s <= self.config.max_ahead_s or self.protocol.no_more_audio:
-            return True
-        return not any(self.engine.owes(opened.session.id) for opened in self.protocol.sessions)
+        """Return whether more audio may be read from the client."""
+        return may_read(self.protocol, self.engine, self.config.max_ahead_s)
 
     def _release(self) -> None:
-        """Leave all rooms and drop the stream's windows: nothing will come of it any more."""
+        """Leave all rooms, drop the windows of the stream, and mark it as over."""
         self._over = True
         self._participant.leave_all()
         for opened in self.protocol.sessions:
@@ -122,9 +123,9 @@ class Stream(ABC):
         """Count the stream and log its end.
 
         Args:
-            event: what happened, the first words of the log line.
-            code: the close code.
-            coalesced: how many messages were replaced by newer ones before they were sent.
+            event: first words of the log line.
+            code: close code of the stream.
+            coalesced: number of messages that were replaced by newer ones before they were sent.
         """
         counts, closing = self.protocol.counts, self.protocol.closing
         self.metrics.count_session(counts, coalesced, code)
@@ -133,6 +134,7 @@ class Stream(ABC):
             audio_s=round(counts.audio_s, 1),
             filled_s=round(counts.filled_s, 2),
             late_s=round(counts.late_s, 2),
+            skipped=counts.skipped,
             finals=counts.finals,
             partials=counts.partials,
             errors=counts.errors,

@@ -1,7 +1,7 @@
-"""A stream through a TCP connection without a websocket.
+"""A stream over a plain TCP connection.
 
-Messages of the protocol are sent as they are, if it has any. Audio with which the engine is too far
-behind stays in the socket, as with every stream.
+If the protocol has messages, their frames are sent without further framing. As for every stream,
+the socket is not read while the engine is too far behind.
 """
 
 import asyncio
@@ -19,11 +19,12 @@ from stream.server.streams.stream import Stream, StreamContext
 log = logging.getLogger(__name__)
 
 READ_BYTES = 16 * 1024
-"""Bytes read at once: a second of 8 kHz audio. A connection that was delayed and has more to read
-does not delay the others."""
+"""Most bytes of one read: a second of 8 kHz audio. So a connection that was delayed and has more to
+read does not delay the others."""
 
 HUNG_UP = Closing(CloseCode.ENDED, "")
-"""The client closed the connection without a message; Asterisk 22 ends every call so."""
+"""Used if the client closes the connection without a message, as Asterisk 22 does at the end of
+every call."""
 
 TOO_SLOW = Closing(CloseCode.OVERLOADED, "the client reads too slowly")
 
@@ -47,7 +48,10 @@ class TcpConnection(Stream):
         self._sending: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Receive audio until the client or the protocol ends it, then wait for its finals."""
+        """Receive audio until the client or the protocol ends it, then wait for the finals.
+
+        The stream is released and the connection closed when this returns.
+        """
         peer = (self.writer.get_extra_info("peername") or ("a local socket",))[0]
         log.info("opened from %s", peer, extra=self._log_fields(peer=peer))
         receiving = asyncio.create_task(self._receive())
@@ -69,7 +73,7 @@ class TcpConnection(Stream):
             self._report("closed", closing.code, self.outbox.coalesced)
 
     def cut(self, closing: Closing) -> None:
-        """End the connection at once; what is still to be transcribed or sent is dropped."""
+        """End the connection at once; unsent messages and pending windows are dropped."""
         if self.protocol.closing is None:
             self.protocol.close(closing)
         if self._sending:
@@ -77,7 +81,10 @@ class TcpConnection(Stream):
         self._changed.set()
 
     async def _receive(self) -> None:
-        """Receive audio until the connection is closed, or nothing comes for too long."""
+        """Receive audio until the connection is closed or sends nothing for `idle_s`.
+
+        Also returns when the protocol accepts no more audio.
+        """
         with suppress(ConnectionError, TimeoutError):
             while not self.protocol.no_more_audio:
                 await self._until(self._may_read)
@@ -89,7 +96,7 @@ class TcpConnection(Stream):
                 await asyncio.sleep(0)
 
     async def _send(self) -> None:
-        """Send what waits, until all is sent or the client takes nothing for too long."""
+        """Send messages until the protocol is closing and all are sent, or the client stalls."""
         with suppress(ConnectionError, TimeoutError):
             while True:
                 await self._until(lambda: bool(self.outbox) or self.protocol.closing is not None)
@@ -108,7 +115,7 @@ class TcpConnection(Stream):
             await self.writer.drain()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition that only what the protocol receives, or a message, can change."""
+        """Wait until a condition holds; it is tested after each input to the protocol."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()

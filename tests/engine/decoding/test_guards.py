@@ -12,6 +12,7 @@ from stream.engine.decoding.guards import (
     compression_ratio,
     crowded,
     diffuse,
+    follows_audio,
     leaps_back,
     loop_period,
     spread_nats,
@@ -117,3 +118,12 @@ def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_
 def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
     assert diffuse(listening(*ORDERLY, width=100), -0.1, limit_nats=4.4, repeats=True)
     assert not diffuse(listening(*TO_AND_FRO, width=70), -0.1, limit_nats=4.4, repeats=True)
+
+
+def test_a_loop_that_follows_the_audio_is_a_speaker_who_repeats_a_phrase():
+    spoken = [10 + 15 * i for i in range(12)]
+    assert follows_audio(spoken, 3)
+    stuck = spoken[:9] + spoken[6:9]
+    assert not follows_audio(stuck, 3)
+    assert not follows_audio([300 + i for i in range(12)], 3)  # faster than anybody speaks
+    assert not follows_audio(spoken[::-1], 3)

@@ -36,10 +36,10 @@ def test_what_is_written_is_read_back():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("fast", "ways names 'fast'; use auto, default, or OPERATION=WAY"),
-        ("encoder=int8", "ways names 'encoder'"),
+        ("fast", "ways has no operation 'fast'; use auto, default, or OPERATION=WAY"),
+        ("encoder=int8", "ways has no operation 'encoder'"),
         ("threads=three", "no way 'three' for threads; use one of all, siblings_once, one"),
-        ("threads=one,", "ways names ''"),
+        ("threads=one,", "ways has no operation ''"),
         ("encoder_attention=", "no way '' for encoder_attention; use one of int16"),
     ],
 )

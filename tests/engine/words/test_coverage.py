@@ -1,7 +1,7 @@
 import pytest
 
 from stream.core.audio import SAMPLE_RATE
-from stream.engine.words.coverage import uncovered_spans, uncovered_tail
+from stream.engine.words.coverage import parts, uncovered_spans, uncovered_tail
 from stream.engine.words.reading import read
 from tests.engine.words.test_reading import START, TEXT_END, result, span, spell, word
 
@@ -72,3 +72,21 @@ def test_a_guess_that_lasts_long_is_not_looked_into():
     """Silence that the voice detector took for speech is "you"; three looks make it three."""
     row = result((8, 8.4), (9.5, 10), log_p=-1.0)
     assert list(uncovered_spans(span(), read(span(), row, spell, TEXT_END).words)) == []
+
+
+def test_a_long_span_is_divided_at_quiet_places():
+    whole = span(seconds=20.0, speech=((0.0, 20.0),))
+    whole.window.samples[:] = 0.5
+    for quiet_s in (6.0, 12.5):
+        first = round(quiet_s * SAMPLE_RATE)
+        whole.window.samples[first : first + SAMPLE_RATE // 5] = 0
+    found = parts(whole)
+    assert [part.start_sample for part in found[1:]] == [part.end_sample for part in found[:-1]]
+    assert (found[0].start_sample, found[-1].end_sample) == (START, whole.end_sample)
+    cuts_s = [(part.end_sample - START) / SAMPLE_RATE for part in found[:-1]]
+    assert cuts_s == pytest.approx([6.1, 12.6], abs=0.06)
+
+
+def test_a_short_span_and_a_part_are_not_divided():
+    assert parts(span(seconds=8.0)) == ()
+    assert all(parts(part) == () for part in parts(span(seconds=28.0)))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_guesses_that_were_heard_nowhere_in_particular_are_no_words(width_s, log
     row = result(*[(1 + 0.5 * i, 1 + 0.5 * i + width_s) for i in range(4)], log_p=log_p)
     found = read(span(), row, spell, TEXT_END, diffuse_nats=4.3)
     assert (Fault.DIFFUSE in found.faults) == diffuse
-    assert bool(without_invented_words(found).words) != diffuse
+    assert bool(without_invented_words(found, span().speech).words) != diffuse
     assert Fault.DIFFUSE not in read(span(), row, spell, TEXT_END).faults  # not measured
 
 
@@ -138,8 +139,8 @@ def test_what_was_not_spoken_is_not_counted_before_the_cut():
     row = result(*[(i / 2, i / 2 + 0.5) for i in range(7)], tokens=(1000, 7, 8, 1100, 1100, 9))
     found = read(span(), row, spell, TEXT_END)
     unsure = replace(found, faults=frozenset({Fault.UNSURE}))
-    assert without_invented_words(unsure).cut.words == 0
-    assert without_invented_words(found).cut == found.cut
+    assert without_invented_words(unsure, span().speech).cut.words == 0
+    assert without_invented_words(found, span().speech).cut == found.cut
 
 
 def test_unsure_words_where_no_speech_is_are_no_words():
@@ -160,7 +161,7 @@ def spread(n: int):
         (result(*spread(9), ending=Ending.PAST_SPEECH), Fault.PAST_SPEECH),
         (result(*spread(9), ending=Ending.BUDGET), Fault.TOO_MANY),
         (result(*spread(9), log_p=-1.2), Fault.UNSURE),
-        (result(*spread(30), tokens=(7, 8, 9) * 10), Fault.COMPRESSION),
+        (result(*spread(30), tokens=(7, 8, 9) * 10, log_p=-0.5), Fault.COMPRESSION),
         (result(*spread(9), *[(2.7, 2.72)] * 10), Fault.CROWDED),
     ],
 )
@@ -182,20 +183,84 @@ def test_fewer_faults_win_then_surer_tokens():
     assert better(looping, unsure) is better(unsure, looping) is unsure
 
 
-def test_a_loop_is_cut_after_its_first_time():
+def left(*words: Word, faults, log_p=-0.1, speech_s=30.0) -> list[str]:
+    """Return the words that stay of a reading with these faults."""
+    speech = ((START, START + round(speech_s * SAMPLE_RATE)),)
+    found = without_invented_words(heard(*words, faults=faults, log_p=log_p), speech)
+    assert len(found.words) + len(found.dropped) == len(words)
+    return [w.text.strip() for w in found.words]
+
+
+def copies(*lengths_s: float, text="a b c", start_s=0.0) -> list[Word]:
+    """Return a phrase once for each length in seconds, one directly after the other."""
+    words = []
+    for length_s in lengths_s:
+        parts = text.split()
+        for i, part in enumerate(parts):
+            first, last = (start_s + length_s * k / len(parts) for k in (i, i + 1))
+            words.append(word(f" {part}", first, last, i))
+        start_s += length_s
+    return words
+
+
+def test_a_loop_of_guesses_is_cut_after_its_first_time():
     words = [word(f" w{i % 4}", i, i + 1, i % 4, 9 + i % 4) for i in range(20)]
-    left = without_invented_words(heard(word(" a", 0, 0, 77), *words, faults=[Fault.LOOP])).words
-    assert [w.text for w in left] == [" a", " w0", " w1", " w2", " w3"]
+    first = word(" a", 0, 0, 77)
+    kept = left(first, *words, faults=[Fault.LOOP, Fault.DOUBTFUL], log_p=-0.6)
+    assert kept == ["a", "w0", "w1", "w2", "w3"]
+
+
+def test_of_a_loop_the_copies_with_audio_stay_but_not_the_last_which_has_no_end():
+    said = copies(1, 1, 1, 1, 3)
+    assert left(*said, faults=[Fault.LOOP]) == ["a", "b", "c"] * 4
+    assert left(*copies(1, 1, 0.05, 0.05, 0.05), faults=[Fault.LOOP]) == ["a", "b", "c"] * 2
 
 
 def test_of_words_said_twice_those_without_time_go():
     words = [word(" a", 0, 1), word(" b", 1, 2), word(" a", 2, 2), word(" b", 2, 2.01)]
-    left = without_invented_words(heard(*words, faults=[Fault.CROWDED])).words
-    assert left == tuple(words[:2])
+    assert left(*words, faults=[Fault.CROWDED]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("fault", [Fault.COMPRESSION, Fault.TOO_MANY])
+def test_of_a_repetition_the_copies_with_audio_stay(fault):
+    assert left(*copies(1, 1.2, 0.9, 0.1, 0.0), faults=[fault]) == ["a", "b", "c"] * 3
+    assert left(*copies(1, 1.2, 0.9, 1, 1), faults=[fault], log_p=-0.6) == ["a", "b", "c"]
 
 
 def test_more_words_than_time_and_guesses_are_no_words():
-    words = [word(" a", 0, 1)]
-    assert without_invented_words(heard(*words, faults=[Fault.TOO_MANY])).words == ()
-    assert without_invented_words(heard(*words, faults=[Fault.UNSURE])).words == ()
-    assert without_invented_words(heard(*words)).words == tuple(words)
+    many = [word(" a", 0, 1, *range(20))]
+    assert left(*many, faults=[Fault.TOO_MANY], speech_s=0.5) == []
+    assert left(*many, faults=[Fault.TOO_MANY], speech_s=5) == ["a"]
+    assert left(word(" a", 0, 1), faults=[Fault.UNSURE]) == []
+    assert left(word(" a", 0, 1), faults=[]) == ["a"]
+
+
+def test_words_that_a_guard_removes_are_told_with_its_code():
+    speech = ((START, START + 10 * SAMPLE_RATE),)
+    words = [*copies(1, 1, 0.0), word(" d", 3, 4)]
+    found = without_invented_words(heard(*words, faults=[Fault.COMPRESSION]), speech)
+    assert [d.guard for d in found.dropped] == ["compression"] * 3
+    assert {d.sample for d in found.dropped} == {START + 2 * SAMPLE_RATE}
+    guesses = heard(*words, faults=[Fault.DIFFUSE, Fault.UNSURE, Fault.LOOP], log_p=-1.2)
+    assert {d.guard for d in without_invented_words(guesses, speech).dropped} == {"unsure"}
+    quiet = read(span(), result((0, 1), (1, 2), log_p=-1.5, no_speech=0.9), spell, TEXT_END)
+    assert [d.guard for d in quiet.dropped] == ["no_speech"]
+
+
+def test_a_phrase_that_was_spoken_again_and_again_is_no_fault():
+    """Each copy has its time, although the text is compressible and the attention is wide."""
+    row = result(*spread(30), tokens=(7, 8, 9) * 10)
+    found = read(span(), row, spell, TEXT_END, diffuse_nats=0.0)
+    assert found.faults == frozenset()
+    assert len(found.words) == 30
+
+
+def test_a_copy_that_was_passed_over_is_a_fault():
+    lengths = [0.3] * 12 + [0.6] + [0.3] * 8
+    ends = np.cumsum([0.0, *lengths, 0.3])
+    row = result(*pairwise(ends), tokens=(7, 8, 9) * 7)
+    assert Fault.LACKING not in read(span(), row, spell, TEXT_END).faults
+    lengths = [0.3] * 12 + [1.2] + [0.3] * 8
+    ends = np.cumsum([0.0, *lengths, 0.3])
+    row = result(*pairwise(ends), tokens=(7, 8, 9) * 7)
+    assert Fault.LACKING in read(span(), row, spell, TEXT_END).faults

@@ -62,7 +62,8 @@ def heard(window, tokens, decode, begins_s):
 
 def stream(tokens, decode, hop_s):
     n = round(TOKEN_S * len(tokens) * SAMPLE_RATE)
-    samples = np.pad(np.full(n, 0.5), round(LEAD_S * SAMPLE_RATE))
+    tone = 0.5 * np.sign(np.sin(2 * np.pi * 200 * np.arange(n) / SAMPLE_RATE))
+    samples = np.pad(tone, round(LEAD_S * SAMPLE_RATE))
     begins_s = [LEAD_S + TOKEN_S * i for i in range(len(tokens))]
     session, events = a_session(language="zh"), []
     data = (samples * 32_767).astype("<i2").tobytes()

@@ -28,6 +28,28 @@ async def test_silence_follows():
     assert not any(data[200:])
 
 
+async def test_channels_are_interleaved_and_one_clock_holds_for_all():
+    samples = np.arange(2000, dtype=np.int16).reshape(1000, 2)
+    fed = Feed(Audio(samples, 8000), fast=True, trailing_silence_s=0.1)
+    assert (fed.channels, fed.n_samples) == (2, 1800)
+    chunks = [chunk async for chunk in fed.chunks()]
+    assert b"".join(chunks) == samples.astype("<i2").tobytes() + bytes(2 * 2 * 800)
+    assert len(chunks[0]) == 2 * 2 * 320
+    assert fed.now_s() == pytest.approx(1800 / 8000)
+
+
+@pytest.mark.parametrize("shape", [(500,), (250, 2)])
+async def test_the_gain_of_a_repeat_is_not_rounded_away(shape):
+    samples = np.full(shape, 20_000, np.int16)
+    fed = Feed(Audio(samples, 8000, gain=1 + 1e-6), fast=True)
+    assert fed.encoding == "pcm_f32le"
+    data = b"".join([chunk async for chunk in fed.chunks()])
+    sent = np.frombuffer(data, "<f4").reshape(shape)
+    assert (sent > np.float32(20_000 / 32_768)).all()
+    np.testing.assert_allclose(sent, 20_000 / 32_768 * (1 + 1e-6), rtol=1e-7)
+    assert feed(10, fast=True).encoding == "pcm_s16le"
+
+
 async def test_fast_the_clock_is_what_was_handed_out():
     fed = feed(640, fast=True)
     assert fed.now_s() == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stream.core.windows import Hypothesis, Window, WindowKind, Word
-from stream.evaluate.adapters.offline_text import MOMENT, offline_text, pieces
+from stream.evaluate.adapters.offline_text import MOMENT, offline_transcript, pieces
 from stream.evaluate.material.recordings import Audio
 
 
@@ -30,9 +30,12 @@ class Counter:
     def offline(self, samples, language="en"):
         window = Window("offline", 0, 0, 0, WindowKind.FINAL, 0, samples, ())
         texts = (f" {len(samples) / 16_000:g}", " seconds.")
-        return Hypothesis(window, tuple(Word(text, 0, 1, 1.0) for text in texts))
+        return Hypothesis(window, tuple(Word(text, 1600, 3200, 1.0) for text in texts))
 
 
-def test_the_text_of_all_pieces_at_16_khz():
-    audio = Audio(np.zeros(30 * 48_000, np.int16), 48_000)
-    assert offline_text(Counter(), audio) == "20.05 seconds. 9.95 seconds."
+@pytest.mark.parametrize("shape", [(30 * 48_000,), (30 * 48_000, 2)])
+def test_the_text_of_all_pieces_at_16_khz_with_times_in_the_whole_recording(shape):
+    found = offline_transcript(Counter(), Audio(np.zeros(shape, np.int16), 48_000))
+    assert found.text == "20.05 seconds. 9.95 seconds."
+    assert [word.start_s for word in found.words] == pytest.approx([0.1, 0.1, 20.15, 20.15])
+    assert [word.end_s for word in found.words] == pytest.approx([0.2, 0.2, 20.25, 20.25])

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from stream.errors import UsageError
-from stream.evaluate.material.recordings import noise_category, read_excerpts, read_manifest
+from stream.evaluate.material.recordings import Audio, at_16_khz, noise_category, read_manifest
 
 
 def write_manifest(folder, *entries):
@@ -29,6 +29,65 @@ def test_a_recording_is_read_as_one_channel(tmp_path):
     assert audio.seconds == 3 / 8000
 
 
+def two_speakers(folder, texts):
+    stereo = np.array([[0.5, 0.0], [-0.5, 0.25], [0.25, 0.25]])
+    soundfile.write(folder / "call.wav", stereo, 8000, subtype="FLOAT")
+    entry = {"audio": "call.wav", "text_by_channel": texts, "kind": "phone"}
+    return write_manifest(folder, entry, {**entry, "text": "hello who is it"})
+
+
+def test_channels_with_a_text_each_are_kept_apart_if_asked(tmp_path):
+    path = two_speakers(tmp_path, ["hello", "who is it"])
+    for apart in read_manifest(path, apart=True):
+        assert apart.texts == ("hello", "who is it")
+        assert apart.text == "hello who is it"
+        left, right = apart.read().channels()
+        assert left.samples.tolist() == [16384, -16384, 8192]
+        assert right.samples.tolist() == [0, 8192, 8192]
+        assert apart.read().seconds == 3 / 8000
+    for mixed in read_manifest(path):
+        assert mixed.texts == ("hello who is it",)
+        assert mixed.read().samples.tolist() == [8192, -4096, 8192]
+
+
+def test_turns_are_read(tmp_path):
+    turns = [{"start": 1, "end": 2.5}, {"start": 3, "end": 4, "channel": 1, "speaker": "b"}]
+    entry = {"audio": "a.wav", "text": None, "kind": "conversational", "turns": turns}
+    (recording,) = read_manifest(write_manifest(tmp_path, entry))
+    assert recording.turns_by_channel == [[(1, 2.5), (3, 4)]]
+
+
+def test_each_channel_needs_a_text(tmp_path):
+    recording, _ = read_manifest(two_speakers(tmp_path, ["hello", "who", "is it"]), apart=True)
+    with pytest.raises(UsageError, match="2 channels, but 3 texts"):
+        recording.read()
+
+
+def test_a_change_is_made_to_each_channel(tmp_path):
+    recording, _ = read_manifest(two_speakers(tmp_path, ["hello", "who is it"]), apart=True)
+    halved = recording.under("phone", "half", lambda audio: Audio(audio.samples // 2, 4000))
+    assert halved.read().rate == 4000
+    assert halved.read().samples.tolist() == [[8192, 0], [-8192, 4096], [4096, 4096]]
+    assert halved.texts == recording.texts
+
+
+def test_audio_for_the_model_is_one_channel_with_its_gain():
+    samples = np.full((1600, 2), 16_384, np.int16)
+    samples[:, 1] = 0
+    heard = at_16_khz(Audio(samples, 16_000, gain=2.0))
+    assert heard.shape == (1600,)
+    np.testing.assert_allclose(heard[200:-200], 0.5, rtol=1e-3)
+
+
+def test_a_repeat_is_louder_by_a_millionth(tmp_path):
+    recording, _ = read_manifest(two_speakers(tmp_path, ["hello", "who is it"]))
+    assert recording.louder(0).read().gain == 1
+    third = recording.louder(2)
+    assert third.repeat == 2
+    assert third.read().gain == pytest.approx(1 + 2e-6, rel=1e-12)
+    assert third.read().samples.tolist() == recording.read().samples.tolist()
+
+
 def test_cuts_are_joined_with_a_pause(tmp_path):
     for name in ("a.wav", "b.wav"):
         soundfile.write(tmp_path / name, np.full(1000, 0.5), 10_000)
@@ -38,24 +97,6 @@ def test_cuts_are_joined_with_a_pause(tmp_path):
     samples = recording.read().samples
     assert len(samples) == 1000 + 8000 + 1000
     assert not samples[1000:9000].any()
-
-
-def test_excerpts_are_whole_cuts_of_different_recordings_first(tmp_path):
-    def cuts(*names):
-        return [{"audio": f"{n}.wav", "text": n, "seconds": 4} for n in names]
-
-    manifest = write_manifest(tmp_path, {"cuts": cuts(*"abcdefg")}, {"cuts": cuts(*"xyz")})
-    texts = [one.text for one in read_excerpts(manifest, 3, 9, gap_s=1)]
-    assert texts == ["a b", "x y", "c d"]
-    assert [one.text for one in read_excerpts(manifest, 2, 9, gap_s=0)] == ["a b c", "x y z"]
-    with pytest.raises(UsageError, match="only 4 excerpts of 9 s, not 5"):
-        read_excerpts(manifest, 5, 9, gap_s=1)
-
-
-def test_a_manifest_without_cuts_has_no_excerpts(tmp_path):
-    manifest = write_manifest(tmp_path, {"audio": "a.wav", "text": "a"})
-    with pytest.raises(UsageError, match="not a manifest of joined recordings"):
-        read_excerpts(manifest, 1, 5, gap_s=0)
 
 
 def test_noise_holds_no_words_and_an_unknown_text_stays_unknown(tmp_path):

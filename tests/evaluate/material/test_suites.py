@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stream.evaluate.material.recordings import Audio, Recording, to_int16
+from stream.evaluate.material.room import PLACES
 from stream.evaluate.material.suites import (
     ALL,
     LOSSES_PERCENT,
@@ -52,6 +53,13 @@ def test_every_recording_at_every_level():
     clean = SPEECH[0].read().samples
     loudness = [np.abs(r.read().samples - clean).mean() for r in found if r.name == "0.wav"]
     assert loudness == sorted(loudness)
+
+
+def test_every_recording_from_every_place():
+    found = played("far", noises=[rain()])
+    assert [r.condition for r in found][:: len(SPEECH)] == [place.name for place in PLACES]
+    assert all(r.text and r.words and r.suite == "far" for r in found)
+    assert {r.read().rate for r in found} == {16_000}
 
 
 def test_every_recording_over_every_line():

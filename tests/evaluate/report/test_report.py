@@ -3,17 +3,19 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from stream.evaluate.material.recordings import Recording
-from stream.evaluate.measures.record import Finished, Stamped, TimedWord
+from stream.evaluate.material.recordings import Recording, Turn
+from stream.evaluate.measures.record import Finished, Stamped, TimedWord, Transcript
 from stream.evaluate.playback import Played
 from stream.evaluate.report.html import page
+from stream.evaluate.report.repeats import repeats_json
 from stream.evaluate.report.results import Result, Score, as_json, write_json
 from stream.evaluate.report.tables import print_tables
-from tests.evaluate.shown import began, over, shown
+from tests.evaluate.shown import began, finished, over, shown
 
 
 def result(text, streamed, offline=None, *, suite="speech", condition="", kind="read", **fields):
@@ -25,7 +27,7 @@ def result(text, streamed, offline=None, *, suite="speech", condition="", kind="
     final = Finished((0, 0), streamed, tuple(timed), True, {"decode": 20.0})
     events = [began(1.2, 1.0), shown(1.5, words[0] if words else "", "boo"), over(2.4, 2.0)]
     played = Played(recording, 60.0, True, [*events, Stamped(2.5, final)], **fields)
-    return Result(played, {} if offline is None else {"same-model": offline})
+    return Result(played, {} if offline is None else {"same-model": (Transcript(offline),)})
 
 
 RESULTS = [
@@ -128,3 +130,82 @@ def test_a_run_went_well_when_promises_were_kept_and_silence_stayed_silent():
     broken = result("a", "a")
     broken.played.events.insert(0, shown(1, "not a"))
     assert not broken.went_well()
+
+
+def calls(streamed, repeat=0):
+    """A recording of two channels: what each said, and its transcript."""
+    recording = Recording(
+        "call.wav", "phone", "corpus", "ape bee cat dog", lambda: None,
+        text_by_channel=("ape bee", "cat dog"), repeat=repeat,
+    )  # fmt: skip
+    events = [finished(2 - i, text, (1.0,), (i, 0)) for i, text in enumerate(streamed)]
+    return Result(Played(recording, 60.0, True, events), {"same-model": offline("ape bee", "cat")})
+
+
+def offline(*texts):
+    return tuple(Transcript(text) for text in texts)
+
+
+def test_channels_are_scored_apart_in_whatever_order_their_finals_come():
+    total = as_json([calls(["ape bee", "cat dog"])])["suites"]["speech"]["total"]
+    assert (total["words"], total["streamed"]["wer"]) == (4, 0.0)
+    assert (total["same-model"]["deletions"], total["price_of_streaming"]) == (1, -25.0)
+    # A word on the channel of the other speaker is wrong twice.
+    swapped = as_json([calls(["ape", "bee cat dog"])])["suites"]["speech"]["total"]["streamed"]
+    assert (swapped["deletions"], swapped["insertions"]) == (1, 1)
+
+
+def test_words_outside_of_turns_and_loops_need_no_text():
+    recording = Recording(
+        "meeting.wav", "conversational", "corpus", None, lambda: None, turns=(Turn(1.0, 2.0),)
+    )
+    words = [TimedWord(w, s, s + 0.2) for w, s in (("so", 1.5), ("no", 5.0), ("no", 5.3))]
+    final = Finished((0, 0), "so no no no", (*words, TimedWord("no", 5.6, 5.8)))
+    heard = Transcript("so", (words[0],))
+    found = Result(Played(recording, 60.0, True, [Stamped(6.0, final)]), {"same-model": (heard,)})
+    summary = as_json([found])
+    total = summary["suites"]["speech"]["total"]
+    assert total["inventions"]["streamed"] == {
+        "recognised": 4, "inserted": 0, "outside": 3, "looped": 1
+    }  # fmt: skip
+    assert total["inventions"]["same-model"]["outside"] == 0
+    output = io.StringIO()
+    print_tables(summary, [found], Console(file=output, width=200))
+    for text in (output.getvalue(), page(summary, [found])):
+        assert "were not spoken" in text
+
+
+def test_each_channel_has_its_own_turns():
+    recording = Recording(
+        "call.wav", "phone", "corpus", "ape bee", lambda: None,
+        text_by_channel=("ape", "bee"), turns=(Turn(1.0, 2.0, 0), Turn(5.0, 6.0, 1)),
+    )  # fmt: skip
+    events = [finished(7.0, "ape", (2.0,)), finished(7.0, "bee", (2.0,), (1, 0))]
+    found = Result(Played(recording, 60.0, True, events))
+    assert found.inventions()["streamed"].outside == 1
+    mixed = replace(recording, text_by_channel=())
+    assert Result(Played(mixed, 60.0, True, events)).inventions()["streamed"].outside == 0
+
+
+def test_repeats_are_summed_up_as_means_with_their_standard_error():
+    results = [calls(["ape bee", "cat dog"]), calls(["ape bee cub", "cat"], repeat=1)]
+    found = repeats_json(results)
+    assert found["count"] == 2
+    total = found["suites"]["speech"]["scores"]["total"]
+    assert total["streamed"]["wer"] == {"mean": 25.0, "error": 25.0}
+    assert total["streamed"]["insertions"] == {"mean": 0.5, "error": 0.5}
+    assert total["same-model"]["wer"] == {"mean": 25.0, "error": 0.0}
+    assert total["price_of_streaming"] == {"mean": 0.0, "error": 25.0}
+    medians = found["suites"]["speech"]["median_ms"]
+    assert medians["word_to_final"] == {"mean": 500.0, "error": 0.0}
+
+
+def test_repeats_are_in_the_tables_and_on_the_page():
+    results = [calls(["ape bee", "cat dog"]), calls(["ape bee cub", "cat"], repeat=1)]
+    summary = {**as_json(results), "repeats": repeats_json(results)}
+    output = io.StringIO()
+    print_tables(summary, results, Console(file=output, width=200))
+    for text in (output.getvalue(), page(summary, results)):
+        assert "means of 2 repeats" in text
+        assert "25.00 ± 25.00" in text
+        assert "500 ± 0" in text

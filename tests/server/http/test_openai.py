@@ -244,7 +244,7 @@ async def test_a_temporary_folder_that_is_full(caplog: pytest.LogCaptureFixture)
             )
         assert refused.value.status_code == 507
         assert refused.value.code == "no_room"
-        assert "no room left for the recording" in str(refused.value)
+        assert "disk of the server is full" in str(refused.value)
         assert await metric(server, 'distil_stream_uploads_total{status="507"}') == 1
         assert "Traceback" not in caplog.text
         await theirs.audio.transcriptions.create(
@@ -258,7 +258,7 @@ async def test_a_temporary_folder_that_is_gone(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     noise = np.random.default_rng(0).normal(0, 0.1, 60 * 16_000).astype(np.float32)
     async with serving() as server, talking_to(server) as theirs:
-        with pytest.raises(openai.InternalServerError, match="cannot keep a recording") as refused:
+        with pytest.raises(openai.InternalServerError, match="cannot store a recording") as refused:
             await theirs.audio.transcriptions.create(
                 model="whisper-1", file=recording(noise, "noise.wav")
             )

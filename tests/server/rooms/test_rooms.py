@@ -189,5 +189,5 @@ def test_a_file_that_cannot_be_read_ends_no_stream(tmp_path: Path, caplog) -> No
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("These are notes." * 100)
     for path in (tmp_path / "notes.txt", tmp_path / "no" / "such" / "folder.db"):
-        with pytest.raises(UsageError, match="cannot be used to keep rooms in"):
+        with pytest.raises(UsageError, match="cannot be used to store rooms"):
             RoomStore(path)

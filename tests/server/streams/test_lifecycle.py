@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
@@ -32,7 +33,7 @@ from stream.server.outbox import LIMIT
 from stream.server.rooms.rooms import Rooms
 from stream.server.rooms.store import RoomStore
 from stream.server.streams.connection import Connection
-from stream.server.streams.registry import Streams
+from stream.server.streams.open_streams import Streams
 from stream.server.streams.states import State
 from stream.server.streams.stream import StreamContext
 
@@ -126,6 +127,7 @@ class FakeProtocol:
     pending_s = 0.0
     compressed = False
     cuts_binary_frames = True
+    idle_s = None
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -157,6 +159,9 @@ class FakeProtocol:
                 self._messages += [QueuedMessage("words")] * int(count)
             case ["fault"]:
                 raise ValueError("a mistake of ours")
+
+    def notes_to_log(self) -> list[str]:
+        return []
 
     def finish(self, closing: Closing) -> None:
         if not self.no_more_audio:
@@ -331,6 +336,7 @@ class Mistakes(logging.Handler):
         self.records.append(record)
 
 
+@pytest.mark.slow
 @given(st.lists(actions, max_size=25))
 @settings(max_examples=300, deadline=None)
 def test_every_stream_ends_and_is_released_once(steps: list[tuple[str, int, int]]) -> None:

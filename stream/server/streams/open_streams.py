@@ -1,4 +1,4 @@
-"""All streams of a server: the open ones, and the parked ones whose clients may come back."""
+"""All streams of a server: the open ones, and the parked ones, which can be resumed."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -18,11 +18,16 @@ from stream.server.streams.stream import Stream
 from stream.server.streams.tcp_connection import TcpConnection
 
 RESUMED = Closing(CloseCode.ENDED, "the stream goes on through another connection")
-NO_SUCH_STREAM = "There is no such stream any more; open one, and send what is not settled yet."
+NO_SUCH_STREAM = (
+    "This stream no longer exists; open a new one, and send the audio that is not settled."
+)
 
 
 class Streams:
-    """Serves streams, `max_sessions` at a time; iterating gives the open ones."""
+    """Serves all streams and counts them; iterates over the open ones.
+
+    Open streams that have begun and parked ones together are at most `max_sessions`.
+    """
 
     def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
         self.parked = ParkedStreams(config.resume_s)
@@ -30,8 +35,8 @@ class Streams:
         self._metrics = metrics
         self._open: dict[str, Stream] = {}
         self._begun: set[str] = set()
-        """The open streams that have begun: those of clients that ask to resume another have not,
-        and take no slot from a parked stream."""
+        """Ids of the open streams that have begun. The stream of a client that resumes another one
+        has not begun, so it does not end a parked stream."""
         self._none_open = asyncio.Event()
         self._none_open.set()
         metrics.parked.set_function(lambda: len(self.parked))
@@ -44,7 +49,7 @@ class Streams:
 
     @property
     def full(self) -> bool:
-        """Whether there is no slot for another stream."""
+        """Whether no further stream can be opened."""
         return len(self._open) >= self._max
 
     async def closed(self) -> None:
@@ -52,7 +57,7 @@ class Streams:
         await self._none_open.wait()
 
     async def serve_tcp(self, connection: TcpConnection) -> None:
-        """Serve a stream through a TCP connection until it is over."""
+        """Serve a stream over a TCP connection until it is over."""
         self._enter(connection)
         self._begin(connection)
         try:
@@ -61,16 +66,24 @@ class Streams:
             self._leave(connection)
 
     async def serve(self, connection: Connection, websocket: ServerConnection) -> None:
-        """Serve a client through a websocket, with its own stream or with one that it resumes."""
+        """Serve a client over a websocket until it is closed or the stream is parked.
+
+        If the client resumes another stream, `connection` ends and that stream is served.
+        """
         socket = ClientSocket(websocket)
         await self._run(connection, connection.open(socket, partial(self._begin, connection)))
         if connection.state is State.ASKING:
             await self._resume(connection, socket)
-        # A socket is still open if its client has resumed the stream through another one.
+        # The socket is still open if the client has resumed the stream over another socket.
         await socket.close(connection.protocol.close_frame(RESUMED))
 
     async def _resume(self, asking: Connection, socket: ClientSocket) -> None:
-        """Serve a client through its new socket with the stream that it asks for."""
+        """Serve the stream that the client wants to resume over its new socket, or refuse.
+
+        Args:
+            asking: the connection that received the request.
+            socket: its socket, which is still open.
+        """
         assert asking.protocol.resumption
         found = await self._find(asking.protocol.resumption)
         if found is None:
@@ -82,13 +95,20 @@ class Streams:
         await self._run(stream, stream.resume(socket, partial(self._begin, stream), missed))
 
     async def _find(self, asked: Resumption) -> tuple[Connection, list[str | bytes]] | None:
-        """Take out a parked stream; return it and the messages that its client did not get."""
+        """Remove the requested stream from the parked ones.
+
+        If it still has a socket, that is detached first.
+
+        Returns:
+            The stream, and the frames that its client did not get; None if there is no such stream,
+            the token is wrong, or frames are no longer stored.
+        """
         if not self.parked.admits(asked):
             return None
         still_open = self._open.get(asked.session)
         if isinstance(still_open, Connection):
             await still_open.replace_socket()
-        # If the client came twice at once, the first has taken the stream already.
+        # If the client reconnected twice at the same time, the first one has taken the stream.
         connection = self.parked.take(asked.session)
         if connection is None:
             return None
@@ -99,7 +119,7 @@ class Streams:
         return connection, missed
 
     async def _run(self, connection: Connection, serving: Coroutine[None, None, None]) -> None:
-        """Count a stream as open while a socket of it is served; afterwards it may be parked."""
+        """Run `serving` with the stream counted as open; park the stream afterwards if needed."""
         self._enter(connection)
         try:
             await serving
@@ -114,7 +134,7 @@ class Streams:
         self._metrics.sessions.set(len(self._open))
 
     def _begin(self, stream: Stream) -> None:
-        """A stream begins or is resumed: if need be, it takes the slot of a parked one."""
+        """Record that a stream begins or is resumed; if no slot is free, end a parked stream."""
         self._begun.add(stream.session_id)
         self.parked.make_room(self._max - len(self._begun))
 

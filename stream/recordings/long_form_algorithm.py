@@ -24,7 +24,7 @@ from stream.recordings.speech_track import Span, SpeechTrack
 
 @dataclass(frozen=True, slots=True)
 class WindowOrigin:
-    """The session and channel that windows are labelled with, and where their ids come from."""
+    """The session and channel of the windows, and the source of their ids."""
 
     session: str
     channel: int
@@ -54,13 +54,21 @@ class LongFormAlgorithm(ABC):
         self._track.receive_samples(samples)
         self._request_windows()
 
+    def receive_gap(self, n_samples: int) -> None:
+        """Let time pass without audio, in 16 kHz samples; makes windows due."""
+        self._track.receive_gap(n_samples)
+        self._request_windows()
+
     def receive_end(self) -> None:
         """End the audio; makes the last windows due."""
         self._track.receive_end()
         self._request_windows()
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """Use the hypothesis of a window; a failed one is reported in `problems`."""
+        """Add the words of a window's hypothesis to the segments; makes further windows due.
+
+        If the window failed, a sentence is added to `problems`.
+        """
         if hypothesis.failure:
             from_s = f"{hypothesis.window.start_sample / SAMPLE_RATE:.0f} s"
             self.problems.append(f"The audio from {from_s} on failed: {hypothesis.failure}")

@@ -1,11 +1,11 @@
-"""When the next window of an utterance is due, where it starts and where it ends.
+"""Decides when the next window of an utterance is due, where it starts and where it ends.
 
-Windows overlap: each ends now, and starts as early as is useful. A partial's starts where the one
-before it did, so that the engine can use what it remembers of it; when that is too long ago, it
-starts anew some seconds ago, between two words on which hypotheses agree, so that its cost does not
-grow with the utterance;
-a final's starts with the words before the utterance, as far as the model's 30 s allow. One window
-is in flight at a time: under load hypotheses come later, and partials become less frequent.
+Windows overlap: each ends at the current sample, and starts as early as is useful. The window of a
+partial starts where the previous one started, so that the encoder can reuse its results. When it
+would become too long, it starts anew some seconds before its end, between two words on which
+hypotheses agree, so that its cost does not grow with the utterance. The window of a final starts
+with the words before the utterance, as far as the model's 30 s allow. One window is in flight at a
+time, so under load, when hypotheses take longer, partials become less frequent.
 """
 
 from collections.abc import Sequence
@@ -25,21 +25,21 @@ class Span:
     end_sample: int
     kind: WindowKind
     full: bool
-    """Whether it has grown to the limit."""
+    """Whether it is as long as a window may be."""
 
 
 class Windowing:
-    """The windows of one utterance, by the audio clock alone.
+    """Plans the windows of one utterance, by sample indices alone.
 
-    `known` are the words that hypotheses agree on, in order, including those of the utterance's
-    context: a window starts between two of them.
+    In the methods, `known` are the words of utterance and context on which hypotheses agree, in
+    order; a window starts between two of them.
     """
 
     def __init__(self, start_sample: int, first_after_sample: int, tuning: SessionTuning) -> None:
         self.start_sample = start_sample
-        """No window starts before this sample."""
+        """The earliest sample at which a window may start."""
         self.covered_sample = start_sample
-        """Hypotheses cover the utterance up to here."""
+        """The sample up to which hypotheses cover the utterance."""
         self._asked_sample = first_after_sample
         self._in_flight: Span | None = None
         self._tail = samples_of_ms(tuning.tail_ms)
@@ -56,16 +56,16 @@ class Windowing:
     ) -> Span | None:
         """Return the window due while the utterance is open, and record it as in flight.
 
-        The final is decoded ahead of the endpoint: once `patience` samples of silence have passed,
-        its window is requested, and its words are final unless speech continues. If that takes
-        long, a partial is due in the pause.
+        The final is decoded ahead of the endpoint: its window is requested after `patience` samples
+        of silence, and its words become final unless speech continues. If `patience` is longer than
+        `tail_ms`, a partial is requested in the pause before it. Returns None if no window is due.
 
         Args:
-            now: a window may end here.
-            speech_end: of the speech so far.
-            known: the words that hypotheses agree on.
-            hop: new audio, in samples, that makes a partial due; None for no partials.
-            patience: silence before the final's window, in samples, at least `tail_ms`.
+            now: sample at which a window may end.
+            speech_end: the sample after the last speech so far.
+            known: the words on which hypotheses agree.
+            hop: new audio, in samples, after which a partial is due; None for no partials.
+            patience: silence before the window of the final, in samples, at least `tail_ms`.
         """
         silence = now - speech_end
         if silence >= patience:
@@ -73,35 +73,40 @@ class Windowing:
                 return self._ask(now, WindowKind.FINAL, known)
         elif self._in_flight is None:
             if hop is not None and silence >= self._tail and self._asked_sample < speech_end:
-                # The other half of the silence is left to the final, which starts earlier.
+                # The window includes half of the tail, so that the final, whose window includes
+                # all of it and starts earlier, is still requested.
                 return self._ask(speech_end + self._tail // 2, WindowKind.PARTIAL, known)
-            # In a short pause a partial waits until the final is due or speech continues.
+            # In a short pause no partial is requested: the final may be due soon.
             due = hop is not None and now - self._asked_sample >= hop and silence == 0
             if due or self._is_full(now, known):
                 return self._ask(now, WindowKind.PARTIAL, known)
         return None
 
     def closing_span(self, end_sample: int, known: Sequence[Word]) -> Span | None:
-        """Return the window that covers the rest up to the end; None while it is in flight."""
+        """Return the final window up to the end, and record it as in flight.
+
+        Returns None if that window is in flight or has been transcribed. If the rest is longer than
+        one window, the window returned covers the first part of it.
+        """
         if max(self.covered_sample, self._final_asked()) < end_sample:
             return self._ask(end_sample, WindowKind.FINAL, known)
         return None
 
     def answered(self, start_sample: int, end_sample: int) -> bool:
-        """Record that a window was transcribed; return whether it had grown to the limit."""
+        """Record that a window was transcribed; return whether it had the greatest length."""
         self.covered_sample = max(self.covered_sample, end_sample)
         if self._in_flight is not None and end_sample >= self._in_flight.end_sample:
             self._in_flight = None
         return end_sample - start_sample >= self._limit
 
     def advance(self, known: Sequence[Word]) -> None:
-        """Move the earliest start to where the longest window can start."""
+        """Move the earliest start forward, as far as the longest window no longer reaches it."""
         self.start_sample = earliest_start(
             known, self.covered_sample - self._limit, self.start_sample
         )
 
     def cut(self, known: Sequence[Word]) -> None:
-        """Move the earliest start to the last place in `known` that leaves an overlap."""
+        """Move the earliest start to the last gap between known words that leaves `overlap_s`."""
         self.start_sample = cut_sample(
             known, self.covered_sample - self._overlap, self.start_sample
         )
@@ -116,9 +121,9 @@ class Windowing:
         return self._in_flight
 
     def _is_full(self, now: int, known: Sequence[Word]) -> bool:
-        """Return whether words must be committed, because no window includes all that are not."""
+        """Return whether the uncommitted words fill a whole window, so some must be committed."""
         if now - self.start_sample < self._limit:
-            return False  # the usual case, without further work
+            return False  # the usual case
         return now - self._start(now, WindowKind.PARTIAL, known) >= self._limit
 
     def _start(self, end_sample: int, kind: WindowKind, known: Sequence[Word]) -> int:
@@ -126,7 +131,8 @@ class Windowing:
             start = earliest_start(known, end_sample - self._limit, self.start_sample)
         else:
             start = self._start_of_partial(end_sample, known)
-        # Audio that is too long for one window takes two: the first one starts as early as it can.
+        # If the audio is too long for one window, two are needed, and the first one starts as early
+        # as possible.
         return start if end_sample - start < self._limit else self.start_sample
 
     def _start_of_partial(self, end_sample: int, known: Sequence[Word]) -> int:
@@ -144,9 +150,13 @@ class Windowing:
 
 
 def earliest_start(known: Sequence[Word], earliest: int, floor: int) -> int:
-    """Return the first place between two words that is not before `earliest`, else the last place.
+    """Return the first gap between two known words at or after `earliest`; else the last gap.
 
-    `floor` is the first place of all; no place is before it.
+    Args:
+        known: words in order of time; a window may start in the middle of the gap between two.
+        earliest: sample at or after which the start should be.
+        floor: sample that is returned if it is not before `earliest`, or if there is no gap. The
+            result is never before it.
     """
     start = floor
     for word, following in pairwise(known):
@@ -157,10 +167,10 @@ def earliest_start(known: Sequence[Word], earliest: int, floor: int) -> int:
 
 
 def cut_sample(known: Sequence[Word], latest: int, earliest: int) -> int:
-    """Return the last place between two known words that is not after `latest`.
+    """Return the middle of the gap after the last known word that ends at or before `latest`.
 
-    If no word ends in time, the cut is after the first word that ends after `earliest`; if there
-    are no words at all, the cut is at `latest`.
+    Words that end at or before `earliest` do not count. If no word ends by `latest`, the cut is
+    after the first one; if there are no words, the cut is at `latest`, but not before `earliest`.
     """
     inside = [word for word in known if word.end_sample > earliest]
     if not inside:
@@ -174,10 +184,10 @@ def cut_sample(known: Sequence[Word], latest: int, earliest: int) -> int:
 
 
 def context_sample(words: Sequence[Word], start_sample: int, context: int) -> int:
-    """Return where a window starts that includes the words before an utterance.
+    """Return the start of a window that includes the last words before an utterance as context.
 
-    That is between two words, at most `context` samples before the utterance, or the utterance's
-    own start if no word is within them.
+    The start is between two words, at most `context` samples before the utterance. It is the start
+    of the utterance if no word begins within these samples.
     """
     earliest = start_sample - context
     for before, word in zip([None, *words], words, strict=False):

@@ -3,8 +3,8 @@
 from stream.core.audio import SAMPLE_RATE
 from stream.core.settings import SessionTuning
 from stream.core.vad import MakeDetector
-from stream.recordings.algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.chunked import Chunked
+from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
 from stream.recordings.options import FileOptions, LongForm
 from stream.recordings.sequential import Sequential
 from stream.recordings.speech_track import SpeechTrack
