@@ -321,7 +321,7 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
     """
     kind, faults = span.window.kind, reading.faults
     if reading.repeats and (temperature > 0 or span.stop_sample is not None):
-        return False  # its words stay as far as there is audio for them
+        return False  # the guards remove the copies that have no audio
     if temperature > 0:
         worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
         return worth and bool(faults & SAMPLING_HELPS)

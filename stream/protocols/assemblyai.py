@@ -3,8 +3,8 @@
 Theory of operation. A turn is one utterance or several. An utterance ends after `min_turn_silence`;
 if the mean confidence of its words reaches `end_of_turn_confidence_threshold`, the turn is over,
 and if not, after `max_turn_silence` or with `ForceEndpoint`. All of this goes by the audio clock.
-The settings are in the query; what cannot be served is refused before the handshake, and what has
-no effect is told in a `Warning` after `Begin`.
+The settings are in the query. A setting that cannot be served is refused before the handshake, and
+one that has no effect causes a `Warning` after `Begin`.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ ENCODINGS = {
 """Encodings, and what a session is given."""
 
 SESSION_S = 3 * 3600
-"""Seconds after which a session expires, as it is told to the client."""
+"""Seconds after which a session expires, as `Begin` reports it to the client."""
 
 SHORTEST_SILENCE_MS = 300
 """A shorter pause would cut sentences at each breath."""
@@ -250,7 +250,7 @@ class AssemblyAIProtocol(SessionProtocol):
             self.cuts_binary_frames = False
         self.open_session(self.asked.start)
 
-    # What the client sends
+    # Messages from the client
 
     def handle_binary(self, data: bytes) -> None:
         """Act on audio."""
@@ -300,7 +300,7 @@ class AssemblyAIProtocol(SessionProtocol):
             if is_on(message, name):
                 self._warn(LACKING[name])
 
-    # What the session tells
+    # Events of the session
 
     def announce(self, opened: OpenSession) -> None:
         """Queue `Begin`, and the warnings."""
@@ -376,7 +376,7 @@ class AssemblyAIProtocol(SessionProtocol):
         self._turn += 1
         self._words = ()
 
-    # What the client is told
+    # Messages to the client
 
     def _turn_fields(self, words: Sequence[Word], n_final: int, *, end: bool) -> Json:
         formatted = self.asked.formatted

@@ -135,7 +135,10 @@ class WhisperLiveProtocol(SessionProtocol):
                 self.complain(code, message)
 
     def finish(self, closing: Closing) -> None:
-        """Take no more audio, and send the rest; a client that did not ask is told so."""
+        """Take no more audio, and send the rest.
+
+        If the client did not ask for the end, `DISCONNECT` is sent first.
+        """
         if not self.no_more_audio and closing is not ENDED and self.configuration is not None:
             self._send(message="DISCONNECT")
         super().finish(closing)

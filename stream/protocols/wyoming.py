@@ -2,8 +2,8 @@
 
 Theory of operation. An event is a line of JSON with a type, perhaps followed by more data (JSON)
 and a payload, whose lengths the line gives. `audio-start` opens a session, `audio-chunk` fills it
-and `audio-stop` ends it; the connection stays open for the next. The words that stay are told while
-the audio comes (`transcript-chunk`), and all of them at the end (`transcript`).
+and `audio-stop` ends it; the connection stays open for the next. Committed words are sent while the
+audio comes (`transcript-chunk`), and the whole text at the end (`transcript`).
 """
 
 from typing import Any
@@ -154,10 +154,10 @@ class WyomingProtocol(SessionProtocol):
         if self._current is not None:
             self.add_audio(self._mixer.mix(audio) if self._mixer else audio, self._current)
 
-    # What the client is told
+    # Messages to the client
 
     def send_event(self, opened: OpenSession, event: events.Event) -> None:
-        """Queue the words that stay, and at the end all of them."""
+        """Queue committed words as they come, and the whole text at the end."""
         session_id = opened.session.id
         match event:
             case events.Partial(committed=committed):

@@ -32,7 +32,7 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.protocols.start_settings import settings_of
 
 SESSION_S = 3_600
-"""Seconds after which a session expires, as it is told to the client."""
+"""Seconds after which a session expires, as `expires_at` reports it to the client."""
 
 SHORTEST_COMMIT_MS = 100
 """A shorter commit is an error at OpenAI."""
@@ -91,7 +91,7 @@ class OpenAIRealtimeProtocol(SessionProtocol):
         self._client_event_id: str | None = None
         self._send("session.created", session=self._session_fields())
 
-    # What the client sends
+    # Messages from the client
 
     def handle_text(self, text: str) -> None:
         """Act on a JSON event; a mistake in one is an `error`, and the session goes on."""
@@ -229,7 +229,7 @@ class OpenAIRealtimeProtocol(SessionProtocol):
             fields["languages"] = [{"code": item.language}]
         self._send(f"{TRANSCRIPTION}.completed", **fields)
 
-    # What the session tells
+    # Events of the session
 
     def send_event(self, opened: OpenSession, event: events.Event) -> None:
         """Queue the events that follow from an event of the session."""
@@ -305,7 +305,7 @@ class OpenAIRealtimeProtocol(SessionProtocol):
             for token, log_probability in zip(word.tokens, word.log_probabilities, strict=False)
         ]
 
-    # What the client is told
+    # Messages to the client
 
     def _session_fields(self) -> Json:
         write = self.settings.beta_fields if self.beta else self.settings.fields
