@@ -20,9 +20,9 @@ LIVE = "openai_realtime.py"
 SCRIPTED = list(recording.BURSTS)
 KNOWN = {
     "SessionCreatedEvent", "SessionUpdatedEvent", "InputAudioBufferSpeechStartedEvent",
-    "InputAudioBufferSpeechStoppedEvent", "InputAudioBufferCommittedEvent", "InputAudioBufferClearedEvent",
-    "ConversationItemAdded",
-    "ConversationItemDone", "ConversationItemInputAudioTranscriptionDeltaEvent",
+    "InputAudioBufferSpeechStoppedEvent", "InputAudioBufferCommittedEvent",
+    "InputAudioBufferClearedEvent", "ConversationItemAdded", "ConversationItemDone",
+    "ConversationItemInputAudioTranscriptionDeltaEvent",
     "ConversationItemInputAudioTranscriptionCompletedEvent",
 }  # fmt: skip
 

@@ -64,7 +64,7 @@ async def stream():
                 if number == WAIT_AT:
                     await asyncio.to_thread(arrived.wait, 60)
                 await connection.send_media(piece)
-                await asyncio.sleep(0.1)  # the pace of speech, so that there are interim results
+                await asyncio.sleep(0)
         if mode == "hang":
             await asyncio.sleep(600)
         if version == "v1":
