@@ -117,6 +117,16 @@ class ServerConfig:
     """URL that Twilio connects to, such as wss://calls.example.com, if a proxy changes the URL of
     the requests."""
 
+    whisperlive_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of WhisperLive, on `host`; 0 for any free one."""
+
+    vosk_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of vosk-server, on `host`; 0 for any free one."""
+
+    wyoming_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for Wyoming, Home Assistant's voice protocol, on `host`; 0 for any free one. The
+    protocol has no key."""
+
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
     """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without it, no
     such calls are accepted."""
@@ -187,8 +197,9 @@ class ServerConfig:
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
-        if self.audiosocket_port is not None:
-            within("audiosocket_port", self.audiosocket_port, 0, 65_535)
+        for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):
+            if (number := getattr(self, name)) is not None:
+                within(name, number, 0, 65_535)
         for origin in self.allow_origin:
             check_origin(origin)
         example = "wss://calls.example.com"

@@ -35,7 +35,10 @@ TRAILING_S = 1.0
 
 
 def delay_s(window: Window) -> float:
-    """Return the simulated time to transcribe a window: about that of base on two idle cores."""
+    """Return the simulated seconds to transcribe a window.
+
+    They are about what the model `base` takes on two idle CPU cores.
+    """
     encoded_s = max(8.0, len(window.samples) / SAMPLE_RATE + 2.0)
     return 0.06 + 0.016 * encoded_s
 

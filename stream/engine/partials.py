@@ -22,6 +22,10 @@ class PartialsByAssistant:
         self._model = model
         self._assistant = assistant
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; the tokens of both are the same."""
+        return self._model.token_bytes(token)
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis for each window, in order."""
         hypotheses: dict[int, Hypothesis] = {}

@@ -27,6 +27,7 @@ from stream.engine.network.whisper import Precision, Whisper
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import MAX_SAMPLES, AudioSpan
 from stream.engine.words.reading import Reading, read
+from stream.engine.words.token_bytes import bytes_of
 from stream.errors import UsageError
 
 PAST_SPEECH_SLACK = 25
@@ -215,6 +216,10 @@ class Recognizer:
     def _tokens(self, text: str) -> list[int]:
         """Encode text as tokens, without special ones."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; none for one that does not exist."""
+        return bytes_of(self.tokenizer.id_to_token(token) or "")
 
     def _text(self, tokens: Sequence[int]) -> str:
         """Decode tokens as text, including a leading space."""

@@ -20,6 +20,10 @@ class ScriptedTranscriber:
     def __init__(self, words: Sequence[Word]) -> None:
         self.words = tuple(words)
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return no bytes: the tokens of a script are numbers."""
+        return b""
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis for each window, in order."""
         return [

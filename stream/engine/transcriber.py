@@ -18,5 +18,8 @@ class Transcriber(Protocol):
     at_once: int
     """How many threads can usefully call `transcribe` at the same time."""
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes of UTF-8 that a token spells; they may be a part of a character."""
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis for each window, in order; one that fails says so in `failure`."""

@@ -157,6 +157,10 @@ class WhisperTranscriber:
         window = Window("offline", 0, 0, 0, WindowKind.FINAL, 0, samples, speech, options=options)
         return self.transcribe([window], OFFLINE)[0]
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token of the model spells."""
+        return self.recognizer.token_bytes(token)
+
     def transcribe(
         self, windows: Sequence[Window], options: TranscribeOptions | None = None
     ) -> list[Hypothesis]:
@@ -317,7 +321,7 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
     """
     kind, faults = span.window.kind, reading.faults
     if reading.repeats and (temperature > 0 or span.stop_sample is not None):
-        return False  # its words stay as far as there is audio for them
+        return False  # the guards remove the copies that have no audio
     if temperature > 0:
         worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
         return worth and bool(faults & SAMPLING_HELPS)

@@ -80,7 +80,9 @@ class ServerState:
             resume_token=self.streams.parked.token,
             container=ContainerDecoder,
             opus=OpusPackets,
+            token_bytes=transcriber.token_bytes,
             wall_time=time.time,
+            sign=partial(access.sign, config=config),
             key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")

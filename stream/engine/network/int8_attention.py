@@ -87,6 +87,8 @@ def attend_int8(qkv: Tensor, heads: int, attended: Tensor) -> None:
         attended: (n, heads * head_size) float32, output.
     """
     n, width = attended.shape
+    if not n:
+        return
     size = width // heads
     codes = torch.empty((3, heads, n, size), dtype=torch.int8)
     scales, channels = np.empty((heads, 2, n), f32), np.empty((heads, 2, size), f32)
