@@ -243,7 +243,7 @@ export class Driver {
           if (why instanceof ConnectionLost) this.#protocol.receiveLost(why);
           else this.#protocol.receiveRefusal(why);
         });
-      } else if (code === 1006) {
+      } else if (code === 1006 || code === 0) { // without a close frame; Deno says 0
         passOn(() => this.#protocol.receiveLost(new ConnectionLost()));
       } else {
         const how = `The server closed the stream (${code} ${reason}).`;
