@@ -118,9 +118,10 @@ class JitsiProtocol(ParticipantsProtocol):
             return
         assert self.service.opus is not None
         decoder = None if in_ogg else self.service.opus(2)
-        rate = RTP_RATE if decoder is None else decoder.sample_rate
-        medium = {"encoding": CONTAINER} if in_ogg else {"encoding": "pcm_f32le"}
-        asked = {**settings_in(self.query), **medium, "sample_rate": rate, "channels": 1}
+        medium: Json = {"encoding": CONTAINER}
+        if decoder is not None:
+            medium = {"encoding": "pcm_f32le", "sample_rate": decoder.sample_rate}
+        asked = {**settings_in(self.query), **medium, "channels": 1}
         about = {"call": self._room} if self._room else {}
         session_id = self.open_for(tag, asked, self._room, about, endpoint_of(tag))
         self._tracks[tag] = Track(session_id, decoder)

@@ -51,6 +51,8 @@ class Conversation:
     """Hertz, of the samples in `audio`."""
     tracks: tuple[str, ...] = field(default=("only",))
     """Who speaks; every track has the same audio."""
+    closes: bool = True
+    """Whether the server closes the connection after `end`."""
 
 
 def samples(rate: int) -> np.ndarray:
@@ -89,7 +91,8 @@ def openai() -> Conversation:
     }
     audio = [sent(type="input_audio_buffer.append", audio=encoded(one)) for one in pieces(linear())]
     commit = sent(type="input_audio_buffer.commit")
-    return Conversation("intent=transcription", (json.dumps(update),), tuple(audio), (commit,))
+    begin = (json.dumps(update),)
+    return Conversation("intent=transcription", begin, tuple(audio), (commit,), closes=False)
 
 
 def whisperlive() -> Conversation:
@@ -140,7 +143,7 @@ def media(
 
 TELNYX_START = {
     "user_id": "3E6F995F", "call_control_id": "v2:T02llQxIyaRkhfRKxgAP8nY511EhFL",
-    "from": "+13122010094", "to": "+13122123456", "custom_parameters": {"ticket": "4711"},
+    "from": "+13122010094", "to": "+1312", "custom_parameters": {"ticket": "4711"},
     "media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 1},
 }  # fmt: skip
 
@@ -165,7 +168,7 @@ def plivo() -> Conversation:
     message = Numbered("sequenceNumber")
     start = message(event="start", start=PLIVO_START, extra_headers="ticket=4711;language=de")
     audio = tuple(media(message, linear(8_000), 320, 20, ("inbound",)))
-    return Conversation("", (start,), audio, (), 8_000)
+    return Conversation("", (start,), audio, (), 8_000, closes=False)
 
 
 EXOTEL_START = {
@@ -186,7 +189,7 @@ def exotel() -> Conversation:
 
 def vonage() -> Conversation:
     begin = {"event": "websocket:connected", "content-type": "audio/l16;rate=16000", "uuid": "u-1"}
-    return Conversation("", (json.dumps(begin),), tuple(pieces(linear(), 640)))
+    return Conversation("", (json.dumps(begin),), tuple(pieces(linear(), 640)), closes=False)
 
 
 def genesys() -> Conversation:
@@ -243,7 +246,7 @@ def jitsi() -> Conversation:
         for tag in TAGS
     ]
     query = "sessionId=standup&sendBack=true&sendBackInterim=true&lang=en"
-    return Conversation(query, begin, tuple(audio), (), 48_000, TAGS)
+    return Conversation(query, begin, tuple(audio), (), 48_000, TAGS, closes=False)
 
 
 def audiosocket() -> Conversation:
