@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 PROTOCOLS: dict[str, str] = {
     "native": "stream.protocols.native:NativeProtocol",
     "twilio": "stream.protocols.twilio:TwilioProtocol",
+    "telnyx": "stream.protocols.telnyx:TelnyxProtocol",
+    "plivo": "stream.protocols.plivo:PlivoProtocol",
+    "exotel": "stream.protocols.exotel:ExotelProtocol",
+    "vonage": "stream.protocols.vonage:VonageProtocol",
+    "genesys": "stream.protocols.genesys:GenesysProtocol",
+    "audiocodes": "stream.protocols.audiocodes:AudioCodesProtocol",
+    "jitsi": "stream.protocols.jitsi:JitsiProtocol",
     "deepgram": "stream.protocols.deepgram.listen:DeepgramProtocol",
     "deepgram-flux": "stream.protocols.deepgram.flux:FluxProtocol",
     "openai-realtime": "stream.protocols.openai_realtime.realtime:OpenAIRealtimeProtocol",
