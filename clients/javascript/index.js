@@ -14,6 +14,7 @@ export { ConnectionLost, Problem, ServerError } from "./errors.js";
 export { StreamProtocol } from "./protocol.js";
 export { listRooms, readRoom } from "./rooms.js";
 export { connect, Stream, transcribe } from "./stream.js";
+export { createToken } from "./tokens.js";
 
 /** @typedef {import("./address.js").Token} Token */
 /** @typedef {import("./messages.js").Changes} Changes */

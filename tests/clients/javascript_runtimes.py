@@ -38,7 +38,7 @@ def node_version() -> int:
     return int(printed.removeprefix("v").split(".")[0])
 
 
-def command_of(runtime: str) -> list[str]:
+def runtime_command(runtime: str) -> list[str]:
     """The beginning of the command that runs a program; skips the test if there is none."""
     if runtime == "node":
         if NODE is None:

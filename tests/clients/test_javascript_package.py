@@ -19,7 +19,7 @@ import soundfile
 from stream.server.running import running_server
 from tests.clients import recording
 from tests.clients.breakable import breakable
-from tests.clients.javascript_runtimes import RUNTIMES, TOOLS, command_of, needs
+from tests.clients.javascript_runtimes import RUNTIMES, TOOLS, needs, runtime_command
 from tests.server.serving import serving
 
 pytestmark = [pytest.mark.slow]
@@ -109,7 +109,7 @@ async def program(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program in a runtime; it is killed in the end if it has not ended."""
     process = await asyncio.create_subprocess_exec(
-        *command_of(runtime), name, *map(str, arguments),
+        *runtime_command(runtime), name, *map(str, arguments),
         cwd=project,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
