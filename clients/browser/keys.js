@@ -4,9 +4,10 @@
 // ?token=KEY), from which it is removed. It is stored for this tab only. A token that somebody made
 // for others (?token=dst_…) stays in the address.
 
+import { createToken } from "./javascript/tokens.js";
+
 const STORED = "distil-stream key";
 const USED_BEFORE_END_S = 5; // a token that expires sooner is not used any more
-const ASK_MS = 5_000;
 
 const asked = new URLSearchParams(location.search);
 const hash = new URLSearchParams(location.hash.slice(1));
@@ -27,37 +28,27 @@ export function setKey(key) {
   sessionStorage.setItem(STORED, key);
 }
 
-/** Headers that show the key; none if there is no key. */
-export function keyHeaders() {
-  const shown = sessionStorage.getItem(STORED) ?? given;
-  return shown ? { Authorization: `Bearer ${shown}` } : {};
+/** Returns the key, or the token of the address; null if there is none. */
+export function keyNow() {
+  return sessionStorage.getItem(STORED) ?? given;
 }
 
 /**
- * Returns a token for a purpose ("stream" or "read") in a room.
- * @returns {Promise<{ token?: string, status: number }>} the status of the server's answer; 0 if
- *   there was none
+ * Returns a token for a purpose ("stream" or "read") in a room; null if the key is missing or wrong,
+ * so that the request which needs the token shows what is wrong.
  */
 export async function tokenFor(purpose, room = null, speakers = []) {
-  if (given && !sessionStorage.getItem(STORED)) return { token: given, status: 200 };
-  const wish = JSON.stringify({ purpose, room, speakers });
-  const known = tokens.get(wish);
-  if (known && known.expires_at - USED_BEFORE_END_S > Date.now() / 1000) {
-    return { token: known.token, status: 200 };
-  }
+  if (given && !sessionStorage.getItem(STORED)) return given;
+  const wish = { purpose, ...(room && { room, speakers }) };
+  const known = tokens.get(JSON.stringify(wish));
+  if (known && known.expires_at - USED_BEFORE_END_S > Date.now() / 1000) return known.token;
   try {
-    const answer = await fetch(new URL("v1/tokens", base()), {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...keyHeaders() },
-      body: wish,
-      signal: AbortSignal.timeout(ASK_MS),
-    });
-    if (!answer.ok) return { status: answer.status };
-    const made = await answer.json();
-    tokens.set(wish, made);
-    return { token: made.token, status: answer.status };
-  } catch {
-    return { status: 0 };
+    const made = await createToken(base(), keyNow(), wish);
+    tokens.set(JSON.stringify(wish), made);
+    return made.token;
+  } catch (error) {
+    if (error.code === "not_authorised") return null;
+    throw error;
   }
 }
 

@@ -1,36 +1,32 @@
 // The page of a room: reads its messages and shows them as a page, a screen or an overlay.
 
+import { ConnectionLost, readRoom } from "./javascript/index.js";
 import { askForKey, given, tokenFor } from "./keys.js";
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
-const RETRY_MS = 5_000; // wait after a refusal
-const AGAIN_MS = 2_000; // wait after a connection that broke
-const SILENT_MS = 40_000; // without a message this long a connection is dead: one comes each 15 s
+const RETRY_MS = 5_000; // wait after the first connection failed; later ones are opened again
 
 const asked = new URLSearchParams(location.search);
 const name = decodeURIComponent(location.pathname.split("/").pop());
 const api = new URL(`../v1/rooms/${encodeURIComponent(name)}/`, location.href);
 const status = document.querySelector("#status");
 
-/** Returns an address of the room with a token; it can be put into a link, because it expires. */
-async function address(path) {
-  const { token } = await tokenFor("read", name); // none if rooms are public, but streams are not
-  const url = new URL(path, api);
-  if (token) url.searchParams.set("token", token);
-  return url.href;
-}
+/** Returns a token for this room; null if there is no key, because rooms may be public. */
+const token = () => tokenFor("read", name);
 
 document.title = `${name} · live captions`;
 document.querySelector("#name").textContent = name;
 for (const link of document.querySelectorAll("[data-format]")) {
-  const path = `transcript.${link.dataset.format}`;
-  link.href = new URL(path, api).href;
+  const url = new URL(`transcript.${link.dataset.format}`, api);
+  link.href = url.href;
   link.download = `${name}.${link.dataset.format}`;
   link.addEventListener("click", async (event) => {
     if (!event.isTrusted) return; // the click below
     event.preventDefault();
-    link.href = await address(path);
+    const shown = await token().catch(() => null);
+    if (shown) url.searchParams.set("token", shown);
+    link.href = url.href;
     link.click();
   });
 }
@@ -74,44 +70,23 @@ const HANDLERS = {
   final: (line) => view.show(line),
 };
 
-function needKey() {
-  say("This room needs a key.");
-  if (!given) askForKey(status, follow);
-}
-
 async function follow() {
-  const source = new EventSource(await address("events"));
-  let silence;
-  const listen = () => {
-    clearTimeout(silence);
-    silence = setTimeout(() => {
-      source.close();
-      say("The connection broke; trying again…");
-      follow();
-    }, SILENT_MS);
-  };
-  listen();
-  source.onmessage = ({ data }) => {
-    listen();
-    const message = JSON.parse(data);
-    HANDLERS[message.type]?.(message);
-  };
-  source.onerror = async () => {
-    clearTimeout(silence);
-    if (source.readyState !== EventSource.CLOSED) {
-      // The browser would connect again with the same token, which may have expired.
-      source.close();
-      say("The connection broke; trying again…");
-      setTimeout(follow, AGAIN_MS);
+  const server = new URL("..", location.href);
+  const onLost = () => say("The connection broke; trying again…");
+  try {
+    for await (const message of readRoom(server, name, { token, onLost })) {
+      HANDLERS[message.type]?.(message);
+    }
+  } catch (error) {
+    if (error.code === "not_authorised") {
+      say("This room needs a key.");
+      if (!given) askForKey(status, follow);
       return;
     }
-    const how = { cache: "no-store" };
-    const answer = await fetch(await address("transcript.json"), how).catch(() => null);
-    if (answer?.status === 401) return needKey();
-    if (answer?.status === 403) return say("This key or token does not allow to read this room.");
-    say("The server is busy or cannot be reached; trying again…");
+    const why = "The server is busy or cannot be reached; trying again…";
+    say(error instanceof ConnectionLost ? why : error.message);
     setTimeout(follow, RETRY_MS);
-  };
+  }
 }
 
 follow();

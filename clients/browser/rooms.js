@@ -1,25 +1,26 @@
 // The list of rooms, which is loaded again every few seconds.
 
-import { askForKey, keyHeaders } from "./keys.js";
+import { listRooms } from "./javascript/index.js";
+import { askForKey, keyNow } from "./keys.js";
 
 const RENEW_MS = 5_000;
 const list = document.querySelector("#rooms");
 const status = document.querySelector("#status");
 
 async function renew() {
-  const how = { cache: "no-store", headers: keyHeaders() };
-  const answer = await fetch("v1/rooms", how).catch(() => null);
-  if (answer?.status === 401) {
-    status.textContent = "This list needs a key.";
-    askForKey(status, renew);
-    return;
+  let rooms;
+  try {
+    rooms = await listRooms(new URL(".", location.href), { token: keyNow });
+  } catch (error) {
+    if (error.code === "not_authorised") {
+      status.textContent = "This list needs a key.";
+      askForKey(status, renew);
+      return;
+    }
+    status.textContent = "The server cannot be reached; trying again…";
   }
   setTimeout(renew, RENEW_MS);
-  if (!answer?.ok) {
-    status.textContent = "The server cannot be reached; trying again…";
-    return;
-  }
-  const { rooms } = await answer.json();
+  if (!rooms) return;
   status.textContent = rooms.length ? "" : "Nobody has spoken in a room yet.";
   list.replaceChildren(...rooms.map(item));
 }
