@@ -94,6 +94,11 @@ bench.command(
     name="rehearsal",
     help="The effect of session settings, simulated on the audio clock.",
 )
+bench.command(
+    "stream.bench.repeated:run",
+    name="repeated",
+    help="Copies that are recognised in repeated speech, and the work.",
+)
 bench.command("stream.bench.save:run", name="save", help="Run a measurement and store its result.")
 bench.command(
     "stream.bench.results:run", name="results", help="Write docs/benchmarks.md from stored results."

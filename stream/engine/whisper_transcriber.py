@@ -333,7 +333,7 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
-        decoder_passes=sum(r.result.passes for r in readings),
+        decoder_passes=watch.passes[window],
         drafted_tokens=sum(r.result.drafted for r in readings),
         accepted_tokens=sum(r.result.accepted for r in readings),
     )
