@@ -54,6 +54,11 @@ bench.command(
     name="longform",
     help="Time and word errors on long recordings, compared with others.",
 )
+bench.command(
+    "stream.bench.guards:run",
+    name="guards",
+    help="What the guards against invented text remove, at each limit.",
+)
 bench.command("stream.bench.idle:run", name="idle", help="The cost of streams without speech.")
 bench.command(
     "stream.bench.margins:run",

@@ -205,10 +205,28 @@ class WhisperTranscriber:
     def _recognise(
         self, spans: Sequence[AudioSpan], options: TranscribeOptions, watch: Stopwatch
     ) -> list[Reading]:
-        """Decode spans, with implausible ones decoded again at 30 s, and return their readings.
+        """Return the readings of spans, without words that are implausible at 30 s, too."""
+        readings = self._attempt(spans, options, watch)
+        if not options.guards:
+            return readings
+        return [
+            without_invented_words(reading, span.speech)
+            for span, reading in zip(spans, readings, strict=True)
+        ]
 
-        Words that are still implausible are removed.
+    @torch.inference_mode()
+    def attempt(self, windows: Sequence[Window]) -> list[Reading]:
+        """Return the best reading of each window as a whole, before guards remove words.
+
+        The windows must hold speech.
         """
+        spans = [AudioSpan(window, window.start_sample) for window in windows]
+        return self._attempt(spans, self.options, Stopwatch())
+
+    def _attempt(
+        self, spans: Sequence[AudioSpan], options: TranscribeOptions, watch: Stopwatch
+    ) -> list[Reading]:
+        """Decode spans, and implausible ones again at 30 s; return the best reading of each."""
         encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch)
         readings = self.recognizer.decode(spans, encoded, watch)
         if not options.guards:
@@ -226,10 +244,7 @@ class WhisperTranscriber:
             )
             for i, reading in zip(retried, second, strict=True):
                 readings[i] = reading
-        return [
-            without_invented_words(reading, span.speech)
-            for span, reading in zip(spans, readings, strict=True)
-        ]
+        return readings
 
     def _recognise_padded(
         self,
@@ -315,7 +330,9 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
         span: the span that may be decoded again.
         temperature: temperature of the new attempt; above 0, tokens are sampled.
     """
-    kind, faults = span.window.kind, reading.faults
+    kind, faults = span.window.kind, reading.faults - {Fault.REPEATED}
+    if not faults:
+        return False  # the copies are removed
     if reading.repeats and (temperature > 0 or span.stop_sample is not None):
         return False  # its words stay as far as there is audio for them
     if temperature > 0:

@@ -30,8 +30,8 @@ class Calibration:
     margin_s: float = DEFAULT_MARGIN_S
     """Seconds of silence that are encoded after the speech (`bench margins`)."""
     diffuse_nats: float = inf
-    """The limit of `guards.diffuse`. It depends on the alignment heads, so it is measured for each
-    model (docs/decisions/007); infinity disables the guard."""
+    """The limit of `guards.diffusion_nats`. It depends on the alignment heads, so it is measured
+    for each model (`bench guards`, docs/decisions/007); infinity disables the guard."""
 
 
 CALIBRATIONS = {

@@ -7,6 +7,7 @@ of these. All functions are pure.
 
 import zlib
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,15 +45,15 @@ SURE_LOG_PROBABILITY = -0.4
 """Mean log-probability per token. Words with a higher one are not removed because of diffuse
 attention. Words with a lower one are decoded a second time before they are final."""
 DOUBT_NATS = 0.6
-"""By how much the limit of `diffuse` is lowered for each nat by which the mean log-probability is
-below `SURE_LOG_PROBABILITY`."""
+"""By how much `diffusion_nats` is raised for each nat by which the mean log-probability is below
+`SURE_LOG_PROBABILITY`."""
 LEAP_NATS = 4.0
-"""By how much the limit is lowered if all tokens leap back; in proportion if only some do."""
+"""By how much it is raised if all tokens leap back; in proportion if only some do."""
 LEAP_POSITIONS = 5
 """A token leaps back if the peak of its attention is more than this number of encoder positions
 (0.1 s) before that of the previous token."""
 PHRASE_TOKENS = 8
-"""With fewer tokens the limit is not lowered, because both measures are unreliable then."""
+"""With fewer tokens it is not raised, because both measures are unreliable then."""
 
 
 def spread_nats(
@@ -81,30 +82,30 @@ def leaps_back(
     return float((np.diff(peaks) < -LEAP_POSITIONS).sum()) / max(len(peaks) - 1, 1)
 
 
-def diffuse(
+def diffusion_nats(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
     mean_log_probability: float,
-    limit_nats: float,
     *,
     repeats: bool = False,
-) -> bool:
-    """Return whether the attention of some words is too diffuse for them to have been spoken.
+) -> float:
+    """Return how diffuse the attention of some words is, with their doubt, in nats.
 
-    The lower the log-probability is, the narrower and the more ordered the attention must be.
+    The lower the log-probability is, the narrower and the more ordered the attention must be. Words
+    are not judged if their log-probability is high: the result is minus infinity.
 
     Args:
         attention: attention of the words' tokens.
         mean_log_probability: mean over these tokens.
-        limit_nats: limit of `spread_nats` that was measured for the model.
         repeats: whether the text repeats itself. Such text always has a high log-probability, so
-            its attention is tested even then.
+            its attention is judged even then.
     """
     doubt = SURE_LOG_PROBABILITY - mean_log_probability
     if doubt <= 0 and not repeats:
-        return False
+        return -inf
+    nats = spread_nats(attention)
     if doubt > 0 and attention.shape[1] >= PHRASE_TOKENS:
-        limit_nats -= DOUBT_NATS * doubt + LEAP_NATS * leaps_back(attention)
-    return spread_nats(attention) > limit_nats
+        nats += DOUBT_NATS * doubt + LEAP_NATS * leaps_back(attention)
+    return nats
 
 
 def loop_period(tokens: Sequence[int]) -> int:

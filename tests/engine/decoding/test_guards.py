@@ -11,7 +11,7 @@ from stream.engine.decoding.guards import (
     LOOP_TOKENS,
     compression_ratio,
     crowded,
-    diffuse,
+    diffusion_nats,
     follows_audio,
     leaps_back,
     loop_period,
@@ -111,13 +111,13 @@ ORDERLY, TO_AND_FRO = tuple(range(0, 400, 40)), (0, 200, 40, 240, 80, 280, 120, 
     ],
 )
 def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_p, found):
-    assert diffuse(listening(*at, width=width), log_p, limit_nats=4.4) == found
-    assert not diffuse(listening(*at, width=width), log_p, limit_nats=inf)
+    assert (diffusion_nats(listening(*at, width=width), log_p) > 4.4) == found
+    assert diffusion_nats(listening(*at, width=width), log_p) < inf
 
 
 def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
-    assert diffuse(listening(*ORDERLY, width=100), -0.1, limit_nats=4.4, repeats=True)
-    assert not diffuse(listening(*TO_AND_FRO, width=70), -0.1, limit_nats=4.4, repeats=True)
+    assert diffusion_nats(listening(*ORDERLY, width=100), -0.1, repeats=True) > 4.4
+    assert diffusion_nats(listening(*TO_AND_FRO, width=70), -0.1, repeats=True) < 4.4
 
 
 def test_a_loop_that_follows_the_audio_is_a_speaker_who_repeats_a_phrase():
