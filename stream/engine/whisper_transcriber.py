@@ -358,4 +358,5 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
     dropped = tuple(word for reading in readings for word in reading.dropped)
-    return Hypothesis(window, words, language, timing, cut, dropped)
+    problems = tuple(sorted({code for reading in readings for code in reading.problems}))
+    return Hypothesis(window, words, language, timing, cut, dropped, problems)

@@ -36,7 +36,7 @@ class Calibration:
 
 CALIBRATIONS = {
     # Whisper tiny.en
-    "c8f3b2538a99a6eb7cd15813115a3c6f": Calibration(margin_s=2.0),
+    "c8f3b2538a99a6eb7cd15813115a3c6f": Calibration(margin_s=2.0, diffuse_nats=4.8),
     # Whisper base
     "459ea039ab5f2c72893c69ed635df4a4": Calibration(margin_s=2.0, diffuse_nats=4.65),
 }

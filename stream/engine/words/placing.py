@@ -35,6 +35,7 @@ def attention_by_span(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
     start_sample: int,
     speech: Speech,
+    skipped: int = 0,
 ) -> list[float]:
     """Return for each span of speech how much attention the tokens of a word pay to it.
 
@@ -42,8 +43,10 @@ def attention_by_span(
         attention: of the word's tokens.
         start_sample: absolute sample of the first encoder position.
         speech: spans of speech, in absolute samples.
+        skipped: number of leading positions that do not count.
     """
     weights = attention.mean((0, 1))
+    weights[:skipped] = 0.0
     at = start_sample + EARLY_SAMPLES + np.arange(len(weights)) * SAMPLES_PER_POSITION
     return [float(weights[(at >= start - NEAR) & (at < end + NEAR)].sum()) for start, end in speech]
 
@@ -70,14 +73,16 @@ def place(
             last += 1
         in_pause = range(first, last)
         split = next(
-            (i for i in in_pause if belongs_after(placed[i], attention[i], speech, after)), last
+            (i for i in in_pause if belongs_after(placed[i], attention[i], speech, after, i)), last
         )
         move_back(placed, range(first, split), pause_start)
         move_on(placed, range(split, last), pause_end)
     return tuple(placed)
 
 
-def belongs_after(word: Word, attention: Sequence[float], speech: Speech, after: int) -> bool:
+def belongs_after(
+    word: Word, attention: Sequence[float], speech: Speech, after: int, index: int
+) -> bool:
     """Return whether a word beside a pause was spoken after it.
 
     Args:
@@ -85,6 +90,7 @@ def belongs_after(word: Word, attention: Sequence[float], speech: Speech, after:
         attention: that of its tokens, by span of speech.
         speech: spans of speech.
         after: index of the span after the pause.
+        index: that of the word; the attention of the first one to its own sound is not known.
     """
     (_, pause_start), (pause_end, _) = speech[after - 1], speech[after]
     spoken_before = pause_start - word.start_sample
@@ -92,7 +98,7 @@ def belongs_after(word: Word, attention: Sequence[float], speech: Speech, after:
     if max(spoken_before, spoken_after) < LEAST_SPOKEN:
         return attention[after] > attention[after - 1]
     if spoken_before >= LEAST_SPOKEN > spoken_after:
-        return attention[after] > CLEARLY * attention[after - 1]
+        return index > 0 and attention[after] > CLEARLY * attention[after - 1]
     return spoken_after > spoken_before
 
 

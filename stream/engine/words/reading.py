@@ -10,7 +10,7 @@ from math import inf
 from statistics import median
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.windows import Cut, DroppedWord, Word
+from stream.core.windows import Cut, DroppedWord, WindowKind, Word
 from stream.engine.decoding import guards
 from stream.engine.decoding.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
@@ -70,6 +70,10 @@ class Reading:
     """How diffuse the attention of the words is (`guards.diffusion_nats`)."""
     peaks: tuple[int, ...] = ()
     """The absolute sample at which the attention of each word peaks."""
+    may_be_speech: bool = False
+    """Whether its words are not removed if they are guesses (`guards.may_be_speech`)."""
+    problems: tuple[str, ...] = ()
+    """Codes of the faults of words that were not removed, because nothing would be left."""
 
     @property
     def repeats(self) -> bool:
@@ -101,9 +105,8 @@ def read(
     plain = without_timestamps(result, timestamp_begin)
     starts = token_starts(span, plain)
     words, peaks = timed_words(span, plain, starts, decode)
-    if result.no_speech > guards.NO_SPEECH and (
-        result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
-    ):
+    speech_s = length_s(span.speech)
+    if guards.is_no_speech(result.no_speech, result.mean_log_probability, speech_s):
         return Reading((), result, frozenset(), dropped=dropped_words(words, NO_SPEECH))
     faults = faults_of(span, plain, starts, "".join(word.text for word in words))
     repeats = bool(faults & {Fault.LOOP, Fault.COMPRESSION})
@@ -119,7 +122,11 @@ def read(
     if nats > diffuse_nats:
         faults |= {Fault.DIFFUSE}
     cut = cut_of(span, result.tokens, words, timestamp_begin)
-    return Reading(words, result, faults, cut, diffusion_nats=nats, peaks=peaks)
+    final = span.window.kind is not WindowKind.PARTIAL
+    speech = final and guards.may_be_speech(len(plain.tokens), speech_s, nats, diffuse_nats)
+    return Reading(
+        words, result, faults, cut, diffusion_nats=nats, peaks=peaks, may_be_speech=speech
+    )
 
 
 def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResult:
@@ -210,24 +217,45 @@ def is_spoken_repetition(span: AudioSpan, result: DecodeResult, words: Sequence[
 def without_invented_words(reading: Reading, speech: Sequence[tuple[int, int]]) -> Reading:
     """Return the reading without the words that its faults show to be invented.
 
+    If a guard would remove all words although there is time for them in the speech, they are kept
+    with its code in `problems`. Guesses and words of many voices are removed all the same, unless
+    the guesses may be speech.
+
     Args:
         reading: of a span.
         speech: the spans of speech in it, in absolute samples.
     """
-    words, guard = reading.words, Fault.DOUBTFUL
+    words, guard, problem = reading.words, Fault.DOUBTFUL, None
     for fault, remove in REMOVALS.items():
         if fault in reading.faults:
             words, guard = remove(reading, speech), fault
             break
+    if not words and has_time(reading, speech):
+        words, problem = reading.words, guard
     for guess in (Fault.UNSURE, Fault.DIFFUSE):
         if guess in reading.faults and words:
-            words, guard = (), guess  # noise, or speech that the model cannot recognise
+            if guess is Fault.UNSURE and reading.may_be_speech:
+                problem = guess
+                continue
+            words, guard, problem = (), guess, None  # noise, or many voices
     kept = set(map(id, words))
     removed = [word for word in reading.words if id(word) not in kept]
     cut = reading.cut
     if cut is not None:
         cut = replace(cut, words=sum(id(word) in kept for word in reading.words[: cut.words]))
-    return replace(reading, words=words, cut=cut, dropped=dropped_words(removed, guard.code))
+    return replace(
+        reading,
+        words=words,
+        cut=cut,
+        dropped=dropped_words(removed, guard.code),
+        problems=() if problem is None else (problem.code,),
+    )
+
+
+def has_time(reading: Reading, speech: Sequence[tuple[int, int]]) -> bool:
+    """Return whether the words of a reading can be spoken in the time of the detected speech."""
+    n_tokens = sum(len(word.tokens) for word in reading.words)
+    return not guards.too_many_tokens(n_tokens, length_s(speech))
 
 
 def dropped_words(words: Iterable[Word], guard: str) -> tuple[DroppedWord, ...]:

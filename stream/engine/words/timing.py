@@ -54,7 +54,8 @@ def timed_words(
         peaks.append(peak_sample(span, result, rows))
         if result.attention is not None:
             own = result.attention[:, rows]
-            attention.append(attention_by_span(own, span.start_sample, span.speech))
+            skipped = FIRST_TOKEN_POSITIONS if rows[0] == 0 else 0
+            attention.append(attention_by_span(own, span.start_sample, span.speech, skipped))
     timed = within_speech(words, span.speech)
     timed = set_edges(timed, span.samples, span.start_sample)
     if attention:
