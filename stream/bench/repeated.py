@@ -24,7 +24,7 @@ from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.errors import UsageError
 from stream.evaluate.material.recordings import Recording, at_16_khz, read_manifest
 from stream.evaluate.measures.record import transcript
-from stream.evaluate.measures.scoring import normalised, word_errors
+from stream.evaluate.measures.scoring import errors_between, normalised
 from stream.recordings.options import FileOptions
 from stream.recordings.transcribing import Transcribing
 
@@ -227,7 +227,7 @@ def compared(text: str) -> str:
 
 def errors(reference: str, text: str) -> int:
     """Return the number of word errors; each digit is a word."""
-    return word_errors(compared(reference), compared(text)).errors
+    return errors_between(compared(reference), compared(text)).errors
 
 
 def rows_of(mode: str, results: Sequence[Result]) -> Iterator[Row]:

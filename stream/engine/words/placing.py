@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
+from stream.core.transcript import monotone
 from stream.core.windows import Word
 from stream.engine.words.alignment import EARLY_SAMPLES, SAMPLES_PER_POSITION
 
@@ -77,7 +78,7 @@ def place(
         )
         move_back(placed, range(first, split), pause_start)
         move_on(placed, range(split, last), pause_end)
-    return tuple(placed)
+    return monotone(placed, 0)
 
 
 def belongs_after(
