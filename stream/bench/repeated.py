@@ -220,9 +220,11 @@ class Result:
 def compared(text: str) -> str:
     """Return the normalised text with each digit as a word.
 
-    The normaliser joins digits to numbers, so "one one, one one" would be a single word.
+    The normaliser joins digits to numbers, so "one one, one one" would be a single word, and writes
+    a lone "1" as "one".
     """
-    return " ".join(re.sub(r"\d", r" \g<0> ", normalised(text)).split())
+    digits = re.sub(r"\d", r" \g<0> ", re.sub(r"\bone\b", "1", normalised(text)))
+    return " ".join(digits.split())
 
 
 def errors(reference: str, text: str) -> int:
