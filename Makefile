@@ -22,11 +22,14 @@ MODEL_INSTALLED := $(if $(filter $(MODEL),$(EXTRA_MODELS)),$(VENV)/installed-$(M
 run: install $(MODEL_INSTALLED)            ## start the server on http://127.0.0.1:8765/
 	@exec $(BIN)/distil-stream serve --model $(MODEL) $(ARGS)
 
+# Four processes at most: each holds a model, about 1 GB.
+WORKERS := -n auto --maxprocesses 4
+
 test: $(VENV)/installed-test  ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-fast: $(VENV)/installed-test ## run the tests that need no model and no browser (one minute)
-	$(BIN)/python -m pytest -n auto -m 'not model and not browser and not slow and not large' $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m 'not model and not browser and not slow and not large' $(ARGS)
 
 # Clients of other services, each in an environment of its own: they do not fit into one.
 CLIENTS := $(basename $(notdir $(wildcard tests/consumers/*.txt)))
@@ -35,7 +38,8 @@ test-clients: $(CLIENTS:%=.venv-clients/%/installed) ## install other services' 
 
 .venv-clients/%/installed: tests/consumers/%.txt
 	$(PYTHON) -m venv .venv-clients/$*
-	.venv-clients/$*/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	.venv-clients/$*/bin/python -m pip --disable-pip-version-check --quiet install \
+		$(if $(shell grep -l '^# --no-deps' $<),--no-deps) -r $<
 	@touch $@
 
 check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles

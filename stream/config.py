@@ -85,6 +85,10 @@ class ServerConfig:
     """How the CPU computes each operation: auto measures at the first start and selects the fastest
     accurate way; `default` or OPERATION=WAY,… fix the ways (docs/serving.md)."""
 
+    encoder_memory_mb: Annotated[int, Parameter(group=MODEL)] = 0
+    """Megabytes that the encoder may remember of all streams, so that it encodes new audio only; 0
+    encodes each window in full (docs/serving.md)."""
+
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once, at most."""
 
@@ -116,6 +120,16 @@ class ServerConfig:
     public_url: Annotated[str | None, Parameter(group=ROOMS)] = None
     """URL that Twilio connects to, such as wss://calls.example.com, if a proxy changes the URL of
     the requests."""
+
+    whisperlive_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of WhisperLive, on `host`; 0 for any free one."""
+
+    vosk_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for clients of vosk-server, on `host`; 0 for any free one."""
+
+    wyoming_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
+    """TCP port for Wyoming, Home Assistant's voice protocol, on `host`; 0 for any free one. The
+    protocol has no key."""
 
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
     """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without it, no
@@ -174,6 +188,7 @@ class ServerConfig:
     def __post_init__(self) -> None:
         within("port", self.port, 0, 65_535)
         within("max_batch", self.max_batch, 1, 256)
+        within("encoder_memory_mb", self.encoder_memory_mb, 0, 1_000_000)
         within("vad_aggressiveness", self.vad_aggressiveness, 0, 3)
         within("partial_hop_ms", self.partial_hop_ms, 100, 10_000)
         within("max_sessions", self.max_sessions, 1, 100_000)
@@ -187,8 +202,9 @@ class ServerConfig:
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
-        if self.audiosocket_port is not None:
-            within("audiosocket_port", self.audiosocket_port, 0, 65_535)
+        for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):
+            if (number := getattr(self, name)) is not None:
+                within(name, number, 0, 65_535)
         for origin in self.allow_origin:
             check_origin(origin)
         example = "wss://calls.example.com"

@@ -75,6 +75,7 @@ class Counting:
     def __init__(self, transcriber: Transcriber) -> None:
         self._transcriber = transcriber
         self.name, self.languages = transcriber.name, transcriber.languages
+        self.memories, self.token_bytes = transcriber.memories, transcriber.token_bytes
         self.at_once = 1
         self.work = Work()
 

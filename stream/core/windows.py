@@ -83,6 +83,8 @@ class Word:
     """Probability, 0..1."""
     tokens: tuple[int, ...] = ()
     """The model's tokens; those of a hypothesis's words are the draft of the next window."""
+    log_probabilities: tuple[float, ...] = ()
+    """One for each of the tokens, if the model decoded them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,11 @@ PROTOCOLS: dict[str, str] = {
     "twilio": "stream.protocols.twilio:TwilioProtocol",
     "deepgram": "stream.protocols.deepgram.listen:DeepgramProtocol",
     "deepgram-flux": "stream.protocols.deepgram.flux:FluxProtocol",
+    "openai-realtime": "stream.protocols.openai_realtime.realtime:OpenAIRealtimeProtocol",
+    "assemblyai": "stream.protocols.assemblyai:AssemblyAIProtocol",
+    "whisperlive": "stream.protocols.whisperlive:WhisperLiveProtocol",
+    "vosk": "stream.protocols.vosk:VoskProtocol",
+    "wyoming": "stream.protocols.wyoming:WyomingProtocol",
     "audiosocket": "stream.protocols.audiosocket:AudioSocketProtocol",
 }
 """Name of a protocol -> module:class. A server imports them when it is created."""

@@ -128,7 +128,7 @@ class ProtocolDeclarations:
     cuts_binary_frames: bool = False
     """Whether a large binary frame may be passed to the protocol in parts, so that it delays other
     streams less: true if binary frames contain only audio."""
-    idle_s: ClassVar[float | None] = None
+    idle_s: float | None = None
     """Seconds after which a client that sends no message is disconnected, if that is less than the
     server's own limit; None for the server's."""
     close_codes: ClassVar[Mapping[int, int]] = {}

@@ -18,9 +18,19 @@ def no_resume_token(session_id: str) -> str | None:
     return None
 
 
+def unsigned(text: str) -> str:
+    """Return no signature: the server requires no key."""
+    return ""
+
+
 def accept_any_key(key: str) -> bool:
     """Accept every key, because the server requires none."""
     return True
+
+
+def no_bytes(token: int) -> bytes:
+    """Return no bytes: the model has no tokens."""
+    return b""
 
 
 def at_the_epoch() -> float:
@@ -58,10 +68,17 @@ class Service:
     opus: Callable[[int], PacketDecoder] | None = None
     """Makes a decoder of Opus packets without a container, for a number of channels; None if the
     server has none."""
+    token_bytes: Callable[[int], bytes] = no_bytes
+    """Returns the bytes of UTF-8 that a token of the model spells."""
     wall_time: Callable[[], float] = at_the_epoch
     """Returns the time of day, in seconds since 1970, for messages that contain it."""
     resume_token: Callable[[str], str | None] = no_resume_token
     """Returns the token to resume the session with this id; None if it cannot be resumed."""
+    sign: Callable[[str], str] = unsigned
+    """Returns the server's signature of a text; `key_fits` accepts `ek_TEXT.SIGNATURE` until the
+    time `exp` in it."""
+    shown_key: str = ""
+    """The key that the client of this connection showed in its request."""
     key_fits: Callable[[str], bool] = accept_any_key
     """Returns whether a key that a client sent in its first message is right."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
@@ -48,9 +49,11 @@ class Websockets:
         endpoint = self.find(path)
         if endpoint is not None:
             named = {name: [value] for name, value in endpoint.path_fields.items()}
-            protocol = begin(self.state, endpoint.protocol, {**access.query_fields(query), **named})
-            fields = list(websocket.request.headers.raw_items())
-            sentence = access.why_refused(endpoint.protocol, fields, target, self.state.config)
+            kind, fields = endpoint.protocol, list(websocket.request.headers.raw_items())
+            shown = access.shown_key(fields, query, kind.key) if kind.key else None
+            asked = {**access.query_fields(query), **named}
+            protocol = begin(self.state, kind, asked, shown or "")
+            sentence = access.why_refused(kind, fields, target, self.state.config)
             # Only a protocol whose clients show the key in a message gets here without one.
             protocol.authorised = sentence is None
             await self._serve_stream(protocol, websocket)
@@ -83,10 +86,13 @@ async def serve_tcp(
     await state.streams.serve_tcp(connection)
 
 
-def begin(state: ServerState, kind: type[SessionProtocol], query: Query) -> SessionProtocol:
+def begin(
+    state: ServerState, kind: type[SessionProtocol], query: Query, shown_key: str = ""
+) -> SessionProtocol:
     """Return the protocol of a new connection; the server must be ready."""
     assert state.service
-    protocol = kind(state.service, secrets.token_hex(8), query)
+    service = replace(state.service, shown_key=shown_key)
+    protocol = kind(service, secrets.token_hex(8), query)
     protocol.receive_load(state.load)
     return protocol
 

@@ -1,5 +1,9 @@
 """Who may use the server, by the header fields and the query of a request."""
 
+import base64
+import json
+import time
+
 import pytest
 
 from stream.config import ServerConfig
@@ -129,6 +133,22 @@ def test_a_signature_replaces_the_key() -> None:
     assert access.why_refused(TwilioProtocol, [host, signed], "/other", config) == NO_SIGNATURE
     keyed = ServerConfig(api_key="k")
     assert access.why_refused(TwilioProtocol, [host], "/v1/twilio?token=k", keyed) is None
+
+
+def test_a_signed_key_fits_until_it_expires() -> None:
+    config = ServerConfig(api_key="right")
+
+    def key(expires_at: float, signer: ServerConfig = config) -> str:
+        text = base64.urlsafe_b64encode(json.dumps({"exp": expires_at}).encode()).decode()
+        return f"ek_{text.rstrip('=')}.{access.sign(text.rstrip('='), signer)}"
+
+    soon = time.time() + 60
+    assert access.key_fits(key(soon), config)
+    assert not access.key_fits(key(time.time() - 1), config)
+    assert not access.key_fits(key(soon, ServerConfig(api_key="other")), config)
+    assert not access.key_fits(key(soon).removeprefix("ek_"), config)
+    for junk in ("ek_", "ek_.", f"ek_x.{access.sign('x', config)}", ""):
+        assert not access.key_fits(junk, config)
 
 
 class Tokened(ProtocolDeclarations):

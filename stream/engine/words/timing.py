@@ -50,7 +50,17 @@ def timed_words(
         taken += len(piece.tokens)
         last = rows[spoken_tokens(piece, decode) - 1]
         confidence = sum(exp(result.log_probabilities[i]) for i in rows) / len(rows)
-        words.append(Word(piece.text, starts[rows[0]], starts[last + 1], confidence, piece.tokens))
+        log_probabilities = tuple(result.log_probabilities[i] for i in rows)
+        words.append(
+            Word(
+                piece.text,
+                starts[rows[0]],
+                starts[last + 1],
+                confidence,
+                piece.tokens,
+                log_probabilities,
+            )
+        )
         peaks.append(peak_sample(span, result, rows))
         if result.attention is not None:
             own = result.attention[:, rows]
@@ -145,4 +155,5 @@ def split_graphemes(word: Word) -> Iterator[Word]:
             start_sample=word.start_sample + length * i // len(parts),
             end_sample=word.start_sample + length * (i + 1) // len(parts),
             tokens=() if i else word.tokens,
+            log_probabilities=() if i else word.log_probabilities,
         )

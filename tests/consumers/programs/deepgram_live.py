@@ -54,7 +54,7 @@ async def stream():
             listening = asyncio.create_task(connection.start_listening())
             for piece in pieces:
                 await connection.send_media(piece)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.1)  # the pace of speech, so that there are interim results
         if mode == "hang":
             await asyncio.sleep(600)
         if version == "v1":

@@ -8,6 +8,7 @@ import wave
 import aiohttp
 from livekit import rtc
 from livekit.agents import stt
+from livekit.agents.utils import http_context
 
 port, path, plugin, mode = sys.argv[1:5]
 with wave.open(path) as file:
@@ -15,7 +16,7 @@ with wave.open(path) as file:
 
 
 async def main():
-    async with aiohttp.ClientSession() as session:
+    async with http_context.open(), aiohttp.ClientSession() as session:
         if plugin == "deepgram":
             from livekit.plugins import deepgram
 

@@ -84,6 +84,7 @@ async def main():
             await worker.queue_frame(InputAudioRawFrame(piece, rate, 1))
             if at >= stop_at and not stopped:
                 stopped = True
+                printer.final.clear()  # only the final of the last turn ends the program
                 await worker.queue_frame(VADUserStoppedSpeakingFrame())
             await asyncio.sleep(0.02)
         if mode == "hang":

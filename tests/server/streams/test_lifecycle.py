@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
@@ -335,6 +336,7 @@ class Mistakes(logging.Handler):
         self.records.append(record)
 
 
+@pytest.mark.slow
 @given(st.lists(actions, max_size=25))
 @settings(max_examples=300, deadline=None)
 def test_every_stream_ends_and_is_released_once(steps: list[tuple[str, int, int]]) -> None:
