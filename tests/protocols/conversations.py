@@ -11,8 +11,8 @@ from uuid import UUID
 import numpy as np
 
 from stream.media.opus_packets import OpusPackets
-from stream.protocols import PROTOCOLS, load_protocol
 from stream.protocols.interface import Service
+from stream.protocols.protocol_table import PROTOCOLS, load_protocol
 from stream.protocols.session_protocol import SessionProtocol
 from tests.core.rehearsal import LoudIsSpeech
 from tests.media.files import opus_packets

@@ -8,9 +8,9 @@ import pytest
 
 from stream.core import events
 from stream.core.transcript import text_of
-from stream.protocols import PROTOCOLS
 from stream.protocols.interface import Closing
 from stream.protocols.open_sessions import OpenSession
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.protocols.session_protocol import SessionProtocol
 from tests.protocols.conversations import CONVERSATIONS, SERVICE, Conversation, Frame, kind_of
 from tests.protocols.vendors import ALL, SCRIPT

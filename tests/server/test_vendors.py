@@ -8,8 +8,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from stream.protocols import PROTOCOLS
 from stream.protocols.declarations import Transport
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.server.app import Server
 from tests.clients import recording
 from tests.protocols.conversations import CONVERSATIONS, kind_of
