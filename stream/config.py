@@ -38,6 +38,7 @@ LOG = Group("Log", sort_key=6)
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
 Partials = Literal["model", "assistant"]
+PaddedRetries = Literal["auto", "never"]
 RoomAccess = Literal["key", "public"]
 Vad = Literal["silero", "webrtc"]
 WhenBusy = Literal["shed", "wait"]
@@ -126,6 +127,10 @@ class ServerConfig:
     encoder_memory_mb: Annotated[int, Parameter(group=MODEL)] = 0
     """Megabytes that the encoder may remember of all streams, so that it encodes new audio only; 0
     encodes each window in full (docs/serving.md)."""
+
+    padded_retries: Annotated[PaddedRetries, Parameter(group=MODEL)] = "auto"
+    """Whether improbable words are decoded again at 30 s of padding; without it, the slowest finals
+    are faster and more words are wrong (`bench ttfs` measures both)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once, at most."""
