@@ -42,11 +42,10 @@ def called(*command: str | Path, cwd: Path) -> str:
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tarball that npm would publish."""
     needs(TOOLS)
-    folder = tmp_path_factory.mktemp("pack") / "javascript"
-    shutil.copytree(CLIENT, folder)
-    (folder / "node_modules").symlink_to(TOOLS / "node_modules")
-    (report,) = json.loads(called("npm", "pack", "--json", cwd=folder))
-    return folder / report["filename"]
+    folder = tmp_path_factory.mktemp("dist")
+    called("make", "--silent", "javascript", f"DIST={folder}", cwd=ROOT)
+    (tarball,) = folder.iterdir()
+    return tarball
 
 
 @pytest.fixture(scope="session")
