@@ -1,13 +1,15 @@
 """The JavaScript client on a page of another site."""
 
+import re
 import shutil
 import subprocess
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.async_api import Error
+from playwright.async_api import Error, expect
 
 from stream.server.http.page import client_folder
 from stream.server.running import running_server
@@ -16,6 +18,8 @@ from tests.clients.browser import NEEDS_CHROMIUM, microphone, opened
 from tests.clients.javascript_runtimes import runtime_command
 
 pytestmark = NEEDS_CHROMIUM
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "javascript.md"
 
 SPEAK = """async (server) => {
   const { DistilStream } = await import("./javascript/browser.js");
@@ -59,6 +63,17 @@ async def test_a_page_of_another_site(noise, elsewhere):
     ):
         assert await page.evaluate(SPEAK, address) == "one two three four"
         assert await page.evaluate(SPEAK, address) == "busy"
+
+
+async def test_the_documented_page(noise, elsewhere, tmp_path):
+    snippet = re.search(r"^```html\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
+    config = recording.config(allow_origin=(elsewhere,))
+    async with running_server(config, recording.FromFirstSound()) as address:
+        page_text = snippet[1].replace("https://captions.example", address)
+        (tmp_path / "site" / "page.html").write_text(page_text)
+        async with opened(f"{elsewhere}/page.html", microphone(noise)) as (page, _):
+            await page.get_by_role("button").click()
+            await expect(page.locator("p")).to_contain_text("one two three four")
 
 
 BUNDLED = """async (server) => {
