@@ -74,8 +74,8 @@ check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
 
-bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder of recordings
-	$(BIN)/distil-stream bench margins $(if $(DATA),--data $(DATA)) $(ARGS)
+bench: $(VENV)/installed  ## measure how fast this machine is; `distil-stream bench` has more
+	$(BIN)/distil-stream doctor $(ARGS)
 
 clean:                  ## remove the virtual environment and the caches of the tools
 	rm -rf $(VENV) .venv-clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

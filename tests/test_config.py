@@ -36,6 +36,7 @@ VALUES = {
     "device": "cpu",
     "precision": "float32",
     "ways": "default",
+    "encoder_memory_mb": 64,
     "max_batch": 3,
     "vad": "webrtc",
     "vad_aggressiveness": 3,
@@ -207,6 +208,7 @@ def test_addresses_that_nobody_could_use(field: str, value: object) -> None:
     [
         ("port", -1),
         ("port", 70_000),
+        ("encoder_memory_mb", -1),
         ("max_batch", 0),
         ("vad_aggressiveness", 4),
         ("partial_hop_ms", 0),

@@ -47,13 +47,23 @@ def delay_s(window: Window) -> float:
 class CachedTranscriber:
     """Transcribes each window once and returns the stored hypothesis for the same window later.
 
-    Windows are compared without their drafts, since a draft changes the cost but never the words.
+    Windows are compared without their drafts, since a draft changes the cost but never the words,
+    but with all windows before them, because the encoder remembers these. (After stored ones it
+    remembers nothing, and encodes the next window in full.)
     """
 
     transcriber: Transcriber
     cpu_s: float = 0.0
     """CPU seconds of all requested windows; a stored window counts what it took the first time."""
     _results: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
+    _before: tuple[object, ...] = ()
+    """The windows of this rehearsal so far."""
+
+    def begin(self, session: str) -> None:
+        """Begin a rehearsal, of which nothing is remembered yet."""
+        self._before = ()
+        if self.transcriber.memories is not None:
+            self.transcriber.memories.forget(session)
 
     def transcribe(self, window: Window) -> Hypothesis:
         """Return the hypothesis for a window.
@@ -62,7 +72,8 @@ class CachedTranscriber:
             window: its session must have a name that identifies the audio.
         """
         place = (window.session, window.channel, window.start_sample, len(window.samples))
-        key = (*place, window.kind, window.speech, window.options)
+        key = (self._before, *place, window.kind, window.speech, window.options)
+        self._before = (hash(key), *place)
         if key not in self._results:
             began_s = time.process_time()
             found = self.transcriber.transcribe([window])[0]

@@ -96,6 +96,7 @@ def serve(
             settings.assistant,
             settings.partials,
             settings.ways,
+            settings.encoder_memory_mb,
         )
         runner.run(run_server(settings, load, announce))
 

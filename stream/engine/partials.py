@@ -19,6 +19,8 @@ class PartialsByAssistant:
         self.name = model.name
         self.languages = model.languages
         self.at_once = model.at_once
+        self.memories = assistant.memories
+        """The assistant's: its windows are those that follow each other."""
         self._model = model
         self._assistant = assistant
 

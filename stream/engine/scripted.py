@@ -16,6 +16,7 @@ class ScriptedTranscriber:
     name = "scripted"
     languages: tuple[str, ...] = ("en",)
     at_once = 1
+    memories = None
 
     def __init__(self, words: Sequence[Word]) -> None:
         self.words = tuple(words)

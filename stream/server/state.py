@@ -10,7 +10,7 @@ from functools import partial
 
 from stream.config import ServerConfig
 from stream.core.load import Load
-from stream.core.settings import SessionTuning
+from stream.core.settings import SessionTuning, for_memory
 from stream.engine.engine import Engine
 from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
@@ -48,6 +48,8 @@ class ServerState:
             commit_partials=config.partials == "model",
             max_gap_s=config.max_gap_s,
         )
+        if config.encoder_memory_mb:
+            self.tuning = for_memory(self.tuning)
         self.metrics = Metrics()
         self.room_service = RoomService(config, self.metrics)
         self.rooms = self.room_service.rooms
