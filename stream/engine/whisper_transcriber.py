@@ -71,7 +71,7 @@ class TranscribeOptions:
     temperatures: tuple[float, ...] = (0.2, 0.4)
     """Temperatures that are tried in turn for a final whose words at 30 s have low confidence or
     are a loop."""
-    refresh_s: float = 3.0
+    refresh_s: float = 4.0
     """Seconds before the end of a window that are encoded again although the memory has them."""
     reach_s: float = 10.0
     """Seconds of the memory before these, to which their positions attend."""
