@@ -1,10 +1,10 @@
 // The page of a room: reads its messages and shows them as a page, a screen or an overlay.
 
+import { ConnectionLost, readRoom } from "./javascript/index.js";
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
-const RETRY_MS = 5_000; // wait after a refusal; the browser reopens a broken connection by itself
-const SILENT_MS = 40_000; // without a message this long a connection is dead: one comes each 15 s
+const RETRY_MS = 5_000; // wait after the first connection failed; later ones are opened again
 
 const asked = new URLSearchParams(location.search);
 const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
@@ -63,37 +63,22 @@ const HANDLERS = {
   final: (line) => view.show(line),
 };
 
-function follow() {
-  const source = new EventSource(address("events"));
-  let silence;
-  const listen = () => {
-    clearTimeout(silence);
-    silence = setTimeout(() => {
-      source.close();
-      say("The connection broke; trying again…");
-      follow();
-    }, SILENT_MS);
-  };
-  listen();
-  source.onmessage = ({ data }) => {
-    listen();
-    const message = JSON.parse(data);
-    HANDLERS[message.type]?.(message);
-  };
-  source.onerror = async () => {
-    if (source.readyState !== EventSource.CLOSED) {
-      say("The connection broke; trying again…");
-      return;
+async function follow() {
+  const server = new URL("..", location.href);
+  const onLost = () => say("The connection broke; trying again…");
+  try {
+    for await (const message of readRoom(server, name, { token: asked.get("token"), onLost })) {
+      HANDLERS[message.type]?.(message);
     }
-    clearTimeout(silence);
-    const answer = await fetch(address("transcript.json"), { cache: "no-store" }).catch(() => null);
-    if (answer?.status === 401) {
+  } catch (error) {
+    if (error.code === "not_authorised") {
       say("This room needs a key: add ?token=KEY to the address.");
       return;
     }
-    say("The server is busy or cannot be reached; trying again…");
+    const why = "The server is busy or cannot be reached; trying again…";
+    say(error instanceof ConnectionLost ? why : error.message);
     setTimeout(follow, RETRY_MS);
-  };
+  }
 }
 
 follow();

@@ -104,6 +104,6 @@ def as_response(websocket: ServerConnection, refused: HttpResponse) -> Response:
         if name in response.headers:
             del response.headers[name]
         response.headers[name] = value
-    if refused.status == 503:
+    if refused.status in (429, 503):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response

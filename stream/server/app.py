@@ -16,10 +16,10 @@ from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
 from stream.engine.transcriber import Transcriber
 from stream.errors import UsageError
-from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.declarations import Transport
 from stream.protocols.interface import Closing
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.server.accepting import Websockets, serve_tcp
 from stream.server.door import FrontDoor
 from stream.server.endpoints import Endpoints, FindEndpoint, OpenPort
@@ -44,7 +44,7 @@ class Server:
 
         Args:
             config: settings of the server.
-            protocols: registry of protocols: name -> module:class.
+            protocols: protocols to offer: name -> module:class, as in `PROTOCOLS`.
             tuning: tuning of all streams and uploads; None for the defaults.
 
         Raises:

@@ -7,8 +7,8 @@ from starlette.routing import compile_path
 
 from stream.config import ServerConfig
 from stream.errors import PeerError, UsageError
-from stream.protocols import load_protocols
 from stream.protocols.declarations import Query, Transport
+from stream.protocols.protocol_table import load_protocols
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.access import query_fields
 
@@ -43,7 +43,7 @@ class Endpoints:
     """The protocols of a server, with the paths and ports that they declare."""
 
     def __init__(self, protocols: Mapping[str, str], config: ServerConfig) -> None:
-        """Import the protocols of a registry.
+        """Import the protocols of a table: name -> module:class.
 
         Raises `UsageError` for invalid settings of a protocol's port.
         """

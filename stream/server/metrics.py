@@ -43,7 +43,7 @@ class Metrics:
         self.ready = gauge("ready", "1 while streams are accepted.")
         self.closed = counter("sessions_closed", "Streams that ended.", ["close_code"])
         self.parked = gauge(
-            "sessions_kept", "Parked streams: they lost their connection and can be resumed."
+            "sessions_parked", "Parked streams: they lost their connection and can be resumed."
         )
         self.resumed = counter("sessions_resumed", "Streams that were resumed.")
         self.refused = counter(

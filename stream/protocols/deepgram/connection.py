@@ -43,7 +43,12 @@ ERROR_CODES = {
 
 
 def refusal(status: int, code: str, sentence: str) -> HttpResponse:
-    """Return how Deepgram refuses a request: JSON, and the reason in a header."""
+    """Return how Deepgram refuses a request: JSON, and the reason in a header.
+
+    A server without room is a rate limit to Deepgram's clients, which wait and try again.
+    """
+    if code in ("full", "too_busy", "busy"):
+        status = 429
     body = {"err_code": ERROR_CODES.get(code, code), "err_msg": sentence}
     plain = sentence.encode("ascii", "replace").decode()
     headers = {"Content-Type": "application/json", "dg-error": plain.replace("\n", " ")}

@@ -40,7 +40,9 @@ def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
         Route("/rooms", page_endpoint(assets["/rooms.html"])),
         Route("/rooms/{name}", page_endpoint(assets["/room.html"])),
         Route("/v1/rooms", endpoints.listing),
-        Route(f"{room}/events", endpoints.for_readers(endpoints.events)),
+        Route(
+            f"{room}/events", endpoints.for_readers(endpoints.events), methods=["GET", "OPTIONS"]
+        ),
         Route(f"{room}/transcript.{{extension}}", endpoints.for_readers(endpoints.transcript)),
         Route(f"{room}/captions.m3u8", endpoints.for_readers(endpoints.playlist)),
         Route(f"{room}/captions-{{number:int}}.vtt", endpoints.for_readers(endpoints.segment)),
@@ -75,9 +77,13 @@ class RoomEndpoints:
         async def checked(request: Request) -> Response:
             fields = request.headers.items()
             target = f"{request.url.path}?{request.url.query}"
-            may_read = access.may_read(fields, target, self.config)
             try:
-                response = await endpoint(request) if may_read else refusal()
+                if request.method == "OPTIONS":  # a CORS preflight, which shows no key
+                    response = Response(status_code=204, headers=access.PREFLIGHT)
+                elif access.may_read(fields, target, self.config):
+                    response = await endpoint(request)
+                else:
+                    response = refusal()
             except StoreError:
                 response = unreadable()
             response.headers.update(access.cross_origin(fields, self.config))
