@@ -27,6 +27,8 @@ BENCHMARKS = {
     "word-times": "Errors of the word times.",
     "page": "Latency of committed words on the captions page, in a real browser.",
     "rehearsal": "The effect of session settings, simulated on the audio clock.",
+    "guards": "What the guards against invented text remove, at each limit.",
+    "repeated": "Copies that are recognised in repeated speech, and the work.",
     "save": "Run a measurement and store its result.",
     "results": "Write docs/benchmarks.md from stored results.",
     "voice": "False alarms in noise, and speech that is missed.",
