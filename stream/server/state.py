@@ -14,8 +14,9 @@ from stream.core.settings import SessionTuning
 from stream.engine.engine import Engine
 from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
-from stream.media.container import ContainerDecoder
+from stream.media.decoding_processes import DecodingProcesses
 from stream.media.opus_packets import OpusPackets
+from stream.media.remote import ContainerDecoder
 from stream.protocols.interface import Closing, Service
 from stream.server import access
 from stream.server.blocking import run_blocking
@@ -52,6 +53,7 @@ class ServerState:
         self.room_service = RoomService(config, self.metrics)
         self.rooms = self.room_service.rooms
         self.streams = Streams(config, self.metrics)
+        self.decoders = DecodingProcesses(config.max_sessions + config.max_uploads)
         self.draining = False
         self.uploads = 0
         """Recordings that are being received or transcribed."""
@@ -78,7 +80,7 @@ class ServerState:
             tuning=self.tuning,
             detector=detector,
             resume_token=self.streams.parked.token,
-            container=ContainerDecoder,
+            container=partial(ContainerDecoder, self.decoders),
             opus=OpusPackets,
             wall_time=time.time,
             key_fits=partial(access.key_fits, config=config),

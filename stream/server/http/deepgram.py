@@ -104,7 +104,15 @@ async def transcribe(
     session = secrets.token_hex(8)
     options = FileOptions(language=asked.settings.language, keyterms=asked.settings.keyterms)
     async with received(limited, asked) as (file, sha256):
-        upload = Upload(file, "The recording", f"file-{session}", server.engine, service, options)
+        upload = Upload(
+            file,
+            "The recording",
+            f"file-{session}",
+            server.engine,
+            service,
+            options,
+            server.decoders,
+        )
         segments = await segments_unless_gone(upload, limited)
     body = response_body(service, session, sha256, upload, segments, asked)
     return JSONResponse(body, headers={"dg-request-id": request_id(session)})

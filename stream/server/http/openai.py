@@ -211,7 +211,15 @@ class OpenAIEndpoints:
         assert engine
         name = requested.file.filename or "The upload"
         session = f"file-{secrets.token_hex(8)}"
-        return Upload(requested.file.file, name, session, engine, self.service, requested.options)
+        return Upload(
+            requested.file.file,
+            name,
+            session,
+            engine,
+            self.service,
+            requested.options,
+            self.server.decoders,
+        )
 
     def _admit(self, request: Request) -> None:
         """Check origin, key and readiness of a request. Raises `RequestError` if it is refused."""
