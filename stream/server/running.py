@@ -66,7 +66,7 @@ async def serve(
     second signal ends the process at once. A signal that was ignored when the process was started,
     as `nohup` and shells do, stays ignored.
     """
-    allow_streams(config.max_sessions + config.max_readers)
+    allow_streams(config.max_connections)
     fork_server.start()
     server = Server(config)
     loop = asyncio.get_running_loop()

@@ -20,6 +20,7 @@ from stream.media.remote import ContainerDecoder
 from stream.protocols.interface import Closing, Service
 from stream.server import access
 from stream.server.blocking import run_blocking
+from stream.server.connection_shares import ConnectionShares
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.service import RoomService
@@ -53,9 +54,10 @@ class ServerState:
         self.room_service = RoomService(config, self.metrics)
         self.rooms = self.room_service.rooms
         self.streams = Streams(config, self.metrics)
+        self.shares = ConnectionShares(config.max_connections, config.max_connections_per_address)
         self.decoders = DecodingProcesses(config.max_sessions + config.max_uploads)
         self.draining = False
-        self.uploads = 0
+        self.uploads = ConnectionShares(config.max_uploads, config.max_connections_per_address)
         """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None

@@ -31,7 +31,12 @@ from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment, TimedWord, main_language
 from stream.server import access
-from stream.server.http.openai_requests import LimitedRequest, RequestError, take_upload_slot
+from stream.server.http.openai_requests import (
+    LimitedRequest,
+    RequestError,
+    free_upload_slot,
+    take_upload_slot,
+)
 from stream.server.http.protocol_routes import as_response, refusal
 from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
@@ -80,11 +85,11 @@ async def respond(server: ServerState, request: Request) -> Response:
         asked = parameters.read(server.service, access.query_fields(request.url.query))
         if request.headers.get("content-type", "").startswith("application/json"):
             raise PeerError("bad_settings", NO_URL, None)
-        take_upload_slot(server)
+        take_upload_slot(server, request)
         try:
             return await transcribe(server, server.service, request, asked)
         finally:
-            server.uploads -= 1
+            free_upload_slot(server, request)
     except PeerError as error:
         return as_response(DeepgramProtocol.refusal(400, error.code, str(error)))
     except (MediaError, UsageError) as error:
@@ -114,8 +119,13 @@ async def transcribe(
             server.decoders,
         )
         segments = await segments_unless_gone(upload, limited)
-    body = response_body(service, session, sha256, upload, segments, asked)
-    return JSONResponse(body, headers={"dg-request-id": request_id(session)})
+    headers = {"dg-request-id": request_id(session), "Cache-Control": "no-store"}
+
+    def response() -> Response:
+        body = response_body(service, session, sha256, upload, segments, asked)
+        return JSONResponse(body, headers=headers)
+
+    return await asyncio.to_thread(response)  # many words take long
 
 
 @asynccontextmanager

@@ -3,11 +3,12 @@
 `docs/http-api.md` documents the requests and the responses.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from functools import wraps
+from functools import partial, wraps
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -28,6 +29,7 @@ from stream.server.http.openai_requests import (
     RequestError,
     TranscriptionRequest,
     check_model,
+    free_upload_slot,
     parse_request,
     receive_form,
     take_upload_slot,
@@ -150,7 +152,7 @@ class OpenAIEndpoints:
 
     async def _respond(self, request: Request, task: str) -> Response:
         """Receive and transcribe an upload, which is deleted afterwards in any case."""
-        take_upload_slot(self.server)
+        take_upload_slot(self.server, request)
         form: FormData | None = None
         streaming = False
         try:
@@ -160,11 +162,12 @@ class OpenAIEndpoints:
             upload = self._upload(requested)
             if requested.stream:
                 streaming = True
-                return ServerSentEvents(self._events(upload), lambda: self._delete_upload(form))
+                afterwards = partial(self._delete_upload, request, form)
+                return ServerSentEvents(self._events(upload), afterwards)
             return await self._whole_response(limited, upload, requested)
         finally:
             if not streaming:
-                self._delete_upload(form)
+                self._delete_upload(request, form)
 
     async def _whole_response(
         self, request: Request, upload: Upload, requested: TranscriptionRequest
@@ -175,10 +178,15 @@ class OpenAIEndpoints:
         except MediaError as error:
             raise RequestError(400, "bad_file", str(error), "file") from error
         result = transcription(upload, segments, requested.options.language)
-        body = responses.response_body(
-            result, requested.response_format, requested.options.task, requested.granularities
+        body = await asyncio.to_thread(
+            responses.response_body,
+            result,
+            requested.response_format,
+            requested.options.task,
+            requested.granularities,
         )
-        return Response(body, media_type=responses.MEDIA_TYPES[requested.response_format])
+        media_type = responses.MEDIA_TYPES[requested.response_format]
+        return Response(body, media_type=media_type, headers={"Cache-Control": "no-store"})
 
     async def _events(self, upload: Upload) -> AsyncIterator[bytes]:
         """Yield an event for each segment, and one for the whole text."""
@@ -198,9 +206,9 @@ class OpenAIEndpoints:
                 responses.failure("The server failed; the error is in its log.", "internal")
             )
 
-    def _delete_upload(self, form: FormData | None) -> None:
+    def _delete_upload(self, request: Request, form: FormData | None) -> None:
         """Delete the file of an upload."""
-        self.server.uploads -= 1
+        free_upload_slot(self.server, request)
         for part in form.values() if form is not None else ():
             if isinstance(part, UploadFile):
                 # Not `part.close()`, which awaits: a cancelled task must not wait here.

@@ -1,5 +1,6 @@
 """HTTP routes of protocols: the ones they declare, and plain requests at websocket paths."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -13,6 +14,9 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.admission import refuse_for_now, refuse_query
 from stream.server.state import ServerState
+
+BODY_TIMEOUT_S = 30.0
+"""Seconds within which the body of such a request must come."""
 
 MAX_BODY_BYTES = 1 << 20
 """Size of the body of a request to a protocol's route; a larger one is answered 413."""
@@ -61,11 +65,16 @@ def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRout
 
     async def respond(request: Request) -> HttpResponse:
         assert server.service
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await request.body()
+        except TimeoutError:
+            return protocol.refusal(408, "timeout", "The body did not come in time.")
         asked = HttpRequest(
             path=request.url.path,
             query=access.query_fields(request.url.query),
             headers=request.headers.items(),
-            body=await request.body(),
+            body=body,
             path_fields=request.path_params,
         )
         try:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from stream.protocols.declarations import NO_KEY
 from stream.protocols.start_settings import ROOM_NAME
 from stream.rooms import feed, formats
+from stream.rooms.room import Room
 from stream.server import access
 from stream.server.admission import why_no_reader
 from stream.server.http.page import Asset
@@ -25,6 +26,10 @@ HEARTBEAT_S = 15.0
 
 HEARTBEAT = b'{"type":"heartbeat"}'
 """A message, not an SSE comment, because scripts in a browser do not get comments."""
+
+MAX_WRITERS = 2
+"""Transcripts that are written at the same time. One of 1.5 hours takes seconds, as subtitles, and
+the event loop waits for the interpreter lock meanwhile, some milliseconds at a time."""
 
 RETRY_MS = 2000
 """Milliseconds after which a browser reconnects."""
@@ -67,6 +72,9 @@ class RoomEndpoints:
         self.server = server
         self.rooms = server.rooms
         self.config = server.config
+        self._writing: dict[tuple[str, ...], asyncio.Future[bytes]] = {}
+        """The documents that are being written, by what identifies them."""
+        self._turns = asyncio.Semaphore(MAX_WRITERS)
 
     def for_readers(self, endpoint: Endpoint) -> Endpoint:
         """Wrap an endpoint: refuse clients that may not read rooms, and add the CORS headers."""
@@ -81,6 +89,7 @@ class RoomEndpoints:
             except StoreError:
                 response = unreadable()
             response.headers.update(access.cross_origin(fields, self.config))
+            response.headers.setdefault("Cache-Control", "no-store")
             return response
 
         return checked
@@ -90,10 +99,13 @@ class RoomEndpoints:
         if not access.authorised(request.headers.items(), request.url.query, self.config):
             return refusal()
         try:
-            content = msgspec.json.encode({"rooms": self.rooms.listing()})
+            content = await self._written(
+                ("listing",), lambda: msgspec.json.encode({"rooms": self.rooms.listing()})
+            )
         except StoreError:
             return unreadable()
-        return Response(content, media_type="application/json")
+        headers = {"Cache-Control": "no-store"}
+        return Response(content, media_type="application/json", headers=headers)
 
     async def events(self, request: Request) -> Response:
         """Send the messages of a room as server-sent events."""
@@ -108,16 +120,37 @@ class RoomEndpoints:
 
     async def transcript(self, request: Request) -> Response:
         """Respond with the transcript so far, in the format of the extension."""
-        room = self.rooms.find(request.path_params["name"])
-        writer = formats.FORMATS.get(request.path_params["extension"])
+        room = await self._find(request)
+        extension = request.path_params["extension"]
+        writer = formats.FORMATS.get(extension)
         if room is None or writer is None:
             return no_such_room()
         content_type, write = writer
-        return Response(write(room), media_type=content_type)
+        frozen = room.frozen()
+        content = await self._written((room.name, extension), lambda: write(frozen).encode())
+        return Response(content, media_type=content_type)
+
+    async def _find(self, request: Request) -> Room | None:
+        """Return the room that a request names; None if there is none. Raises `StoreError`."""
+        name = request.path_params["name"]
+        live = self.rooms.live.get(name)
+        return live or await asyncio.to_thread(self.rooms.store.find, name)
+
+    async def _written(self, key: tuple[str, ...], write: Callable[[], bytes]) -> bytes:
+        """Return what `write` returns, on a thread; requests at the same time share one result."""
+        writing = self._writing.get(key)
+        if writing is None:
+            writing = self._writing[key] = asyncio.ensure_future(self._write_in_turn(write))
+            writing.add_done_callback(lambda _: self._writing.pop(key))
+        return await asyncio.shield(writing)
+
+    async def _write_in_turn(self, write: Callable[[], bytes]) -> bytes:
+        async with self._turns:
+            return await asyncio.to_thread(write)
 
     async def playlist(self, request: Request) -> Response:
         """Respond with the playlist of the feed for video players."""
-        room = self.rooms.find(request.path_params["name"])
+        room = await self._find(request)
         if room is None:
             return no_such_room()
         if mpegts(request) is None:
@@ -130,7 +163,7 @@ class RoomEndpoints:
 
     async def segment(self, request: Request) -> Response:
         """Respond with a segment of the feed."""
-        room = self.rooms.find(request.path_params["name"])
+        room = await self._find(request)
         number = request.path_params["number"]
         if room is None or number >= feed.n_segments(room, self.rooms.settled_s(room)):
             return no_such_room()

@@ -15,7 +15,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 
 from stream.config import ServerConfig
@@ -161,11 +161,12 @@ class Stream(ABC):
     def _release(self) -> None:
         """Leave all rooms, drop the windows of the stream, and mark it as over."""
         self._over = True
-        for task in self._decoding:
-            task.cancel()
-        self._participant.leave_all()
-        for opened in self.protocol.sessions:
-            self.engine.forget(opened.session.id)
+        with ExitStack() as steps:  # each is done, whatever another one raises
+            for opened in self.protocol.sessions:
+                steps.callback(self.engine.forget, opened.session.id)
+                steps.callback(self._participant.leave, opened.session.id)
+            for task in self._decoding:
+                steps.callback(task.cancel)
 
     def _report(self, event: str, code: int, coalesced: int = 0) -> None:
         """Count the stream and log its end.
