@@ -38,6 +38,7 @@ from stream.server.http.openai_requests import (
     take_upload_slot,
 )
 from stream.server.http.protocol_routes import as_response, refusal
+from stream.server.http.request_target import query_of, target_of
 from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
 
@@ -77,12 +78,12 @@ def deepgram_routes(server: ServerState) -> list[Route]:
 
 async def respond(server: ServerState, request: Request) -> Response:
     """Return the transcript of the body, or an error in Deepgram's format."""
-    target = f"{request.url.path}?{request.url.query}"
+    target = target_of(request)
     if refused := refusal(server, DeepgramProtocol, request.headers.items(), target):
         return as_response(refused)
     assert server.service
     try:
-        asked = parameters.read(server.service, access.query_fields(request.url.query))
+        asked = parameters.read(server.service, access.query_fields(query_of(request)))
         if request.headers.get("content-type", "").startswith("application/json"):
             raise PeerError("bad_settings", NO_URL, None)
         take_upload_slot(server, request)

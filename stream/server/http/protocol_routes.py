@@ -13,6 +13,7 @@ from stream.protocols.declarations import HttpRequest, HttpResponse, HttpRoute, 
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.admission import refuse_for_now, refuse_query
+from stream.server.http.request_target import path_of, query_of, target_of
 from stream.server.state import ServerState
 
 BODY_TIMEOUT_S = 30.0
@@ -57,8 +58,8 @@ def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRout
     """Return the endpoint of a route, which checks the access and then calls `route.respond`."""
 
     async def endpoint(request: Request) -> Response:
-        fields, query = request.headers.items(), request.url.query
-        refused = refusal(server, protocol, fields, f"{request.url.path}?{query}")
+        fields = request.headers.items()
+        refused = refusal(server, protocol, fields, target_of(request))
         response = as_response(refused or await respond(request))
         response.headers.update(access.cross_origin(fields, server.config))
         return response
@@ -71,8 +72,8 @@ def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRout
         except TimeoutError:
             return protocol.refusal(408, "timeout", "The body did not come in time.")
         asked = HttpRequest(
-            path=request.url.path,
-            query=access.query_fields(request.url.query),
+            path=path_of(request),
+            query=access.query_fields(query_of(request)),
             headers=request.headers.items(),
             body=body,
             path_fields=request.path_params,
@@ -115,9 +116,9 @@ def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> End
 
     async def endpoint(request: Request) -> Response:
         fields = request.headers.items()
-        target = f"{request.url.path}?{request.url.query}"
+        target = target_of(request)
         refused = refusal(server, protocol, fields, target) or refuse_for_now(server, protocol)
-        refused = refused or refuse_query(server, protocol, access.query_fields(request.url.query))
+        refused = refused or refuse_query(server, protocol, access.query_fields(query_of(request)))
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
         response = PlainTextResponse("Open a websocket here.\n", 426, upgrade)
         if refused is not None:

@@ -17,6 +17,7 @@ from stream.rooms.room import Room
 from stream.server import access
 from stream.server.admission import why_no_reader
 from stream.server.http.page import Asset
+from stream.server.http.request_target import query_of, target_of
 from stream.server.rooms.rooms import Reader, Rooms
 from stream.server.rooms.store import StoreError
 from stream.server.state import ServerState
@@ -48,7 +49,7 @@ def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
         Route(f"{room}/events", endpoints.for_readers(endpoints.events)),
         Route(f"{room}/transcript.{{extension}}", endpoints.for_readers(endpoints.transcript)),
         Route(f"{room}/captions.m3u8", endpoints.for_readers(endpoints.playlist)),
-        Route(f"{room}/captions-{{number:int}}.vtt", endpoints.for_readers(endpoints.segment)),
+        Route(f"{room}/captions-{{number}}.vtt", endpoints.for_readers(endpoints.segment)),
     ]
 
 
@@ -82,7 +83,7 @@ class RoomEndpoints:
         @wraps(endpoint)
         async def checked(request: Request) -> Response:
             fields = request.headers.items()
-            target = f"{request.url.path}?{request.url.query}"
+            target = target_of(request)
             may_read = access.may_read(fields, target, self.config)
             try:
                 response = await endpoint(request) if may_read else refusal()
@@ -96,7 +97,7 @@ class RoomEndpoints:
 
     async def listing(self, request: Request) -> Response:
         """List the rooms; always requires the key."""
-        if not access.authorised(request.headers.items(), request.url.query, self.config):
+        if not access.authorised(request.headers.items(), query_of(request), self.config):
             return refusal()
         try:
             content = await self._written(
@@ -155,7 +156,7 @@ class RoomEndpoints:
             return no_such_room()
         if mpegts(request) is None:
             return PlainTextResponse("mpegts is not an integer of at most 33 bits.\n", 400)
-        query = f"?{request.url.query}" if request.url.query else ""
+        query = f"?{query_of(request)}" if query_of(request) else ""
         content = feed.playlist(
             room, self.rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
         )
@@ -164,8 +165,11 @@ class RoomEndpoints:
     async def segment(self, request: Request) -> Response:
         """Respond with a segment of the feed."""
         room = await self._find(request)
-        number = request.path_params["number"]
-        if room is None or number >= feed.n_segments(room, self.rooms.settled_s(room)):
+        digits = request.path_params["number"]
+        if room is None or not re.fullmatch(r"[0-9]{1,9}", digits):
+            return no_such_room()
+        number = int(digits)
+        if number >= feed.n_segments(room, self.rooms.settled_s(room)):
             return no_such_room()
         content = feed.segment(room.finals, number, mpegts(request) or 0)
         return Response(content, media_type="text/vtt")

@@ -110,13 +110,13 @@ class Stream(ABC):
         for session_id in self.protocol.forget_ended():
             self._participant.leave(session_id)
             self.engine.forget(session_id)
-        if self.protocol.has_steps and not self._step_due:
-            self._step_due = True
-            self._loop.call_soon(self._take_step)  # other streams are served in between
         if in_pace(self.protocol, self.engine, self.config.max_ahead_s):
             self._in_pace.set()
         else:
             self._in_pace.clear()
+        if self.protocol.has_steps and self._in_pace.is_set() and not self._step_due:
+            self._step_due = True
+            self._loop.call_soon(self._take_step)  # other streams are served in between
         self._handle_output()
 
     def _take_step(self) -> None:
