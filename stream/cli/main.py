@@ -56,6 +56,9 @@ bench.command(
 )
 bench.command("stream.bench.idle:run", name="idle", help="The cost of streams without speech.")
 bench.command(
+    "stream.bench.loop:run", name="loop", help="How long others wait while a client attacks."
+)
+bench.command(
     "stream.bench.margins:run",
     name="margins",
     help="Word errors by the length of the silence after the speech.",

@@ -21,8 +21,8 @@ STREAM_PACE = 8.0
 RECORDING_FREE_S = 600.0
 """Seconds of one channel that any recording may hold."""
 
-PIECE_S = 0.5
-"""Seconds of one channel that are passed on at once; voice detection takes 10 ms for them."""
+PIECE_S = 0.1
+"""Seconds of one channel that are passed on at once; voice detection takes 2 ms for them."""
 
 
 class SampleBudget:

@@ -17,9 +17,9 @@ from stream.protocols.arrival_times import ArrivalTimes
 from stream.protocols.interface import RoomMembership, Service
 from stream.protocols.start_settings import membership_of, settings_of
 
-PIECE_S = 0.5
-"""Seconds of one channel that are passed to a session at once: 10 ms, most of it for voice
-detection. All other streams wait meanwhile."""
+PIECE_S = 0.1
+"""Seconds of one channel that are passed to a session at once: 2 ms, most of it for voice
+detection. All other streams wait meanwhile, and a request to the server waits a few times."""
 
 
 @dataclass(slots=True)

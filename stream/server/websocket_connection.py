@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
@@ -50,8 +50,8 @@ class WebsocketConnection(ServerConnection):
         self._allowed = min(self._allowed, CONTROL_BURST)
         self._counted_at = now
         if frame.opcode is Opcode.PING:
-            transport = self.transport
-            assert isinstance(transport, asyncio.WriteTransport)
+            # uvloop's transports are no subclasses of asyncio's.
+            transport = cast("asyncio.WriteTransport", self.transport)
             waiting = transport.get_write_buffer_size() > 0
             self._pong_bytes = (self._pong_bytes if waiting else 0) + PONG_BYTES
         if self._allowed < 0 or self._pong_bytes > UNREAD_PONG_BYTES:
