@@ -35,7 +35,10 @@ TRAILING_S = 1.0
 
 
 def delay_s(window: Window) -> float:
-    """Return the simulated time to transcribe a window: about that of base on two idle cores."""
+    """Return the simulated seconds to transcribe a window.
+
+    They are about what the model `base` takes on two idle CPU cores.
+    """
     encoded_s = max(8.0, len(window.samples) / SAMPLE_RATE + 2.0)
     return 0.06 + 0.016 * encoded_s
 
@@ -44,13 +47,23 @@ def delay_s(window: Window) -> float:
 class CachedTranscriber:
     """Transcribes each window once and returns the stored hypothesis for the same window later.
 
-    Windows are compared without their drafts, since a draft changes the cost but never the words.
+    Windows are compared without their drafts, since a draft changes the cost but never the words,
+    but with all windows before them, because the encoder remembers these. (After stored ones it
+    remembers nothing, and encodes the next window in full.)
     """
 
     transcriber: Transcriber
     cpu_s: float = 0.0
     """CPU seconds of all requested windows; a stored window counts what it took the first time."""
     _results: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
+    _before: tuple[object, ...] = ()
+    """The windows of this rehearsal so far."""
+
+    def begin(self, session: str) -> None:
+        """Begin a rehearsal, of which nothing is remembered yet."""
+        self._before = ()
+        if self.transcriber.memories is not None:
+            self.transcriber.memories.forget(session)
 
     def transcribe(self, window: Window) -> Hypothesis:
         """Return the hypothesis for a window.
@@ -59,7 +72,8 @@ class CachedTranscriber:
             window: its session must have a name that identifies the audio.
         """
         place = (window.session, window.channel, window.start_sample, len(window.samples))
-        key = (*place, window.kind, window.speech, window.options)
+        key = (self._before, *place, window.kind, window.speech, window.options)
+        self._before = (hash(key), *place)
         if key not in self._results:
             began_s = time.process_time()
             found = self.transcriber.transcribe([window])[0]

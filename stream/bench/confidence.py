@@ -60,6 +60,7 @@ def finals(recording: Recording, cached: CachedTranscriber) -> list[Finished]:
     silence = np.zeros(round(TRAILING_S * audio.rate), np.int16)
     settings = StreamSettings(sample_rate=audio.rate)
     session = Session(recording.name, settings, SessionTuning(), choose_detector("silero"))
+    cached.begin(recording.name)
     shown: list[Stamped] = Rehearsal(session, cached.transcribe).play(
         np.concatenate([audio.samples, silence])
     )

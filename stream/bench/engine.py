@@ -22,6 +22,7 @@ from stream.bench.rivals.contenders import Contender, Draft, WindowResult
 from stream.core.windows import Window, WindowKind
 from stream.engine.checkpoints.checkpoint import load_checkpoint
 from stream.engine.cores import usable_cores
+from stream.engine.memories import default_budget
 from stream.engine.network.whisper import Precision
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.evaluate.material.excerpts import read_excerpts
@@ -61,6 +62,7 @@ def run(
     windows: int = 8,
     rounds: int = 3,
     others: bool = True,
+    memory: bool = False,
 ) -> int:
     """Print tables and one JSON line: time, CPU time and decoder passes of a window.
 
@@ -91,15 +93,25 @@ def run(
         How often each system is timed.
     others
         Time faster-whisper and transformers, too.
+    memory
+        Time our engine with the encoder's memory, too: each window is half a second longer than
+        what the encoder remembers of it.
     """
     excerpts = read_excerpts(data / "long.jsonl", windows, max(lengths), GAP_S)
     whole = [as_window(i, at_16_khz(one.read())) for i, one in enumerate(excerpts)]
     engines = load_engines(model, precisions, device, assistant)
+    remembering = [
+        WhisperTranscriber(model, precision, device, memory_bytes=default_budget())
+        for precision in (precisions if memory else ())
+    ]
     rows: list[SpeedRow] = []
     console = Console(width=132, highlight=False)
     for window_s in lengths:
         cut = [replace(beginning(w, window_s), kind=WindowKind.PARTIAL) for w in whole]
         chosen = all_contenders(engines, model, device, cut, batches, drafts, others)
+        if memory:
+            for one in remembering:
+                chosen += contenders.ours_remembering(one, cut, batches)
         found = list(measure(chosen, window_s, rounds))
         console.print(as_table(window_s, found))
         rows += found
@@ -128,9 +140,10 @@ def load_engines(
     checkpoint = load_checkpoint(model)
     engines: Engines = []
     for precision in precisions:
-        alone = WhisperTranscriber(checkpoint, precision, device)
+        # The same windows are transcribed again and again, and must not be remembered.
+        alone = WhisperTranscriber(checkpoint, precision, device, memory_bytes=0)
         assisted = assistant and WhisperTranscriber(
-            checkpoint, precision, device, assistant=assistant
+            checkpoint, precision, device, assistant=assistant, memory_bytes=0
         )
         engines.append((alone, assisted or None))
     return engines
@@ -161,7 +174,10 @@ def all_contenders(
 
 def measure(compared: Sequence[Contender], window_s: float, rounds: int) -> Iterator[SpeedRow]:
     """Time all contenders in turns, and yield a row for each."""
-    results = [one.transcribe(one.windows) for one in compared]  # a warm-up, which is not timed
+    results = []
+    for one in compared:  # a warm-up, which is not timed
+        one.prepare()
+        results.append(one.transcribe(one.windows))
     timed: list[list[Round]] = [[] for _ in compared]
     for _ in range(rounds):
         for one, times in zip(compared, timed, strict=True):
@@ -176,6 +192,7 @@ def measure(compared: Sequence[Contender], window_s: float, rounds: int) -> Iter
 
 def timed_round(contender: Contender) -> Round:
     """Let a contender transcribe all its windows once, and return the times."""
+    contender.prepare()
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     results = contender.transcribe(contender.windows)
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s

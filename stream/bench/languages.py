@@ -211,6 +211,7 @@ def streamed(
     """Run a stream; return its finals with words, and the number of events with broken text."""
     settings = StreamSettings(language="auto")
     session = Session(name, settings, SessionTuning(), choose_detector("silero"))
+    cached.begin(name)
     data = to_int16(sound(name, speech)).tobytes()
     events: list[Event] = []
     for first in range(0, len(data), CHUNK_BYTES):

@@ -150,5 +150,5 @@ def carried(rows: Sequence[LoadRow], system: str, bar_s: float) -> int:
 
 
 def in_time(row: LoadRow, bar_s: float) -> bool:
-    """Return whether the finals of a step came within the limit, beyond endpointing."""
+    """Return whether a step had finals, and its `late_ms` was at most `bar_s` seconds."""
     return row.late_ms is not None and row.late_ms <= 1000 * bar_s

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
@@ -79,6 +79,11 @@ def run(
     variants: Annotated[tuple[str, ...], Many] = tuple(VARIANTS),
     ways: Annotated[tuple[str, ...], Parameter(negative=())] = ("default",),
     repeats: int = 1,
+    encoder_memory_mb: int = 0,
+    refresh_s: float | None = None,
+    reach_s: float | None = None,
+    memory_margin_s: float | None = None,
+    finals_from_memory: bool | None = None,
 ) -> None:
     """Print a table for each set of ways to compute and each condition, and one JSON line.
 
@@ -110,6 +115,17 @@ def run(
     repeats
         Number of times that everything is played, each a millionth louder than the one before;
         means and standard errors are printed.
+    encoder_memory_mb
+        Size of the encoder's memory, as in `serve --encoder-memory-mb`; 0 encodes all windows in
+        full. It needs a variant whose windows keep their beginning.
+    refresh_s
+        Seconds before the end of a window that are always encoded again.
+    reach_s
+        Seconds of the memory before these, to which their positions attend.
+    memory_margin_s
+        Seconds of silence after a window that is encoded with memory.
+    finals_from_memory
+        Whether finals are encoded with memory as well.
     """
     if unknown := sorted(set(variants) - set(VARIANTS)):
         raise UsageError(f"There is no variant {unknown[0]!r}; choose from: {', '.join(VARIANTS)}.")
@@ -120,9 +136,22 @@ def run(
         recordings = without_pauses(recordings, without_pauses_s)
     noises = [] if noise is None else read_manifest(noise)
     played = by_condition(recordings_of((suite,), recordings, noises, minutes=1.0), conditions)
+    changed = {
+        "refresh_s": refresh_s,
+        "reach_s": reach_s,
+        "memory_margin_s": memory_margin_s,
+        "finals_from_memory": finals_from_memory,
+    }
+    given = {name: value for name, value in changed.items() if value is not None}
     sets = []
     for setting in ways:
-        transcriber = WhisperTranscriber(model, device="cpu", ways=setting)
+        transcriber = WhisperTranscriber(
+            model,
+            device="cpu",
+            ways=setting,
+            memory_bytes=encoder_memory_mb << 20,
+        )
+        transcriber.options = replace(transcriber.options, **given)  # type: ignore[arg-type]
         kernels = as_setting(transcriber.recognizer.model.ways)
         for condition, members in played.items():
             print(f"\nways: {setting}" + (f", {condition}" if condition else "") + "\n")
@@ -267,6 +296,7 @@ def rehearse_all(
         audio_s = cached.cpu_s = 0.0
         for recording in recordings:
             audio = recording.read()
+            cached.begin(recording.name)
             shown = rehearse(recording.name, audio, variant, cached, detector)
             for channel, text in enumerate(recording.texts):
                 own = on_channel(shown, channel)

@@ -20,6 +20,8 @@ class Louder:
         self._gain = np.float32(gain_of(repeat))
         self.name, self.languages = transcriber.name, transcriber.languages
         self.at_once = transcriber.at_once
+        self.memories = transcriber.memories
+        self.token_bytes = transcriber.token_bytes
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return a hypothesis for each window."""

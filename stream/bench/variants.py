@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from stream.core.settings import SessionTuning
+from stream.core.settings import SessionTuning, for_memory
 
 ABOVE_ALL = 2.0
 """A threshold that no confidence reaches."""
@@ -40,8 +40,14 @@ VARIANTS = {
     "unsure first words are not shown": Variant(replace(NOW, first_shown_from=NOW.shown_from)),
     "no context": Variant(replace(NOW, context_s=0.0)),
     "6 s of context": Variant(replace(NOW, context_s=6.0)),
-    "partials of 28 s": Variant(replace(NOW, max_partial_s=28.0)),
-    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0)),
+    "context after any pause": Variant(replace(NOW, context_pause_s=12.0)),
+    "context after 2 s at most": Variant(replace(NOW, context_pause_s=2.0)),
+    "context after 4 s at most": Variant(replace(NOW, context_pause_s=4.0)),
+    "partials of 8 to 28 s": Variant(replace(NOW, max_partial_s=28.0, restart_partial_s=8.0)),
+    "partials of 8 to 16 s": Variant(for_memory(NOW)),
+    "partials of 8 to 16 s each half second": Variant(for_memory(replace(NOW, partial_hop_ms=500))),
+    "partials of 8 to 12 s": Variant(replace(NOW, max_partial_s=12.0, restart_partial_s=8.0)),
+    "partials of 15 s": Variant(replace(NOW, max_partial_s=15.0, restart_partial_s=15.0)),
     "partials of 8 s": Variant(replace(NOW, max_partial_s=8.0)),
     "partials of 6 s": Variant(replace(NOW, max_partial_s=6.0)),
     "a partial each half second": Variant(replace(NOW, partial_hop_ms=500)),

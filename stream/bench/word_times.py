@@ -156,6 +156,7 @@ def streamed(reference: Reference, cached: CachedTranscriber) -> list[TimedWord]
         SessionTuning(),
         choose_detector("silero"),
     )
+    cached.begin(session.id)
     shown = Rehearsal(session, cached.transcribe).play(audio.samples)
     return [word for one in shown if isinstance(one.event, Finished) for word in one.event.words]
 

@@ -13,6 +13,29 @@ from stream.config import SOURCES, ServerConfig
 from stream.errors import DistilStreamError
 from stream.server.blocking import exit_now_if_threads_run
 
+BENCHMARKS = {
+    "engine": "Time and CPU time of a window, compared with other engines.",
+    "load": "Streams that a server can serve, compared with a usual server.",
+    "longform": "Time and word errors on long recordings, compared with others.",
+    "idle": "The cost of streams without speech.",
+    "loop": "How long others wait while a client attacks the server.",
+    "margins": "Word errors by the length of the silence after the speech.",
+    "readers": "The cost of many readers of one room.",
+    "short-windows": "Repetitions in short windows, by the length that is encoded.",
+    "terms": "Names that are recognised, with and without key terms.",
+    "confidence": "The share of correct words, by confidence.",
+    "languages": "Accuracy of language detection, in one language and in alternating ones.",
+    "word-times": "Errors of the word times.",
+    "page": "Latency of committed words on the captions page, in a real browser.",
+    "rehearsal": "The effect of session settings, simulated on the audio clock.",
+    "guards": "What the guards against invented text remove, at each limit.",
+    "repeated": "Copies that are recognised in repeated speech, and the work.",
+    "save": "Run a measurement and store its result.",
+    "results": "Write docs/benchmarks.md from stored results.",
+    "voice": "False alarms in noise, and speech that is missed.",
+}
+"""Help of each command under `bench`; `word-times` is `run` in `stream/bench/word_times.py`."""
+
 app = App(
     name="distil-stream",
     help="Real-time speech to text over a websocket, with Whisper and Distil-Whisper models.",
@@ -29,6 +52,7 @@ app.command(
 )
 app.command("stream.cli.mic:mic", help="Show captions of the microphone in the terminal.")
 app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")
+app.command("stream.cli.keys:app", name="keys", help="Add, list and revoke the keys of a server.")
 app.command("stream.cli.doctor:doctor", help="Measure this machine, and suggest faster settings.")
 app.command("stream.cli.models:models", help="List the models, and which of them are installed.")
 app.command(
@@ -39,73 +63,9 @@ app.command(
     name="distil",
     help="Train a smaller model (a student) from a Whisper model.",
 )
-bench.command(
-    "stream.bench.engine:run",
-    name="engine",
-    help="Time and CPU time of a window, compared with other engines.",
-)
-bench.command(
-    "stream.bench.load:run",
-    name="load",
-    help="Streams that a server can serve, compared with a usual server.",
-)
-bench.command(
-    "stream.bench.longform:run",
-    name="longform",
-    help="Time and word errors on long recordings, compared with others.",
-)
-bench.command("stream.bench.idle:run", name="idle", help="The cost of streams without speech.")
-bench.command(
-    "stream.bench.loop:run", name="loop", help="How long others wait while a client attacks."
-)
-bench.command(
-    "stream.bench.margins:run",
-    name="margins",
-    help="Word errors by the length of the silence after the speech.",
-)
-bench.command(
-    "stream.bench.readers:run", name="readers", help="The cost of many readers of one room."
-)
-bench.command(
-    "stream.bench.short_windows:run",
-    name="short-windows",
-    help="Repetitions in short windows, by the length that is encoded.",
-)
-bench.command(
-    "stream.bench.terms:run",
-    name="terms",
-    help="Names that are recognised, with and without key terms.",
-)
-bench.command(
-    "stream.bench.confidence:run",
-    name="confidence",
-    help="The share of correct words, by confidence.",
-)
-bench.command(
-    "stream.bench.languages:run",
-    name="languages",
-    help="Accuracy of language detection, in one language and in alternating ones.",
-)
-bench.command("stream.bench.word_times:run", name="word-times", help="Errors of the word times.")
-bench.command(
-    "stream.bench.page:run",
-    name="page",
-    help="Latency of committed words on the captions page, in a real browser.",
-)
-bench.command(
-    "stream.bench.rehearsal:run",
-    name="rehearsal",
-    help="The effect of session settings, simulated on the audio clock.",
-)
-bench.command("stream.bench.save:run", name="save", help="Run a measurement and store its result.")
-bench.command(
-    "stream.bench.results:run", name="results", help="Write docs/benchmarks.md from stored results."
-)
-bench.command(
-    "stream.bench.voice:run",
-    name="voice",
-    help="False alarms in noise, and speech that is missed.",
-)
+
+for name, text in BENCHMARKS.items():
+    bench.command(f"stream.bench.{name.replace('-', '_')}:run", name=name, help=text)
 
 
 @app.command(config=SOURCES, sort_key=0)
@@ -140,6 +100,7 @@ def serve(
             settings.assistant,
             settings.partials,
             settings.ways,
+            settings.encoder_memory_mb,
         )
         runner.run(run_server(settings, load, announce))
 

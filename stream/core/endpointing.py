@@ -6,7 +6,7 @@ one that may be over. Each frame, with those just before it, is of one of four c
 - QUIET: the frame is not speech, or is a lone speech frame without another in the two before it.
   A lone frame is a click or an error of the detector: it neither begins nor prolongs speech.
 - VOICED: the frame is speech, and so is one of the two before it.
-- SUSTAINED: the frame is VOICED, and speech fills `onset_ms` of a span a little longer (70 %).
+- SUSTAINED: the frame is speech, and of the last `onset_ms` / 0.7 at least `onset_ms` are speech.
 - TIMEOUT: the frame is QUIET, and for `endpointing_ms` nothing was VOICED.
 
 Only SUSTAINED speech begins an utterance, so noise seldom does; VOICED is enough to continue one,

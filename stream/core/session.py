@@ -5,6 +5,11 @@ hypotheses. The `receive_*` methods never raise for an error of a peer, but emit
 `windows_to_transcribe` and `events_to_send` return the results. The only clock is the number of
 samples, so a recorded session replays exactly, and the division of the bytes into messages makes no
 difference.
+
+Every utterance gets exactly one final. When the client stops, `receive_eof` ends the running
+utterance of each channel, which requests a window for its final; the session emits `Ended` only
+after the hypotheses of all final windows have arrived. The engine answers every window, with a
+failure if it cannot be decoded.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,13 @@
-"""The settings of a stream that its client chooses, and the tuning that its server sets for all."""
+"""The settings of a stream that its client chooses, and the tuning that its server sets for all.
 
-from dataclasses import dataclass
+A setting of a stream takes this path: the fields of the client's first message, `messages.Start`,
+or of the query string become `StreamSettings` in `protocols/start_settings.py`; `Session` keeps
+them, and passes them to each `Channel`. The channel gives `endpointing_ms` to its `Endpointer`, and
+puts the settings of decoding, such as the language, into the `DecodingOptions` of each window,
+which the engine receives. `Session.receive_configure` replaces them during the stream.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from stream.errors import SettingsError
@@ -119,7 +126,11 @@ class SessionTuning:
     """The same for the first words of an utterance, which should be shown early."""
     max_partial_s: float = 10.0
     """The longest window of a partial, provided that a gap between two known words allows it to
-    start so late. It bounds the cost of a partial in a long utterance."""
+    start so late. It bounds the cost of a partial in a long utterance. Until it is reached, the
+    window of a partial starts where the previous one started."""
+    restart_partial_s: float = 10.0
+    """Length of the window of a partial that starts anew because the previous start would make it
+    longer than `max_partial_s`; at most `max_partial_s`."""
     max_window_s: float = 28.0
     """The longest window of any kind; Whisper encodes at most 30 s."""
     overlap_s: float = 6.0
@@ -130,3 +141,14 @@ class SessionTuning:
     context_s: float = 12.0
     """Audio before an utterance that its windows include: the model recognises a sentence better
     with the previous one."""
+    context_pause_s: float = 6.0
+    """The longest pause after the previous words with which they are context. Beside a long pause
+    the model often passes over speech, or repeats it."""
+
+
+def for_memory(tuning: SessionTuning) -> SessionTuning:
+    """Return the tuning for an engine that remembers what it encoded.
+
+    Windows of partials keep their beginning for eight seconds (docs/decisions/024).
+    """
+    return replace(tuning, max_partial_s=16.0, restart_partial_s=8.0)

@@ -1,10 +1,11 @@
 """Decides when the next window of an utterance is due, where it starts and where it ends.
 
 Windows overlap: each ends at the current sample, and starts as early as is useful. The window of a
-partial starts some seconds before, between two words on which hypotheses agree, so that its cost
-does not grow with the utterance. The window of a final starts with the words before the utterance,
-as far as the model's 30 s allow. One window is in flight at a time, so under load, when hypotheses
-take longer, partials become less frequent.
+partial starts where the previous one started, so that the encoder can reuse its results. When it
+would become too long, it starts anew some seconds before its end, between two words on which
+hypotheses agree, so that its cost does not grow with the utterance. The window of a final starts
+with the words before the utterance, as far as the model's 30 s allow. One window is in flight at a
+time, so under load, when hypotheses take longer, partials become less frequent.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,10 @@ class Windowing:
         self._tail = samples_of_ms(tuning.tail_ms)
         self._limit = round(tuning.max_window_s * SAMPLE_RATE)
         self._partial_limit = round(tuning.max_partial_s * SAMPLE_RATE)
+        self._partial_restart = round(
+            min(tuning.restart_partial_s, tuning.max_partial_s) * SAMPLE_RATE
+        )
+        self._partial_start: int | None = None
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
 
     def open_span(
@@ -122,11 +127,22 @@ class Windowing:
         return now - self._start(now, WindowKind.PARTIAL, known) >= self._limit
 
     def _start(self, end_sample: int, kind: WindowKind, known: Sequence[Word]) -> int:
-        limit = self._limit if kind is WindowKind.FINAL else self._partial_limit
-        start = earliest_start(known, end_sample - limit, self.start_sample)
+        if kind is WindowKind.FINAL:
+            start = earliest_start(known, end_sample - self._limit, self.start_sample)
+        else:
+            start = self._start_of_partial(end_sample, known)
         # If the audio is too long for one window, two are needed, and the first one starts as early
         # as possible.
         return start if end_sample - start < self._limit else self.start_sample
+
+    def _start_of_partial(self, end_sample: int, known: Sequence[Word]) -> int:
+        """Return where the partial before it began, until the window is too long; then later."""
+        start = self._partial_start
+        if start is None or start < self.start_sample or end_sample - start >= self._partial_limit:
+            restart = end_sample - self._partial_restart
+            start = earliest_start(known, restart, self.start_sample)
+            self._partial_start = start
+        return start
 
     def _final_asked(self) -> int:
         final = self._in_flight is not None and self._in_flight.kind is WindowKind.FINAL
@@ -167,12 +183,17 @@ def cut_sample(known: Sequence[Word], latest: int, earliest: int) -> int:
     return (end + max(end, following)) // 2
 
 
-def context_sample(words: Sequence[Word], start_sample: int, context: int) -> int:
+def context_sample(
+    words: Sequence[Word], start_sample: int, context: int, longest_pause: int
+) -> int:
     """Return the start of a window that includes the last words before an utterance as context.
 
     The start is between two words, at most `context` samples before the utterance. It is the start
-    of the utterance if no word begins within these samples.
+    of the utterance if no word begins within these samples, or if a pause of more than
+    `longest_pause` samples lies between the words and the utterance.
     """
+    if words and start_sample - words[-1].end_sample > longest_pause:
+        return start_sample
     earliest = start_sample - context
     for before, word in zip([None, *words], words, strict=False):
         if word.start_sample >= earliest:

@@ -83,6 +83,8 @@ class Word:
     """Probability, 0..1."""
     tokens: tuple[int, ...] = ()
     """The model's tokens; those of a hypothesis's words are the draft of the next window."""
+    log_probabilities: tuple[float, ...] = ()
+    """One for each of the tokens, if the model decoded them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +135,7 @@ class Hypothesis:
     """Set if timestamps were requested and the last segment is not complete."""
     dropped: tuple[DroppedWord, ...] = ()
     """The words that guards removed."""
+    problems: tuple[str, ...] = ()
+    """Codes of the guards whose words are kept, because nothing would be left without them."""
     failure: str = ""
     """If the transcription failed, a sentence with the reason, and no words; else empty."""

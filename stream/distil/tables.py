@@ -27,7 +27,12 @@ def labelling(done: Iterable[int], total: int) -> None:
 
 
 def print_selection(labelled: Examples, max_wer: float) -> None:
-    """Print the word error rates of the labels, and how many examples are selected."""
+    """Print the word error rates of the labels, and how many examples are kept and dropped.
+
+    Args:
+        labelled: the labelled examples.
+        max_wer: the highest word error rate of a label that is used, in percent.
+    """
     examples = labelled.examples
     rates = [rate for example in examples if (rate := word_error_rate(example)) is not None]
     console = Console()

@@ -216,7 +216,7 @@ def student_of(teacher: Whisper, layers: Mapping[str, Tensor], dims: WhisperDims
     student.encoder = teacher.encoder
     for shared in ("embed_tokens", "embed_positions", "layer_norm", "project"):
         setattr(student.decoder, shared, getattr(teacher.decoder, shared))
-    # The weights are copied: training must not change the teacher, whose tensors they can be.
+    # `layers` may hold tensors of the teacher; training must not change them, so they are copied.
     own = {name: t.to(teacher.device, torch.float32, copy=True) for name, t in layers.items()}
     fused = fuse_projections({**own, "model.decoder.embed_tokens.weight": torch.empty(0)})
     prefix = LAYERS.removeprefix("model.")

@@ -76,19 +76,31 @@ def cpu_quota(cgroup: Path, own: Path = OWN_CGROUP) -> float | None:
         own: file that names the cgroups of the process. The quota of a service is set in these,
             not at the mount.
     """
-    folders = {cgroup, cgroup / "cpu"}  # of version 2, and of version 1
+    folders = cgroup_folders(cgroup, own, "cpu")
+    return min((quota for folder in folders if (quota := quota_of(folder))), default=None)
+
+
+def cgroup_folders(cgroup: Path, own: Path, controller: str) -> set[Path]:
+    """Return the folders of all cgroups that limit the process, of either version.
+
+    Args:
+        cgroup: where the cgroups are mounted.
+        own: names the cgroups of the process.
+        controller: of version 1: `cpu` or `memory`.
+    """
+    folders = {cgroup, cgroup / controller}  # of version 2, and of version 1
     try:
         lines = own.read_text().splitlines()
     except OSError:
         lines = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mounted = cgroup / "cpu" if controllers else cgroup
+        mounted = cgroup / controller if controllers else cgroup
         inner = mounted / path.lstrip("/")
         folders |= {inner, *(up for up in inner.parents if up.is_relative_to(mounted))}
-    return min((quota for folder in folders if (quota := quota_of(folder))), default=None)
+    return folders
 
 
 def quota_of(folder: Path) -> float | None:
@@ -104,6 +116,31 @@ def quota_of(folder: Path) -> float | None:
     if quota in ("max", "-1"):
         return None
     return float(quota) / float(period)
+
+
+def usable_memory(cgroup: Path = CGROUP, own: Path = OWN_CGROUP) -> int:
+    """Return the bytes of memory that the process may use: the machine's, or a tighter limit.
+
+    Args:
+        cgroup: where the cgroups are mounted.
+        own: names the cgroups of the process.
+    """
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [
+        limit for folder in cgroup_folders(cgroup, own, "memory") if (limit := bytes_of(folder))
+    ]
+    return min([total, *limits])
+
+
+def bytes_of(folder: Path) -> int | None:
+    """Return the bytes that a single cgroup (version 2, then 1) allows; None without a limit."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        try:
+            limit = (folder / name).read_text().strip()
+        except OSError:
+            continue
+        return int(limit) if limit.isdigit() else None
+    return None
 
 
 def tune_malloc() -> None:

@@ -107,6 +107,8 @@ class Engine:
             self._scheduler.forget(session)
             self._jobs = {key: job for key, job in self._jobs.items() if key[0] != session}
             del self._owed[session]
+        if self.transcriber.memories is not None:
+            self.transcriber.memories.forget(session)
 
     def stop(self, drain: bool) -> None:
         """End the threads and wait for them.

@@ -28,6 +28,7 @@ def load_transcriber(
     assistant: str | None = None,
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
+    encoder_memory_mb: int = 0,
 ) -> Transcriber:
     """Load a transcriber and warm it up.
 
@@ -40,13 +41,14 @@ def load_transcriber(
         assistant: name of a smaller model that proposes tokens, which the model verifies.
         partials: whether the model or its assistant alone decodes partials.
         ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
+        encoder_memory_mb: megabytes for the encoder's memory of all streams; 0 for none.
 
     Raises:
         UsageError: a model cannot be loaded, the two models have different tokens, or `partials` is
             `assistant` and no assistant is named.
     """
     family = name if name in FAMILIES else "whisper"
-    return FAMILIES[family](name, precision, device, assistant, partials, ways)
+    return FAMILIES[family](name, precision, device, assistant, partials, ways, encoder_memory_mb)
 
 
 def load_scripted(*options: object) -> Transcriber:
@@ -63,6 +65,7 @@ def load_whisper(
     assistant: str | None,
     partials: Literal["model", "assistant"],
     ways: str | None,
+    encoder_memory_mb: int,
 ) -> Transcriber:
     """Return a Whisper model that is warm; the options are those of `load_transcriber`."""
     if partials == "assistant" and assistant is None:
@@ -78,6 +81,7 @@ def load_whisper(
         None if device == "auto" else device,
         assistant=assistant,
         ways=ways,
+        memory_bytes=encoder_memory_mb << 20,
     )
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()

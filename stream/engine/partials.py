@@ -19,8 +19,14 @@ class PartialsByAssistant:
         self.name = model.name
         self.languages = model.languages
         self.at_once = model.at_once
+        self.memories = assistant.memories
+        """The assistant's: its windows are those that follow each other."""
         self._model = model
         self._assistant = assistant
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; the tokens of both are the same."""
+        return self._model.token_bytes(token)
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis for each window, in order."""

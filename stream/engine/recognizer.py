@@ -5,20 +5,24 @@ decoded again.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import Window
 from stream.engine.checkpoints.calibration import calibration_of
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.decoding import loop
 from stream.engine.decoding.assistant import Assistant
 from stream.engine.decoding.keyterms import BoostKeyterms
 from stream.engine.decoding.rows import DecodeRequest
-from stream.engine.network.features import log_mel
+from stream.engine.network.cross_attention import KeptAudio
+from stream.engine.network.encoder_memory import EncoderMemory, encode_with_memory
+from stream.engine.network.features import log_mel, log_power, scaled
 from stream.engine.network.quantization import coarsen
 from stream.engine.network.shortlist import Shortlist
 from stream.engine.network.transfers import send
@@ -27,6 +31,7 @@ from stream.engine.network.whisper import Precision, Whisper
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import MAX_SAMPLES, AudioSpan
 from stream.engine.words.reading import Reading, read
+from stream.engine.words.token_bytes import bytes_of
 from stream.errors import UsageError
 
 PAST_SPEECH_SLACK = 25
@@ -43,10 +48,13 @@ before them takes at most half of the context."""
 
 @dataclass(slots=True)
 class Stopwatch:
-    """The milliseconds that encoding and decoding of a batch have taken so far."""
+    """What the transcription of a batch has taken so far, with all attempts."""
 
     encode_ms: float = 0.0
+    """Milliseconds, of the whole batch."""
     decode_ms: float = 0.0
+    passes: Counter[Window] = field(default_factory=Counter)
+    """Decoder passes of each window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,11 +67,30 @@ class Encoded:
     """(batch,) long: number of positions of each row that are not padding."""
     assistant_audio: torch.Tensor
     """(batch, n_positions, assistant's d_model): `audio` itself if the encoder is shared."""
+    kept: tuple[tuple[KeptAudio, ...] | None, ...] = ()
+    """By row, what the decoder need not project again; empty if that is nothing for any row."""
 
     def rows(self, rows: Sequence[int]) -> "Encoded":
         """Return the encoder output of these rows only."""
         chosen = list(rows)
         return Encoded(self.audio[chosen], self.n_positions[chosen], self.assistant_audio[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recall:
+    """What the encoder remembers of spans."""
+
+    memories: Sequence[EncoderMemory | None]
+    """By span; None if it is encoded in full and leaves nothing."""
+    refresh: int = 0
+    """Positions before the end of a span that are encoded in any case."""
+    margin_s: float = 0.0
+    """Seconds of silence after a span of which something is remembered."""
+
+    @property
+    def n_settled(self) -> list[int]:
+        """How many positions of each span are remembered."""
+        return [0 if memory is None else memory.n_settled for memory in self.memories]
 
 
 class Recognizer:
@@ -90,6 +117,7 @@ class Recognizer:
             UsageError: the assistant's tokens are not those of the model.
         """
         self.device = device
+        self._half = precision == "int8"
         self.model = Whisper.from_checkpoint(checkpoint, device, precision, ways)
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = checkpoint.vocabulary
@@ -114,7 +142,12 @@ class Recognizer:
                 coarsen(self.assistant.decoder)
 
     def encode(
-        self, spans: Sequence[AudioSpan], margin_s: float, least_s: float, watch: Stopwatch
+        self,
+        spans: Sequence[AudioSpan],
+        margin_s: float,
+        least_s: float,
+        watch: Stopwatch,
+        recall: "Recall | None" = None,
     ) -> Encoded:
         """Encode spans, each with silence after it.
 
@@ -123,16 +156,74 @@ class Recognizer:
             margin_s: seconds of silence after each span; the total is limited to Whisper's 30 s.
             least_s: least seconds to encode, including silence.
             watch: stopwatch whose `encode_ms` is increased.
+            recall: memories of the streams of these spans, which are read and extended; an
+                assistant's own encoder has no memory.
         """
         began = time.perf_counter()
-        padded = [self._padded(span, margin_s, least_s) for span in spans]
-        audio, n_positions = self._encode(self.model, padded)
+        recall = recall or Recall([None] * len(spans))
+        padded = [
+            self._padded(span, margin_s if row == 0 else recall.margin_s, least_s)
+            for span, row in zip(spans, recall.n_settled, strict=True)
+        ]
+        if any(memory is not None for memory in recall.memories):
+            settled = [n_samples(span) // SAMPLES_PER_POSITION - recall.refresh for span in spans]
+            audio, n_positions = self._continue(padded, recall.memories, settled)
+        else:
+            audio, n_positions = self._encode(self.model, padded)
         if self.assistant is None or self.assistant.encoder is self.model.encoder:
             assistant_audio = audio
         else:
             assistant_audio, _ = self._encode(self.assistant, padded)
         watch.encode_ms += 1000 * (time.perf_counter() - began)
-        return Encoded(audio, n_positions, assistant_audio)
+        kept = tuple(None if memory is None else memory.audio for memory in recall.memories)
+        return Encoded(audio, n_positions, assistant_audio, kept)
+
+    def _continue(
+        self,
+        padded: Sequence[torch.Tensor],
+        memories: Sequence[EncoderMemory | None],
+        settled: Sequence[int],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode samples from memory; returns what `_encode` does.
+
+        Args:
+            padded: samples of each row.
+            memories: of each row.
+            settled: by row, how many positions are old enough to be kept.
+        """
+        mels, owned = [], []
+        for samples, given in zip(padded, memories, strict=True):
+            memory = given or self.new_memory(0, reach=0)
+            power = log_power(samples, self.model.dims.n_mels, memory.first_frame)
+            peak = power.max() if memory.peak is None else torch.maximum(power.max(), memory.peak)
+            memory.peak = peak
+            mels.append(scaled(power, peak))
+            owned.append(memory)
+        keep = [
+            0 if memory is None else max(n, memory.n_settled)
+            for memory, n in zip(memories, settled, strict=True)
+        ]
+        encoder = self.model.encoder
+        if torch.device(self.device).type == "cpu":
+            rows = [
+                encode_with_memory(encoder, [mel], [memory], [n])[0]
+                for mel, memory, n in zip(mels, owned, keep, strict=True)
+            ]
+        else:
+            rows = encode_with_memory(encoder, mels, owned, keep)
+        return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
+
+    def new_memory(self, start_sample: int, reach: int) -> EncoderMemory:
+        """Return an empty memory for windows that begin at a sample.
+
+        Args:
+            start_sample: of the windows.
+            reach: how many settled positions are attended to.
+        """
+        layers = self.model.dims.decoder_layers
+        kept = tuple(KeptAudio() for _ in range(layers))
+        dtype = torch.float16 if self._half else self.model.dtype
+        return EncoderMemory(start_sample, reach, kept, dtype)
 
     def _encode(
         self, model: Whisper, padded: Sequence[torch.Tensor]
@@ -181,7 +272,10 @@ class Recognizer:
             self.alignment_heads,
             temperature=temperature,
             assistant=assistant,
+            kept=encoded.kept,
         )
+        for span, result in zip(spans, results, strict=True):
+            watch.passes[span.window] += result.passes
         timestamp_begin = self.vocabulary.timestamp_begin
         readings = [
             read(s, r, self._text, timestamp_begin, self.calibration.diffuse_nats)
@@ -216,9 +310,18 @@ class Recognizer:
         """Encode text as tokens, without special ones."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token spells; none for one that does not exist."""
+        return bytes_of(self.tokenizer.id_to_token(token) or "")
+
     def _text(self, tokens: Sequence[int]) -> str:
         """Decode tokens as text, including a leading space."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+
+def n_samples(span: AudioSpan) -> int:
+    """Return the length of a span."""
+    return span.end_sample - span.start_sample
 
 
 def own_speech_offset(span: AudioSpan) -> int:

@@ -16,9 +16,14 @@ class ScriptedTranscriber:
     name = "scripted"
     languages: tuple[str, ...] = ("en",)
     at_once = 1
+    memories = None
 
     def __init__(self, words: Sequence[Word]) -> None:
         self.words = tuple(words)
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return no bytes: the tokens of a script are numbers."""
+        return b""
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """Return one hypothesis for each window, in order."""

@@ -30,9 +30,12 @@ from stream.engine.cores import (
     tune_malloc,
     usable_cores,
 )
+from stream.engine.memories import EncoderMemories, default_budget
+from stream.engine.network.encoder_memory import EncoderMemory
 from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
-from stream.engine.recognizer import Recognizer, Stopwatch
+from stream.engine.recognizer import Recall, Recognizer, Stopwatch, n_samples
+from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import AudioSpan, parts, uncovered_spans
 from stream.engine.words.joining import join
 from stream.engine.words.reading import Fault, Reading, better, without_invented_words
@@ -67,6 +70,14 @@ class TranscribeOptions:
     temperatures: tuple[float, ...] = (0.2, 0.4)
     """Temperatures that are tried in turn for a final whose words at 30 s have low confidence or
     are a loop."""
+    refresh_s: float = 3.0
+    """Seconds before the end of a window that are encoded again although the memory has them."""
+    reach_s: float = 10.0
+    """Seconds of the memory before these, to which their positions attend."""
+    memory_margin_s: float = 2.0
+    """Seconds of silence after the audio of a window that is encoded with memory."""
+    finals_from_memory: bool = False
+    """Whether finals are encoded with memory as well."""
 
 
 OFFLINE = TranscribeOptions(margin_s=FULL_S, guards=False, cover=False)
@@ -85,6 +96,7 @@ class WhisperTranscriber:
         *,
         assistant: str | Checkpoint | None = None,
         ways: str | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         """Load a model.
 
@@ -96,6 +108,8 @@ class WhisperTranscriber:
                 model, and with all guards.
             assistant: a smaller model that proposes tokens, which this model verifies.
             ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
+            memory_bytes: most bytes of the encoder's memory of all streams; `default_budget` if
+                not given, and 0 encodes every window in full.
 
         Raises:
             CheckpointError: the model or its assistant cannot be loaded.
@@ -125,6 +139,11 @@ class WhisperTranscriber:
                 self.name,
             )
         self.options = options or TranscribeOptions(calibration.margin_s)
+        budget = default_budget() if memory_bytes is None else memory_bytes
+        reach = positions_of(self.options.reach_s)
+        self.memories: EncoderMemories = EncoderMemories(
+            budget, lambda start_sample: self.recognizer.new_memory(start_sample, reach)
+        )
 
     def assistant_alone(self, name: str) -> "WhisperTranscriber":
         """Load the assistant, by its name, as a transcriber that works without the model.
@@ -133,7 +152,10 @@ class WhisperTranscriber:
         """
         assistant, model = self.recognizer.assistant, self.recognizer.model
         ways = as_setting(model.ways)
-        alone = WhisperTranscriber(name, self.precision, self.device, ways=ways)
+        budget = self.memories.budget_bytes
+        alone = WhisperTranscriber(
+            name, self.precision, self.device, ways=ways, memory_bytes=budget
+        )
         if assistant is not None and assistant.encoder is model.encoder:
             alone.recognizer.model.encoder = model.encoder
         return alone
@@ -156,6 +178,10 @@ class WhisperTranscriber:
         speech = ((0, len(samples)),)
         window = Window("offline", 0, 0, 0, WindowKind.FINAL, 0, samples, speech, options=options)
         return self.transcribe([window], OFFLINE)[0]
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes that a token of the model spells."""
+        return self.recognizer.token_bytes(token)
 
     def transcribe(
         self, windows: Sequence[Window], options: TranscribeOptions | None = None
@@ -186,8 +212,16 @@ class WhisperTranscriber:
         watch = Stopwatch()
         readings: dict[int, list[Reading]] = {i: [] for i in range(len(windows))}
         pending = [(i, AudioSpan(w, w.start_sample, w.draft)) for i, w in enumerate(windows)]
+        memories: list[EncoderMemory | None] | None = None
         while pending := [(i, span) for i, span in pending if has_speech(span)]:
-            found = self._recognise([span for _, span in pending], options, watch)
+            spans = [span for _, span in pending]
+            first = memories is None
+            # Only whole windows have a memory, not what is decoded again of them.
+            memories = [self._memory_of(s, options) if first else None for s in spans]
+            found = self._recognise(spans, options, watch, memories)
+            for span, memory in zip(spans, memories, strict=True):
+                if memory is not None:
+                    self.memories.put(span.window, memory)
             left: list[tuple[int, AudioSpan]] = []
             for (i, span), reading in zip(pending, found, strict=True):
                 # With timestamps, the next window begins where the segments of this one end.
@@ -202,14 +236,50 @@ class WhisperTranscriber:
             pending = left
         return [join_readings(w, readings[i], watch) for i, w in enumerate(windows)]
 
-    def _recognise(
-        self, spans: Sequence[AudioSpan], options: TranscribeOptions, watch: Stopwatch
-    ) -> list[Reading]:
-        """Decode spans, with implausible ones decoded again at 30 s, and return their readings.
+    def _memory_of(self, span: AudioSpan, options: TranscribeOptions) -> EncoderMemory | None:
+        """Take the memory for a whole window; None if it is encoded in full and leaves none."""
+        window = span.window
+        if options is not self.options or n_samples(span) < len(window.samples):
+            return None
+        if window.kind is WindowKind.FINAL and not options.finals_from_memory:
+            return None
+        return self.memories.take(window, positions_of(options.refresh_s))
 
-        Words that are still implausible are removed.
+    def _recognise(
+        self,
+        spans: Sequence[AudioSpan],
+        options: TranscribeOptions,
+        watch: Stopwatch,
+        memories: Sequence[EncoderMemory | None],
+    ) -> list[Reading]:
+        """Return the readings of spans, without words that are implausible at 30 s, too."""
+        readings = self._attempt(spans, options, watch, memories)
+        if not options.guards:
+            return readings
+        return [
+            without_invented_words(reading, span.speech)
+            for span, reading in zip(spans, readings, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def attempt(self, windows: Sequence[Window]) -> list[Reading]:
+        """Return the best reading of each window as a whole, before guards remove words.
+
+        The windows must hold speech.
         """
-        encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch)
+        spans = [AudioSpan(window, window.start_sample) for window in windows]
+        return self._attempt(spans, self.options, Stopwatch(), [None] * len(spans))
+
+    def _attempt(
+        self,
+        spans: Sequence[AudioSpan],
+        options: TranscribeOptions,
+        watch: Stopwatch,
+        memories: Sequence[EncoderMemory | None],
+    ) -> list[Reading]:
+        """Decode spans, and implausible ones again at 30 s; return the best reading of each."""
+        recall = Recall(memories, positions_of(options.refresh_s), options.memory_margin_s)
+        encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch, recall)
         readings = self.recognizer.decode(spans, encoded, watch)
         if not options.guards:
             return readings
@@ -226,10 +296,7 @@ class WhisperTranscriber:
             )
             for i, reading in zip(retried, second, strict=True):
                 readings[i] = reading
-        return [
-            without_invented_words(reading, span.speech)
-            for span, reading in zip(spans, readings, strict=True)
-        ]
+        return readings
 
     def _recognise_padded(
         self,
@@ -258,6 +325,11 @@ class WhisperTranscriber:
             for i, reading in zip(rows, again, strict=True):
                 best[i] = better(best[i], reading)
         return best
+
+
+def positions_of(seconds: float) -> int:
+    """Return how many encoder positions so many seconds are."""
+    return round(seconds * SAMPLE_RATE) // SAMPLES_PER_POSITION
 
 
 def urgent(windows: Sequence[Window]) -> bool:
@@ -315,9 +387,11 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
         span: the span that may be decoded again.
         temperature: temperature of the new attempt; above 0, tokens are sampled.
     """
-    kind, faults = span.window.kind, reading.faults
+    kind, faults = span.window.kind, reading.faults - {Fault.REPEATED}
+    if not faults:
+        return False  # the copies are removed
     if reading.repeats and (temperature > 0 or span.stop_sample is not None):
-        return False  # its words stay as far as there is audio for them
+        return False  # the guards remove the copies that have no audio
     if temperature > 0:
         worth = kind is not WindowKind.PARTIAL and Fault.DIFFUSE not in faults
         return worth and bool(faults & SAMPLING_HELPS)
@@ -333,7 +407,7 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
-        decoder_passes=sum(r.result.passes for r in readings),
+        decoder_passes=watch.passes[window],
         drafted_tokens=sum(r.result.drafted for r in readings),
         accepted_tokens=sum(r.result.accepted for r in readings),
     )
@@ -341,4 +415,5 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
     dropped = tuple(word for reading in readings for word in reading.dropped)
-    return Hypothesis(window, words, language, timing, cut, dropped)
+    problems = tuple(sorted({code for reading in readings for code in reading.problems}))
+    return Hypothesis(window, words, language, timing, cut, dropped, problems)

@@ -80,7 +80,7 @@ def evaluate(
     model
         Name of the model of the server that is started, and of the offline systems.
     streams
-        Recordings played at the same time; at least sixteen of those without words.
+        Recordings played at the same time; the suite silence plays at least 16.
     fast
         Play as fast as the server accepts audio, not at the pace of speech; no latencies are
         measured.

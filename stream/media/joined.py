@@ -1,9 +1,10 @@
 """Finds where one file ends and another begins, if several were joined one behind the other.
 
 FFmpeg reads the first of several joined WAV or MP4 files only, and of joined Ogg files those whose
-codec does not change. So a walker follows the structure of a file, and says how many bytes belong
-to it, one run after the other; where it returns, the file ends. What follows is another file. The
-same walkers serve files, in which runs are skipped, and streams, in which they are passed on.
+codec does not change. So a walker follows the structure of a file. It is a generator of runs: each
+gives the number of the next bytes that belong to the file. When the walker returns, the file ends,
+and another file follows. The same walkers serve files, in which runs are skipped, and streams, in
+which they are passed on.
 
 A header of a WAV file may be wrong: a recorder that was stopped has not updated its sizes. What
 follows the announced audio, and is neither a chunk nor another file, is audio.
@@ -81,6 +82,7 @@ class Run:
 
 
 Walker = Callable[[Peek], Iterator[Run]]
+"""Yields the runs of a file of one format."""
 
 
 def walk_wav(peek: Peek) -> Iterator[Run]:
@@ -180,7 +182,7 @@ def walk_rest(peek: Peek) -> Iterator[Run]:
 
 
 def walker_of(head: bytes) -> Walker | None:
-    """Return the walker of the file that begins with these 16 bytes; None if none begins here."""
+    """Return the walker for a file that begins with these 16 bytes; None for other formats."""
     if head[:4] in WAV_START.magics and head[8:12] == b"WAVE":
         return walk_wav
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -195,7 +197,7 @@ def walker_of(head: bytes) -> Walker | None:
 
 
 def runs_of(peek: Peek) -> Iterator[Run]:
-    """Yield the runs of the file that begins here, of any kind; at least one."""
+    """Yield the runs of the file that begins at the next byte, of any format; at least one."""
     head = peek(16)
     walker = walker_of(head) or (walk_mp4 if head[4:8] in BOXES else walk_rest)
     empty = True

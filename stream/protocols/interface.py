@@ -18,9 +18,19 @@ def no_resume_token(session_id: str) -> str | None:
     return None
 
 
+def unsigned(text: str) -> str:
+    """Return no signature: the server requires no key."""
+    return ""
+
+
 def accept_any_key(key: str) -> bool:
     """Accept every key, because the server requires none."""
     return True
+
+
+def no_bytes(token: int) -> bytes:
+    """Return no bytes: the model has no tokens."""
+    return b""
 
 
 def at_the_epoch() -> float:
@@ -42,8 +52,29 @@ class PacketDecoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomMembership:
+    """The room to which a session belongs, and the labels of its channels there."""
+
+    room: str
+    channels: int
+    sample_rate: int
+    """Sample rate in hertz of the sample counts in `Progress`."""
+    speakers: tuple[str, ...] = ()
+    """Labels of the channels, in order; may be fewer than the channels."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Further facts about the stream, such as the id of a call and its custom parameters."""
+    owner: str | None = None
+    """Name of the key to which the room belongs if this session opens it; None if to none."""
+
+
+def admit_all(membership: RoomMembership | None) -> RoomMembership | None:
+    """Return the membership: every client may speak in every room."""
+    return membership
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """What a server offers to its clients: model, limits and functions; equal for all of them."""
+    """What a server offers to a client: model, limits and functions."""
 
     model: str
     languages: tuple[str, ...] = ("en",)
@@ -58,12 +89,22 @@ class Service:
     opus: Callable[[int], PacketDecoder] | None = None
     """Makes a decoder of Opus packets without a container, for a number of channels; None if the
     server has none."""
+    token_bytes: Callable[[int], bytes] = no_bytes
+    """Returns the bytes of UTF-8 that a token of the model spells."""
     wall_time: Callable[[], float] = at_the_epoch
     """Returns the time of day, in seconds since 1970, for messages that contain it."""
     resume_token: Callable[[str], str | None] = no_resume_token
     """Returns the token to resume the session with this id; None if it cannot be resumed."""
+    sign: Callable[[str], str] = unsigned
+    """Returns the server's signature of a text for the client; `key_fits` accepts
+    `ek_TEXT.SIGNATURE` until the time `exp` in it, with the rights of that client."""
+    shown_key: str = ""
+    """The key that the client of this connection showed in its request."""
     key_fits: Callable[[str], bool] = accept_any_key
     """Returns whether a key that a client sent in its first message is right."""
+    admit: Callable[[RoomMembership | None], RoomMembership | None] = admit_all
+    """Checks whether the client may open a session in a room, or in none, and returns the
+    membership that it gets; raises `PeerError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +115,6 @@ class Resumption:
     token: str
     seq: int
     """Number of the last message that the client received."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomMembership:
-    """The room to which a session belongs, and the labels of its channels there."""
-
-    room: str
-    channels: int
-    sample_rate: int
-    """Sample rate in hertz of the sample counts in `Progress`."""
-    speakers: tuple[str, ...] = ()
-    """Labels of the channels, in order; may be fewer than the channels."""
-    about: Mapping[str, str] = field(default_factory=dict)
-    """Further facts about the stream, such as the id of a call and its custom parameters."""
 
 
 @dataclass(frozen=True, slots=True)

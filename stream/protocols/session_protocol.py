@@ -68,7 +68,7 @@ class SessionProtocol(ProtocolDeclarations):
         """The time at which the last frame was received."""
         self._closing_after_finals: Closing | None = None
         self._failure: tuple[str, str] | None = None
-        """Code and sentence of a fatal error, which the client is told after its finals."""
+        """Code and sentence of a fatal error, which is sent to the client after the finals."""
         self._messages: list[QueuedMessage] = []
         self._captions: list[Caption] = []
         self._notes: list[str] = []
@@ -278,8 +278,12 @@ class SessionProtocol(ProtocolDeclarations):
     def fail(self, code: str, sentence: str) -> None:
         """Take no more audio, send the finals of the audio so far, then a fatal error, and close.
 
-        An error of the server itself may have damaged the sessions: the connection is closed at
-        once.
+        If `code` is `internal`, the server itself failed and the sessions may be damaged. The error
+        is then sent at once, without the finals, and the connection is closed.
+
+        Args:
+            code: the code of the error, which also determines the close code.
+            sentence: what went wrong, for the client.
         """
         if self.closing is not None or self._failure is not None:
             return

@@ -30,12 +30,12 @@ class Member:
     """Converts the times of a stream to those of its room. All times are in seconds."""
 
     def __init__(self, speakers: Sequence[str], sample_rate: int, now_s: float) -> None:
-        """Add a stream at a time of the room.
+        """Begin with a stream that joins the room now.
 
         Args:
             speakers: labels of all channels.
             sample_rate: rate in hertz of the sample counts in `Progress`.
-            now_s: time of the room.
+            now_s: the current time on the clock of the room.
         """
         self.speakers = tuple(speakers)
         self._sample_rate = sample_rate
@@ -51,7 +51,7 @@ class Member:
         Args:
             received: samples that were received, at the rate of the stream.
             settled: samples that are settled, at the same rate.
-            now_s: time of the room.
+            now_s: the current time on the clock of the room.
         """
         received_s, self._settled_s = received / self._sample_rate, settled / self._sample_rate
         if received_s > self._received_s:
@@ -72,11 +72,11 @@ class Member:
             self._anchors[-1] = (begin_s, max(ahead_s, least_s))
 
     def time_of(self, sample: int) -> float:
-        """Return the time of the room of a 16 kHz sample index of the stream, rounded to 1 ms."""
+        """Return the room's clock at a 16 kHz sample index of the stream, rounded to 1 ms."""
         return round(self._to_room_clock(sample / SAMPLE_RATE), 3)
 
     def settled_s(self, now_s: float) -> float:
-        """Return the time of the room before which all words of this stream are final."""
+        """Return the time on the room's clock before which all words of the stream are final."""
         pending = self._received_s - self._settled_s > PENDING_S
         settled_s = self._to_room_clock(self._settled_s)
         return (

@@ -16,9 +16,10 @@ NAME = "in_thread"
 
 
 async def run_blocking(function: Callable[[], T]) -> T:
-    """Run a function on a new thread; return its result, or raise its exception.
+    """Run a function on a new thread, and wait for it without blocking the event loop.
 
-    The thread is a daemon, so a function that hangs does not prevent the process from ending.
+    Returns the function's result, or raises its exception. The thread is a daemon, so a function
+    that hangs does not prevent the process from ending.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()

@@ -43,12 +43,13 @@ class Metrics:
         self.ready = gauge("ready", "1 while streams are accepted.")
         self.closed = counter("sessions_closed", "Streams that ended.", ["close_code"])
         self.parked = gauge(
-            "sessions_kept", "Parked streams: they lost their connection and can be resumed."
+            "sessions_parked", "Parked streams: they lost their connection and can be resumed."
         )
         self.resumed = counter("sessions_resumed", "Streams that were resumed.")
         self.refused = counter(
             "handshakes_refused", "Streams that were refused, by HTTP status.", ["status"]
         )
+        self.keys_refused = counter("keys_refused", "Wrong keys, tokens and signatures.")
         self.uploads = counter(
             "uploads", "Recordings over HTTP, by the status of the response.", ["status"]
         )
@@ -76,6 +77,14 @@ class Metrics:
             "batch_windows", "Windows in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64)
         )
         self.queue_s = histogram("queue_seconds", "Time a window waited.", buckets=SECOND_BUCKETS)
+        self.memory_bytes = gauge(
+            "encoder_memory_bytes", "What the encoder remembers of all streams."
+        )
+        self.memory_windows = gauge(
+            "encoder_memory_windows",
+            "Windows of live streams so far, encoded from memory (hit) or in full (miss).",
+            ["result"],
+        )
         self.load = gauge(
             "load",
             "0: normal, 1: slow partials, 2: finals only, 3: new streams are refused as well.",
@@ -99,6 +108,10 @@ class Metrics:
         """Set the engine whose queue length is read whenever the metrics are requested."""
         self.queued.set_function(lambda: engine.queued)
         self.in_flight.set_function(lambda: engine.in_flight)
+        if (memories := engine.transcriber.memories) is not None:
+            self.memory_bytes.set_function(lambda: memories.n_bytes)
+            self.memory_windows.labels("hit").set_function(lambda: memories.hits)
+            self.memory_windows.labels("miss").set_function(lambda: memories.misses)
 
     def count_batch(self, report: BatchReport) -> None:
         """Count a batch that the engine has transcribed."""

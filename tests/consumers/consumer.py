@@ -1,6 +1,7 @@
 """Runs the clients of other services, unmodified, as processes against a real server.
 
-Each client has an environment of its own under `.venv-clients`, because they do not fit into one.
+Each client has an environment of its own under `.venv-clients`, because they do not fit into one:
+a virtual environment of Python, or, in the folders `node-…`, packages from npm.
 A program in `programs/` drives it: it prints a JSON object a line, and takes the port of the server
 and the name of a file of speech as its first arguments.
 """
@@ -8,20 +9,20 @@ and the name of a file of speech as its first arguments.
 import asyncio
 import json
 import re
+import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
-from numpy.typing import NDArray
 
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.server.app import Server
-from tests.server.serving import serving
+from tests.clients.javascript_runtimes import needs, runtime_command
+from tests.server.serving import serving, until
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -31,7 +32,7 @@ SAID = (
     "it was the best of times it was the worst of times it was the age of wisdom it was the age of "
     "foolishness it was the epoch of belief it was the epoch of incredulity"
 )
-"""The first words of the recording in `speech.wav`."""
+"""The first words of the recording that the fixture `spoken` cuts out."""
 
 
 def python_of(client: str) -> str:
@@ -42,17 +43,22 @@ def python_of(client: str) -> str:
     return str(python)
 
 
+def command_of(client: str, program: str) -> list[str]:
+    """The command that runs a program of a client; skips the test if it is not installed.
+
+    Node looks for packages beside the program, so a program of Node is copied to them.
+    """
+    if not program.endswith(".mjs"):
+        return [python_of(client), str(PROGRAMS / program)]
+    folder = ROOT / ".venv-clients" / client
+    needs(folder)
+    shutil.copy(PROGRAMS / program, folder)
+    return [*runtime_command("node"), str(folder / program)]
+
+
 def plain(text: str) -> str:
     """Text without punctuation and capitals."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
-
-
-@pytest.fixture(scope="session")
-def spoken(speech: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of real speech, 16 kHz, with the words of `SAID` and then silence."""
-    path = tmp_path_factory.mktemp("speech") / "speech.wav"
-    soundfile.write(path, np.concatenate([speech[: 13 * 16_000], np.zeros(16_000)]), 16_000)
-    return path
 
 
 @asynccontextmanager
@@ -67,8 +73,7 @@ async def serving_speech(checkpoint: Checkpoint, **settings: Any) -> AsyncIterat
 async def started(client: str, program: str, *arguments: object) -> AsyncIterator["Program"]:
     """A program that runs; it is killed in the end if it has not ended."""
     process = await asyncio.create_subprocess_exec(
-        python_of(client),
-        str(PROGRAMS / program),
+        *command_of(client, program),
         *map(str, arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -94,8 +99,10 @@ class Program:
     async def line(self) -> dict[str, Any]:
         """The next object that it prints; fails with what it wrote to stderr if it ends."""
         assert self.process.stdout
+        line = b"x"
         async with asyncio.timeout(LIMIT_S):
-            line = await self.process.stdout.readline()
+            while line and not line.startswith(b"{"):  # clients print notes of their own
+                line = await self.process.stdout.readline()
         if not line:
             error = (await self._errors).decode(errors="replace")
             pytest.fail(f"the program ended ({await self.process.wait()}): {error[-3000:]}")
@@ -112,9 +119,33 @@ class Program:
         assert status == 0, error[-3000:]
         return [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
 
+    async def errors(self) -> str:
+        """What it wrote to stderr, once it has ended."""
+        return (await self._errors).decode(errors="replace")
+
+    def pause(self) -> None:
+        """Let it read nothing until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it without a farewell."""
         self.process.kill()
+
+
+async def run_with_a_pause(
+    server: Server, client: str, program: str, *arguments: object
+) -> list[dict[str, Any]]:
+    """The same, but the program reads nothing while the server answers what it has sent."""
+    async with started(client, program, *arguments) as running:
+        first = await running.line()
+        running.pause()
+        await until(lambda: all(s.protocol.pending_s == 0 for s in server.state.streams))
+        running.resume()
+        return [first, *await running.rest()]
 
 
 async def run(client: str, program: str, *arguments: object) -> list[dict[str, Any]]:

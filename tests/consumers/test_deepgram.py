@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import soundfile
 
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from tests.clients import recording
-from tests.consumers.consumer import SAID, plain, run, serving_speech, spoken, started  # noqa: F401
+from tests.consumers.consumer import SAID, plain, run, serving_speech, started
 from tests.protocols.test_deepgram import check_ranges, results, text
 from tests.server.serving import WAIT_S, serving
 
@@ -22,14 +21,6 @@ FULL = {
     "utterance_end_ms": 1000, "endpointing": 300, "keyterm": ["Ada", "Grace"], "numerals": True,
     "tag": ["test"], "extra": "a:b", "mip_opt_out": True, "version": "latest",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that the scripted engine has the words of."""
-    path = tmp_path_factory.mktemp("made") / "made.wav"
-    soundfile.write(path, recording.samples()[:, 0], 16_000)
-    return path
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
@@ -49,7 +40,7 @@ async def test_the_sdk_reads_every_message(made: Path, kind: str) -> None:
 
 
 @pytest.mark.model
-async def test_the_sdk_gets_the_words(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
+async def test_the_sdk_gets_the_words(spoken: Path, tiny_checkpoint: Checkpoint) -> None:
     async with serving_speech(tiny_checkpoint) as server:
         asked = json.dumps({"smart_format": True, "endpointing": 300})
         sent = await run("deepgram", LIVE, server.door.port, spoken, "async", "play", "v1", asked)
@@ -109,7 +100,7 @@ async def test_the_sdk_reads_slowly(made: Path) -> None:
 @pytest.mark.model
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_the_sdk_gets_the_words_of_a_file(
-    spoken: Path,  # noqa: F811
+    spoken: Path,
     tiny_checkpoint: Checkpoint,
     kind: str,
 ) -> None:
@@ -146,7 +137,7 @@ async def test_the_sdk_reads_turns(made: Path) -> None:
 
 @pytest.mark.model
 async def test_the_sdk_gets_the_words_of_turns(
-    spoken: Path,  # noqa: F811
+    spoken: Path,
     tiny_checkpoint: Checkpoint,
 ) -> None:
     async with serving_speech(tiny_checkpoint) as server:
@@ -155,7 +146,7 @@ async def test_the_sdk_gets_the_words_of_turns(
 
 
 @pytest.mark.model
-async def test_pipecats_turns(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
+async def test_pipecats_turns(spoken: Path, tiny_checkpoint: Checkpoint) -> None:
     async with serving_speech(tiny_checkpoint) as server:
         sent = await run("pipecat", "pipecat_stt.py", server.door.port, spoken, "flux", "play")
     said = [m["text"] for m in sent if m["type"] == "final"]
@@ -163,7 +154,7 @@ async def test_pipecats_turns(spoken: Path, tiny_checkpoint: Checkpoint) -> None
 
 
 @pytest.mark.model
-async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
+async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> None:
     async with serving_speech(tiny_checkpoint) as server:
         sent = await run("pipecat", "pipecat_stt.py", server.door.port, spoken, "deepgram", "play")
     finals = [m for m in sent if m["type"] == "final"]
@@ -172,7 +163,7 @@ async def test_pipecats_pipeline(spoken: Path, tiny_checkpoint: Checkpoint) -> N
 
 
 @pytest.mark.model
-async def test_livekits_plugin(spoken: Path, tiny_checkpoint: Checkpoint) -> None:  # noqa: F811
+async def test_livekits_plugin(spoken: Path, tiny_checkpoint: Checkpoint) -> None:
     async with serving_speech(tiny_checkpoint) as server:
         sent = await run("livekit", "livekit_stt.py", server.door.port, spoken, "deepgram", "play")
     kinds = [m["type"] for m in sent]

@@ -201,21 +201,27 @@ def test_windows_overlap_and_never_grow_past_the_limit():
 @pytest.mark.parametrize("unsure", [0, 3])
 def test_the_windows_of_partials_do_not_grow_with_the_utterance(unsure):
     script = Script([(50.0, 1.0)])
-    session = a_session(SessionTuning(max_partial_s=10.0), max_utterance_s=60)
-    partials, finals = [], []
+    tuning = SessionTuning(max_partial_s=16.0, restart_partial_s=8.0)
+    session = a_session(tuning, max_utterance_s=60)
+    partials, finals, starts = [], [], []
     for start in range(0, len(script.pcm), 3_200):
         session.receive_audio(script.pcm[start : start + 3_200])
         for window in session.windows_to_transcribe():
             lengths = partials if window.kind is WindowKind.PARTIAL else finals
             lengths.append(len(window.samples) / SAMPLE_RATE)
+            if lengths is partials:
+                starts.append(window.start_sample)
             heard = script.answer(window)
             words = tuple(
                 replace(word, confidence=0.5) if word.tokens[0] % 5 < unsure else word
                 for word in heard.words
             )
             session.receive_hypothesis(replace(heard, words=words))
-    assert max(partials) <= 10
-    assert min(partials[20:]) > 9
+    assert max(partials) < 16
+    assert min(partials[20:]) > 7
+    # Windows keep their beginning until they are too long: it moves by about eight seconds.
+    assert starts == sorted(starts)
+    assert len(set(starts)) <= 1 + 50 / 7
     assert finals == [pytest.approx(27.7, abs=0.3)]
     assert final_text(session.events_to_send()) == script.text
 
@@ -461,6 +467,31 @@ def test_a_final_tells_which_guards_removed_words_that_have_no_others_in_their_p
     session.receive_hypothesis(replace(script.answer(second), dropped=in_context))
     finals = of(Final, session.events_to_send())
     assert [final.problems for final in finals] == [("loop",), ()]
+
+
+def test_a_final_tells_which_guards_doubt_the_words_that_it_has():
+    script = Script([(2.0, 1.0), (2.0, 1.0)])
+    session = a_session(partials=False)
+    session.receive_audio(script.pcm)
+    session.receive_eof()
+    (first,) = session.windows_to_transcribe()
+    session.receive_hypothesis(replace(script.answer(first), problems=("unsure",)))
+    (second,) = session.windows_to_transcribe()
+    session.receive_hypothesis(script.answer(second))
+    finals = of(Final, session.events_to_send())
+    assert [final.problems for final in finals] == [("unsure",), ()]
+    assert all(final.words for final in finals)
+
+
+@pytest.mark.parametrize(("pause_s", "begins_s"), [(3.0, 0.0), (8.0, 11.0)])
+def test_words_before_a_long_pause_are_no_context(pause_s, begins_s):
+    script = Script([(3.0, pause_s), (3.0, 1.0)])
+    session = a_session(SessionTuning(context_pause_s=6.0), partials=False)
+    session.receive_audio(script.pcm)
+    (first,) = session.windows_to_transcribe()
+    session.receive_hypothesis(script.answer(first))
+    (second,) = session.windows_to_transcribe()
+    assert second.start_sample / SAMPLE_RATE == pytest.approx(begins_s, abs=0.5)
 
 
 @pytest.mark.slow

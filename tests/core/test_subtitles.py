@@ -144,6 +144,7 @@ def test_the_punctuation_of_french_stays_with_its_word() -> None:
     assert not [line for line in lines if line[0] in ":?!»" or line[-1] == "«"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=30), max_size=20))
 def test_nothing_of_any_script_is_lost(texts: list[str]) -> None:
     said = [TimedWord(f" {text}", i * 0.5, i * 0.5 + 0.4, 0.9) for i, text in enumerate(texts)]

@@ -52,6 +52,7 @@ def test_what_is_learnt_lines_up(tmp_path):
     assert batch.real.shape == (3, batch.tokens.shape[1] - batch.skip)
 
 
+@pytest.mark.slow
 def test_inputs_are_corrupted_and_targets_are_not(tmp_path):
     folder = write_examples(tmp_path, small_teacher(), n=24)
     batch = read_batch(folder, range(24))

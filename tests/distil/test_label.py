@@ -76,6 +76,7 @@ def test_labels_are_what_the_teacher_says_and_hears(manifest, teacher, tmp_path)
         torch.testing.assert_close(again, logits[0, len(opening) - 1 :], atol=0.02, rtol=0)
 
 
+@pytest.mark.slow
 def test_in_int8_the_teacher_hears_what_the_server_hears(manifest, teacher, tmp_path):
     folder = label(manifest, teacher, tmp_path, variants=1, batch=8, precision="int8")
     server = Whisper.from_checkpoint(teacher, "cpu", "int8")

@@ -20,6 +20,7 @@ class GatedTranscriber:
     name = "gated"
     languages = ("en",)
     at_once = 1
+    memories = None
 
     def __init__(self) -> None:
         self.entered: SimpleQueue[list[Window]] = SimpleQueue()

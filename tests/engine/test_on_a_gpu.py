@@ -65,7 +65,11 @@ def test_the_words_are_the_cpus(speech, model, assistant, options):
     for ours, theirs in zip(heard, expected, strict=True):
         assert ours.result.tokens == theirs.result.tokens
         for word, expected_word in zip(ours.words, theirs.words, strict=True):
-            assert replace(word, confidence=expected_word.confidence) == expected_word
+            exact = {"confidence": word.confidence, "log_probabilities": word.log_probabilities}
+            assert replace(expected_word, **exact) == word
+            assert word.log_probabilities == pytest.approx(
+                expected_word.log_probabilities, abs=1e-3
+            )
             assert word.confidence == pytest.approx(expected_word.confidence, abs=1e-3)
     if not assistant:  # whose every token is read, to see whether another is worth it
         passes = max(result.result.passes for result in heard)

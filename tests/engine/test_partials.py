@@ -21,6 +21,7 @@ class Saying:
 
     languages = ("en",)
     at_once = 1
+    memories = None
 
     def __init__(self, name):
         self.name = name

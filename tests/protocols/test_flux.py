@@ -1,5 +1,6 @@
 """Deepgram's turns, `/v2/listen`, without a socket."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -52,29 +53,22 @@ def test_an_eager_end_that_stands() -> None:
     ] * 2  # fmt: skip
 
 
-def test_an_eager_end_after_which_the_speaker_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_eager_end_after_which_the_speaker_goes_on() -> None:
     script = Script([(2.0, 0.5), (1.5, 1.5)])
-    monkeypatch.setattr(vendors, "SCRIPT", script)
-    sent = play(flux(f"{RAW}&eager_eot_threshold=0.5"), *pieces(script.pcm), CLOSE)
+    protocol = flux(f"{RAW}&eager_eot_threshold=0.5")
+    sent = play(protocol, *pieces(script.pcm), CLOSE, engine=script.answer)
     kinds = [kind for kind, _, _ in turns(sent)]
     assert kinds == ["StartOfTurn", "EagerEndOfTurn", "TurnResumed", "EagerEndOfTurn", "EndOfTurn"]
     assert turns(sent)[-1] == ("EndOfTurn", 0, ALL)
 
 
 def test_a_turn_of_little_confidence_waits_for_the_timeout() -> None:
-    doubtful = flux(f"{RAW}&eot_threshold=0.9&eot_timeout_ms=900")
-    told: list[Any] = drain(doubtful)
-    for piece in [*PCM, CLOSE]:
-        if isinstance(piece, bytes):
-            doubtful.receive_binary(piece, 0.0)
-        else:
-            doubtful.receive_text('{"type": "CloseStream"}', 0.0)
-        while windows := doubtful.windows_to_transcribe():
-            for window in windows:
-                words = vendors.SCRIPT.answer(window).words
-                low = tuple(type(w)(w.text, w.start_sample, w.end_sample, 0.65) for w in words)
-                doubtful.receive_hypothesis(Hypothesis(window, low))
-        told += drain(doubtful)
+    def doubtful(window: Any) -> Hypothesis:
+        words = vendors.SCRIPT.answer(window).words
+        return Hypothesis(window, tuple(replace(word, confidence=0.65) for word in words))
+
+    asked = f"{RAW}&eot_threshold=0.9&eot_timeout_ms=900"
+    told = play(flux(asked), *PCM, CLOSE, engine=doubtful)
     ends = [m for m in told if m.get("event") == "EndOfTurn"]
     assert {m["trigger"] for m in ends} == {"timeout"}
     assert " ".join(m["transcript"] for m in ends) == ALL

@@ -1,10 +1,11 @@
 """Lets protocols of other services converse without a server, with a scripted engine."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
+from stream.core.windows import Hypothesis, Window
 from stream.protocols.interface import Service
 from stream.protocols.session_protocol import SessionProtocol
 from tests.core.rehearsal import LoudIsSpeech, Script
@@ -21,11 +22,14 @@ def pieces(audio: bytes, size: int = 3_200) -> list[bytes]:
     return [audio[at : at + size] for at in range(0, len(audio), size)]
 
 
-def answer(protocol: SessionProtocol) -> None:
+Answer = Callable[[Window], Hypothesis]
+
+
+def answer(protocol: SessionProtocol, engine: Answer = SCRIPT.answer) -> None:
     """Answer every window that is due."""
     while windows := protocol.windows_to_transcribe():
         for window in windows:
-            protocol.receive_hypothesis(SCRIPT.answer(window))
+            protocol.receive_hypothesis(engine(window))
 
 
 def drain(protocol: SessionProtocol) -> list[Any]:
@@ -33,7 +37,12 @@ def drain(protocol: SessionProtocol) -> list[Any]:
     return [json.loads(protocol.encode(one, 0.0)) for one in protocol.messages_to_send()]
 
 
-def play(protocol: SessionProtocol, *frames: Any, answered: bool = True) -> list[Any]:
+def play(
+    protocol: SessionProtocol,
+    *frames: Any,
+    answered: bool = True,
+    engine: Answer = SCRIPT.answer,
+) -> list[Any]:
     """Let it receive frames (objects are sent as JSON); return what it sends."""
     sent: list[Any] = drain(protocol)
     for frame in frames:
@@ -42,7 +51,7 @@ def play(protocol: SessionProtocol, *frames: Any, answered: bool = True) -> list
         else:
             protocol.receive_text(frame if isinstance(frame, str) else json.dumps(frame), 0.0)
         if answered:
-            answer(protocol)
+            answer(protocol, engine)
         sent += drain(protocol)
     return sent
 

@@ -5,8 +5,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stream.core.windows import Hypothesis, Window
 from tests.recordings.rehearsal import SECOND, Rehearsal, speak
@@ -88,22 +86,3 @@ def test_where_the_text_before_leaves_a_window_without_words_it_is_heard_without
     assert rehearsal.said == [w.text.strip() for w in words]
     starts = [window.start_sample for window in rehearsal.windows]
     assert starts[1] == starts[2] > starts[0]
-
-
-@pytest.mark.slow
-@settings(deadline=None, max_examples=30)
-@given(
-    turns=st.lists(st.tuples(st.floats(0.3, 6.0), st.floats(0.5, 40.0)), min_size=1, max_size=6),
-    chunk_s=st.sampled_from([5.0, 12.0, 28.0]),
-    block=st.sampled_from([3_000, 16_000, 200_000]),
-)
-def test_every_word_comes_once_and_in_order(
-    turns: list[tuple[float, float]], chunk_s: float, block: int
-) -> None:
-    at, spans = 0.0, []
-    for pause, length in turns:
-        spans.append((at + pause, at + pause + length))
-        at += pause + length
-    samples, words = speak(*spans)
-    rehearsal = sequential(words, chunk_length_s=chunk_s).play(samples, block)
-    assert rehearsal.said == [w.text.strip() for w in words]

@@ -17,6 +17,7 @@ class TwoAtOnce(ScriptedTranscriber):
     """Two batches at a time; the first of all answers last."""
 
     at_once = 2
+    memories = None
 
     def __init__(self, words: Sequence[Word]) -> None:
         super().__init__(words)

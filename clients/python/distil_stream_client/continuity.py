@@ -46,7 +46,7 @@ class Continuity:
         """Samples that the server has reported as received."""
         self._told = 0
 
-    # What goes out
+    # Messages to the server
 
     def add_message(self, message: Message) -> None:
         """Add a message, which is sent after the audio added so far."""
@@ -77,7 +77,7 @@ class Continuity:
         unanswered = self.log.sent - self._received
         return unanswered > ANSWERED_EVERY_S * self.rate or self.log.awaits_answer
 
-    # What comes in
+    # Events from the server
 
     def begin_anew(self, ready: Ready) -> list[ServerEvent]:
         """Continue with a new stream of a server, whose first message is `ready`.
@@ -132,11 +132,15 @@ class Continuity:
         self.timeline.endpointing_ms = in_force.get("endpointing_ms", self.timeline.endpointing_ms)
 
     def _numbered(self, events: Iterable[ServerEvent]) -> list[ServerEvent]:
-        """Return events with consecutive numbers, without marks that were delivered before."""
+        """Return the events with consecutive numbers, without repeated marks.
+
+        A mark is repeated if two connections answered the same request. The number of an event is
+        its place among all events of the application's stream.
+        """
         numbered = []
         for event in events:
             if isinstance(event, Mark) and not self.log.answer(event.id):
-                continue  # The request was sent on two connections, and answered on both.
+                continue  # Two connections answered the same request.
             self._told += 1
             numbered.append(replace(event, seq=self._told))
         return numbered

@@ -195,11 +195,11 @@ class Unsettled:
         return data
 
     def _silenced(self, data: bytearray, first: int) -> bytes:
-        """Return the audio with silence in the channels whose words are known.
+        """Return the audio with each channel silenced as far as its words are known.
 
         Args:
             data: audio, channels interleaved; it is modified.
-            first: offset in the stream of its first byte.
+            first: offset in bytes of the first byte of `data` in the stream.
         """
         for channel, sample in self._known.items():
             end = min(sample * self._frame_bytes - first, len(data))

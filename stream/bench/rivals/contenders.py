@@ -59,6 +59,8 @@ class Contender:
     """The windows with their drafts."""
     expected: tuple[tuple[int, ...], ...] | None = None
     """The tokens that the result of each window must have; None if they are not checked."""
+    prepare: Callable[[], None] = lambda: None
+    """Called before each round, and not timed."""
 
 
 def ours(
@@ -93,6 +95,39 @@ def ours(
             expected=tuple(own),
         )
         for draft in drafts
+        for batch in batches
+    ]
+
+
+def ours_remembering(
+    transcriber: WhisperTranscriber, windows: Sequence[Window], batches: Sequence[int]
+) -> list[Contender]:
+    """Return our engine with the encoder's memory, and as draft the tokens of a hop before.
+
+    Each window is a stream of its own, of which all but the last hop was transcribed before. The
+    words may differ from those of a full encoding, so tokens are not checked.
+    """
+    streams = [replace(w, session=f"{w.session} {i}") for i, w in enumerate(windows)]
+    earlier = [beginning(w, len(w.samples) / SAMPLE_RATE - HOP_S) for w in streams]
+    plain = in_batches(transcriber, 1)
+
+    def prepare() -> None:
+        for window in streams:
+            transcriber.memories.forget(window.session)
+        plain(earlier)
+
+    drafts = [result.tokens for result in plain(earlier)]
+    drafted = tuple(replace(w, draft=tokens) for w, tokens in zip(streams, drafts, strict=True))
+    return [
+        Contender(
+            system="ours, memory",
+            precision=transcriber.precision,
+            batch=batch,
+            draft="last",
+            transcribe=in_batches(transcriber, batch),
+            windows=drafted,
+            prepare=prepare,
+        )
         for batch in batches
     ]
 

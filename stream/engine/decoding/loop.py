@@ -21,6 +21,7 @@ from stream.engine.decoding.assistant import Assistant
 from stream.engine.decoding.draft import DraftCursor
 from stream.engine.decoding.logit_filters import filters_for
 from stream.engine.decoding.rows import DecodeRequest, DecodeResult, Row, at_columns, forbid, ragged
+from stream.engine.network.cross_attention import KeptAudio
 from stream.engine.network.decoder_cache import DecoderCache
 from stream.engine.network.transfers import fetch, send
 from stream.engine.network.whisper import Whisper
@@ -45,6 +46,7 @@ def decode(
     *,
     temperature: float = 0.0,
     assistant: Assistant | None = None,
+    kept: Sequence[Sequence[KeptAudio] | None] = (),
 ) -> list[DecodeResult]:
     """Decode a batch of encoded windows.
 
@@ -58,6 +60,7 @@ def decode(
             word times.
         temperature: 0 is greedy; above 0 tokens are sampled and drafts are not used.
         assistant: a smaller model that proposes tokens, for a temperature of 0 only.
+        kept: as `Whisper.prefill_cache` takes it.
 
     Returns:
         One result for each request, in order.
@@ -80,7 +83,7 @@ def decode(
         for request, language, n in zip(requests, languages, n_positions.tolist(), strict=True)
     ]
     longest = max(len(row.opening) + row.request.max_new_tokens for row in rows)
-    cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads)
+    cache = model.prefill_cache(audio, n_positions, min(longest, limit), alignment_heads, kept)
     if assistant is not None:
         assistant.make_room(cache.max_tokens)
     at_once = LOGITS_AT_ONCE if model.device.type == "cpu" else len(rows) * limit  # all

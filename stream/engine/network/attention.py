@@ -49,6 +49,22 @@ def length_mask(lengths: Tensor, size: int, device: torch.device) -> Tensor | No
     return send(torch.arange(size) < lengths[:, None], device)
 
 
+def real_spans(qkv: Tensor, key_mask: Tensor | None) -> list[tuple[int, int]]:
+    """Return where the real positions of each row begin and end; they are neighbours.
+
+    Args:
+        qkv: (batch, n, ...).
+        key_mask: (batch, 1, 1, n), true if a position is real; None if all are.
+    """
+    batch, n = qkv.shape[:2]
+    if key_mask is None:
+        return [(0, n)] * batch
+    real = key_mask.view(batch, n)
+    starts = real.int().argmax(-1)
+    ends = starts + real.sum(-1)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
 def move_rows(tensor: Tensor, order: Sequence[int]) -> Tensor:
     """Move rows within (batch, ...), in place, to an order that `closed_up` returned.
 

@@ -69,7 +69,9 @@ class CompiledLinear(nn.Module):
 
 
 def activation_levels(in_features: int) -> np.float32:
-    """Return the most steps of an activation with which a sum of products fits into 32 bits.
+    """Return the number of quantisation steps of an activation on each side of zero.
+
+    It is `MOST_LEVELS`, or fewer if the sum of the products of a row could then overflow 32 bits.
 
     Args:
         in_features: number of products in the sum.
@@ -101,7 +103,7 @@ def project(
 
     Args:
         x: (n, n_in).
-        levels: steps of an activation on each side of zero.
+        levels: quantisation steps of an activation on each side of zero.
         weights: (n_tiles, pairs, 16, 2), of `in_tiles`.
         scales: (n_out,), the value of a step of the weights, divided by `levels`.
         bias: (n_out,).

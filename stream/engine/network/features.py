@@ -19,6 +19,8 @@ N_FFT = 400
 """Samples: 25 ms."""
 HOP_SAMPLES = 160
 """Samples from one mel frame to the next: 10 ms."""
+MIRRORED_FRAMES = 2
+"""Frames at the beginning that reach before the first sample, where the audio is mirrored."""
 MAX_FRAMES = 3000
 """30 s, the longest window for which Whisper has positions."""
 
@@ -34,6 +36,31 @@ def log_mel(samples: Tensor, n_mels: int) -> Tensor:
         (n_mels, n_frames) float32 with n_frames = n_samples // 160. Values are clipped to 8 decades
         below the loudest bin of these samples, so they depend on these samples only.
     """
+    power = log_power(samples, n_mels)
+    return scaled(power, power.max()) if power.numel() else power
+
+
+def scaled(power: Tensor, peak: Tensor) -> Tensor:
+    """Clip `log_power` to 8 decades below `peak`, and scale it as Whisper does."""
+    return torch.maximum(power, peak - 8.0).add_(4.0).div_(4.0)
+
+
+def log_power(samples: Tensor, n_mels: int, first_frame: int = 0) -> Tensor:
+    """Return the common logarithms of the power in each mel band.
+
+    Args:
+        samples: as for `log_mel`.
+        n_mels: the same.
+        first_frame: earlier frames are not computed; the others are the same without them.
+
+    Returns:
+        (n_mels, n_frames - first_frame) float32, n_frames as for `log_mel`.
+    """
+    if first_frame > MIRRORED_FRAMES:
+        kept = samples[(first_frame - MIRRORED_FRAMES) * HOP_SAMPLES :]
+        return log_power(kept, n_mels)[:, MIRRORED_FRAMES:]
+    if first_frame:
+        return log_power(samples, n_mels)[:, first_frame:]
     n_frames = len(samples) // HOP_SAMPLES
     if n_frames == 0:
         return samples.new_zeros((n_mels, 0), dtype=torch.float32)
@@ -43,8 +70,7 @@ def log_mel(samples: Tensor, n_mels: int) -> Tensor:
     spectrum = torch.stft(samples, N_FFT, HOP_SAMPLES, window=window, return_complex=True)
     power = spectrum[:, :n_frames].abs().square()  # (n_bins, n_frames)
     filters = send(torch.from_numpy(mel_filters(n_mels)), samples.device)
-    log_power = (filters @ power).clamp_(min=1e-10).log10_()  # (n_mels, n_frames)
-    return torch.maximum(log_power, log_power.max() - 8.0).add_(4.0).div_(4.0)
+    return (filters @ power).clamp_(min=1e-10).log10_()
 
 
 @cache

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stream.engine.network.attention import real_spans
 from stream.engine.network.compiling import compiled, f32, nearest, power_of_two
 from stream.engine.network.integer_tiles import COLUMNS, MOST_ROWS, multiply, multiply_add
 from stream.engine.network.kernel_threads import pool
@@ -38,13 +39,13 @@ assert KEYS_TOGETHER % 2 == 0
 class Int16Attention(nn.Module):
     """Replaces `layers.FullAttention` on a CPU."""
 
-    def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
+    def forward(
+        self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
+    ) -> Tensor:
         """Compute attention; arguments and result are those of `layers.FullAttention`."""
-        batch, n, width = qkv.shape
-        lengths = torch.full((batch,), n) if key_mask is None else key_mask.sum(-1).flatten()
-        attended = torch.zeros(batch, n, width // 3)
-        for row, length, out in zip(qkv, lengths.tolist(), attended, strict=True):
-            attend_int16(row[:length], heads, out[:length])
+        attended = torch.zeros(len(qkv), qkv.shape[1] - first_query, qkv.shape[2] // 3)
+        for row, out, (start, end) in zip(qkv, attended, real_spans(qkv, key_mask), strict=True):
+            attend_int16(row[start:end], heads, out[: end - first_query])
         return attended
 
 
@@ -56,7 +57,8 @@ def attend_int16(qkv: Tensor, heads: int, attended: Tensor) -> None:
     Args:
         qkv: (n, 3 * heads * head_size) float32, contiguous: queries, keys and values.
         heads: number of heads; their size must be even.
-        attended: (n, heads * head_size) float32, contiguous, output.
+        attended: (m, heads * head_size) float32, contiguous, output: the result of the last m
+            positions.
     """
     if attended.shape[1] // heads % 2:
         raise ValueError(f"{heads} heads of {attended.shape[1]} dimensions have an odd size")
@@ -77,12 +79,14 @@ def attend_heads(
 
     Args:
         qkv: (n, 3 * heads * head_size).
-        attended: (n, heads * head_size), output; only the columns of these heads are written.
+        attended: (m, heads * head_size), output: the result of the last m positions; only the
+            columns of these heads are written.
         heads: number of all heads.
         first: the first head to compute.
         end: the head after the last one to compute.
     """
-    n, width = attended.shape
+    n, (m_all, width) = len(qkv), attended.shape
+    before = n - m_all  # these positions are only attended to
     size, some = width // heads, end - first
     steps, means = np.empty((3, some * size), f32), np.zeros((3, some * size), f32)
     scales = np.empty(some, f32)
@@ -90,7 +94,7 @@ def attend_heads(
         find_range(qkv, kind * width + first * size, kind > 0, means[kind], steps[kind])
     set_steps(steps, scales, size)
     blocks = -(-n // COLUMNS)
-    queries = np.zeros((some, -(-n // ROWS) * ROWS, size // 2), np.int32)
+    queries = np.zeros((some, n + ROWS, size // 2), np.int32)
     keys = np.zeros((some, blocks, size // 2, COLUMNS), np.int32)
     values = np.zeros((some, -(-size // COLUMNS), blocks * COLUMNS // 2, COLUMNS, 2), np.int16)
     write_codes(qkv, width, first * size, means, steps, queries, keys, values)
@@ -101,13 +105,15 @@ def attend_heads(
     for head in range(some):
         ours = slice(head * size, (head + 1) * size)
         step, mean = steps[2, ours], means[2, ours]
-        for i in range(0, n, QUERIES_TOGETHER):
+        for i in range(before, n, QUERIES_TOGETHER):
             m = min(QUERIES_TOGETHER, n - i)
             score(queries[head, i : i + m], keys[head], scores)
             weigh(scores, m, n, scales[head], weights, totals)
             mix(weights, m, values[head], sums)
             for query in range(m):
-                out = attended[i + query, (first + head) * size : (first + head + 1) * size]
+                out = attended[
+                    i - before + query, (first + head) * size : (first + head + 1) * size
+                ]
                 share = f32(1) / totals[query]
                 for d in range(size):
                     out[d] = sums[query, d] * share * step[d] + mean[d]

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stream.engine.network.attention import real_spans
 from stream.engine.network.compiling import compiled, f32, nearest, power_of_two
 
 QUERIES_TOGETHER = 256
@@ -68,13 +69,13 @@ def why_bytes_are_slow() -> str | None:
 class Int8Attention(nn.Module):
     """Replaces `layers.FullAttention` on a CPU."""
 
-    def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
+    def forward(
+        self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
+    ) -> Tensor:
         """Compute attention; arguments and result are those of `layers.FullAttention`."""
-        batch, n, width = qkv.shape
-        lengths = torch.full((batch,), n) if key_mask is None else key_mask.sum(-1).flatten()
-        attended = torch.zeros(batch, n, width // 3)
-        for row, length, out in zip(qkv, lengths.tolist(), attended, strict=True):
-            attend_int8(row[:length], heads, out[:length])
+        attended = torch.zeros(len(qkv), qkv.shape[1] - first_query, qkv.shape[2] // 3)
+        for row, out, (start, end) in zip(qkv, attended, real_spans(qkv, key_mask), strict=True):
+            attend_int8(row[start:end], heads, out[: end - first_query])
         return attended
 
 
@@ -84,9 +85,12 @@ def attend_int8(qkv: Tensor, heads: int, attended: Tensor) -> None:
     Args:
         qkv: (n, 3 * heads * head_size) float32, queries, keys and values.
         heads: number of heads.
-        attended: (n, heads * head_size) float32, output.
+        attended: (m, heads * head_size) float32, output: the result of the last m positions.
     """
-    n, width = attended.shape
+    n, (m_all, width) = len(qkv), attended.shape
+    if not m_all:
+        return
+    before = n - m_all  # keys and values only
     size = width // heads
     codes = torch.empty((3, heads, n, size), dtype=torch.int8)
     scales, channels = np.empty((heads, 2, n), f32), np.empty((heads, 2, size), f32)
@@ -94,17 +98,18 @@ def attend_int8(qkv: Tensor, heads: int, attended: Tensor) -> None:
     most = min(n, QUERIES_TOGETHER)
     scores = torch.empty((most, n), dtype=torch.int32)
     halves = torch.empty((2 * most, n), dtype=torch.uint8)
-    out = attended.view(n, heads, size).numpy()
+    out = attended.view(m_all, heads, size).numpy()
     for head in range(heads):
         queries, keys, values = codes[:, head]
-        for first in range(0, n, most):
+        for first in range(before, n, most):
             some = slice(first, min(n, first + most))
             m = some.stop - first
             torch._int_mm(queries[some], keys.T, out=scores[:m])
             weights, totals = halves[: 2 * m], np.empty(m, f32)
             weigh(scores[:m].numpy(), scales[head], first, weights.numpy(), totals)
             sums = torch._int_mm(weights, values)
-            mix(sums.numpy(), totals, channels[head], out[some, head])
+            attended_rows = out[first - before : first - before + m, head]
+            mix(sums.numpy(), totals, channels[head], attended_rows)
 
 
 @compiled

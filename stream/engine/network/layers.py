@@ -73,8 +73,28 @@ class EncoderLayer(nn.Module):
 
         `key_mask` (batch, 1, 1, n_positions) is false for padding; None if there is none.
         """
-        qkv = self.self_attn.qkv(self.self_attn_layer_norm(x))
-        x = x + self.self_attn.out_proj(self.attend(qkv, self.heads, key_mask))
+        return self.finish(x, self.project(x), key_mask)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return queries, keys and values: (batch, n, d_model) -> (batch, n, 3 * d_model)."""
+        return self.self_attn.qkv(self.self_attn_layer_norm(x))  # type: ignore[no-any-return]
+
+    def finish(
+        self, x: Tensor, qkv: Tensor, key_mask: Tensor | None, first_query: int = 0
+    ) -> Tensor:
+        """Apply the rest of the layer: attention and the feed-forward part.
+
+        Args:
+            x: (batch, n, d_model), the input of the layer.
+            qkv: (batch, first_query + n, 3 * d_model), results of `project`: first those of earlier
+                positions, of which only the keys and values are used, then those of `x`.
+            key_mask: (batch, 1, 1, first_query + n), false for padding; None if there is none.
+            first_query: number of the earlier positions.
+
+        Returns:
+            (batch, n, d_model).
+        """
+        x = x + self.self_attn.out_proj(self.attend(qkv, self.heads, key_mask, first_query))
         if x.device.type != "cpu":
             return self.feed_forward(x)
         return torch.cat([self.feed_forward(rows) for rows in torch.split(x, ROWS_TOGETHER, 1)], 1)
@@ -85,12 +105,18 @@ class EncoderLayer(nn.Module):
 
 
 class FullAttention(nn.Module):
-    """Attention of all positions of a row to all of them, by PyTorch's kernels."""
+    """Attention of positions of a row to all of them, by PyTorch's kernels."""
 
-    def forward(self, qkv: Tensor, heads: int, key_mask: Tensor | None) -> Tensor:
-        """Compute attention: (batch, n, 3 * d_model), key_mask (batch, 1, 1, n) or None ->
-        (batch, n, d_model)."""
-        return attend(*split_qkv(qkv, heads), key_mask)
+    def forward(
+        self, qkv: Tensor, heads: int, key_mask: Tensor | None, first_query: int = 0
+    ) -> Tensor:
+        """Compute attention: (batch, n, 3 * d_model) -> (batch, n - first_query, d_model).
+
+        The positions before `first_query` are only keys and values; `key_mask` as in
+        `EncoderLayer.finish`.
+        """
+        query, keys, values = split_qkv(qkv, heads)
+        return attend(query[:, first_query:], keys, values, key_mask)
 
 
 class Decoder(nn.Module):

@@ -39,13 +39,13 @@ class Way:
     """The largest error at which the way counts as correct: the norm of the difference from the
     float32 result, divided by the norm of that result."""
     too_slow: Callable[[], str | None] | None = None
-    """A quick look that tells, with a reason, that the way cannot win on this CPU. It saves the
-    seconds that compiling and timing the way would take."""
+    """Returns why the way is too slow on this CPU, or None if only timing can show whether it is.
+    It saves the seconds that compiling and timing the way would take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that more than one kernel can compute."""
+    """An operation of the network, with the alternative ways (kernels) that can compute it."""
 
     ways: Mapping[str, Way]
     """The ways by name. The first is the default; another one is used only if it is clearly faster.

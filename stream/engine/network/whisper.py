@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.checkpoints.dims import WhisperDims
 from stream.engine.network.choosing import choose_ways
-from stream.engine.network.cross_attention import PlainCrossAttentionCache
+from stream.engine.network.cross_attention import KeptAudio, PlainCrossAttentionCache
 from stream.engine.network.decoder_cache import DecoderCache
 from stream.engine.network.layers import Decoder, DecoderLayer, Encoder, EncoderLayer
 from stream.engine.network.quantization import quantise
@@ -130,6 +130,7 @@ class Whisper(nn.Module):
         n_positions: Tensor,
         max_tokens: int,
         alignment_heads: Sequence[tuple[int, int]] = (),
+        kept: Sequence[Sequence[KeptAudio] | None] = (),
     ) -> DecoderCache:
         """Project the encoded audio for every decoder layer, and allocate the cache of the tokens.
 
@@ -138,6 +139,8 @@ class Whisper(nn.Module):
             n_positions: (batch,) long, number of real positions of each row, at least 1.
             max_tokens: the most tokens in a row, including its prompt.
             alignment_heads: (layer, head) pairs whose cross-attention the cache records.
+            kept: by row, what earlier windows have projected for each layer, to which this adds;
+                empty if there is none.
         """
         if not 0 < max_tokens <= self.dims.max_tokens:
             raise ValueError(f"max_tokens is {max_tokens}, not in 1..{self.dims.max_tokens}")
@@ -147,7 +150,14 @@ class Whisper(nn.Module):
         project = make("cross_attention", self.ways) if on_cpu else PlainCrossAttentionCache.project
         make_text_cache = make("self_attention", self.ways) if on_cpu else PlainSelfAttentionCache
         layer_audio = [
-            project(audio, n_positions, heads, layer.encoder_attn.kv) for layer in layers
+            project(
+                audio,
+                n_positions,
+                heads,
+                layer.encoder_attn.kv,
+                [None if row is None else row[index] for row in kept],
+            )
+            for index, layer in enumerate(layers)
         ]
         return DecoderCache(
             layer_audio, audio, heads, max_tokens, tuple(alignment_heads), make_text_cache

@@ -34,10 +34,10 @@ def token_positions(
     """
     if weights.shape[1] == 0:
         return np.zeros(0, np.int64)
-    # OpenAI normalises each column by its z-score, which gives columns to which no token attends
-    # the same weight as others: the end of a transcript of three tokens is then arbitrary. Square
-    # roots, with their mean over the tokens subtracted, reduce the peaks as well, but leave empty
-    # columns empty (docs/decisions/003).
+    # OpenAI normalises each column by its z-score. A column to which no token attends then has as
+    # much weight as the others, and the end of a transcript of three tokens is arbitrary. Here the
+    # square root is taken, and its mean over the tokens is subtracted. That reduces the peaks too,
+    # and a column to which no token attends stays zero (docs/decisions/003).
     roots = np.sqrt(weights)
     score = median_filter(roots - roots.mean(1, keepdims=True)).mean(0)  # (n_rows, n_positions)
     rows, columns = warp(-score)

@@ -135,7 +135,7 @@ class FluxProtocol(DeepgramConnection):
         self._forced: set[int] = set()
         """Outstanding marks of `ForceEndTurn`."""
 
-    # What the client sends
+    # Messages from the client
 
     def handle_text(self, text: str) -> None:
         """Act on a JSON message; one that cannot be read is an error, as at Deepgram."""
@@ -180,7 +180,7 @@ class FluxProtocol(DeepgramConnection):
         body: Json = {"type": "ConfigureSuccess", "thresholds": changed.fields()}
         self._send({**body, "keyterms": list(keyterms)})
 
-    # What the session tells
+    # Events of the session
 
     def announce(self, opened: OpenSession) -> None:
         """Queue `Connected`, and a warning for each parameter that has no effect."""
@@ -206,8 +206,8 @@ class FluxProtocol(DeepgramConnection):
                 self._end_turn("manual", self.now_sample)
             case events.Ended():
                 self._end_turn("timeout", self.now_sample)
-            case events.Failure(code="bad_audio", message=message):
-                self.fail("malformed", message)
+            case events.Failure(code="bad_audio", message=message) if self.now_sample == 0:
+                self.fail("malformed", message)  # nothing could be decoded
             case events.Failure(code=code, message=message):
                 self.complain(code, message)
 
@@ -272,7 +272,7 @@ class FluxProtocol(DeepgramConnection):
         self.turn += 1
         self.state, self._words, self._turn_start = State.LISTENING, (), end
 
-    # What the client is told
+    # Messages to the client
 
     def _turn_fields(
         self, kind: str, words: Sequence[Word], end_sample: int, confidence: float

@@ -1,13 +1,15 @@
 """Deepgram's live transcription, `/v1/listen`.
 
-Theory of operation. The settings are in the query; what cannot be served is refused before the
-handshake, and what is accepted but has no effect is told in `Metadata.warnings`. A stream is open
-at once. Binary messages are audio; `Finalize`, `CloseStream`, `KeepAlive` and `Configure` are text.
+Theory of operation. The settings are in the query. A setting that cannot be served is refused
+before the handshake, and one that is accepted but has no effect is listed in `Metadata.warnings`. A
+stream is open at once. Binary messages are audio; `Finalize`, `CloseStream`, `KeepAlive` and
+`Configure` are text.
 
-An utterance is one final result (`is_final`), which has the silence before it in its range; it is
-`speech_final` if a pause ended it, or the client. `Finalize` is a mark in the session: the last
-final before the mark carries `from_finalize`, and if all had been sent before, an empty one does.
-So finals wait in `ChannelResults.held` until the events of one message have all been seen.
+An utterance is one final result (`is_final`), whose range includes the silence before it. The
+result is `speech_final` if a pause or the client ended the utterance. `Finalize` is a mark in the
+session: the last final of each channel before the mark has `from_finalize`. If that final was sent
+before the mark, an empty result with `from_finalize` is sent. Each final therefore waits in
+`ChannelResults.held` until all events that follow from one message are handled.
 """
 
 from collections.abc import Sequence
@@ -45,7 +47,7 @@ class DeepgramProtocol(DeepgramConnection):
         self._ended_at: dict[int, int] = {}
         """Where the speech of each channel ended last."""
 
-    # What the client sends
+    # Messages from the client
 
     def handle_text(self, text: str) -> None:
         """Act on a JSON message; one that cannot be read is answered, and the stream goes on."""
@@ -96,7 +98,7 @@ class DeepgramProtocol(DeepgramConnection):
         else:
             self.send(QueuedMessage(answer))
 
-    # What the client is told
+    # Messages to the client
 
     def send_event(self, opened: OpenSession, event: events.Event) -> None:
         """Queue the messages of an event."""
@@ -113,8 +115,8 @@ class DeepgramProtocol(DeepgramConnection):
                 self.results[channel].held = event
             case events.MarkReached(id=mark):
                 self._send_finalized(self._marks.pop(mark))
-            case events.Failure(code="bad_audio", message=message):
-                self.fail("malformed", message)
+            case events.Failure(code="bad_audio", message=message) if self.now_sample == 0:
+                self.fail("malformed", message)  # nothing could be decoded
             case events.Failure(code=code, message=message):
                 self.complain(code, message)
             case events.Ended():

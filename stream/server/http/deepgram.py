@@ -31,16 +31,18 @@ from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment, TimedWord, main_language
 from stream.server import access
+from stream.server.http.asking import asking_of
 from stream.server.http.openai_requests import (
     LimitedRequest,
     RequestError,
     free_upload_slot,
     take_upload_slot,
 )
-from stream.server.http.protocol_routes import as_response, refusal
-from stream.server.http.request_target import query_of, target_of
+from stream.server.http.protocol_routes import as_response, visitor_of
+from stream.server.http.request_target import query_of
 from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
+from stream.server.visitors import Refused, Visitor
 
 NO_URL = "Recordings are not fetched from a URL here; send the recording as the body."
 NO_BODY = "The body is empty; send the recording as the body."
@@ -78,19 +80,20 @@ def deepgram_routes(server: ServerState) -> list[Route]:
 
 async def respond(server: ServerState, request: Request) -> Response:
     """Return the transcript of the body, or an error in Deepgram's format."""
-    target = target_of(request)
-    if refused := refusal(server, DeepgramProtocol, request.headers.items(), target):
-        return as_response(refused)
-    assert server.service
     try:
+        visitor = visitor_of(server, DeepgramProtocol, asking_of(request))
+        visitor.require("upload")
+        assert server.service
         asked = parameters.read(server.service, access.query_fields(query_of(request)))
         if request.headers.get("content-type", "").startswith("application/json"):
             raise PeerError("bad_settings", NO_URL, None)
-        take_upload_slot(server, request)
+        take_upload_slot(server, visitor)
         try:
-            return await transcribe(server, server.service, request, asked)
+            return await transcribe(server, visitor, request, asked)
         finally:
-            free_upload_slot(server, request)
+            free_upload_slot(server, visitor)
+    except Refused as refused:
+        return as_response(refused.by(DeepgramProtocol))
     except PeerError as error:
         return as_response(DeepgramProtocol.refusal(400, error.code, str(error)))
     except (MediaError, UsageError) as error:
@@ -102,14 +105,17 @@ async def respond(server: ServerState, request: Request) -> Response:
 
 
 async def transcribe(
-    server: ServerState, service: Service, request: Request, asked: parameters.ListenParameters
+    server: ServerState, visitor: Visitor, request: Request, asked: parameters.ListenParameters
 ) -> Response:
     """Receive the body, and return its transcript."""
     assert server.engine
+    assert server.service
+    service = server.service
     limited = LimitedRequest(request.scope, request.receive)
     session = secrets.token_hex(8)
     options = FileOptions(language=asked.settings.language, keyterms=asked.settings.keyterms)
     async with received(limited, asked) as (file, sha256):
+        visitor.note("upload", session=f"file-{session}")
         upload = Upload(
             file,
             "The recording",
@@ -117,6 +123,7 @@ async def transcribe(
             server.engine,
             service,
             options,
+            visitor.charge_upload,
             server.decoders,
         )
         segments = await segments_unless_gone(upload, limited)

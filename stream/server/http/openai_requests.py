@@ -8,7 +8,7 @@ import asyncio
 import errno
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -23,7 +23,9 @@ from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.server import access
 from stream.server.http import openai_responses as responses
+from stream.server.keys.usage import RETRY_S
 from stream.server.state import ServerState
+from stream.server.visitors import Visitor
 
 OPENAI_NAME = "whisper-1"
 """OpenAI's name of Whisper; here it selects the served model."""
@@ -51,6 +53,9 @@ log = logging.getLogger(__name__)
 class RequestError(Exception):
     """A request is refused: HTTP status, OpenAI's error code, message, and the field at fault."""
 
+    headers: Mapping[str, str] = {}
+    """Further header fields of the response."""
+
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
@@ -63,7 +68,8 @@ class RequestError(Exception):
         uvicorn still reads the rest of the body; otherwise the client would not get the response.
         """
         body = responses.failure(str(self), self.code, self.param)
-        return JSONResponse(body, self.status, access.challenge() if self.status == 401 else None)
+        challenge = access.challenge() if self.status == 401 else {}
+        return JSONResponse(body, self.status, {**challenge, **self.headers})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +112,27 @@ class LimitedRequest(Request):
                 yield piece
 
 
-def take_upload_slot(server: ServerState, request: Request) -> None:
-    """Count one more upload, until `free_upload_slot`.
+def take_upload_slot(server: ServerState, visitor: Visitor) -> None:
+    """Count one more upload, of the server and of the client, until `free_upload_slot`.
 
     Raises `RequestError` if there are too many already, in all or from the same address.
     """
-    if not server.uploads.enter(address_of(request)):
+    if not server.uploads.enter(visitor.client):
         message = "Too many uploads at once; try again later. See --max-uploads."
-        raise RequestError(429, "busy", message)
+        busy = RequestError(429, "busy", message)
+        busy.headers = {"Retry-After": str(RETRY_S)}
+        raise busy
+    try:
+        visitor.begin_upload()
+    except BaseException:
+        server.uploads.leave(visitor.client)
+        raise
 
 
-def free_upload_slot(server: ServerState, request: Request) -> None:
+def free_upload_slot(server: ServerState, visitor: Visitor) -> None:
     """Count an upload as over."""
-    server.uploads.leave(address_of(request))
-
-
-def address_of(request: Request) -> str:
-    """Return the IP address of a client; empty if it has none."""
-    return request.client.host if request.client else ""
+    server.uploads.leave(visitor.client)
+    visitor.leave_upload()
 
 
 async def receive_form(request: Request) -> FormData:

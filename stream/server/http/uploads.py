@@ -8,7 +8,7 @@ recording. The scheduler of the engine takes these windows only if no live strea
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from itertools import count
 from typing import BinaryIO
@@ -43,12 +43,16 @@ class Upload:
         engine: Engine,
         service: Service,
         options: FileOptions,
+        charge: Callable[[float], None],
         decoders: DecodingProcesses,
     ) -> None:
         """Prepare to transcribe a file, which has a file descriptor.
 
-        Speech is detected as in the streams of the service.
+        Speech is detected as in the streams of the service. `charge` is called with the seconds of
+        audio of each step; what it raises ends the upload.
         """
+        self._charge = charge
+        self._charged_s = 0.0
         self.duration_s = 0.0
         """Seconds of audio decoded so far."""
         self.problems: list[str] = []
@@ -79,6 +83,9 @@ class Upload:
                     if more and self._pending < self._engine.max_batch:
                         batch = await anext(batches, None)
                         more = batch is not None
+                        decoded_s = self.duration_s
+                        self._charge(decoded_s - self._charged_s)
+                        self._charged_s = decoded_s
                         await self._receive(batch)
                         self._submit(loop)
                     else:

@@ -148,7 +148,8 @@ class Webhook:
         self._bytes: Counter[str] = Counter()
         """Bytes of the messages in each queue, by the name of the room."""
         self._total_limit = total_limit
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """The tasks that deliver queues, with the names of their rooms."""
 
     def enqueue(self, room: Room, message: Message) -> None:
         """Queue a message of a room, and start a task that delivers the queue if there is none."""
@@ -159,8 +160,8 @@ class Webhook:
         if queue is None:
             queue = self._queues[room.name] = deque()
             task = asyncio.create_task(self._deliver_all(room.name, queue))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = room.name
+            task.add_done_callback(self._tasks.pop)
         full = self._n_queued >= self._total_limit or self._bytes.total() > TOTAL_QUEUE_BYTES
         if full or (queue and not self._has_space(room.name, len(queue), len(body))):
             self._count("dropped")
@@ -172,6 +173,18 @@ class Webhook:
     def _has_space(self, room: str, n_queued: int, n_bytes: int) -> bool:
         """Return whether one more message fits into the queue of a room."""
         return n_queued < QUEUE_LIMIT and self._bytes[room] + n_bytes <= QUEUE_BYTES
+
+    def forget(self, room: str) -> None:
+        """Drop the messages of a room that were not delivered."""
+        queue = self._queues.pop(room, deque())
+        del self._bytes[room]
+        self._n_queued -= len(queue)
+        while queue:
+            queue.pop()
+            self._count("dropped")
+        for task, name in list(self._tasks.items()):
+            if name == room:
+                task.cancel()
 
     async def close(self, timeout_s: float) -> None:
         """Deliver the queued messages for at most `timeout_s`, then close the client."""
@@ -186,12 +199,14 @@ class Webhook:
         try:
             while queue:
                 self._count("delivered" if await self._deliver(queue[0]) else "failed")
-                self._bytes[room] -= len(queue.popleft().body)
-                self._n_queued -= 1
+                if queue:  # the room may have been deleted meanwhile
+                    self._bytes[room] -= len(queue.popleft().body)
+                    self._n_queued -= 1
         finally:
             self._n_queued -= len(queue)
-            del self._bytes[room]
-            del self._queues[room]
+            if self._queues.get(room) is queue:
+                del self._queues[room]
+                del self._bytes[room]
 
     async def _deliver(self, delivery: Delivery) -> bool:
         """Deliver a message in up to `TRIES` attempts; return whether one succeeded."""

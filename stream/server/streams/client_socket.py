@@ -67,10 +67,12 @@ class ClientSocket:
         await self._websocket.wait_closed()
 
     async def close(self, closing: Closing) -> int:
-        """Close the connection if it is open, and return the code with which it was closed.
+        """Close the connection if it is open, and return the close code.
 
-        Meanwhile messages are read and dropped, because the close frame of the client may come
-        after audio.
+        The close code is that of `closing` if the connection was open; otherwise it is that of the
+        client, or `BROKEN` if there was no close frame. The messages that come before the client's
+        close frame are read and dropped. If that frame does not come within `CLOSE_TIMEOUT_S`, the
+        connection is aborted.
         """
         websocket = self._websocket
         ours = websocket.state is State.OPEN

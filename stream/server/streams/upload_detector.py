@@ -23,12 +23,16 @@ class UploadDetector:
         self._audio_s_then = 0.0
 
     def note_message(self, now: float, waited_s: float, audio_s: float) -> None:
-        """Restart the measurement at a message if the client had no backlog before it.
+        """Take the arrival of a message into account.
+
+        The measurement of the pace is restarted at this message if no audio came before it, or if
+        the client had no backlog and the measurement is older than `PACE_S`. The client had no
+        backlog if the server waited for the message.
 
         Args:
             now: time at which the message arrived.
-            waited_s: seconds for which the server waited for it.
-            audio_s: seconds of audio that arrived before it.
+            waited_s: seconds for which the server waited for the message.
+            audio_s: seconds of audio that arrived before the message.
         """
         without_backlog = waited_s > WAITED_S and now - self._since_s > PACE_S
         if not audio_s or without_backlog:

@@ -7,7 +7,7 @@ import wave
 
 import aiohttp
 from livekit import rtc
-from livekit.agents import stt
+from livekit.agents.utils import http_context
 
 port, path, plugin, mode = sys.argv[1:5]
 with wave.open(path) as file:
@@ -15,7 +15,7 @@ with wave.open(path) as file:
 
 
 async def main():
-    async with aiohttp.ClientSession() as session:
+    async with http_context.open(), aiohttp.ClientSession() as session:
         if plugin == "deepgram":
             from livekit.plugins import deepgram
 
@@ -49,7 +49,10 @@ async def main():
             if plugin == "deepgram":
                 stream.flush()
             await asyncio.sleep(2)
-            stream.end_input()
+            if plugin == "deepgram":
+                stream.end_input()
+            else:  # this plugin does not tell the server that the audio has ended
+                await stream.aclose()
 
         speaking = asyncio.create_task(speak())
         async for event in stream:
@@ -59,9 +62,6 @@ async def main():
                 shown["confidence"] = event.alternatives[0].confidence
                 shown["start"] = event.alternatives[0].start_time
             print(json.dumps(shown), flush=True)
-            final = event.type is stt.SpeechEventType.FINAL_TRANSCRIPT
-            if final and plugin != "deepgram" and speaking.done():
-                break
         await speaking
         await service.aclose()
 

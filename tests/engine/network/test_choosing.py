@@ -107,6 +107,7 @@ def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
         assert choice.ways[name] == way
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
 def test_a_way_that_is_right_in_its_probe_works_in_the_network(network, name):
     """The probe is in inference mode; the network is built of parameters, and is not."""

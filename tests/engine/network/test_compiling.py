@@ -42,6 +42,7 @@ def packed(copied: Path, cache: Path | None) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_an_edited_function_is_compiled_again_with_the_kernels_that_call_it(copied, tmp_path):
     cache = tmp_path / "cache"
     assert packed(copied, cache) == ["1", "0"]
@@ -55,6 +56,7 @@ def test_an_edited_function_is_compiled_again_with_the_kernels_that_call_it(copi
     assert not list(copied.rglob("*.nbc"))
 
 
+@pytest.mark.slow
 def test_without_a_folder_that_can_be_written_the_kernels_are_compiled_at_each_start(copied):
     assert packed(copied, None) == ["1", "0"]
     assert not list(copied.rglob("*.nbc"))
@@ -87,6 +89,7 @@ print(successor(np.float32(2)), successor(3))
 """
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_full(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(FULL)

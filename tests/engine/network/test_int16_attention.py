@@ -122,27 +122,6 @@ def test_the_tiles_multiply_exactly():
     )
 
 
-def test_a_row_of_zeros_gives_zeros():
-    attended = torch.full((9, 64), 7.0)
-    attend_int16(torch.zeros(9, 3 * 64), 1, attended)
-    assert not attended.any()
-
-
-def test_rows_do_not_see_their_padding():
-    torch.manual_seed(3)
-    qkv = torch.randn(3, 300, 3 * 512)
-    mask = torch.ones(3, 1, 1, 300, dtype=torch.bool)
-    mask[1, ..., 120:] = False
-    mask[2] = False
-    attended = Int16Attention()(qkv, 8, mask)
-    assert torch.equal(attended[1:2, :120], Int16Attention()(qkv[1:2, :120], 8, None))
-    assert torch.equal(attended[:1], Int16Attention()(qkv[:1], 8, None))
-    assert not attended[1, 120:].any()
-    assert not attended[2].any()
-    qkv[1, 120:] = 1e6
-    assert torch.equal(attended, Int16Attention()(qkv, 8, mask))
-
-
 def test_the_number_of_threads_changes_nothing():
     qkv = random_qkv(150, 5, 32)[None]
     before = torch.get_num_threads()

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from stream.engine.network.int8_attention import QUERIES_TOGETHER, Int8Attention, attend_int8
+from stream.engine.network.int8_attention import QUERIES_TOGETHER, attend_int8
 from stream.engine.network.layers import FullAttention
 
 
@@ -65,19 +65,3 @@ def test_nor_where_a_cpu_adds_products_up_in_16_bits():
     test = f"{__file__}::{test_extreme_numbers_do_not_overflow.__name__}"
     old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
     subprocess.run([sys.executable, "-m", "pytest", "-q", test], env=old, check=True)
-
-
-def test_a_row_of_zeros_is_heard_as_such():
-    attended = torch.full((9, 64), 7.0)
-    attend_int8(torch.zeros(9, 3 * 64), 1, attended)
-    assert not attended.any()
-
-
-def test_rows_do_not_see_their_padding():
-    torch.manual_seed(3)
-    qkv = torch.randn(2, 300, 3 * 512)
-    mask = torch.ones(2, 1, 1, 300, dtype=torch.bool)
-    mask[1, ..., 120:] = False
-    attended = Int8Attention()(qkv, 8, mask)
-    assert torch.equal(attended[1:, :120], Int8Attention()(qkv[1:, :120], 8, None))
-    assert torch.equal(attended[:1], Int8Attention()(qkv[:1], 8, None))

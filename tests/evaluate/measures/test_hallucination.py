@@ -22,6 +22,7 @@ def test_ngrams_that_come_again(words, count):
     assert repeated_ngrams(words) == count
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 3)))
 def test_never_more_than_there_are_ngrams(words):
     assert 0 <= repeated_ngrams([str(word) for word in words]) <= max(0, len(words) - 5)

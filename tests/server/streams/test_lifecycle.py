@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
@@ -27,6 +28,7 @@ from stream.protocols.interface import (
     RoomMembership,
     StreamCounts,
 )
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.outbox import LIMIT
 from stream.server.rooms.rooms import Rooms
@@ -35,6 +37,7 @@ from stream.server.streams.connection import Connection
 from stream.server.streams.open_streams import Streams
 from stream.server.streams.states import State
 from stream.server.streams.stream import StreamContext
+from stream.server.visitors import Visitors
 
 WAIT_S = 5
 TURNS = 20
@@ -222,10 +225,16 @@ class World:
         config = ServerConfig(max_sessions=3, drain_s=3600)
         self.engine, self.metrics = FakeEngine(), Metrics()
         self.rooms = Rooms(RoomStore(), keep_s=60, max_readers=1)
+        visitors = Visitors(config, self.metrics, self.rooms)
         self.context = StreamContext(
-            cast(Any, self.engine), config, self.metrics, self.rooms, lambda: Load.NORMAL
+            cast(Any, self.engine),
+            config,
+            self.metrics,
+            self.rooms,
+            lambda: Load.NORMAL,
+            visitors.of_tcp(SessionProtocol, "192.0.2.1"),
         )
-        self.streams = Streams(config, self.metrics)
+        self.streams = Streams(config, self.metrics, visitors.keyring.signer)
         self.connections: list[Connection] = []
         self.websockets: list[FakeWebsocket] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -334,6 +343,7 @@ class Mistakes(logging.Handler):
         self.records.append(record)
 
 
+@pytest.mark.slow
 @given(st.lists(actions, max_size=25))
 @settings(max_examples=300, deadline=None)
 def test_every_stream_ends_and_is_released_once(steps: list[tuple[str, int, int]]) -> None:
