@@ -18,6 +18,7 @@ BENCHMARKS = {
     "load": "Streams that a server can serve, compared with a usual server.",
     "longform": "Time and word errors on long recordings, compared with others.",
     "idle": "The cost of streams without speech.",
+    "loop": "How long others wait while a client attacks the server.",
     "margins": "Word errors by the length of the silence after the speech.",
     "readers": "The cost of many readers of one room.",
     "short-windows": "Repetitions in short windows, by the length that is encoded.",

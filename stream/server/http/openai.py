@@ -3,11 +3,12 @@
 `docs/http-api.md` documents the requests and the responses.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import wraps
+from functools import partial, wraps
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -31,6 +32,7 @@ from stream.server.http.openai_requests import (
     RequestError,
     TranscriptionRequest,
     check_model,
+    free_upload_slot,
     parse_request,
     receive_form,
     take_upload_slot,
@@ -174,9 +176,8 @@ class OpenAIEndpoints:
             upload = self._upload(requested, visitor)
             if requested.stream:
                 streaming = True
-                return ServerSentEvents(
-                    self._events(upload, requested), lambda: self._delete_upload(form, visitor)
-                )
+                afterwards = partial(self._delete_upload, form, visitor)
+                return ServerSentEvents(self._events(upload, requested), afterwards)
             return await self._whole_response(limited, upload, requested)
         finally:
             if not streaming:
@@ -191,14 +192,16 @@ class OpenAIEndpoints:
         except MediaError as error:
             raise RequestError(400, "bad_file", str(error), "file") from error
         result = transcription(upload, segments, requested.options.language)
-        body = responses.response_body(
+        body = await asyncio.to_thread(
+            responses.response_body,
             result,
             requested.response_format,
             requested.options.task,
             requested.granularities,
             self._tokens(result.words, requested),
         )
-        return Response(body, media_type=responses.MEDIA_TYPES[requested.response_format])
+        media_type = responses.MEDIA_TYPES[requested.response_format]
+        return Response(body, media_type=media_type, headers={"Cache-Control": "no-store"})
 
     def _tokens(
         self, words: Sequence[TimedWord], requested: TranscriptionRequest
@@ -233,8 +236,7 @@ class OpenAIEndpoints:
 
     def _delete_upload(self, form: FormData | None, visitor: Visitor) -> None:
         """Delete the file of an upload, and free its slot."""
-        self.server.uploads -= 1
-        visitor.leave_upload()
+        free_upload_slot(self.server, visitor)
         for part in form.values() if form is not None else ():
             if isinstance(part, UploadFile):
                 # Not `part.close()`, which awaits: a cancelled task must not wait here.
@@ -254,6 +256,7 @@ class OpenAIEndpoints:
             self.service,
             requested.options,
             visitor.charge_upload,
+            self.server.decoders,
         )
 
     def _admit(self, request: Request) -> Visitor:

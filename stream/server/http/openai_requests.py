@@ -7,6 +7,7 @@ Errors have OpenAI's own format, so that its clients raise their usual exception
 import asyncio
 import errno
 import logging
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -39,6 +40,16 @@ OPENAI_NAMES = frozenset(
     }
 )
 """Names of OpenAI's models that transcribe; here each selects the served model."""
+
+MIN_BYTES_PER_S = 1000
+"""Least rate of an upload, on average: the lowest bit rate of speech that people can understand. So
+a client cannot hold a place for uploads with a byte now and then."""
+
+GRACE_S = 15.0
+"""Seconds that an upload may be behind that rate."""
+
+MAX_UPLOAD_S = 3600.0
+"""Seconds within which an upload must be received."""
 
 ACCEPTED = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
 GRANULARITIES = "timestamp_granularities[]"
@@ -91,21 +102,23 @@ class TranscriptionRequest:
 
 
 class LimitedRequest(Request):
-    """A request whose body is limited in size and in the time between two pieces."""
+    """A request whose body is limited in size, in its whole time, and by a least rate."""
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body in pieces. Raises `RequestError` if it is too large or stalls."""
+        """Yield the body in pieces. Raises `RequestError` if it is too large or too slow."""
         config: ServerConfig = self.app.state.config
         most = config.max_upload_mb * 1_000_000
-        received = 0
+        received, begun = 0, time.monotonic()
         async with aclosing(super().stream()) as pieces:
             while True:
                 try:
-                    async with asyncio.timeout(config.idle_s):
+                    grace_s = min(config.idle_s, GRACE_S)
+                    due_s = min(grace_s + received / MIN_BYTES_PER_S, MAX_UPLOAD_S)
+                    async with asyncio.timeout(begun + due_s - time.monotonic()):
                         piece = await anext(pieces, None)
                 except TimeoutError:
                     raise RequestError(
-                        408, "timeout", "The upload stalled; send it again."
+                        408, "timeout", "The upload stalled or was too slow; send it again."
                     ) from None
                 if piece is None:
                     return
@@ -118,25 +131,38 @@ class LimitedRequest(Request):
 
 
 def take_upload_slot(server: ServerState, visitor: Visitor) -> None:
-    """Count one more upload, of the server and of the client.
+    """Count one more upload, of the server and of the client, until `free_upload_slot`.
 
-    Raises `RequestError` if there are `max_uploads` already.
+    Raises `RequestError` if there are too many already, in all or from the same address.
     """
-    if server.uploads >= server.config.max_uploads:
+    if not server.uploads.enter(visitor.client):
         message = "Too many uploads at once; try again later. See --max-uploads."
         busy = RequestError(429, "busy", message)
         busy.headers = {"Retry-After": str(RETRY_S)}
         raise busy
-    server.uploads += 1
-    visitor.begin_upload()
+    try:
+        visitor.begin_upload()
+    except BaseException:
+        server.uploads.leave(visitor.client)
+        raise
+
+
+def free_upload_slot(server: ServerState, visitor: Visitor) -> None:
+    """Count an upload as over."""
+    server.uploads.leave(visitor.client)
+    visitor.leave_upload()
 
 
 async def receive_form(request: Request) -> FormData:
     """Receive the form of an upload; its file is stored in the temporary folder.
 
     Raises:
-        RequestError: 507 if there is no space left for the file, 503 if it cannot be stored at all.
+        RequestError: 415 if it is no form with a file, 507 if there is no space left for the file,
+            503 if it cannot be stored at all.
     """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise RequestError(415, "bad_form", "Send the recording as multipart/form-data.")
     try:
         return await request.form(max_files=1, max_fields=64)
     except OSError as error:
