@@ -6,6 +6,7 @@ from typing import Any
 
 from stream.bench.results_rows import found, repeats_of
 from stream.bench.runs import Run
+from stream.evaluate.measures.targets import MAX_COMMIT_MS, MAX_ERASURE, MAX_PRICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +24,23 @@ def headlines(runs: Sequence[Run]) -> Iterator[Headline]:
     if run := newest(runs, "evaluate", lambda s: found(s, "suites", "speech", "total", "streamed")):
         speech = run.summary["suites"]["speech"]
         total = speech["total"]
-        words = f"of {total['words'] // repeats_of(run.summary)}, streamed"
-        offline = f"{total['same-model']['wer']:.2f} %: the same model offline (target: +0.5)"
-        answer = f"{total['streamed']['wer']:.2f} %"
-        yield Headline(f"Wrong words ({words})", answer, offline, run)
+        question = f"Word error rate, streamed ({total['words'] // repeats_of(run.summary)} words)"
+        offline = total["same-model"]["wer"]
+        comparison = f"target: {offline + MAX_PRICE:.2f} % (same model offline: {offline:.2f} %)"
+        yield Headline(question, f"{total['streamed']['wer']:.2f} %", comparison, run)
         committed = speech["latency_ms"]["word_to_commit"]["p50"] / 1000
         question = "Time from the end of a word until it is committed, median"
-        yield Headline(question, f"{committed:.1f} s", "target: 2 s", run)
+        yield Headline(question, f"{committed:.1f} s", f"target: {MAX_COMMIT_MS / 1000:g} s", run)
         erasure = speech["stability"]["normalised_erasure"]
         question = "Flicker: shown words that later changed, per final word"
-        yield Headline(question, f"{erasure:.2f}", "target: 0.15", run)
+        yield Headline(question, f"{erasure:.2f}", f"target: {MAX_ERASURE:g}", run)
     if run := newest(runs, "bench load", lambda s: found(s, "carried")):
         ours, usual = run.summary["carried"]["ours"], run.summary["carried"].get("usual")
-        comparison = "" if usual is None else f"{usual}: faster-whisper behind a simple server"
-        tried = max(row["streams"] for row in run.summary["rows"] if row["system"] == "ours")
-        answer = f"{ours} or more" if ours == tried else str(ours)
+        comparison = "" if usual is None else f"{usual}: faster-whisper, simple server"
+        tried = {row["streams"] for row in run.summary["rows"] if row["system"] == "ours"}
+        more = "" if ours + 1 in tried else f" or more ({ours + 1} was not tried)"
         question = "Concurrent streams whose finals arrive within 1 s of the endpoint"
-        yield Headline(question, answer, comparison, run)
+        yield Headline(question, f"{ours}{more}", comparison, run)
     if run := newest(runs, "bench longform", lambda s: s["rows"]):
         ours, *others = run.summary["rows"]
         theirs = next((row for row in others if "faster-whisper" in row["system"]), None)

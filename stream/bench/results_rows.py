@@ -50,6 +50,16 @@ def repeats_of(summary: dict[str, Any]) -> int:
     return int(found(summary, "repeats", "count") or 1)
 
 
+def system(row: dict[str, Any]) -> str:
+    """Return the name of a system as the page shows it: "ours, int8" → "distil-stream, int8"."""
+    name, *variant = row["system"].split(", ")
+    return ", ".join([SYSTEMS.get(name, name), *variant])
+
+
+SYSTEMS = {"ours": "distil-stream", "usual": "faster-whisper, simple server"}
+"""Names that the commands print → names on the page."""
+
+
 def accuracy(summary: dict[str, Any]) -> Iterator[Row]:
     """Yield a row of word errors, streamed and offline, for each group of recordings."""
     for suite_name, suite in summary["suites"].items():
@@ -111,7 +121,7 @@ def engine(summary: dict[str, Any]) -> Iterator[Row]:
     """Yield a row for each contender of `bench engine`: times and decoder passes for a window."""
     for row in summary["rows"]:
         yield [
-            f"{row['system']}, {row['precision']}",
+            f"{system(row)}, {row['precision']}",
             figure(row["window_s"]),
             str(row["batch"]),
             row["draft"],
@@ -128,7 +138,7 @@ def longform(summary: dict[str, Any]) -> Iterator[Row]:
     for an hour of audio, and its speed relative to faster-whisper and transformers."""
     for row in summary["rows"]:
         yield [
-            row["system"],
+            system(row),
             str(row["batch"]),
             *errors(row),
             figure(row["cpu_s"], "{:.0f}"),
@@ -142,7 +152,7 @@ def load(summary: dict[str, Any]) -> Iterator[Row]:
     """Yield a row for each system and number of streams: CPU time, partials, latencies, errors."""
     for row in summary["rows"]:
         yield [
-            row["system"],
+            system(row),
             str(row["streams"]),
             figure(row["cpu_s_per_audio_s"], "{:.2f}"),
             figure(row.get("partials_per_s"), "{:.2f}"),
@@ -156,7 +166,7 @@ def continuous(summary: dict[str, Any]) -> Iterator[Row]:
     """Yield a row for each system: CPU time, partials and errors of speech without pauses."""
     for row in summary.get("continuous", ()):
         yield [
-            row["system"],
+            system(row),
             figure(row["cpu_s_per_audio_s"], "{:.3f}"),
             figure(row["partials_per_s"], "{:.2f}"),
             figure(row["word_error_rate"], "{:.2f}"),

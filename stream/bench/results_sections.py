@@ -65,28 +65,27 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "Capacity: streams at once",
-        "Streams at the pace of speech, next to a server that is built the usual way "
-        "(faster-whisper in int8, padded windows, a model behind a lock, a transcript every "
-        "second). *Late* is the 95th percentile of the time from the end of speech to the final, "
-        "without the endpointing time. A server can serve a number of streams if *late* is at "
-        "most a second.",
+        "Streams at the pace of speech, next to faster-whisper behind a simple server (int8, "
+        "windows padded to 30 s, a model behind a lock, a transcript every second). *Late* is the "
+        "95th percentile of the time from the end of speech to the final, without the endpointing "
+        "time. A server can serve a number of streams if *late* is at most 1000 ms.",
         ("bench load",),
         ("system", "streams", "CPU s/s", "partials/s", "final, median ms", "late ms", "WER %"),
         rows.load,
     ),
     Section(
         "Speech that never pauses",
-        "One stream without a pause, slowed down so that every system can show all of its "
-        "captions: CPU seconds for a second of audio.",
+        "One stream of speech without pauses, played slowly enough (`--continuous-speed`) that "
+        "even the slower server keeps up.",
         ("bench load",),
-        ("system", "CPU s/s", "captions/s", "WER %"),
+        ("system", "CPU s/s", "partials/s", "WER %"),
         rows.continuous,
     ),
     Section(
         "Cost of a window",
         "Milliseconds for a window: elapsed time (*ms*) and CPU time. *Less CPU* is the CPU time "
-        "of faster-whisper divided by that of the system. Batch and draft have an effect on the "
-        "decoder only.",
+        "of faster-whisper divided by that of the system. Batch size and draft affect only "
+        "the time in the decoder.",
         ("bench engine",),
         ("system", "s", "batch", "draft", "ms", "CPU ms", "less CPU", "decoder ms", "passes"),
         rows.engine,
@@ -131,8 +130,8 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "Readers of a room",
-        "The delay of a final for a reader after the first client that has it, in milliseconds. "
-        "The target for 1000 readers is a median of 200 ms on one core.",
+        "Milliseconds from the arrival of a final at the first client to its arrival at each "
+        "reader. The target for 1000 readers is a median of 200 ms on one core.",
         ("bench readers",),
         ("readers", "finals delivered", "median", "95 %", "worst", "server CPU, cores"),
         rows.readers,

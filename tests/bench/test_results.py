@@ -160,10 +160,16 @@ RUNS = [ENGINE, LONGFORM, LOAD, REHEARSAL, READERS, EVALUATE]
 @pytest.mark.parametrize(
     ("run", "line"),
     [
-        (ENGINE, "| ours, int8 | 10 | 1 | right | 213 | 213 | 6.01 | | 1.1 | [1](#runs) |"),
-        (LONGFORM, "| ours, chunked | 6 | 5.37 | 4/5/6 | 117 | 67 | 2.16 | | [1](#runs) |"),
-        (LOAD, "| ours | 4 | 0.22 | 0.48 | 789 | 864 | 5.24 | [1](#runs) |"),
-        (LOAD, "| ours | 0.334 | 1.03 | 5.19 | [1](#runs) |"),
+        (
+            ENGINE,
+            "| distil-stream, int8 | 10 | 1 | right | 213 | 213 | 6.01 | | 1.1 | [1](#runs) |",
+        ),
+        (
+            LONGFORM,
+            "| distil-stream, chunked | 6 | 5.37 | 4/5/6 | 117 | 67 | 2.16 | | [1](#runs) |",
+        ),
+        (LOAD, "| distil-stream | 4 | 0.22 | 0.48 | 789 | 864 | 5.24 | [1](#runs) |"),
+        (LOAD, "| distil-stream | 0.334 | 1.03 | 5.19 | [1](#runs) |"),
         (REHEARSAL, "| as it is | 8.69 | 0.26 | 156/15/24 | 0.063 | 932 | 1660 | 900 | 0.24 | [1]"),
         (READERS, "| 1000 | 100% | 37.2 | 147.0 | 192.2 | 0.117 | [1](#runs) |"),
         (EVALUATE, "| a group | 50 | 8.00 | 2/1/1 | 6.00 | | [1](#runs) |"),
@@ -193,11 +199,24 @@ def test_rows_are_as_wide_as_their_heads() -> None:
 
 
 def test_a_figure_comes_from_the_newest_run_that_has_it() -> None:
-    newer = replace(LOAD, date="2027-01-01", summary={**LOAD.summary, "carried": {"ours": 5}})
-    *_, streams, hour = found = list(headlines([newer, *RUNS]))
-    assert [one.answer for one in found] == ["8.00 %", "1.5 s", "0.06", "5", "67 s"]
+    newer = replace(LOAD, date="2027-01-01", summary={**LOAD.summary, "carried": {"ours": 3}})
+    errors, *_, streams, hour = found = list(headlines([newer, *RUNS]))
+    assert [one.answer for one in found] == ["8.00 %", "1.5 s", "0.06", "3", "67 s"]
+    assert errors.comparison == "target: 6.50 % (same model offline: 6.00 %)"
     assert streams.run is newer
     assert hour.comparison.startswith("146 s: ")
+
+
+def test_a_number_of_streams_is_a_lower_bound_if_no_more_were_tried() -> None:
+    (streams,) = headlines([LOAD])
+    assert streams.answer == "4 or more (5 was not tried)"
+
+
+def test_systems_have_the_same_names_in_all_tables() -> None:
+    stored = LOAD.summary["rows"][0]
+    simple = replace(LOAD, summary={**LOAD.summary, "rows": [{**stored, "system": "usual"}]})
+    assert "| faster-whisper, simple server | 4 |" in page_of([simple])
+    assert not {"ours", "usual"} & set(page_of([simple]).replace("|", " ").split())
 
 
 def test_a_readme_without_marks_is_an_error() -> None:
