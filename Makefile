@@ -7,7 +7,7 @@ MODEL ?= base
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-clients check bench clean
+.PHONY: help install run test test-fast test-clients check bench sbom clean
 
 help:                   ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ test-fast: $(VENV)/installed-test ## run the tests that need no model and no bro
 	$(BIN)/python -m pytest $(WORKERS) -m 'not model and not browser and not slow and not large' $(ARGS)
 
 # Clients of other services, each in an environment of its own: they do not fit into one.
-CLIENTS := $(basename $(notdir $(wildcard tests/consumers/*.txt)))
+CLIENTS := $(basename $(notdir $(wildcard tests/consumers/*.txt tests/consumers/node-*.json))) node-tools
 
 test-clients: $(CLIENTS:%=.venv-clients/%/installed) ## install other services' clients, for `make test`
 
@@ -42,6 +42,21 @@ test-clients: $(CLIENTS:%=.venv-clients/%/installed) ## install other services' 
 		$(if $(shell grep -l '^# --no-deps' $<),--no-deps) -r $<
 	@touch $@
 
+# From npm; `node-tools` is what the JavaScript client is checked and packed with.
+.venv-clients/node-%/installed: tests/consumers/node-%.json
+	$(call npm_install,$<,$(@D))
+	@touch $@
+
+.venv-clients/node-tools/installed: clients/javascript/package.json
+	$(call npm_install,$<,$(@D))
+	@touch $@
+
+define npm_install
+	mkdir -p $(2)
+	cp $(1) $(2)/package.json
+	npm install --prefix $(2) --no-audit --no-fund --no-package-lock --ignore-scripts
+endef
+
 check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -49,11 +64,16 @@ check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
 
-bench: $(VENV)/installed-test ## measure speed and accuracy; DATA names a folder of recordings
-	$(BIN)/distil-stream bench margins $(if $(DATA),--data $(DATA)) $(ARGS)
+bench: $(VENV)/installed  ## measure how fast this machine is; `distil-stream bench` has more
+	$(BIN)/distil-stream doctor $(ARGS)
+
+sbom: install           ## write sbom.json: what is installed with the server, as CycloneDX
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --quiet install cyclonedx-bom==7.5.0
+	.venv-sbom/bin/cyclonedx-py environment $(BIN)/python -o sbom.json
 
 clean:                  ## remove the virtual environment and the caches of the tools
-	rm -rf $(VENV) .venv-clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-clients .venv-sbom .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."

@@ -125,3 +125,10 @@ def test_the_pure_modules_are_listed() -> None:
     for name in pure:
         if not name.startswith("stream.recordings"):
             assert name.removeprefix("stream.").split(".")[-1] in re.split(r"[\s,/]+", shown), name
+
+
+def test_the_modules_in_the_figure_of_the_layers_exist() -> None:
+    figure = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    modules = set(re.findall(r"[a-z]+(?:_[a-z]+)+", figure))
+    assert {"session_protocol", "window_planning"} <= modules
+    assert modules <= {path.stem for path in (ROOT / "stream").rglob("*.py")}

@@ -1,31 +1,38 @@
 // The page of a room: reads its messages and shows them as a page, a screen or an overlay.
 
+import { ConnectionLost, readRoom } from "./javascript/index.js";
+import { askForKey, given, tokenFor } from "./keys.js";
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
-const RETRY_MS = 5_000; // wait after a refusal; the browser reopens a broken connection by itself
-const SILENT_MS = 40_000; // without a message this long a connection is dead: one comes each 15 s
+const RETRY_MS = 5_000; // wait after the first connection failed; later ones are opened again
 
 const asked = new URLSearchParams(location.search);
-const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
 const name = decodeURIComponent(location.pathname.split("/").pop());
 const api = new URL(`../v1/rooms/${encodeURIComponent(name)}/`, location.href);
 const status = document.querySelector("#status");
 
-function address(path) {
-  const url = new URL(path, api);
-  url.search = token;
-  return url.href;
-}
+/** Returns a token for this room; null if there is no key, because rooms may be public. */
+const token = () => tokenFor("read", name);
 
 document.title = `${name} · live captions`;
 document.querySelector("#name").textContent = name;
 for (const link of document.querySelectorAll("[data-format]")) {
-  link.href = address(`transcript.${link.dataset.format}`);
+  const url = new URL(`transcript.${link.dataset.format}`, api);
+  link.href = url.href;
   link.download = `${name}.${link.dataset.format}`;
+  link.addEventListener("click", async (event) => {
+    if (!event.isTrusted) return; // the click below
+    event.preventDefault();
+    const shown = await token().catch(() => null);
+    if (shown) url.searchParams.set("token", shown);
+    link.href = url.href;
+    link.click();
+  });
 }
 for (const link of document.querySelectorAll("[data-view]")) {
-  link.href = `?${new URLSearchParams([...token, ["view", link.dataset.view]])}`;
+  const shared = given ? [["token", given]] : [];
+  link.href = `?${new URLSearchParams([...shared, ["view", link.dataset.view]])}`;
 }
 
 const VIEWS = {
@@ -63,37 +70,23 @@ const HANDLERS = {
   final: (line) => view.show(line),
 };
 
-function follow() {
-  const source = new EventSource(address("events"));
-  let silence;
-  const listen = () => {
-    clearTimeout(silence);
-    silence = setTimeout(() => {
-      source.close();
-      say("The connection broke; trying again…");
-      follow();
-    }, SILENT_MS);
-  };
-  listen();
-  source.onmessage = ({ data }) => {
-    listen();
-    const message = JSON.parse(data);
-    HANDLERS[message.type]?.(message);
-  };
-  source.onerror = async () => {
-    if (source.readyState !== EventSource.CLOSED) {
-      say("The connection broke; trying again…");
+async function follow() {
+  const server = new URL("..", location.href);
+  const onLost = () => say("The connection broke; trying again…");
+  try {
+    for await (const message of readRoom(server, name, { token, onLost })) {
+      HANDLERS[message.type]?.(message);
+    }
+  } catch (error) {
+    if (error.code === "not_authorised") {
+      say("This room needs a key.");
+      if (!given) askForKey(status, follow);
       return;
     }
-    clearTimeout(silence);
-    const answer = await fetch(address("transcript.json"), { cache: "no-store" }).catch(() => null);
-    if (answer?.status === 401) {
-      say("This room needs a key: add ?token=KEY to the address.");
-      return;
-    }
-    say("The server is busy or cannot be reached; trying again…");
+    const why = "The server is busy or cannot be reached; trying again…";
+    say(error instanceof ConnectionLost ? why : error.message);
     setTimeout(follow, RETRY_MS);
-  };
+  }
 }
 
 follow();

@@ -1,7 +1,7 @@
 // The settings dialog: its fields show the preferences, and its lists come from the server and from
 // the browser.
 
-import { Microphone } from "./distil-stream.js";
+import { Microphone } from "./javascript/browser.js";
 import { preferences, remember } from "./preferences.js";
 
 const form = document.querySelector("#settings form");

@@ -30,17 +30,9 @@
 // same as in the Python client (clients/python/distil_stream_client/states.py), which describes
 // each state and each cause; a test compares them.
 
-/**
- * The state of a stream between its opening and its end.
- * @typedef {"NEW" | "CONNECTING" | "STARTING" | "RESUMING" | "LIVE" | "ENDED" | "WAITING" | "CLOSED"}
- *   State
- */
+/** @typedef {"NEW" | "CONNECTING" | "STARTING" | "RESUMING" | "LIVE" | "ENDED" | "WAITING" | "CLOSED"} State */
 
-/**
- * Why a stream changes from one state to the next.
- * @typedef {"OPEN" | "START" | "RESUME" | "READY" | "END" | "LOSE" | "RETRY" | "FINISH" | "FAIL" |
- *   "CLOSE"} Cause
- */
+/** @typedef {"OPEN" | "START" | "RESUME" | "READY" | "END" | "LOSE" | "RETRY" | "FINISH" | "FAIL" | "CLOSE"} Cause */
 
 /** @type {Record<State, Partial<Record<Cause, State>>>} */
 export const TRANSITIONS = {

@@ -40,12 +40,12 @@ SECTIONS: Sequence[Section] = (
     ),
     Section(
         "Flicker",
-        "Normalised erasure: words that were shown and then changed or removed, and the shown "
-        "words after them, for each word of the finals; the target is 0.15. *Unstable*: only the "
-        "words that themselves changed or were removed. Broken promises are committed words that "
-        "changed and samples that were not accounted for.",
+        "Normalised erasure: shown words that changed or were removed, together with all shown "
+        "words after them, per word of the finals; the target is 0.15. *Unstable*: only the words "
+        "that themselves changed or were removed. *Violations*: committed words that changed, and "
+        "samples that are in no final and were not found to be silent.",
         ("evaluate",),
-        ("erasure", "unstable", "broken promises"),
+        ("erasure", "unstable", "violations"),
         rows.flicker,
     ),
     Section(

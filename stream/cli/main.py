@@ -51,6 +51,7 @@ app.command(
 )
 app.command("stream.cli.mic:mic", help="Show captions of the microphone in the terminal.")
 app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")
+app.command("stream.cli.keys:app", name="keys", help="Add, list and revoke the keys of a server.")
 app.command("stream.cli.doctor:doctor", help="Measure this machine, and suggest faster settings.")
 app.command("stream.cli.models:models", help="List the models, and which of them are installed.")
 app.command(

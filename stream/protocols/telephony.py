@@ -1,7 +1,7 @@
 """The common part of telephony protocols: a call is a stream whose captions go to its room.
 
-A telephone exchange cannot use captions, so no messages are sent to it: captions are read in the
-room of the call, or sent by a webhook. The reason in the close frame describes an error.
+Most telephone exchanges cannot use captions, so no messages are sent to them: captions are read in
+the room of the call, or sent by a webhook. The reason in the close frame describes an error.
 """
 
 from stream.core import events
@@ -24,7 +24,7 @@ class CallProtocol(SessionProtocol):
         if self.session is not None and not self.no_more_audio:
             self.add_gap(n_samples)
 
-    def press_key(self, key: str, channel: int, sample: int) -> None:
+    def press_key(self, key: str, channel: int, sample: int, session_id: str | None = None) -> None:
         """Report to the room that a key was pressed at a 16 kHz sample; ignore unknown keys."""
         if key in KEYS:
-            self.share(events.KeyPressed(channel, key, sample), self.session_id)
+            self.share(events.KeyPressed(channel, key, sample), session_id or self.session_id)

@@ -22,21 +22,34 @@ TOLERANCE_MS = 10
 (half of a packet of 20 ms). Such differences come from the rounding of clocks, and inserting
 silence for them would cause clicks."""
 
-SILENCE = 0xFF
-"""The mu-law byte of +0."""
+SILENCE: dict[str, tuple[str, int]] = {
+    "mulaw": ("u1", 0xFF),
+    "alaw": ("u1", 0xD5),
+    "pcm_s16le": ("<i2", 0),
+}
+"""For each encoding, the type of its samples and the sample that is silent (+0)."""
 
 
 class TrackMixer:
-    """Aligns tracks of mu-law audio, one byte for each sample; `sample_rate` is in hertz."""
+    """Aligns tracks of samples; `sample_rate` is in hertz."""
 
     def __init__(
-        self, tracks: tuple[str, ...], sample_rate: int = 8_000, max_gap_s: float = 3600.0
+        self,
+        tracks: tuple[str, ...],
+        sample_rate: int = 8_000,
+        max_gap_s: float = 3600.0,
+        encoding: str = "mulaw",
+        tolerance_ms: int = TOLERANCE_MS,
     ) -> None:
-        """Take the names of the tracks, in the order of channels, and the longest gap.
+        """Take the names of the tracks, in the order of channels, the longest gap and the encoding.
 
         A timestamp that is further ahead is an error of the sender: the audio follows what came
         before it, and the timestamps after it are relative to that.
         """
+        self._type, self._silence = SILENCE[encoding]
+        self._width = np.dtype(self._type).itemsize
+        """Bytes of a sample."""
+        self._tolerance = tolerance_ms * sample_rate // 1000
         self.tracks = tracks
         self.sample_rate = sample_rate
         self.filled = 0
@@ -54,23 +67,27 @@ class TrackMixer:
         self._passed = 0
         """Number of samples of each track that have been returned."""
 
-    def add(self, track: str, timestamp_ms: int, audio: bytes) -> list[bytes | Gap]:
+    def add(self, track: str, timestamp_ms: int | None, audio: bytes) -> list[bytes | Gap]:
         """Add a packet; return the audio that is now complete, channels interleaved, and gaps.
 
         Args:
             track: name of the track.
-            timestamp_ms: position of the packet from the start of the call.
-            audio: mu-law audio.
+            timestamp_ms: position of the packet from the start of the call; None if it follows
+                the packet before it.
+            audio: its samples; an incomplete one at the end is dropped.
         """
-        at, end = timestamp_ms * self._per_ms + self._shifts[track], self.end(track)
+        audio = audio[: len(audio) // self._width * self._width]
+        at = end = self.end(track)
+        if timestamp_ms is not None:
+            at = timestamp_ms * self._per_ms + self._shifts[track]
         if at - end > self._max_gap:
             self.beyond_limit += 1
             self._shifts[track] += end - at
-        if abs(at - end) <= TOLERANCE_MS * self._per_ms or at - end > self._max_gap:
+        if abs(at - end) <= self._tolerance or at - end > self._max_gap:
             at = end
         if at < end:
-            self.late += min(end - at, len(audio))
-            at, audio = end, audio[end - at :]
+            self.late += min(end - at, self._samples(audio))
+            at, audio = end, audio[(end - at) * self._width :]
         self._append(track, at, audio)
         ends = [self.end(track) for track in self.tracks]
         return list(self._pass_on(max(min(ends), max(ends) - PATIENCE_MS * self._per_ms)))
@@ -82,13 +99,16 @@ class TrackMixer:
     def end(self, track: str) -> int:
         """Return the number of samples of a track so far, returned or not."""
         runs = self._runs[track]
-        return max(runs[-1][0] + len(runs[-1][1]), self._passed) if runs else self._passed
+        return max(runs[-1][0] + self._samples(runs[-1][1]), self._passed) if runs else self._passed
+
+    def _samples(self, audio: bytes | bytearray) -> int:
+        return len(audio) // self._width
 
     def _append(self, track: str, at: int, audio: bytes) -> None:
         runs = self._runs[track]
         if not audio:
             return
-        if runs and runs[-1][0] + len(runs[-1][1]) == at:
+        if runs and runs[-1][0] + self._samples(runs[-1][1]) == at:
             runs[-1][1].extend(audio)
         else:
             runs.append((at, bytearray(audio)))
@@ -105,9 +125,9 @@ class TrackMixer:
             self._passed = until
         for track, runs in self._runs.items():
             self._runs[track] = [
-                (max(at, until), audio[max(until - at, 0) :])
+                (max(at, until), audio[max(until - at, 0) * self._width :])
                 for at, audio in runs
-                if at + len(audio) > until
+                if at + self._samples(audio) > until
             ]
 
     def _gap(self, n_samples: int) -> Gap:
@@ -117,7 +137,7 @@ class TrackMixer:
     def _covered(self, until: int) -> list[tuple[int, int]]:
         """Return the spans before a sample in which at least one track has audio, in order."""
         spans = sorted(
-            (max(at, self._passed), min(at + len(audio), until))
+            (max(at, self._passed), min(at + self._samples(audio), until))
             for runs in self._runs.values()
             for at, audio in runs
         )
@@ -133,14 +153,15 @@ class TrackMixer:
 
     def _mixed(self, start: int, end: int) -> bytes:
         """Return the samples [start, end) with the channels interleaved; silence fills holes."""
-        mixed = np.full((len(self.tracks), end - start), SILENCE, np.uint8)
+        mixed = np.full((len(self.tracks), end - start), self._silence, self._type)
         for channel, runs in zip(mixed, self._runs.values(), strict=True):
             there = 0
             for at, audio in runs:
-                first, last = max(at, start), min(at + len(audio), end)
+                first, last = max(at, start), min(at + self._samples(audio), end)
                 if first < last:
-                    samples = np.frombuffer(bytes(audio[first - at : last - at]), np.uint8)
-                    channel[first - start : last - start] = samples
+                    part = audio[(first - at) * self._width : (last - at) * self._width]
+                    channel[first - start : last - start] = np.frombuffer(bytes(part), self._type)
                     there += last - first
             self.filled += end - start - there
-        return mixed.T.tobytes()
+        frames: bytes = mixed.T.tobytes()
+        return frames

@@ -7,8 +7,8 @@ from starlette.routing import compile_path
 
 from stream.config import ServerConfig
 from stream.errors import PeerError, UsageError
-from stream.protocols import load_protocols
 from stream.protocols.declarations import Query, Transport
+from stream.protocols.protocol_table import load_protocols
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.access import query_fields
 
@@ -31,6 +31,10 @@ class OpenPort(NamedTuple):
     number: int
     option: str
     """The flag that sets the number of the port."""
+    host: str | None
+    """The address to listen on; None for that of the server."""
+    allowed: tuple[str, ...]
+    """Addresses and networks of the clients that are accepted; empty for all."""
     query: Query
     """Settings for each connection, as fields of a query string; TCP connections have none."""
 
@@ -43,7 +47,7 @@ class Endpoints:
     """The protocols of a server, with the paths and ports that they declare."""
 
     def __init__(self, protocols: Mapping[str, str], config: ServerConfig) -> None:
-        """Import the protocols of a registry.
+        """Import the protocols of a table: name -> module:class.
 
         Raises `UsageError` for invalid settings of a protocol's port.
         """
@@ -80,4 +84,7 @@ def open_port(protocol: type[SessionProtocol], config: ServerConfig) -> OpenPort
     number: int | None = getattr(config, own.port_setting)
     if number is None:
         return None
-    return OpenPort(protocol, number, f"--{own.port_setting.replace('_', '-')}", query)
+    option = f"--{own.port_setting.replace('_', '-')}"
+    host: str | None = getattr(config, own.host_setting) if own.host_setting else None
+    allowed: tuple[str, ...] = getattr(config, own.allow_setting) if own.allow_setting else ()
+    return OpenPort(protocol, number, option, host, allowed, query)

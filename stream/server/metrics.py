@@ -43,12 +43,13 @@ class Metrics:
         self.ready = gauge("ready", "1 while streams are accepted.")
         self.closed = counter("sessions_closed", "Streams that ended.", ["close_code"])
         self.parked = gauge(
-            "sessions_kept", "Parked streams: they lost their connection and can be resumed."
+            "sessions_parked", "Parked streams: they lost their connection and can be resumed."
         )
         self.resumed = counter("sessions_resumed", "Streams that were resumed.")
         self.refused = counter(
             "handshakes_refused", "Streams that were refused, by HTTP status.", ["status"]
         )
+        self.keys_refused = counter("keys_refused", "Wrong keys, tokens and signatures.")
         self.uploads = counter(
             "uploads", "Recordings over HTTP, by the status of the response.", ["status"]
         )

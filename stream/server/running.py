@@ -11,9 +11,9 @@ from typing import Any
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
 from stream.engine.transcriber import Transcriber
-from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.server.app import GOING_AWAY, Server
 from stream.server.open_files import allow_streams
 
@@ -36,7 +36,7 @@ async def running(
     Args:
         config: settings of the server.
         load: loads the model; called on a thread.
-        protocols: registry of protocols: name -> module:class.
+        protocols: protocols to offer: name -> module:class, as in `PROTOCOLS`.
         tuning: tuning of all streams and uploads; None for the defaults.
     """
     server = Server(config, protocols, tuning)

@@ -196,17 +196,16 @@ async def test_a_server_too_slow_for_what_is_said_is_not_recorded_for_without_en
         opened(address, microphone(noise)) as (page, _),
     ):
         paused = await page.evaluate("""async () => {
-          const { DistilStream } = await import("./distil-stream.js");
+          const { DistilStream } = await import("./javascript/browser.js");
           let say;
           const full = new Promise((resolve) => (say = resolve));
           const stream = new DistilStream({
-            url: new URL("v1/stream", location.href.replace(/^http/, "ws")).href,
             keepS: 1,
             onState: (state) => state === "full" && say(true),
           });
           await stream.start();
           await Promise.race([full, new Promise((resolve) => setTimeout(resolve, 6_000))]);
-          return stream.link.live && stream.paused;
+          return stream.live && stream.paused;
         }""")
         engine.gate.set()
         assert paused
@@ -278,11 +277,10 @@ async def test_a_full_server(noise):
 
 
 OPEN = """async (path) => {
-  const url = new URL(path, location.href.replace(/^http/, "ws")).href;
-  const { Link } = await import("/link.js");
-  const link = new Link({ url, settings: {}, silentS: 5, onEvent() {}, onState() {} });
-  link.open();
-  return (await link.finished)?.code;
+  const { Driver } = await import("/javascript/driver.js");
+  const driver = new Driver(new URL(path, location.href), {}, {}, { onEvent() {} });
+  driver.open();
+  return (await driver.finished)?.code;
 }"""
 
 

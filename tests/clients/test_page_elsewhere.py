@@ -1,10 +1,8 @@
-"""`distil-stream.js` on a page of another site."""
+"""The JavaScript client on a page of another site."""
 
-import re
 import shutil
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -16,12 +14,10 @@ from tests.clients.browser import NEEDS_CHROMIUM, microphone, opened
 
 pytestmark = NEEDS_CHROMIUM
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "browser.md"
-
-SPEAK = """async (url) => {
-  const { DistilStream } = await import("./distil-stream.js");
+SPEAK = """async (server) => {
+  const { DistilStream } = await import("./javascript/browser.js");
   const said = [];
-  const stream = new DistilStream({ url, onFinal: ({ text }) => said.push(text) });
+  const stream = new DistilStream({ server, onFinal: ({ text }) => said.push(text) });
   try {
     await stream.start();
   } catch (problem) {
@@ -39,15 +35,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """The address of another site, which has the files that are documented as to be copied."""
-    documented = re.search(r"files that it loads \((.*?)\)", DOCUMENT.read_text())
+    """The address of another site, which has a copy of the client."""
     site = tmp_path / "site"
-    site.mkdir()
-    for name in ("distil-stream.js", *re.findall(r"`(.*?)`", documented[1])):
-        if name.endswith("/"):
-            shutil.copytree(client_folder(name.rstrip("/")), site / name)
-        else:
-            shutil.copy(client_folder("browser") / name, site)
+    shutil.copytree(client_folder("javascript"), site / "javascript")
     (site / "index.html").write_text("<!doctype html>")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
         thread = Thread(target=server.serve_forever)
@@ -64,12 +54,10 @@ async def test_a_page_of_another_site(noise, elsewhere):
         running_server(config, recording.FromFirstSound()) as address,
         opened(elsewhere, microphone(noise)) as (page, _),
     ):
-        stream = f"{address.replace('http', 'ws')}v1/stream"
-        assert await page.evaluate(SPEAK, stream) == "one two three four"
-        assert await page.evaluate(SPEAK, stream) == "busy"
+        assert await page.evaluate(SPEAK, address) == "one two three four"
+        assert await page.evaluate(SPEAK, address) == "busy"
 
 
 async def test_a_page_of_a_site_that_is_not_allowed(scripted, noise, elsewhere):
     async with opened(elsewhere, microphone(noise)) as (page, _):
-        stream = f"{scripted.replace('http', 'ws')}v1/stream"
-        assert await page.evaluate(SPEAK, stream) == "refused"
+        assert await page.evaluate(SPEAK, scripted) == "refused"

@@ -32,7 +32,7 @@ async def test_a_machine_without_microphone(scripted):
 
 
 async def test_a_page_that_is_not_secure(noise):
-    config = recording.config(host="0.0.0.0")
+    config = recording.config(host="0.0.0.0", allow_anyone=True)
     async with running_server(config, recording.FromFirstSound()) as address:
         insecure = address.replace("127.0.0.1", "captions.example")
         flags = [*microphone(noise), "--host-resolver-rules=MAP captions.example 127.0.0.1"]
@@ -80,7 +80,7 @@ async def test_a_browser_too_busy_to_pause_before_it_stops(scripted, noise):
         await page.add_init_script(LATE)
         await page.reload()
         seconds = await page.evaluate("""async () => {
-            const { Microphone } = await import("./microphone.js");
+            const { Microphone } = await import("./javascript/microphone.js");
             const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
             let heard = 0;
             const onFrame = (samples) => (heard += samples.length);
@@ -142,9 +142,8 @@ async def test_settings_that_change_before_the_microphone_is_open(noise):
     ):
         sent = frames_sent(page)
         await page.evaluate("""async () => {
-          const { DistilStream } = await import("./distil-stream.js");
-          const url = new URL("v1/stream", location.href.replace(/^http/, "ws")).href;
-          const stream = new DistilStream({ url });
+          const { DistilStream } = await import("./javascript/browser.js");
+          const stream = new DistilStream();
           const started = stream.start();
           stream.configure({ language: "de" });
           await started;
@@ -153,14 +152,21 @@ async def test_settings_that_change_before_the_microphone_is_open(noise):
     assert sent[0]["language"] == "de"
 
 
-async def test_an_address_that_the_browser_does_not_open_lets_the_microphone_go(scripted, noise):
+async def test_an_address_that_is_not_valid_lets_the_microphone_go(scripted, noise):
     async with opened(scripted, microphone(noise)) as (page, _):
         ends = await page.evaluate("""async () => {
-          const { DistilStream } = await import("./distil-stream.js");
-          const stream = new DistilStream({ url: "ws://[nonsense" });
+          const { DistilStream } = await import("./javascript/browser.js");
+          const opening = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          const tracks = [];
+          navigator.mediaDevices.getUserMedia = async (wish) => {
+            const source = await opening(wish);
+            tracks.push(...source.getTracks());
+            return source;
+          };
+          const stream = new DistilStream({ server: "ws://[nonsense" });
           const thrown = await stream.start().catch((problem) => problem.code);
           const never = new Promise((resolve) => setTimeout(resolve, 3_000, {}));
           const { code } = await Promise.race([stream.finished, never]);
-          return [thrown, code, stream.microphone.source.getTracks()[0].readyState];
+          return [thrown, code, tracks.map((track) => track.readyState)];
         }""")
-    assert ends == ["bad_address", "bad_address", "ended"]
+    assert ends == ["bad_address", "bad_address", ["ended"]]

@@ -1,6 +1,7 @@
 """Runs the clients of other services, unmodified, as processes against a real server.
 
-Each client has an environment of its own under `.venv-clients`, because they do not fit into one.
+Each client has an environment of its own under `.venv-clients`, because they do not fit into one:
+a virtual environment of Python, or, in the folders `node-…`, packages from npm.
 A program in `programs/` drives it: it prints a JSON object a line, and takes the port of the server
 and the name of a file of speech as its first arguments.
 """
@@ -8,6 +9,7 @@ and the name of a file of speech as its first arguments.
 import asyncio
 import json
 import re
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ import pytest
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.server.app import Server
+from tests.clients.javascript_runtimes import needs, runtime_command
 from tests.server.serving import serving, until
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +43,19 @@ def python_of(client: str) -> str:
     return str(python)
 
 
+def command_of(client: str, program: str) -> list[str]:
+    """The command that runs a program of a client; skips the test if it is not installed.
+
+    Node looks for packages beside the program, so a program of Node is copied to them.
+    """
+    if not program.endswith(".mjs"):
+        return [python_of(client), str(PROGRAMS / program)]
+    folder = ROOT / ".venv-clients" / client
+    needs(folder)
+    shutil.copy(PROGRAMS / program, folder)
+    return [*runtime_command("node"), str(folder / program)]
+
+
 def plain(text: str) -> str:
     """Text without punctuation and capitals."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
@@ -57,8 +73,7 @@ async def serving_speech(checkpoint: Checkpoint, **settings: Any) -> AsyncIterat
 async def started(client: str, program: str, *arguments: object) -> AsyncIterator["Program"]:
     """A program that runs; it is killed in the end if it has not ended."""
     process = await asyncio.create_subprocess_exec(
-        python_of(client),
-        str(PROGRAMS / program),
+        *command_of(client, program),
         *map(str, arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

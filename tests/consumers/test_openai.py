@@ -20,8 +20,9 @@ LIVE = "openai_realtime.py"
 SCRIPTED = list(recording.BURSTS)
 KNOWN = {
     "SessionCreatedEvent", "SessionUpdatedEvent", "InputAudioBufferSpeechStartedEvent",
-    "InputAudioBufferSpeechStoppedEvent", "InputAudioBufferCommittedEvent", "ConversationItemAdded",
-    "ConversationItemDone", "ConversationItemInputAudioTranscriptionDeltaEvent",
+    "InputAudioBufferSpeechStoppedEvent", "InputAudioBufferCommittedEvent",
+    "InputAudioBufferClearedEvent", "ConversationItemAdded", "ConversationItemDone",
+    "ConversationItemInputAudioTranscriptionDeltaEvent",
     "ConversationItemInputAudioTranscriptionCompletedEvent",
 }  # fmt: skip
 
@@ -43,7 +44,7 @@ async def test_the_sdk_reads_every_event(made: Path) -> None:
     async with serving(recording.transcriber(), vad="webrtc") as server:
         sent = await run("openai", LIVE, server.door.port, made, "slow", '{"type": "server_vad"}')
     assert {m["class"] for m in sent} <= KNOWN
-    assert texts(sent)[0] == SCRIPTED[0]
+    assert texts(sent) == SCRIPTED
     check_deltas([m for m in sent if m["type"] in (DELTA, COMPLETED)])
 
 
@@ -69,8 +70,7 @@ async def test_the_sdk_gets_the_words_of_the_servers_turns(
     async with serving_speech(tiny_checkpoint) as server:
         turns = '{"type": "semantic_vad", "eagerness": "low"}'
         sent = await run("openai", LIVE, server.door.port, spoken_24k, "slow", turns)
-    assert plain(" ".join(texts(sent))) in SAID or plain(" ".join(texts(sent))).startswith(SAID)
-    assert texts(sent)
+    assert plain(" ".join(texts(sent))).startswith(SAID)
 
 
 async def test_the_sdk_is_killed(made: Path) -> None:
@@ -119,6 +119,6 @@ async def test_livekits_plugin(spoken_24k: Path, tiny_checkpoint: Checkpoint) ->
             "livekit", "livekit_stt.py", server.door.port, spoken_24k, "openai", "play"
         )
     finals = [m["text"] for m in sent if m["type"] == "final_transcript"]
-    assert plain(" ".join(finals)).startswith(SAID[:80])
+    assert plain(" ".join(finals)).startswith(SAID)
     kinds = [m["type"] for m in sent]
     assert kinds.count("start_of_speech") == kinds.count("end_of_speech") >= 1

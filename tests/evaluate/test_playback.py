@@ -53,7 +53,7 @@ async def test_results_come_in_order_and_so_many_at_a_time():
     assert [stamped.at_s for stamped in played[2].events] == [0.125] * 3
 
 
-async def test_broken_promises_of_the_protocol_and_of_its_words():
+async def test_violations_of_the_protocol_and_of_commits_are_counted():
     (played,) = await play_all([recording(10)], Parrot(), "", Pace(fast=True))
     assert played.violations == [
         "message 3 follows message 1",

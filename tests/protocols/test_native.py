@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from stream.core.audio import Gap
 from stream.core.windows import Hypothesis
 from stream.media.container import ContainerDecoder
-from stream.protocols import PROTOCOLS, load_protocols
 from stream.protocols.interface import Closing, Service
 from stream.protocols.messages import ERROR_CODES
 from stream.protocols.native import NativeProtocol
+from stream.protocols.protocol_table import PROTOCOLS, load_protocols
 from tests.core.rehearsal import LoudIsSpeech, Script
 from tests.protocols.malformed import MALFORMED, Case
 

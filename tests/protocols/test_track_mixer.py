@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.audio import Gap
-from stream.protocols.track_mixer import PATIENCE_MS, SILENCE, TrackMixer
+from stream.protocols.track_mixer import PATIENCE_MS, TrackMixer
+
+SILENCE = 0xFF
 
 PACKET = 160
 BOTH = ("inbound", "outbound")

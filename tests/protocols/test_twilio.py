@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from stream.core import events
 from stream.protocols.audiosocket import AudioSocketProtocol
 from stream.protocols.interface import Closing
+from stream.protocols.media_streams import MAX_HELD
 from stream.protocols.session_protocol import ENDED
-from stream.protocols.twilio import MAX_HELD, TwilioProtocol
+from stream.protocols.twilio import TwilioProtocol
 from tests.protocols.calls import (
     PACKET_MS,
     SCRIPT,

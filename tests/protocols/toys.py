@@ -13,7 +13,6 @@ from stream.config import ServerConfig
 from stream.core import events
 from stream.core.transcript import text_of
 from stream.errors import PeerError
-from stream.protocols import PROTOCOLS
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.declarations import (
     HttpRequest,
@@ -25,6 +24,7 @@ from stream.protocols.declarations import (
 )
 from stream.protocols.interface import QueuedMessage, Service
 from stream.protocols.open_sessions import OpenSession
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.protocols.session_protocol import ENDED, SessionProtocol
 
 REGISTRY = {

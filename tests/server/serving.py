@@ -16,7 +16,7 @@ from stream.core.settings import SessionTuning
 from stream.core.windows import Hypothesis, Window
 from stream.engine.scripted import ScriptedTranscriber, counting
 from stream.engine.transcriber import Transcriber
-from stream.protocols import PROTOCOLS
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.server.app import Server
 from stream.server.running import running
 

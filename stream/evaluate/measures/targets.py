@@ -36,7 +36,7 @@ def targets(summary: dict[str, Any]) -> list[dict[str, Any]]:
     rows.append(("normalised erasure, speech", MAX_ERASURE, erasure))
     rows.append(
         (
-            "broken promises: committed words that changed, samples not accounted for",
+            "violations: committed words that changed, samples not accounted for",
             0,
             summary["violations"],
         )

@@ -32,6 +32,9 @@ KEYS = KeyPlaces(
 
 ERROR_CODES = {
     "not_authorised": "INVALID_AUTH",
+    "not_allowed": "INSUFFICIENT_PERMISSIONS",
+    "over_limit": "TOO_MANY_REQUESTS",
+    "too_many_tries": "TOO_MANY_REQUESTS",
     "bad_settings": "Bad Request",
     "full": "TOO_MANY_REQUESTS",
     "too_busy": "TOO_MANY_REQUESTS",
@@ -43,7 +46,12 @@ ERROR_CODES = {
 
 
 def refusal(status: int, code: str, sentence: str) -> HttpResponse:
-    """Return how Deepgram refuses a request: JSON, and the reason in a header."""
+    """Return how Deepgram refuses a request: JSON, and the reason in a header.
+
+    A server without room is a rate limit to Deepgram's clients, which wait and try again.
+    """
+    if code in ("full", "too_busy", "busy"):
+        status = 429
     body = {"err_code": ERROR_CODES.get(code, code), "err_msg": sentence}
     plain = sentence.encode("ascii", "replace").decode()
     headers = {"Content-Type": "application/json", "dg-error": plain.replace("\n", " ")}
@@ -60,6 +68,8 @@ class DeepgramConnection(SessionProtocol):
         CloseCode.MALFORMED: 1008,
         CloseCode.BAD_SETTINGS: 1008,
         CloseCode.IDLE: 1011,
+        CloseCode.NOT_ALLOWED: 1008,
+        CloseCode.OVER_LIMIT: 1008,
     }
 
     @classmethod

@@ -15,10 +15,10 @@ Events have four sources:
   the same broken socket has different consequences: a client that can resume is expected to return
   (LOSE), a room still waits for finals (LEAVE), and otherwise nothing is left to do (END). STOP is
   used if everything was sent; the close handshake then shows whether the client has received it.
-- A second client with the stream's token, by way of the registry: REPLACE (the old socket may be
+- A second client with the stream's token, through `open_streams`: REPLACE (the old socket may be
   half open and seem to work), then RESUME. For the connection that received the request it is GRANT
   or REFUSE.
-- The server: CUT closes a stream at once. The registry also emits OPEN, and LEAVE or END when a
+- The server: CUT closes a stream at once. `open_streams` also emits OPEN, and LEAVE or END when a
   parked stream is ended because of its age or because its slot is needed.
 - The socket: STALL (it accepts no more data), DETACH (its tasks have stopped) and CLOSED.
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Mixdown, mixed } from "../../../clients/browser/mixdown.js";
+import { Mixdown, mixed } from "../../../clients/javascript/mixdown.js";
 
 const RATE = 16_000;
 

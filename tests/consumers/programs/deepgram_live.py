@@ -1,7 +1,8 @@
 """Streams a file with deepgram-sdk: `async` or `sync`, and parameters as JSON.
 
 Modes: `play` sends everything, finalizes and closes; `hang` sends and then waits to be killed;
-`slow` reads nothing until all is sent.
+`slow` reads nothing until all is sent. With interim results it waits for one after two seconds of
+audio, because those of audio that comes faster than it is transcribed are replaced.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ key = parameters.pop("api_key", "none")
 with wave.open(path) as file:
     audio, rate = file.readframes(file.getnframes()), file.getframerate()
 PIECE = rate // 10 * 2
+WAIT_AT = 20 if parameters.get("interim_results") else -1
+"""Index of the piece before which an interim result must have come."""
 pieces = [audio[at : at + PIECE] for at in range(0, len(audio), PIECE)]
 options = {
     "model": "nova-3" if version == "v1" else "flux-general-en",
@@ -36,9 +39,14 @@ here = DeepgramClientEnvironment(
 )
 
 
+arrived = threading.Event()
+
+
 def show(message):
     content = message if isinstance(message, dict) else json.loads(message.json())
     print(json.dumps({"class": type(message).__name__, **content}), flush=True)
+    if content.get("type") == "Results":
+        arrived.set()
 
 
 async def stream():
@@ -52,9 +60,11 @@ async def stream():
             listening = asyncio.create_task(connection.start_listening())
         else:
             listening = asyncio.create_task(connection.start_listening())
-            for piece in pieces:
+            for number, piece in enumerate(pieces):
+                if number == WAIT_AT:
+                    await asyncio.to_thread(arrived.wait, 60)
                 await connection.send_media(piece)
-                await asyncio.sleep(0.1)  # the pace of speech, so that there are interim results
+                await asyncio.sleep(0)
         if mode == "hang":
             await asyncio.sleep(600)
         if version == "v1":
@@ -70,7 +80,9 @@ def stream_in_threads():
         connection.on(EventType.MESSAGE, show)
         listening = threading.Thread(target=connection.start_listening)
         listening.start()
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
+            if number == WAIT_AT:
+                arrived.wait(60)
             connection.send_media(piece)
         if version == "v1":
             connection.send_finalize()

@@ -7,7 +7,6 @@ import wave
 
 import aiohttp
 from livekit import rtc
-from livekit.agents import stt
 from livekit.agents.utils import http_context
 
 port, path, plugin, mode = sys.argv[1:5]
@@ -50,7 +49,10 @@ async def main():
             if plugin == "deepgram":
                 stream.flush()
             await asyncio.sleep(2)
-            stream.end_input()
+            if plugin == "deepgram":
+                stream.end_input()
+            else:  # this plugin does not tell the server that the audio has ended
+                await stream.aclose()
 
         speaking = asyncio.create_task(speak())
         async for event in stream:
@@ -60,9 +62,6 @@ async def main():
                 shown["confidence"] = event.alternatives[0].confidence
                 shown["start"] = event.alternatives[0].start_time
             print(json.dumps(shown), flush=True)
-            final = event.type is stt.SpeechEventType.FINAL_TRANSCRIPT
-            if final and plugin != "deepgram" and speaking.done():
-                break
         await speaking
         await service.aclose()
 

@@ -57,19 +57,27 @@ async def main():
                 await asyncio.sleep(600)
             if detection is None:
                 await connection.input_audio_buffer.commit()
+            else:  # silence that ends the last turn, and a mark that all of it has been received
+                silence = base64.b64encode(bytes(2 * 2 * rate)).decode()
+                await connection.input_audio_buffer.append(audio=silence)
+                await connection.input_audio_buffer.clear()
 
         speaking = asyncio.create_task(speak())
         if mode == "slow":
             await speaking
-        waiting = None
-        while True:
-            event = await asyncio.wait_for(connection.recv(), waiting)
+        open_items, received = set(), False
+        async for event in connection:
             shown = json.loads(event.to_json())
             print(json.dumps({"class": type(event).__name__, **shown}), flush=True)
-            if event.type.endswith(".completed") and (detection is None or speaking.done()):
+            if event.type == "input_audio_buffer.committed":
+                open_items.add(event.item_id)
+                received = received or detection is None
+            elif event.type == "input_audio_buffer.cleared":
+                received = True
+            elif event.type.endswith(".completed"):
+                open_items.remove(event.item_id)
+            if received and not open_items:
                 break
-            if event.type == "input_audio_buffer.speech_started" and speaking.done():
-                waiting = 60
 
 
 asyncio.run(main())

@@ -26,6 +26,7 @@ with wave.open(path) as file:
     audio, rate = file.readframes(file.getnframes()), file.getframerate()
 SILENT_S = float(sys.argv[5]) if len(sys.argv) > 5 else 1.0
 """Seconds of silence at the end of the file."""
+QUIET_S = 3.0
 
 
 def make_service():
@@ -55,18 +56,31 @@ def make_service():
 class Printer(FrameProcessor):
     def __init__(self):
         super().__init__()
-        self.final = asyncio.Event()
+        self.news = asyncio.Event()
+        self.complete = False
 
     async def process_frame(self, frame, direction):
         await super().process_frame(frame, direction)
         if isinstance(frame, TranscriptionFrame):
             shown = {"type": "final", "text": frame.text, "finalized": frame.finalized}
             print(json.dumps(shown), flush=True)
-            if frame.finalized or service != "deepgram":
-                self.final.set()
+            self.complete = frame.finalized or service != "deepgram"
+            self.news.set()
         elif isinstance(frame, InterimTranscriptionFrame):
             print(json.dumps({"type": "interim", "text": frame.text}), flush=True)
+            self.complete = False
+            self.news.set()
         await self.push_frame(frame, direction)
+
+    async def all_final(self):
+        """Wait until the last transcription is a final and no other follows for `QUIET_S`."""
+        while True:
+            self.news.clear()
+            try:
+                await asyncio.wait_for(self.news.wait(), QUIET_S)
+            except TimeoutError:
+                if self.complete:
+                    return
 
 
 async def main():
@@ -84,13 +98,12 @@ async def main():
             await worker.queue_frame(InputAudioRawFrame(piece, rate, 1))
             if at >= stop_at and not stopped:
                 stopped = True
-                printer.final.clear()  # only the final of the last turn ends the program
                 await worker.queue_frame(VADUserStoppedSpeakingFrame())
             await asyncio.sleep(0.02)
         if mode == "hang":
             print(json.dumps({"type": "hanging"}), flush=True)
             await asyncio.sleep(600)
-        await asyncio.wait_for(printer.final.wait(), 60)
+        await asyncio.wait_for(printer.all_final(), 60)
         await worker.stop_when_done()
 
     runner = WorkerRunner(handle_sigint=False)

@@ -19,7 +19,7 @@ def test_what_was_measured():
         "price of streaming, phone speech": False,
         "words an hour, silence": True,
         "normalised erasure, speech": True,
-        "broken promises: committed words that changed, samples not accounted for": True,
+        "violations: committed words that changed, samples not accounted for": True,
         "end of a word → committed, ms at the median": False,
     }
 

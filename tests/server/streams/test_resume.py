@@ -72,7 +72,7 @@ async def test_it_goes_on_where_it_was(audio: bytes, cut_at: int) -> None:
         await until(lambda: connection.protocol.session.held == cut_at // 2)
         first.transport.abort()
         await lost(server)
-        assert await metric(server, "distil_stream_sessions_kept") == 1
+        assert await metric(server, "distil_stream_sessions_parked") == 1
         async with client(server) as second:
             await second.send(resume(ready, seq=1))
             before = await receive(second, "ready")
@@ -125,7 +125,7 @@ async def test_a_socket_that_is_half_open_is_closed(audio: bytes, settings: dict
             await send_audio(second, audio[2 * received :])
             await second.send('{"type":"end"}')
             assert (await receive(second))[-1]["received"] == len(audio) // 2
-        assert await metric(server, "distil_stream_sessions_kept") == 0
+        assert await metric(server, "distil_stream_sessions_parked") == 0
 
 
 @pytest.mark.parametrize(

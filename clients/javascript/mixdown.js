@@ -14,12 +14,18 @@ export class Mixdown {
   #pending;
   #filled = 0;
   #correlations;
+  /** @type {boolean[]} */
   #audible;
+  /** @type {number[]} */
   #signs;
-  #gains = null; // of each channel at the end of the last step
+  /** @type {Float64Array | null} of each channel at the end of the last step */
+  #gains = null;
   #order;
 
-  /** Takes the number of channels and the sample rate in hertz. */
+  /**
+   * @param {number} channels
+   * @param {number} rate hertz
+   */
   constructor(channels, rate) {
     this.channels = channels;
     this.step = Math.round(STEP_S * rate);
@@ -31,10 +37,13 @@ export class Mixdown {
     this.#audible = new Array(channels).fill(false);
     this.#signs = new Array(channels).fill(1);
     const all = [...this.#signs.keys()];
-    this.#order = all.sort((a, b) => (b === this.centre) - (a === this.centre));
+    this.#order = all.sort((a, b) => Number(b === this.centre) - Number(a === this.centre));
   }
 
-  /** Takes Float32Arrays of one length, one for each channel; returns what is mixed by now. */
+  /**
+   * Takes samples of one length, one array for each channel; returns what is mixed by now.
+   * @param {Float32Array[]} samples
+   */
   feed(samples) {
     if (this.channels === 1) return samples[0].slice();
     const length = samples[0].length;
@@ -63,6 +72,7 @@ export class Mixdown {
     return mixed;
   }
 
+  /** @param {Float32Array} mixed */
   #mix(mixed) {
     this.#compare(mixed.length);
     const gains = this.#newGains();
@@ -76,6 +86,7 @@ export class Mixdown {
     this.#gains = gains;
   }
 
+  /** @param {number} length */
   #compare(length) {
     for (let i = 0; i < this.channels; i++) {
       for (let j = 0; j <= i; j++) {
@@ -113,7 +124,11 @@ export class Mixdown {
   }
 }
 
-/** Mixes a whole recording: Float32Arrays of one length, one for each channel. */
+/**
+ * Mixes a whole recording: samples of one length, one array for each channel.
+ * @param {Float32Array[]} channels
+ * @param {number} rate hertz
+ */
 export function mixed(channels, rate) {
   const mixdown = new Mixdown(channels.length, rate);
   const most = mixdown.feed(channels);

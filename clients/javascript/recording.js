@@ -1,11 +1,14 @@
 // Decodes a sound file to mono 16-bit samples; the browser decodes what it can play.
 
 import { mixed } from "./mixdown.js";
-import { Problem } from "./problem.js";
+import { Problem } from "./errors.js";
 
 export const RECORDING_RATE = 16_000; // Hz, the rate of the model
 
-/** Decodes a File or Blob; throws a Problem if it holds no sound. */
+/**
+ * Decodes a recording; throws a `Problem` if the browser cannot play it.
+ * @param {Blob} file
+ */
 export async function decode(file) {
   let sound;
   try {
