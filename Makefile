@@ -7,7 +7,7 @@ MODEL ?= base
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-clients javascript check bench clean
+.PHONY: help install run test test-fast test-clients javascript check bench sbom clean
 
 help:                   ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,8 +77,13 @@ check: $(VENV)/installed-test ## check style, types, layers and Dockerfiles
 bench: $(VENV)/installed  ## measure how fast this machine is; `distil-stream bench` has more
 	$(BIN)/distil-stream doctor $(ARGS)
 
+sbom: install           ## write sbom.json: what is installed with the server, as CycloneDX
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --quiet install cyclonedx-bom==7.5.0
+	.venv-sbom/bin/cyclonedx-py environment $(BIN)/python -o sbom.json
+
 clean:                  ## remove the virtual environment and the caches of the tools
-	rm -rf $(VENV) .venv-clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-clients .venv-sbom .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: pyproject.toml clients/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a few minutes and about 1.5 GB, once."

@@ -8,6 +8,7 @@ import os
 import tomllib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -56,7 +57,44 @@ class ServerConfig:
     """TCP port; 0 for any free one."""
 
     api_key: Annotated[str | None, Parameter(group=ADDRESS)] = None
-    """Key that a client must send: `Authorization: Bearer KEY`, or `?token=KEY`."""
+    """Key that a client must send: `Authorization: Bearer KEY`. It allows everything; `keys` is for
+    several keys with less."""
+
+    api_key_file: Annotated[Path | None, Parameter(group=ADDRESS)] = None
+    """File that holds that key, instead of `api_key`."""
+
+    keys: Annotated[Path | None, Parameter(group=ADDRESS)] = None
+    """TOML file of keys, with what each may do; it is read again when it changes. Make them with
+    `distil-stream keys add`."""
+
+    secret_file: Annotated[Path | None, Parameter(group=ADDRESS)] = None
+    """File with the secret that signs tokens; it is made if there is none. Without it, tokens are
+    valid until the server stops. Servers of a cluster share it."""
+
+    allow_anyone: Annotated[bool, Parameter(group=ADDRESS, negative=())] = False
+    """Start without a key on an address that other machines can reach."""
+
+    allow_host: Annotated[
+        tuple[str, ...], Parameter(group=ADDRESS, negative=(), show_default=False)
+    ] = ()
+    """Name under which clients reach the server (the Host header), or "*" for any; may be repeated.
+    Addresses, the names of this machine's loopback and the host of `public_url` are allowed."""
+
+    trust_proxy: Annotated[
+        tuple[str, ...], Parameter(group=ADDRESS, negative=(), show_default=False)
+    ] = ()
+    """Address or network of a proxy whose Forwarded and X-Forwarded headers are believed, such as
+    127.0.0.1 or 10.0.0.0/8; may be repeated. By default none is."""
+
+    tls_cert: Annotated[Path | None, Parameter(group=ADDRESS)] = None
+    """Certificate with its chain, in PEM, for TLS of the server's own; read again when renewed."""
+
+    tls_key: Annotated[Path | None, Parameter(group=ADDRESS)] = None
+    """Key of that certificate, in PEM, without a passphrase."""
+
+    audit_file: Annotated[Path | None, Parameter(group=ADDRESS)] = None
+    """File to which a line is added whenever somebody opens a stream, or reads, renames or deletes
+    a room; never what was said."""
 
     allow_origin: Annotated[
         tuple[str, ...], Parameter(group=ADDRESS, negative=(), show_default=False)
@@ -118,8 +156,8 @@ class ServerConfig:
     other key."""
 
     public_url: Annotated[str | None, Parameter(group=ROOMS)] = None
-    """URL that Twilio connects to, such as wss://calls.example.com, if a proxy changes the URL of
-    the requests."""
+    """URL at which clients reach the server, such as wss://calls.example.com: its host is allowed,
+    and Twilio's signatures are checked with it."""
 
     whisperlive_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
     """TCP port for clients of WhisperLive, on `host`; 0 for any free one."""
@@ -128,12 +166,29 @@ class ServerConfig:
     """TCP port for clients of vosk-server, on `host`; 0 for any free one."""
 
     wyoming_port: Annotated[int | None, Parameter(group=ADDRESS)] = None
-    """TCP port for Wyoming, Home Assistant's voice protocol, on `host`; 0 for any free one. The
-    protocol has no key."""
+    """TCP port for Wyoming, Home Assistant's voice protocol; 0 for any free one."""
+
+    wyoming_host: Annotated[str, Parameter(group=ADDRESS)] = "127.0.0.1"
+    """Address of that port. Wyoming has no key: beyond loopback, `wyoming_allow` is required."""
+
+    wyoming_allow: Annotated[
+        tuple[str, ...], Parameter(group=ADDRESS, negative=(), show_default=False)
+    ] = ()
+    """Address or network from which it may be used, such as 192.168.1.20; may be repeated."""
 
     audiosocket_port: Annotated[int | None, Parameter(group=ROOMS)] = None
-    """TCP port for calls from Asterisk's AudioSocket, on `host`; 0 for any free one. Without it, no
-    such calls are accepted."""
+    """TCP port for calls from Asterisk's AudioSocket; 0 for any free one. Without it, no such calls
+    are accepted."""
+
+    audiosocket_host: Annotated[str, Parameter(group=ROOMS)] = "127.0.0.1"
+    """Address of that port. AudioSocket has no key: beyond loopback, `audiosocket_allow` is
+    required."""
+
+    audiosocket_allow: Annotated[
+        tuple[str, ...], Parameter(group=ROOMS, negative=(), show_default=False)
+    ] = ()
+    """Address or network from which such calls are accepted, such as 10.0.0.7 or 10.0.0.0/24; may
+    be repeated."""
 
     audiosocket_settings: Annotated[str, Parameter(group=ROOMS)] = ""
     """Settings of those calls, as a query string: language=de&endpointing_ms=700"""
@@ -210,8 +265,14 @@ class ServerConfig:
         example = "wss://calls.example.com"
         check_address("public_url", self.public_url, ("ws", "wss", "http", "https"), example)
         check_address("webhook_url", self.webhook_url, ("http", "https"), "https://hooks.example")
+        for field in ("trust_proxy", "audiosocket_allow", "wyoming_allow"):
+            for text in getattr(self, field):
+                check_network(field, text)
+        if self.api_key is not None and self.api_key_file is not None:
+            raise UsageError("api_key and api_key_file are both set; leave one of them out.")
         for field in SECRETS:
-            if getattr(self, field) == "":
+            secret: str | None = getattr(self, field)
+            if secret is not None and not secret.strip():
                 raise UsageError(f"{field} is empty; leave it out, or give a value.")
         for field in CHOICES:
             one_of(field, getattr(self, field))
@@ -242,6 +303,17 @@ def check_origin(text: str) -> None:
         origin_of(text)
     except ValueError as error:
         raise UsageError(f"allow_origin: {error}") from None
+
+
+def check_network(field: str, text: str) -> None:
+    """Raise `UsageError` for a text that is no address and no network."""
+    try:
+        ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise UsageError(
+            f"{field} is {text!r}, which is not an address or a network; write 10.0.0.7 or "
+            "10.0.0.0/24."
+        ) from None
 
 
 def check_address(field: str, url: str | None, schemes: tuple[str, ...], example: str) -> None:

@@ -29,6 +29,15 @@ VALUES = {
     "host": "0.0.0.0",
     "port": 1234,
     "api_key": "secret",
+    "api_key_file": Path("key"),
+    "keys": Path("keys.toml"),
+    "secret_file": Path("secret"),
+    "allow_anyone": True,
+    "allow_host": ("captions.example", "captions.test"),
+    "trust_proxy": ("127.0.0.1", "10.0.0.0/8"),
+    "tls_cert": Path("cert.pem"),
+    "tls_key": Path("key.pem"),
+    "audit_file": Path("audit.log"),
     "allow_origin": ("https://a.example", "https://b.example"),
     "model": "tiny.en",
     "assistant": "small-student",
@@ -49,7 +58,11 @@ VALUES = {
     "whisperlive_port": 9090,
     "vosk_port": 2700,
     "wyoming_port": 10_300,
+    "wyoming_host": "10.0.0.2",
+    "wyoming_allow": ("10.0.0.8",),
     "audiosocket_port": 9092,
+    "audiosocket_host": "10.0.0.1",
+    "audiosocket_allow": ("10.0.0.7", "10.1.0.0/16"),
     "audiosocket_settings": "language=en",
     "webhook_url": "https://hooks.example/said",
     "webhook_secret": "whsec_AAAA",
@@ -87,6 +100,8 @@ def test_flags(field: str, no_variables: pytest.MonkeyPatch) -> None:
     flag = f"--{field.replace('_', '-')}"
     values = value if isinstance(value, tuple) else (value,)
     arguments = [argument for each in values for argument in (flag, str(each))]
+    if value is True:
+        arguments = [flag]
     assert getattr(parse(*arguments), field) == value
 
 

@@ -3,6 +3,7 @@
 import { Captions } from "./captions.js";
 import { FORMATS } from "./formats.js";
 import { DistilStream } from "./javascript/browser.js";
+import { askForKey, given, tokenFor } from "./keys.js";
 import { preferences } from "./preferences.js";
 import { listMicrophones, microphoneSettings, setUp, streamSettings } from "./settings.js";
 
@@ -11,7 +12,7 @@ const BUSY = {
   slow_partials: "The server is busy: words come less often; none is lost.",
   finals_only: "The server is busy: words come at the end of each sentence; none is lost.",
 };
-const NO_KEY = "This server needs a key: add ?token=KEY to the address.";
+const NO_KEY = "This server needs a key, or the one that was given is wrong or has expired.";
 const FAILED = "The server failed on a part of the audio; its words are missing.";
 
 const body = document.body;
@@ -20,14 +21,13 @@ const [main, transcript, toggle, label, stop, status, time, model] = [
   "main", "#transcript", "#toggle", "#toggle-label", "#stop", "#status", "#time", "#model-name",
 ].map($);
 
-const asked = new URLSearchParams(location.search); // ?language=de, and the ?token=KEY of a server
-const token = asked.get("token");
+const asked = new URLSearchParams(location.search); // ?language=de
 
 const room = asked.get("room"); // ?room=standup&speaker=Ada: others can read the captions
 const seat = room ? { room, speakers: asked.getAll("speaker") } : {};
 if (room) {
   const link = $("#room a");
-  link.href = `rooms/${encodeURIComponent(room)}${token ? `?${new URLSearchParams({ token })}` : ""}`;
+  link.href = `rooms/${encodeURIComponent(room)}`;
   link.textContent = room;
   $("#room").hidden = false;
 }
@@ -71,7 +71,7 @@ async function caption(file = null) {
   failed = "";
   show(file ? "file" : "starting", file ? `Reading ${file.name}.` : "Allow the microphone to begin.");
   const current = (stream = new DistilStream({
-    token,
+    token: () => tokenFor("stream", room, seat.speakers),
     settings: { ...streamSettings(), ...seat, words: true },
     microphone: microphoneSettings(),
     onPartial: (partial) => captions.partial(timed(partial)),
@@ -107,8 +107,9 @@ async function caption(file = null) {
   main.parentElement.style.removeProperty("--level");
   body.classList.toggle("problem", problem !== null);
   const done = file ? `${file.name} is transcribed.` : "Stopped.";
-  const why = problem?.code === "not_authorised" ? NO_KEY : problem?.message;
-  show("idle", say(why ?? done, failed));
+  const keyless = problem?.code === "not_authorised";
+  show("idle", say((keyless ? NO_KEY : problem?.message) ?? done, failed));
+  if (keyless && !given) askForKey(status, press);
 }
 
 /** Returns a function that adds seconds to the times of a message, so that they are the page's. */

@@ -1,31 +1,38 @@
 // The page of a room: reads its messages and shows them as a page, a screen or an overlay.
 
 import { ConnectionLost, readRoom } from "./javascript/index.js";
+import { askForKey, given, tokenFor } from "./keys.js";
 import { ReadingView } from "./room-reading.js";
 import { RollingView } from "./room-rolling.js";
 
 const RETRY_MS = 5_000; // wait after the first connection failed; later ones are opened again
 
 const asked = new URLSearchParams(location.search);
-const token = new URLSearchParams([...asked].filter(([name]) => name === "token"));
 const name = decodeURIComponent(location.pathname.split("/").pop());
 const api = new URL(`../v1/rooms/${encodeURIComponent(name)}/`, location.href);
 const status = document.querySelector("#status");
 
-function address(path) {
-  const url = new URL(path, api);
-  url.search = token;
-  return url.href;
-}
+/** Returns a token for this room; null if there is no key, because rooms may be public. */
+const token = () => tokenFor("read", name);
 
 document.title = `${name} · live captions`;
 document.querySelector("#name").textContent = name;
 for (const link of document.querySelectorAll("[data-format]")) {
-  link.href = address(`transcript.${link.dataset.format}`);
+  const url = new URL(`transcript.${link.dataset.format}`, api);
+  link.href = url.href;
   link.download = `${name}.${link.dataset.format}`;
+  link.addEventListener("click", async (event) => {
+    if (!event.isTrusted) return; // the click below
+    event.preventDefault();
+    const shown = await token().catch(() => null);
+    if (shown) url.searchParams.set("token", shown);
+    link.href = url.href;
+    link.click();
+  });
 }
 for (const link of document.querySelectorAll("[data-view]")) {
-  link.href = `?${new URLSearchParams([...token, ["view", link.dataset.view]])}`;
+  const shared = given ? [["token", given]] : [];
+  link.href = `?${new URLSearchParams([...shared, ["view", link.dataset.view]])}`;
 }
 
 const VIEWS = {
@@ -67,12 +74,13 @@ async function follow() {
   const server = new URL("..", location.href);
   const onLost = () => say("The connection broke; trying again…");
   try {
-    for await (const message of readRoom(server, name, { token: asked.get("token"), onLost })) {
+    for await (const message of readRoom(server, name, { token, onLost })) {
       HANDLERS[message.type]?.(message);
     }
   } catch (error) {
     if (error.code === "not_authorised") {
-      say("This room needs a key: add ?token=KEY to the address.");
+      say("This room needs a key.");
+      if (!given) askForKey(status, follow);
       return;
     }
     const why = "The server is busy or cannot be reached; trying again…";

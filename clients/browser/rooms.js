@@ -1,20 +1,20 @@
 // The list of rooms, which is loaded again every few seconds.
 
 import { listRooms } from "./javascript/index.js";
+import { askForKey, keyNow } from "./keys.js";
 
 const RENEW_MS = 5_000;
 const list = document.querySelector("#rooms");
 const status = document.querySelector("#status");
-const token = new URLSearchParams(location.search).get("token");
-const search = token ? `?${new URLSearchParams({ token })}` : "";
 
 async function renew() {
   let rooms;
   try {
-    rooms = await listRooms(new URL(".", location.href), { token });
+    rooms = await listRooms(new URL(".", location.href), { token: keyNow });
   } catch (error) {
     if (error.code === "not_authorised") {
-      status.textContent = "This list needs a key: add ?token=KEY to the address.";
+      status.textContent = "This list needs a key.";
+      askForKey(status, renew);
       return;
     }
     status.textContent = "The server cannot be reached; trying again…";
@@ -27,7 +27,7 @@ async function renew() {
 
 function item({ room, opened_at, ended_at, lines }) {
   const link = document.createElement("a");
-  link.href = `rooms/${encodeURIComponent(room)}${search}`;
+  link.href = `rooms/${encodeURIComponent(room)}`;
   link.textContent = room;
   const about = document.createElement("p");
   const began = new Date(opened_at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });

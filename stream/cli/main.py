@@ -27,6 +27,8 @@ BENCHMARKS = {
     "word-times": "Errors of the word times.",
     "page": "Latency of committed words on the captions page, in a real browser.",
     "rehearsal": "The effect of session settings, simulated on the audio clock.",
+    "guards": "What the guards against invented text remove, at each limit.",
+    "repeated": "Copies that are recognised in repeated speech, and the work.",
     "save": "Run a measurement and store its result.",
     "results": "Write docs/benchmarks.md from stored results.",
     "voice": "False alarms in noise, and speech that is missed.",
@@ -49,6 +51,7 @@ app.command(
 )
 app.command("stream.cli.mic:mic", help="Show captions of the microphone in the terminal.")
 app.command("stream.cli.watch:watch", help="Show a room in the terminal, live.")
+app.command("stream.cli.keys:app", name="keys", help="Add, list and revoke the keys of a server.")
 app.command("stream.cli.doctor:doctor", help="Measure this machine, and suggest faster settings.")
 app.command("stream.cli.models:models", help="List the models, and which of them are installed.")
 app.command(

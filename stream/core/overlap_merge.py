@@ -16,6 +16,9 @@ from stream.core.windows import Word
 SAME_WORD_TOLERANCE = SAMPLE_RATE
 """Samples by which the times of a word in two hypotheses may differ: attention gives times to about
 0.1 s, but a word at the edge of a window can be off by several tenths."""
+PASSED_OVER = 0.5
+"""If the model recognises none of the words before an utterance, and at most this share of their
+number in their place, it passed over them."""
 
 
 def normalise(text: str) -> str:
@@ -43,8 +46,13 @@ def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sa
     # Nothing is settled, or the hypothesis has other words in the place of the last settled ones:
     # those are skipped by their times.
     end = max(start_sample, settled[-1].end_sample if settled else 0)
+    first = index
     while index < len(hypothesis) and midpoint(hypothesis[index]) < end:
         index += 1
+    if not matches and index <= PASSED_OVER * len(settled) and end == start_sample:
+        # The model passed over the context. The path through the attention begins with the window,
+        # so the first words seem to be in the context.
+        return first
     return index
 
 

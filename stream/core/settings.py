@@ -141,6 +141,9 @@ class SessionTuning:
     context_s: float = 12.0
     """Audio before an utterance that its windows include: the model recognises a sentence better
     with the previous one."""
+    context_pause_s: float = 6.0
+    """The longest pause after the previous words with which they are context. Beside a long pause
+    the model often passes over speech, or repeats it."""
 
 
 def for_memory(tuning: SessionTuning) -> SessionTuning:

@@ -42,11 +42,13 @@ class Utterance:
         self.language = ""
         self.timing = EngineTiming()
         self._dropped: tuple[DroppedWord, ...] = ()  # by guards, from the hypotheses that stand
+        self._kept: set[str] = set()  # codes of guards whose words were kept
         self._dropped_before: tuple[DroppedWord, ...] = ()  # and before the last cut
         self.transcript = Transcript(tuning=tuning)
         self._tuning = tuning
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
         self._context = round(tuning.context_s * SAMPLE_RATE)
+        self._context_pause = round(tuning.context_pause_s * SAMPLE_RATE)
         self._windowing: Windowing | None = None
         self._last_words: tuple[Word, ...] = ()  # of the last hypothesis
         self._last_start = start_sample  # of the window of that hypothesis
@@ -58,7 +60,7 @@ class Utterance:
             before: last words of the previous utterance; the windows include those that are recent
                 enough as context.
         """
-        start = context_sample(before, self.start_sample, self._context)
+        start = context_sample(before, self.start_sample, self._context, self._context_pause)
         self._start_windows(start, tuple(word for word in before if word.end_sample > start))
 
     def close(self, speech_end: int, decided: int, *, pause: bool, split: bool = False) -> None:
@@ -121,7 +123,10 @@ class Utterance:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Codes of the guards that removed words, if no other words are in their place."""
+        """Codes of the guards that removed words, if no other words are in their place.
+
+        Also those of guards whose words are kept, because nothing would be left without them.
+        """
         codes = {
             word.guard
             for word in (*self._dropped_before, *self._dropped)
@@ -131,7 +136,7 @@ class Utterance:
                 for known in self.transcript.words
             )
         }
-        return tuple(sorted(codes))
+        return tuple(sorted(codes | self._kept))
 
     def draft(self, start_sample: int) -> tuple[int, ...]:
         """Return the draft for a window that starts at this sample.
@@ -159,6 +164,7 @@ class Utterance:
             self.language = hypothesis.language
             self.timing = hypothesis.timing
             self._dropped = hypothesis.dropped
+            self._kept = set(hypothesis.problems)
             self.transcript.receive(
                 hypothesis.words, window.start_sample, window.end_sample, commit=commit
             )

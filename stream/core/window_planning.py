@@ -183,12 +183,17 @@ def cut_sample(known: Sequence[Word], latest: int, earliest: int) -> int:
     return (end + max(end, following)) // 2
 
 
-def context_sample(words: Sequence[Word], start_sample: int, context: int) -> int:
+def context_sample(
+    words: Sequence[Word], start_sample: int, context: int, longest_pause: int
+) -> int:
     """Return the start of a window that includes the last words before an utterance as context.
 
     The start is between two words, at most `context` samples before the utterance. It is the start
-    of the utterance if no word begins within these samples.
+    of the utterance if no word begins within these samples, or if a pause of more than
+    `longest_pause` samples lies between the words and the utterance.
     """
+    if words and start_sample - words[-1].end_sample > longest_pause:
+        return start_sample
     earliest = start_sample - context
     for before, word in zip([None, *words], words, strict=False):
         if word.start_sample >= earliest:

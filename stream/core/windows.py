@@ -135,5 +135,7 @@ class Hypothesis:
     """Set if timestamps were requested and the last segment is not complete."""
     dropped: tuple[DroppedWord, ...] = ()
     """The words that guards removed."""
+    problems: tuple[str, ...] = ()
+    """Codes of the guards whose words are kept, because nothing would be left without them."""
     failure: str = ""
     """If the transcription failed, a sentence with the reason, and no words; else empty."""

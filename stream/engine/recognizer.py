@@ -5,13 +5,15 @@ decoded again.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from stream.core.audio import SAMPLE_RATE
+from stream.core.windows import Window
 from stream.engine.checkpoints.calibration import calibration_of
 from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.decoding import loop
@@ -46,10 +48,13 @@ before them takes at most half of the context."""
 
 @dataclass(slots=True)
 class Stopwatch:
-    """The milliseconds that encoding and decoding of a batch have taken so far."""
+    """What the transcription of a batch has taken so far, with all attempts."""
 
     encode_ms: float = 0.0
+    """Milliseconds, of the whole batch."""
     decode_ms: float = 0.0
+    passes: Counter[Window] = field(default_factory=Counter)
+    """Decoder passes of each window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,6 +274,8 @@ class Recognizer:
             assistant=assistant,
             kept=encoded.kept,
         )
+        for span, result in zip(spans, results, strict=True):
+            watch.passes[span.window] += result.passes
         timestamp_begin = self.vocabulary.timestamp_begin
         readings = [
             read(s, r, self._text, timestamp_begin, self.calibration.diffuse_nats)

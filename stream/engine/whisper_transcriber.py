@@ -252,10 +252,32 @@ class WhisperTranscriber:
         watch: Stopwatch,
         memories: Sequence[EncoderMemory | None],
     ) -> list[Reading]:
-        """Decode spans, with implausible ones decoded again at 30 s, and return their readings.
+        """Return the readings of spans, without words that are implausible at 30 s, too."""
+        readings = self._attempt(spans, options, watch, memories)
+        if not options.guards:
+            return readings
+        return [
+            without_invented_words(reading, span.speech)
+            for span, reading in zip(spans, readings, strict=True)
+        ]
 
-        Words that are still implausible are removed.
+    @torch.inference_mode()
+    def attempt(self, windows: Sequence[Window]) -> list[Reading]:
+        """Return the best reading of each window as a whole, before guards remove words.
+
+        The windows must hold speech.
         """
+        spans = [AudioSpan(window, window.start_sample) for window in windows]
+        return self._attempt(spans, self.options, Stopwatch(), [None] * len(spans))
+
+    def _attempt(
+        self,
+        spans: Sequence[AudioSpan],
+        options: TranscribeOptions,
+        watch: Stopwatch,
+        memories: Sequence[EncoderMemory | None],
+    ) -> list[Reading]:
+        """Decode spans, and implausible ones again at 30 s; return the best reading of each."""
         recall = Recall(memories, positions_of(options.refresh_s), options.memory_margin_s)
         encoded = self.recognizer.encode(spans, options.margin_s, options.least_s, watch, recall)
         readings = self.recognizer.decode(spans, encoded, watch)
@@ -274,10 +296,7 @@ class WhisperTranscriber:
             )
             for i, reading in zip(retried, second, strict=True):
                 readings[i] = reading
-        return [
-            without_invented_words(reading, span.speech)
-            for span, reading in zip(spans, readings, strict=True)
-        ]
+        return readings
 
     def _recognise_padded(
         self,
@@ -368,7 +387,9 @@ def should_retry_padded(reading: Reading, span: AudioSpan, temperature: float) -
         span: the span that may be decoded again.
         temperature: temperature of the new attempt; above 0, tokens are sampled.
     """
-    kind, faults = span.window.kind, reading.faults
+    kind, faults = span.window.kind, reading.faults - {Fault.REPEATED}
+    if not faults:
+        return False  # the copies are removed
     if reading.repeats and (temperature > 0 or span.stop_sample is not None):
         return False  # the guards remove the copies that have no audio
     if temperature > 0:
@@ -386,7 +407,7 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     timing = EngineTiming(
         encode_ms=watch.encode_ms,
         decode_ms=watch.decode_ms,
-        decoder_passes=sum(r.result.passes for r in readings),
+        decoder_passes=watch.passes[window],
         drafted_tokens=sum(r.result.drafted for r in readings),
         accepted_tokens=sum(r.result.accepted for r in readings),
     )
@@ -394,4 +415,5 @@ def join_readings(window: Window, readings: Sequence[Reading], watch: Stopwatch)
     language = readings[0].result.language if readings else window.options.language
     cut = readings[-1].cut if readings else None
     dropped = tuple(word for reading in readings for word in reading.dropped)
-    return Hypothesis(window, words, language, timing, cut, dropped)
+    problems = tuple(sorted({code for reading in readings for code in reading.problems}))
+    return Hypothesis(window, words, language, timing, cut, dropped, problems)

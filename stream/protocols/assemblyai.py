@@ -206,6 +206,8 @@ class AssemblyAIProtocol(SessionProtocol):
     cuts_binary_frames = True
     close_codes = {  # noqa: RUF012
         CloseCode.NOT_AUTHORISED: 4001,
+        CloseCode.NOT_ALLOWED: 4001,
+        CloseCode.OVER_LIMIT: 3009,
         CloseCode.BAD_SETTINGS: 3006,
         CloseCode.MALFORMED: 3006,
         CloseCode.INTERNAL: 3005,

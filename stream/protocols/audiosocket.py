@@ -59,7 +59,12 @@ class AudioSocketProtocol(CallProtocol):
     """One call. The query holds settings of all calls, as fields of the native `start`."""
 
     transport = Transport.TCP
-    own_port = OwnPort("audiosocket_port", query_setting="audiosocket_settings")
+    own_port = OwnPort(
+        "audiosocket_port",
+        host_setting="audiosocket_host",
+        allow_setting="audiosocket_allow",
+        query_setting="audiosocket_settings",
+    )
     key = None
 
     @classmethod

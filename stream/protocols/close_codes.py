@@ -22,6 +22,8 @@ class CloseCode(IntEnum):
     IDLE = 4000
     BAD_SETTINGS = 4001
     RESUME_REFUSED = 4002
+    NOT_ALLOWED = 4003
+    OVER_LIMIT = 4004
 
 
 FATAL_ERRORS: dict[str, CloseCode] = {
@@ -30,6 +32,8 @@ FATAL_ERRORS: dict[str, CloseCode] = {
     "bad_settings": CloseCode.BAD_SETTINGS,
     "resume_refused": CloseCode.RESUME_REFUSED,
     "not_authorised": CloseCode.NOT_AUTHORISED,
+    "not_allowed": CloseCode.NOT_ALLOWED,
+    "over_limit": CloseCode.OVER_LIMIT,
     "internal": CloseCode.INTERNAL,
 }
 """Each error code that ends a connection in any protocol, and the close code that follows it."""

@@ -15,7 +15,7 @@ Query = Mapping[str, Sequence[str]]
 """The fields of a query string, each with all its values."""
 
 
-NO_KEY = "The key is missing or wrong; see --api-key."
+NO_KEY = "The key is missing or wrong."
 
 
 class Transport(Enum):
@@ -32,6 +32,10 @@ class OwnPort:
 
     port_setting: str
     """Name of the field of `ServerConfig` with the TCP port; there is none if its value is None."""
+    host_setting: str | None = None
+    """Name of the field of `ServerConfig` with the address to listen on; None for the server's."""
+    allow_setting: str | None = None
+    """Name of the field of `ServerConfig` with the addresses of clients that are accepted."""
     query_setting: str | None = None
     """Name of the field of `ServerConfig` with settings for each connection, as a query string."""
 
@@ -45,7 +49,7 @@ class KeyPlaces:
     query_fields: tuple[str, ...] = ("token",)
     subprotocol_labels: tuple[str, ...] = ()
     """Subprotocols that precede the key in the client's list: `token` for `token, KEY`."""
-    subprotocol_prefixes: tuple[str, ...] = ()
+    subprotocol_prefixes: tuple[str, ...] = ("token.",)
     """Prefixes of a subprotocol that contains the key: `key.` for `key.KEY`."""
     first_message: bool = False
     """Whether the client may send the key in its first message, which the protocol passes to
@@ -140,8 +144,9 @@ class ProtocolDeclarations:
 
         Args:
             status: HTTP status.
-            code: `not_authorised`, `origin_not_allowed`, `not_ready`, `full`, `too_busy`, or the
-                code of a `PeerError` that a route or `check_request` raised.
+            code: `not_authorised`, `not_allowed`, `over_limit`, `too_many_tries`,
+                `origin_not_allowed`, `not_ready`, `full`, `too_busy`, or the code of a `PeerError`
+                that a route or `check_request` raised.
             sentence: description of the fault and of the remedy.
 
         Returns:

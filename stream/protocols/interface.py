@@ -52,8 +52,29 @@ class PacketDecoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomMembership:
+    """The room to which a session belongs, and the labels of its channels there."""
+
+    room: str
+    channels: int
+    sample_rate: int
+    """Sample rate in hertz of the sample counts in `Progress`."""
+    speakers: tuple[str, ...] = ()
+    """Labels of the channels, in order; may be fewer than the channels."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Further facts about the stream, such as the id of a call and its custom parameters."""
+    owner: str | None = None
+    """Name of the key to which the room belongs if this session opens it; None if to none."""
+
+
+def admit_all(membership: RoomMembership | None) -> RoomMembership | None:
+    """Return the membership: every client may speak in every room."""
+    return membership
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """What a server offers to its clients: model, limits and functions; equal for all of them."""
+    """What a server offers to a client: model, limits and functions."""
 
     model: str
     languages: tuple[str, ...] = ("en",)
@@ -75,12 +96,15 @@ class Service:
     resume_token: Callable[[str], str | None] = no_resume_token
     """Returns the token to resume the session with this id; None if it cannot be resumed."""
     sign: Callable[[str], str] = unsigned
-    """Returns the server's signature of a text; `key_fits` accepts `ek_TEXT.SIGNATURE` until the
-    time `exp` in it."""
+    """Returns the server's signature of a text for the client; `key_fits` accepts
+    `ek_TEXT.SIGNATURE` until the time `exp` in it, with the rights of that client."""
     shown_key: str = ""
     """The key that the client of this connection showed in its request."""
     key_fits: Callable[[str], bool] = accept_any_key
     """Returns whether a key that a client sent in its first message is right."""
+    admit: Callable[[RoomMembership | None], RoomMembership | None] = admit_all
+    """Checks whether the client may open a session in a room, or in none, and returns the
+    membership that it gets; raises `PeerError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +115,6 @@ class Resumption:
     token: str
     seq: int
     """Number of the last message that the client received."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomMembership:
-    """The room to which a session belongs, and the labels of its channels there."""
-
-    room: str
-    channels: int
-    sample_rate: int
-    """Sample rate in hertz of the sample counts in `Progress`."""
-    speakers: tuple[str, ...] = ()
-    """Labels of the channels, in order; may be fewer than the channels."""
-    about: Mapping[str, str] = field(default_factory=dict)
-    """Further facts about the stream, such as the id of a call and its custom parameters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class OpenSessions:
         if session_id in self._opened:
             raise SettingsError("session", "This session is open already; end it first.")
         service, settings = self._service, settings_of(asked, self._service)
-        membership = membership_of(asked, settings, about)
+        membership = service.admit(membership_of(asked, settings, about))
         session = Session(session_id, settings, service.tuning, service.detector, service.container)
         self._opened[session_id] = OpenSession(session, membership)
         return self._opened[session_id]

@@ -44,7 +44,7 @@ class WyomingProtocol(SessionProtocol):
     """One connection."""
 
     transport = Transport.TCP
-    own_port = OwnPort("wyoming_port")
+    own_port = OwnPort("wyoming_port", host_setting="wyoming_host", allow_setting="wyoming_allow")
     key = None
 
     @classmethod

@@ -74,5 +74,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     ended_at: float | None
     """None while it is live."""
     lines: int
+    owner: str | None
+    """Name of the key to which it belongs; None if to none."""
     about: dict[str, str]
     """What the streams report about themselves, such as the telephone number of a call."""

@@ -28,6 +28,8 @@ class Room:
     opened_at: float
     """Seconds since 1970."""
     about: dict[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    """Name of the key to which the room belongs; None if to none."""
     finals: list[Final] = field(default_factory=list)
     _settled_s: float = 0.0
     _members: dict[int, Member] = field(default_factory=dict)
@@ -39,12 +41,17 @@ class Room:
 
     @classmethod
     def reopened(
-        cls, name: str, opened_at: float, about: dict[str, str], finals: Sequence[Final]
+        cls,
+        name: str,
+        opened_at: float,
+        about: dict[str, str],
+        owner: str | None,
+        finals: Sequence[Final],
     ) -> "Room":
         """Create a room from its stored finals; line numbers continue after theirs."""
         last_line = max((final.line for final in finals), default=0)
         settled_s = max((final.end for final in finals), default=0.0)
-        return cls(name, opened_at, about, list(finals), settled_s, _last_line=last_line)
+        return cls(name, opened_at, about, owner, list(finals), settled_s, _last_line=last_line)
 
     def settled_s(self, now: float) -> float:
         """Return the seconds from the opening before which no new line can begin."""

@@ -1,46 +1,73 @@
 """Accepts or refuses a connection before it is open, as a stream or as a reader of a room."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 
 from stream.errors import PeerError
-from stream.protocols.declarations import NO_KEY, HttpResponse, ProtocolDeclarations, Query
+from stream.protocols.declarations import HttpResponse, ProtocolDeclarations, Query
 from stream.server import access
+from stream.server.addresses import BAD_HOST, host_allowed
 from stream.server.endpoints import FindEndpoint
 from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.rooms.reader import room_of
 from stream.server.state import ServerState
+from stream.server.visitors import Asking, Refused, Visitor
 
 NOWHERE = ProtocolDeclarations.refusal(
     HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
 )
+MAY_NOT_READ = "This key or token may not read this room."
 
 
-def refusal(
-    state: ServerState, find: FindEndpoint, target: str, fields: Sequence[tuple[str, str]]
-) -> HttpResponse | None:
-    """Return the response that refuses a request for a websocket; None if it is accepted.
+def admit(state: ServerState, find: FindEndpoint, asking: Asking) -> Visitor | HttpResponse:
+    """Return the client of a request for a websocket, or the response that refuses it.
 
     Args:
         state: state of the server.
         find: returns the protocol at a path of the port.
-        target: path and query of the request.
-        fields: names and values of its header fields.
+        asking: the request.
     """
-    path = target.partition("?")[0]
-    endpoint, room = find(path), room_of(path)
+    endpoint, room = find(asking.path), room_of(asking.path)
     if endpoint is None and not room:
         return NOWHERE
     protocol = endpoint.protocol if endpoint else ProtocolDeclarations
-    if not access.origin_allowed(fields, state.config):
-        return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
-    if endpoint is None:
-        return refuse_reader(state, target, fields)
-    late = protocol.key is not None and protocol.key.first_message
-    if not late and (sentence := access.why_refused(protocol, fields, target, state.config)):
-        return access.unauthorised(protocol, sentence)
-    query = access.query_fields(target.partition("?")[2])
-    return refuse_for_now(state, protocol) or refuse_query(state, protocol, query)
+    try:
+        check_origin(state, asking)
+        if endpoint is None:
+            assert room
+            return admit_reader(state, asking, room)
+        visitor = state.visitors.identify_for(protocol, asking)
+        check_stream(state, protocol, visitor)
+    except Refused as refused:
+        return refused.by(protocol)
+    query = access.query_fields(asking.query)
+    refusal = refuse_for_now(state, protocol) or refuse_query(state, protocol, query)
+    return refusal or visitor
+
+
+def check_origin(state: ServerState, asking: Asking) -> None:
+    """Raise `Refused` for a wrong name of the host, or a page of an origin that is not allowed."""
+    if not host_allowed(asking.fields, asking.path, state.config):
+        raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", BAD_HOST)
+    if not access.origin_allowed(asking.fields, state.config):
+        raise Refused(HTTPStatus.FORBIDDEN, "origin_not_allowed", access.BAD_ORIGIN)
+
+
+def check_stream(
+    state: ServerState, protocol: type[ProtocolDeclarations], visitor: Visitor
+) -> None:
+    """Raise `Refused` if the client may not open a stream, or if its key is over a limit.
+
+    A client may be about to resume a stream whose old connection is still open, although nothing
+    comes through it any more. So it is accepted if one of the streams of its key is silent; the
+    limit is then checked when the client opens a new stream.
+    """
+    try:
+        visitor.require("stream")
+    except Refused as refused:
+        if not (refused.code == "over_limit" and protocol.can_resume):
+            raise
+        if not state.streams.silent_of(visitor.name):
+            raise
 
 
 def refuse_query(
@@ -72,15 +99,28 @@ def refuse_for_now(state: ServerState, protocol: type[ProtocolDeclarations]) -> 
     return None
 
 
-def refuse_reader(
-    state: ServerState, target: str, fields: Sequence[tuple[str, str]]
-) -> HttpResponse | None:
-    """Return the response that refuses a reader of a room; None if it is accepted."""
-    plain = ProtocolDeclarations.refusal
-    if not access.may_read(fields, target, state.config):
-        return access.unauthorised(ProtocolDeclarations, NO_KEY)
-    sentence = why_no_reader(state)
-    return plain(503, "too_many_readers", sentence) if sentence else None
+def admit_reader(state: ServerState, asking: Asking, room: str) -> Visitor:
+    """Return the client that wants to read a room. Raises `Refused`."""
+    visitor = reader_of(state, asking, room)
+    if sentence := why_no_reader(state):
+        raise Refused(503, "too_many_readers", sentence)
+    return visitor
+
+
+def reader_of(state: ServerState, asking: Asking, room: str) -> Visitor:
+    """Return the client that wants to read a room; with `--room-access public`, it needs no key.
+
+    Raises `Refused`.
+    """
+    try:
+        visitor = state.visitors.identify(asking, access.USUAL_PLACES)
+    except Refused as refused:
+        if state.config.room_access != "public" or refused.status != HTTPStatus.UNAUTHORIZED:
+            raise
+        visitor = Visitor(state.visitors, state.visitors.client_of(asking))
+    if not visitor.may_read(room):
+        raise Refused(403, "not_allowed", MAY_NOT_READ)
+    return visitor
 
 
 def why_no_reader(state: ServerState) -> str:

@@ -7,6 +7,7 @@ can distinguish a process that runs (`/healthz`) from one that is ready (`/ready
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,10 +24,12 @@ from stream.protocols.protocol_table import PROTOCOLS
 from stream.server.accepting import Websockets, serve_tcp
 from stream.server.door import FrontDoor
 from stream.server.endpoints import Endpoints, FindEndpoint, OpenPort
+from stream.server.exposure import check_exposure
 from stream.server.http import page
 from stream.server.http.application import application
 from stream.server.http.protocol_routes import own_port_application
 from stream.server.state import ServerState
+from stream.server.tls import certificate_of
 
 GOING_AWAY = Closing(CloseCode.GOING_AWAY, "the server is stopping")
 
@@ -48,31 +51,47 @@ class Server:
             tuning: tuning of all streams and uploads; None for the defaults.
 
         Raises:
-            UsageError: the file of rooms cannot be used, or the settings of a protocol are invalid.
+            UsageError: a file (of rooms, keys, the secret, the certificate) cannot be used, or the
+                settings of a protocol are invalid.
         """
         self.config = config
         self.endpoints = Endpoints(protocols, config)
         self.state = ServerState(config, tuning)
+        self.certificate = certificate_of(config.tls_cert, config.tls_key)
+        self._watching: asyncio.Task[None] | None = None
         shared = application(self.state, self.endpoints.protocols)
         self.door = self._front_door(shared, self.endpoints.find)
         self.own_doors: dict[str, FrontDoor | asyncio.Server] = {}
         """The listeners on the ports of single protocols, by the flag that sets the port."""
 
     async def listen(self) -> None:
-        """Open the ports. Raises `UsageError` if that is impossible."""
+        """Open the ports.
+
+        Raises `UsageError` if that is impossible, or if other machines could use the server without
+        a key and nothing says that they may.
+        """
         host, port = self.config.host, self.config.port
+        check_exposure(self.config, self.endpoints.ports, self.state.visitors.keyring.required)
         self.state.room_service.open()
         with errors_of_listening(host, port, "--port"):
-            await self.door.open(host, port)
+            await self.door.open(host, port, self._tls)
         for own in self.endpoints.ports:
-            with errors_of_listening(host, own.number, own.option):
+            with errors_of_listening(own.host or host, own.number, own.option):
                 self.own_doors[own.option] = await self._open(own)
+        if self.certificate:
+            self._watching = asyncio.create_task(self.certificate.watch())
 
     @property
     def address(self) -> str:
         """The URL of the captions page; streams are at `/v1/stream` below it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.config.host, self.config.host)
-        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.door.port}/"
+        scheme = "https" if self.certificate else "http"
+        bracketed = f"[{host}]" if ":" in host and host[0] != "[" else host
+        return f"{scheme}://{bracketed}:{self.door.port}/"
+
+    @property
+    def _tls(self) -> ssl.SSLContext | None:
+        return self.certificate.context if self.certificate else None
 
     def own_port(self, option: str) -> int:
         """Return the TCP port that was opened for a flag such as `--audiosocket-port`."""
@@ -93,6 +112,9 @@ class Server:
 
     async def close(self, closing: Closing = GOING_AWAY) -> None:
         """Close the ports and all connections, and end the threads of the engine."""
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self.state.close(closing)
         for door in self.own_doors.values():
             if isinstance(door, FrontDoor):
@@ -105,9 +127,9 @@ class Server:
     async def _open(self, own: OpenPort) -> FrontDoor | asyncio.Server:
         if own.protocol.transport is Transport.TCP:
             handler = partial(serve_tcp, self.state, own)
-            return await asyncio.start_server(handler, self.config.host, own.number)
+            return await asyncio.start_server(handler, own.host or self.config.host, own.number)
         door = self._front_door(own_port_application(self.state, own.protocol), own.find)
-        await door.open(self.config.host, own.number)
+        await door.open(own.host or self.config.host, own.number, self._tls)
         return door
 
     def _front_door(self, application: Callable[..., Any], find: FindEndpoint) -> FrontDoor:

@@ -12,6 +12,7 @@ signals, and its shutdown does not wait for streams.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -134,11 +135,11 @@ class FrontDoor:
             (name.lower().encode(), value.encode()) for name, value in headers.items()
         ]
 
-    async def open(self, host: str, port: int) -> None:
-        """Open the port. Raises `OSError` if that is impossible."""
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Open the port, with TLS if a context is given. Raises `OSError` if it is impossible."""
         loop = asyncio.get_running_loop()
         self._websockets = Server(
-            lambda: loop.create_server(self._greet, host, port), self._open_websocket
+            lambda: loop.create_server(self._greet, host, port, ssl=tls), self._open_websocket
         )
         await self._websockets
         self._listening = True

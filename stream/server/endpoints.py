@@ -31,6 +31,10 @@ class OpenPort(NamedTuple):
     number: int
     option: str
     """The flag that sets the number of the port."""
+    host: str | None
+    """The address to listen on; None for that of the server."""
+    allowed: tuple[str, ...]
+    """Addresses and networks of the clients that are accepted; empty for all."""
     query: Query
     """Settings for each connection, as fields of a query string; TCP connections have none."""
 
@@ -80,4 +84,7 @@ def open_port(protocol: type[SessionProtocol], config: ServerConfig) -> OpenPort
     number: int | None = getattr(config, own.port_setting)
     if number is None:
         return None
-    return OpenPort(protocol, number, f"--{own.port_setting.replace('_', '-')}", query)
+    option = f"--{own.port_setting.replace('_', '-')}"
+    host: str | None = getattr(config, own.host_setting) if own.host_setting else None
+    allowed: tuple[str, ...] = getattr(config, own.allow_setting) if own.allow_setting else ()
+    return OpenPort(protocol, number, option, host, allowed, query)

@@ -13,6 +13,7 @@ from stream.config import LogFormat, LogLevel
 
 LOG_FIELDS = (
     "session",
+    "key",
     "peer",
     "close_code",
     "audio_s",

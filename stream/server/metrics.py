@@ -49,6 +49,7 @@ class Metrics:
         self.refused = counter(
             "handshakes_refused", "Streams that were refused, by HTTP status.", ["status"]
         )
+        self.keys_refused = counter("keys_refused", "Wrong keys, tokens and signatures.")
         self.uploads = counter(
             "uploads", "Recordings over HTTP, by the status of the response.", ["status"]
         )

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -17,13 +16,16 @@ from stream.engine.voice_detectors import choose_detector
 from stream.media.container import ContainerDecoder
 from stream.media.opus_packets import OpusPackets
 from stream.protocols.interface import Closing, Service
-from stream.server import access
 from stream.server.blocking import run_blocking
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.service import RoomService
 from stream.server.streams.open_streams import Streams
 from stream.server.streams.stream import StreamContext
+from stream.server.visitors import ENDED, Visitor, Visitors
+
+LOOK_EVERY_S = 1.0
+"""Seconds between two looks at the file of keys."""
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +55,15 @@ class ServerState:
         self.metrics = Metrics()
         self.room_service = RoomService(config, self.metrics)
         self.rooms = self.room_service.rooms
-        self.streams = Streams(config, self.metrics)
+        self.visitors = Visitors(config, self.metrics, self.rooms)
+        self.streams = Streams(config, self.metrics, self.visitors.keyring.signer)
         self.draining = False
         self.uploads = 0
         """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None
         self.load_watch: LoadWatch | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     async def start_engine(self, load: Callable[[], Transcriber]) -> None:
         """Load the model, start the engine and admit clients.
@@ -84,14 +87,15 @@ class ServerState:
             opus=OpusPackets,
             token_bytes=transcriber.token_bytes,
             wall_time=time.time,
-            sign=partial(access.sign, config=config),
-            key_fits=partial(access.key_fits, config=config),
         )
         self.load_watch = LoadWatch(self.metrics, self._announce_load, config.when_busy == "shed")
         self.engine = Engine(transcriber, config.max_batch, self.load_watch.receive_batch)
         self.metrics.watch(self.engine)
         self.engine.start()
-        self._watching = asyncio.create_task(self.load_watch.watch(self.engine))
+        self._watching = [
+            asyncio.create_task(self.load_watch.watch(self.engine)),
+            asyncio.create_task(self._watch_keys()),
+        ]
         self.metrics.ready.set(1)
 
     @property
@@ -109,11 +113,12 @@ class ServerState:
         """What streams omit at present because the server is busy."""
         return self.load_watch.rung.load if self.load_watch else Load.NORMAL
 
-    @property
-    def stream_context(self) -> StreamContext:
-        """The objects that all streams share; the server must be ready."""
+    def stream_context(self, visitor: Visitor) -> StreamContext:
+        """Return the objects that all streams share, and the client; the server must be ready."""
         assert self.engine
-        return StreamContext(self.engine, self.config, self.metrics, self.rooms, lambda: self.load)
+        return StreamContext(
+            self.engine, self.config, self.metrics, self.rooms, lambda: self.load, visitor
+        )
 
     async def drain(self, closing: Closing) -> None:
         """Stop admitting clients, and wait until all streams have their finals and are closed.
@@ -141,12 +146,27 @@ class ServerState:
 
     async def stop_engine(self) -> None:
         """Stop the engine after its current batches; queued windows are dropped."""
-        if self._watching:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self.visitors.audit.close()
         if self.engine:
             await run_blocking(partial(self.engine.stop, drain=False))
+
+    async def _watch_keys(self) -> None:
+        """Read the file of keys again whenever it changes; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.look_at_keys()
+
+    def look_at_keys(self) -> None:
+        """Read the keys again if they changed; end streams and readers whose key is not valid."""
+        self.visitors.keyring.reload_if_changed()
+        for stream in self.streams:
+            if not stream.visitor.still_welcome:
+                stream.fail("not_allowed", ENDED)
+        self.streams.parked.give_up_unwelcome()
+        self.rooms.end_unwelcome_readers()
 
     def _announce_load(self, load: Load) -> None:
         """Pass the new load to every open stream, which applies it and reports it to the client."""

@@ -233,10 +233,24 @@ async def test_a_server_that_wants_a_key_says_how_to_show_it(noise):
         opened(address, microphone(noise)) as (page, _),
     ):
         await page.get_by_role("button", name="Start captions").click()
-        await expect(page.locator("#status")).to_contain_text("?token=KEY")
-        await page.goto(f"{address}?token=secret")
-        await begin(page)
+        await expect(page.locator("#status")).to_contain_text("needs a key")
+        await page.get_by_label("Key").fill("wrong")
+        await page.get_by_role("button", name="Use this key").click()
+        await page.get_by_label("Key").fill("secret")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
+        await page.get_by_role("button", name="Use this key").click()
+        await expect(page.locator("body")).to_have_attribute("data-state", "listening")
         await stop(page)
+        for old_address in (f"{address}#key=secret", f"{address}?language=en&token=secret"):
+            await page.goto("about:blank")
+            await page.goto(old_address)
+            await begin(page)
+            await stop(page)
+            assert "secret" not in page.url
+        assert sum(url.startswith("ws") for url in asked) == 3
+        assert not [url for url in asked if "secret" in url and url != old_address]
 
 
 async def test_it_asks_nobody_else(scripted, noise):

@@ -159,11 +159,17 @@ async def test_before_anybody_speaks_the_page_waits():
 async def test_a_key_is_asked_for_and_passed_on():
     async with talking(api_key="secret") as (conversation, page, _):
         await expect(page.locator("#status")).to_contain_text("needs a key")
-        await page.goto(f"{page.url}?token=secret")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.get_by_label("Key").fill("secret")
+        await page.get_by_role("button", name="Use this key").click()
         conversation.say_all()
         await expect(lines(page)).to_have_count(5)
-        href = await page.get_by_role("link", name="SRT").get_attribute("href")
-        assert href.endswith("?token=secret")
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="SRT").click()
+        assert "Whitaker" in (await (await download.value).path()).read_text()
+        assert asked
+        assert not [url for url in asked if "secret" in url]
 
 
 async def test_the_size_of_the_text_is_remembered():

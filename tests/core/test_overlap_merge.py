@@ -48,6 +48,16 @@ def test_what_follows_the_last_settled_word_is_new_though_it_seems_to_be_said_in
     assert first_new_word(settled, heard, start_sample) == 3
 
 
+def test_a_context_that_the_model_passed_over_does_not_take_the_first_word():
+    """The first word is aligned to the beginning of the window, which is in the context."""
+    context = said("high on his chest", start=0.0)
+    heard = [*said("the", start=0.1), *said("king has fled", start=12.0)]
+    assert first_new_word(context, heard, 11 * 16_000) == 0
+    # As many words as the context has are the context, recognised differently.
+    heard = [*said("why is this jest", start=0.0), *said("king has fled", start=12.0)]
+    assert first_new_word(context, heard, 11 * 16_000) == 4
+
+
 def test_without_settled_words_new_ones_begin_by_the_clock():
     assert first_new_word([], said("oh so it begins", start=0.0), round(0.5 * 16_000)) == 2
 

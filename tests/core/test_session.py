@@ -469,6 +469,31 @@ def test_a_final_tells_which_guards_removed_words_that_have_no_others_in_their_p
     assert [final.problems for final in finals] == [("loop",), ()]
 
 
+def test_a_final_tells_which_guards_doubt_the_words_that_it_has():
+    script = Script([(2.0, 1.0), (2.0, 1.0)])
+    session = a_session(partials=False)
+    session.receive_audio(script.pcm)
+    session.receive_eof()
+    (first,) = session.windows_to_transcribe()
+    session.receive_hypothesis(replace(script.answer(first), problems=("unsure",)))
+    (second,) = session.windows_to_transcribe()
+    session.receive_hypothesis(script.answer(second))
+    finals = of(Final, session.events_to_send())
+    assert [final.problems for final in finals] == [("unsure",), ()]
+    assert all(final.words for final in finals)
+
+
+@pytest.mark.parametrize(("pause_s", "begins_s"), [(3.0, 0.0), (8.0, 11.0)])
+def test_words_before_a_long_pause_are_no_context(pause_s, begins_s):
+    script = Script([(3.0, pause_s), (3.0, 1.0)])
+    session = a_session(SessionTuning(context_pause_s=6.0), partials=False)
+    session.receive_audio(script.pcm)
+    (first,) = session.windows_to_transcribe()
+    session.receive_hypothesis(script.answer(first))
+    (second,) = session.windows_to_transcribe()
+    assert second.start_sample / SAMPLE_RATE == pytest.approx(begins_s, abs=0.5)
+
+
 @pytest.mark.slow
 @given(st.lists(st.integers(1, 3_000), min_size=2, max_size=8))
 def test_after_a_break_the_client_goes_on_at_what_is_held(pieces):

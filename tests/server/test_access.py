@@ -1,15 +1,9 @@
 """Who may use the server, by the header fields and the query of a request."""
 
-import base64
-import json
-import time
-
 import pytest
 
 from stream.config import ServerConfig
-from stream.protocols.declarations import NO_KEY, KeyPlaces, ProtocolDeclarations
-from stream.protocols.twilio import NO_SIGNATURE, TwilioProtocol
-from stream.protocols.twilio_signature import sign
+from stream.protocols.declarations import KeyPlaces
 from stream.server import access
 
 
@@ -70,7 +64,7 @@ def test_of_a_repeated_header_the_last_counts() -> None:
     fields = [("Host", "a"), ("Origin", "http://a"), ("Origin", "http://evil.example")]
     assert not access.origin_allowed(fields, ServerConfig())
     fields = [("Authorization", "Bearer no"), ("Authorization", "Bearer secret")]
-    assert access.authorised(fields, "", ServerConfig(api_key="secret"))
+    assert access.shown_key(fields, "", KeyPlaces()) == "secret"
 
 
 def test_a_query_keeps_repeated_fields() -> None:
@@ -108,60 +102,8 @@ def test_the_key_is_found_where_a_protocol_declares_it(
     assert access.shown_key(fields, query, PLACES) == shown
 
 
-class Keyless(ProtocolDeclarations):
-    key = None
-
-
 @pytest.mark.parametrize(
-    ("protocol", "sentence"), [(ProtocolDeclarations, NO_KEY), (Keyless, None)]
+    ("places", "scheme"), [(KeyPlaces(), "Bearer"), (PLACES, "Token"), (None, "Bearer")]
 )
-def test_a_protocol_without_keys_is_open(
-    protocol: type[ProtocolDeclarations], sentence: str | None
-) -> None:
-    config = ServerConfig(api_key="secret")
-    assert access.why_refused(protocol, [], "/", config) == sentence
-    assert access.why_refused(protocol, [], "/?token=secret", config) is None
-
-
-def test_a_signature_replaces_the_key() -> None:
-    config = ServerConfig(api_key="k", twilio_auth_token="12345")
-    host = ("Host", "calls.example")
-    signed = ("X-Twilio-Signature", sign("12345", "wss://calls.example/v1/twilio"))
-    refused = access.why_refused(TwilioProtocol, [host], "/v1/twilio?token=k", config)
-    assert refused == NO_SIGNATURE
-    assert access.why_refused(TwilioProtocol, [host, signed], "/v1/twilio", config) is None
-    assert access.why_refused(TwilioProtocol, [host, signed], "/other", config) == NO_SIGNATURE
-    keyed = ServerConfig(api_key="k")
-    assert access.why_refused(TwilioProtocol, [host], "/v1/twilio?token=k", keyed) is None
-
-
-def test_a_signed_key_fits_until_it_expires() -> None:
-    config = ServerConfig(api_key="right")
-
-    def key(expires_at: float, signer: ServerConfig = config) -> str:
-        text = base64.urlsafe_b64encode(json.dumps({"exp": expires_at}).encode()).decode()
-        return f"ek_{text.rstrip('=')}.{access.sign(text.rstrip('='), signer)}"
-
-    soon = time.time() + 60
-    assert access.key_fits(key(soon), config)
-    assert not access.key_fits(key(time.time() - 1), config)
-    assert not access.key_fits(key(soon, ServerConfig(api_key="other")), config)
-    assert not access.key_fits(key(soon).removeprefix("ek_"), config)
-    for junk in ("ek_", "ek_.", f"ek_x.{access.sign('x', config)}", ""):
-        assert not access.key_fits(junk, config)
-
-
-class Tokened(ProtocolDeclarations):
-    key = PLACES
-
-
-@pytest.mark.parametrize(
-    ("protocol", "scheme"),
-    [(ProtocolDeclarations, "Bearer"), (Tokened, "Token"), (Keyless, "Bearer")],
-)
-def test_a_response_without_the_key_names_the_scheme(
-    protocol: type[ProtocolDeclarations], scheme: str
-) -> None:
-    refused = access.unauthorised(protocol, NO_KEY)
-    assert refused.status == 401
-    assert refused.headers["WWW-Authenticate"] == f'{scheme} realm="distil-stream"'
+def test_a_response_without_the_key_names_the_scheme(places: KeyPlaces | None, scheme: str) -> None:
+    assert access.challenge(places) == {"WWW-Authenticate": f'{scheme} realm="distil-stream"'}

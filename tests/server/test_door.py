@@ -14,9 +14,10 @@ from tests.server.serving import WAIT_S
 
 Application = Callable[[dict[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 
-PLAIN = b"GET /%d HTTP/1.1\r\nHost: here\r\n\r\n"
+PLAIN = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADE = (
-    b"GET /live HTTP/1.1\r\nHost: here\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+    b"GET /live HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
@@ -92,7 +93,7 @@ async def test_a_head_in_pieces_after_a_plain_request(step: int) -> None:
 async def test_a_body_of_any_size_comes_in_pieces() -> None:
     async with open_door() as door, client(door) as (reader, writer):
         size = 5_000_000
-        writer.write(b"POST /up HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % size)
+        writer.write(b"POST /up HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size)
         writer.write(bytes(size))
         assert (await head_and_body(reader))[1] == f"/up {size}"
 
@@ -102,7 +103,7 @@ async def test_a_body_of_any_size_comes_in_pieces() -> None:
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: here\r\nCookie: " + b"x" * (MAX_HEAD_BYTES + 1),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: " + b"x" * (MAX_HEAD_BYTES + 1),
     ],
     ids=["TLS", "no host", "a head too large"],
 )

@@ -54,7 +54,7 @@ async def post(
 ) -> tuple[int, str, str]:
     """POST a body, with a length that may be wrong: status, content type, body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
-    lines = [f"POST {path} HTTP/1.1", "Host: here", "Connection: close", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
     lines += [f"Content-Length: {len(body) if length is None else length}", "", body]
     writer.write("\r\n".join(lines).encode())
     content = (await asyncio.wait_for(reader.read(), WAIT_S)).decode()

@@ -25,8 +25,9 @@ RETRIED_CLOSES = frozenset(
 )
 """Close codes after which another connection may succeed."""
 
-RETRIED_REFUSALS = frozenset({"http_502", "http_503", "http_504"})
-"""Temporary refusals: the server is busy or not ready yet, or a proxy cannot reach it."""
+RETRIED_REFUSALS = frozenset({"http_429", "http_502", "http_503", "http_504"})
+"""Temporary refusals: the key is over a limit, the server is busy or not ready yet, or a proxy
+cannot reach it."""
 
 RETRIED_ERRORS = frozenset({"internal"})
 """Fatal errors after which another connection may succeed; the close code follows."""

@@ -60,21 +60,32 @@ def prompts(language: str, sounds: Path = SOUNDS, texts: Path = TEXTS) -> list[P
     Raises:
         UsageError: their package is not installed.
     """
+    return [
+        prompt
+        for name, prompt in prompt_files(language, sounds, texts).items()
+        if prompt.text and not NUMBER.match(name) and not SPELT.search(prompt.text)
+    ]
+
+
+def prompt_files(language: str, sounds: Path = SOUNDS, texts: Path = TEXTS) -> dict[str, Prompt]:
+    """Return all prompts of a language that have a text, by their names.
+
+    Raises:
+        UsageError: their package is not installed.
+    """
     package = f"asterisk-core-sounds-{language}"
     found = sorted((texts / package).glob("*.txt.gz")) or sorted(
         (texts / f"{package}-wav").glob("*.txt.gz")
     )
     if not found or not (sounds / VOICES[language]).is_dir():
         raise UsageError(f"The prompts are not installed: apt install {package}-wav.")
-    usable = []
+    files = {}
     for line in gzip.decompress(found[0].read_bytes()).decode("utf-8", "replace").splitlines():
         name, colon, text = line.partition(":")
         path = sounds / VOICES[language] / f"{name}.wav"
-        text = text.strip(" .\t")
-        plain = text and not NUMBER.match(name) and not SPELT.search(text)
-        if colon and plain and path.is_file():
-            usable.append(Prompt(path, text))
-    return usable
+        if colon and path.is_file():
+            files[name] = Prompt(path, text.strip(" .\t"))
+    return files
 
 
 def joined(

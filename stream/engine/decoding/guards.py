@@ -7,6 +7,7 @@ of these. All functions are pure.
 
 import zlib
 from collections.abc import Sequence
+from math import inf, isinf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ MEAN_LOG_PROBABILITY = -1.0
 NO_SPEECH = 0.6
 """Words of low probability are dropped if the probability of no speech is above this (OpenAI's
 threshold)."""
+BRIEF_S = 0.3
+"""In less speech than this, doubtful words are dropped if the model itself finds no speech: a click
+or a breath is recognised as "Okay."."""
 LONGEST_LOOP = 24
 """Number of tokens in the longest phrase that counts as a loop."""
 LOOP_REPEATS = 4
@@ -44,15 +48,22 @@ SURE_LOG_PROBABILITY = -0.4
 """Mean log-probability per token. Words with a higher one are not removed because of diffuse
 attention. Words with a lower one are decoded a second time before they are final."""
 DOUBT_NATS = 0.6
-"""By how much the limit of `diffuse` is lowered for each nat by which the mean log-probability is
-below `SURE_LOG_PROBABILITY`."""
+"""By how much `diffusion_nats` is raised for each nat by which the mean log-probability is below
+`SURE_LOG_PROBABILITY`."""
 LEAP_NATS = 4.0
-"""By how much the limit is lowered if all tokens leap back; in proportion if only some do."""
+"""By how much it is raised if all tokens leap back; in proportion if only some do."""
 LEAP_POSITIONS = 5
 """A token leaps back if the peak of its attention is more than this number of encoder positions
 (0.1 s) before that of the previous token."""
+GUESS_TOKENS = 4
+"""Fewer tokens of very low probability are noise: "Oh", "You", "Thank you."."""
+GUESS_TOKENS_PER_S = 1.0
+"""Guesses of fewer tokens for each second of speech are babble, of which the model recognises next
+to nothing."""
+SHORT_GUESS_NATS = 0.3
+"""By how much the limit of `diffusion_nats` is lower for guesses of less than `PHRASE_TOKENS`."""
 PHRASE_TOKENS = 8
-"""With fewer tokens the limit is not lowered, because both measures are unreliable then."""
+"""With fewer tokens it is not raised, because both measures are unreliable then."""
 
 
 def spread_nats(
@@ -81,30 +92,59 @@ def leaps_back(
     return float((np.diff(peaks) < -LEAP_POSITIONS).sum()) / max(len(peaks) - 1, 1)
 
 
-def diffuse(
+def diffusion_nats(
     attention: NDArray[np.float32],  # (n_heads, n_tokens, n_positions)
     mean_log_probability: float,
-    limit_nats: float,
     *,
     repeats: bool = False,
-) -> bool:
-    """Return whether the attention of some words is too diffuse for them to have been spoken.
+) -> float:
+    """Return how diffuse the attention of some words is, with their doubt, in nats.
 
-    The lower the log-probability is, the narrower and the more ordered the attention must be.
+    The lower the log-probability is, the narrower and the more ordered the attention must be. Words
+    are not judged if their log-probability is high: the result is minus infinity.
 
     Args:
         attention: attention of the words' tokens.
         mean_log_probability: mean over these tokens.
-        limit_nats: limit of `spread_nats` that was measured for the model.
         repeats: whether the text repeats itself. Such text always has a high log-probability, so
-            its attention is tested even then.
+            its attention is judged even then.
     """
     doubt = SURE_LOG_PROBABILITY - mean_log_probability
     if doubt <= 0 and not repeats:
-        return False
+        return -inf
+    nats = spread_nats(attention)
     if doubt > 0 and attention.shape[1] >= PHRASE_TOKENS:
-        limit_nats -= DOUBT_NATS * doubt + LEAP_NATS * leaps_back(attention)
-    return spread_nats(attention) > limit_nats
+        nats += DOUBT_NATS * doubt + LEAP_NATS * leaps_back(attention)
+    return nats
+
+
+def is_no_speech(probability: float, mean_log_probability: float, speech_s: float) -> bool:
+    """Return whether words were recognised where the model itself finds no speech.
+
+    Args:
+        probability: of no speech.
+        mean_log_probability: of the words.
+        speech_s: length of the speech that was detected, in seconds.
+    """
+    least = SURE_LOG_PROBABILITY if speech_s < BRIEF_S else MEAN_LOG_PROBABILITY
+    return probability > NO_SPEECH and mean_log_probability < least
+
+
+def may_be_speech(tokens: int, speech_s: float, nats: float, limit_nats: float) -> bool:
+    """Return whether words of very low probability may be speech that is hard to recognise.
+
+    Args:
+        tokens: number of their tokens.
+        speech_s: length of the speech that was detected, in seconds.
+        nats: their `diffusion_nats`.
+        limit_nats: limit of `diffusion_nats` that was measured for the model; without one, which is
+            infinity, guesses cannot be told from babble.
+    """
+    if tokens < max(GUESS_TOKENS, GUESS_TOKENS_PER_S * speech_s) or isinf(limit_nats):
+        return False
+    if too_many_tokens(tokens, speech_s):
+        return False
+    return nats <= limit_nats - (SHORT_GUESS_NATS if tokens < PHRASE_TOKENS else 0.0)
 
 
 def loop_period(tokens: Sequence[int]) -> int:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
+from statistics import median
 
 from stream.core.audio import SAMPLE_RATE
-from stream.core.windows import Cut, DroppedWord, Word
+from stream.core.windows import Cut, DroppedWord, WindowKind, Word
 from stream.engine.decoding import guards
 from stream.engine.decoding.rows import PAST_SPEECH_TOKENS, DecodeResult, Ending
 from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import AudioSpan, length_s
 from stream.engine.words.repetition import (
+    Repetition,
     lacks_copies,
     repeated_words,
     repetitions,
@@ -36,6 +38,7 @@ class Fault(Enum):
     CROWDED = "words that are aligned to no audio"
     DIFFUSE = "words whose attention is spread over many voices"
     LACKING = "a phrase that was spoken more often than it was recognised"
+    REPEATED = "copies of a phrase for which there is no audio"
 
     @property
     def code(self) -> str:
@@ -63,6 +66,14 @@ class Reading:
     not complete."""
     dropped: tuple[DroppedWord, ...] = ()
     """The words that a guard removed."""
+    diffusion_nats: float = -inf
+    """How diffuse the attention of the words is (`guards.diffusion_nats`)."""
+    peaks: tuple[int, ...] = ()
+    """The absolute sample at which the attention of each word peaks."""
+    may_be_speech: bool = False
+    """Whether its words are not removed if they are guesses (`guards.may_be_speech`)."""
+    problems: tuple[str, ...] = ()
+    """Codes of the faults of words that were not removed, because nothing would be left."""
 
     @property
     def repeats(self) -> bool:
@@ -89,14 +100,13 @@ def read(
         result: the decoded row.
         decode: returns the text of tokens.
         timestamp_begin: the first id of a timestamp token; all ids from there on are timestamps.
-        diffuse_nats: the model's limit for `guards.diffuse`; infinity disables that guard.
+        diffuse_nats: the model's limit for `guards.diffusion_nats`; infinity disables that guard.
     """
     plain = without_timestamps(result, timestamp_begin)
     starts = token_starts(span, plain)
-    words = timed_words(span, plain, starts, decode)
-    if result.no_speech > guards.NO_SPEECH and (
-        result.mean_log_probability < guards.MEAN_LOG_PROBABILITY
-    ):
+    words, peaks = timed_words(span, plain, starts, decode)
+    speech_s = length_s(span.speech)
+    if guards.is_no_speech(result.no_speech, result.mean_log_probability, speech_s):
         return Reading((), result, frozenset(), dropped=dropped_words(words, NO_SPEECH))
     faults = faults_of(span, plain, starts, "".join(word.text for word in words))
     repeats = bool(faults & {Fault.LOOP, Fault.COMPRESSION})
@@ -106,9 +116,17 @@ def read(
     confident = plain.mean_log_probability > guards.SURE_LOG_PROBABILITY
     if confident and lacks_copies(words, span.speech):
         faults |= {Fault.LACKING}
-    if is_diffuse(plain, diffuse_nats, repeats):
+    if without_audio(words, span.speech):
+        faults |= {Fault.REPEATED}
+    nats = diffusion_nats(plain, repeats=repeats)
+    if nats > diffuse_nats:
         faults |= {Fault.DIFFUSE}
-    return Reading(words, result, faults, cut_of(span, result.tokens, words, timestamp_begin))
+    cut = cut_of(span, result.tokens, words, timestamp_begin)
+    final = span.window.kind is not WindowKind.PARTIAL
+    speech = final and guards.may_be_speech(len(plain.tokens), speech_s, nats, diffuse_nats)
+    return Reading(
+        words, result, faults, cut, diffusion_nats=nats, peaks=peaks, may_be_speech=speech
+    )
 
 
 def without_timestamps(result: DecodeResult, timestamp_begin: int) -> DecodeResult:
@@ -147,12 +165,12 @@ def cut_of(
     return Cut(len(complete), min(sample, span.end_sample))
 
 
-def is_diffuse(result: DecodeResult, limit_nats: float, repeats: bool) -> bool:
-    """Return whether the words' attention is too diffuse; False if there is no attention."""
+def diffusion_nats(result: DecodeResult, *, repeats: bool) -> float:
+    """Return how diffuse the words' attention is; minus infinity if there is no attention."""
     if result.attention is None:
-        return False
+        return -inf
     attention = result.attention[:, : len(result.tokens)]
-    return guards.diffuse(attention, result.mean_log_probability, limit_nats, repeats=repeats)
+    return guards.diffusion_nats(attention, result.mean_log_probability, repeats=repeats)
 
 
 def faults_of(
@@ -199,24 +217,45 @@ def is_spoken_repetition(span: AudioSpan, result: DecodeResult, words: Sequence[
 def without_invented_words(reading: Reading, speech: Sequence[tuple[int, int]]) -> Reading:
     """Return the reading without the words that its faults show to be invented.
 
+    If a guard would remove all words although there is time for them in the speech, they are kept
+    with its code in `problems`. Guesses and words of many voices are removed all the same, unless
+    the guesses may be speech.
+
     Args:
         reading: of a span.
         speech: the spans of speech in it, in absolute samples.
     """
-    words, guard = reading.words, Fault.DOUBTFUL
+    words, guard, problem = reading.words, Fault.DOUBTFUL, None
     for fault, remove in REMOVALS.items():
         if fault in reading.faults:
             words, guard = remove(reading, speech), fault
             break
+    if not words and has_time(reading, speech):
+        words, problem = reading.words, guard
     for guess in (Fault.UNSURE, Fault.DIFFUSE):
         if guess in reading.faults and words:
-            words, guard = (), guess  # noise, or speech that the model cannot recognise
+            if guess is Fault.UNSURE and reading.may_be_speech:
+                problem = guess
+                continue
+            words, guard, problem = (), guess, None  # noise, or many voices
     kept = set(map(id, words))
     removed = [word for word in reading.words if id(word) not in kept]
     cut = reading.cut
     if cut is not None:
         cut = replace(cut, words=sum(id(word) in kept for word in reading.words[: cut.words]))
-    return replace(reading, words=words, cut=cut, dropped=dropped_words(removed, guard.code))
+    return replace(
+        reading,
+        words=words,
+        cut=cut,
+        dropped=dropped_words(removed, guard.code),
+        problems=() if problem is None else (problem.code,),
+    )
+
+
+def has_time(reading: Reading, speech: Sequence[tuple[int, int]]) -> bool:
+    """Return whether the words of a reading can be spoken in the time of the detected speech."""
+    n_tokens = sum(len(word.tokens) for word in reading.words)
+    return not guards.too_many_tokens(n_tokens, length_s(speech))
 
 
 def dropped_words(words: Iterable[Word], guard: str) -> tuple[DroppedWord, ...]:
@@ -239,8 +278,24 @@ def without_loop(reading: Reading, speech: Speech) -> tuple[Word, ...]:
     if last is None or not at_end or not reading.confident:
         return words_within(reading.words, len(guards.without_loop(tokens)))
     silent = without_audio(reading.words, speech)
-    complete = enumerate(reading.words[: last.end - last.period])
+    end = last.first + last.period * copies_that_follow(reading, last)
+    complete = enumerate(reading.words[:end])
     return tuple(word for i, word in complete if i not in silent)
+
+
+def copies_that_follow(reading: Reading, loop: Repetition) -> int:
+    """Return the number of leading copies of a loop of which each attends to later audio.
+
+    The last copy does not count, unless there is only one.
+    """
+    least = guards.LEAST_POSITIONS * SAMPLES_PER_POSITION
+    for number in range(1, loop.copies - 1 if reading.peaks else 0):
+        one, following = loop.copy(number - 1), loop.copy(number)
+        n_tokens = sum(len(reading.words[i].tokens) for i in following)
+        on = median(reading.peaks[i] for i in following) - median(reading.peaks[i] for i in one)
+        if on < n_tokens * least:
+            return number
+    return loop.copies - 1
 
 
 def without_late_words(reading: Reading, speech: Speech) -> tuple[Word, ...]:
@@ -255,6 +310,12 @@ def without_crowd(reading: Reading, speech: Speech) -> tuple[Word, ...]:
     Of a phrase that repeats one copy is aligned to its audio, and the other to none.
     """
     return tuple(w for w in reading.words if w.end_sample - w.start_sample > SAMPLES_PER_POSITION)
+
+
+def without_copies(reading: Reading, speech: Speech) -> tuple[Word, ...]:
+    """Return the words without the copies of a phrase that have no audio."""
+    silent = without_audio(reading.words, speech)
+    return tuple(word for i, word in enumerate(reading.words) if i not in silent)
 
 
 def without_repeats(reading: Reading, speech: Speech) -> tuple[Word, ...]:
@@ -274,6 +335,7 @@ REMOVALS: Mapping[Fault, Callable[[Reading, Speech], tuple[Word, ...]]] = {
     Fault.CROWDED: without_crowd,
     Fault.TOO_MANY: without_repeats,
     Fault.COMPRESSION: without_repeats,
+    Fault.REPEATED: without_copies,
 }
 """What the guards of repetitions and of words after the speech leave; the first one decides."""
 

@@ -16,6 +16,9 @@ from stream.engine.words.coverage import length_s, speech_within
 
 LONGEST_PHRASE = 48
 """Words in the longest phrase whose copies are compared."""
+LETTERS_PER_S = 25.0
+"""Most letters for a second of a phrase that is repeated. Fast speech has about 20; the copies that
+a model invents share the time of one."""
 LEAST_WORDS = 3
 """Words in the shortest phrase of which a missing copy is found by the time of the others."""
 LEAST_SHARE = 0.5
@@ -120,7 +123,7 @@ def account(
         length_s(speech_within(speech, words[copy[0]].start_sample, words[copy[-1]].end_sample))
         for copy in copies
     ]
-    least = sum(len(words[i].tokens) for i in copies[0]) / TOKENS_PER_S
+    least = least_s([words[i] for i in copies[0]])
     possible = [time for time in times if time >= least]
     if not possible:
         return Account(frozenset(i for copy in copies[1:] for i in copy), 0.0)
@@ -136,6 +139,13 @@ def account(
         else:
             silent.update(copy)
     return Account(frozenset(silent), spare)
+
+
+def least_s(phrase: Sequence[Word]) -> float:
+    """Return the shortest time in which a phrase can be spoken, in seconds."""
+    tokens = sum(len(word.tokens) for word in phrase)
+    letters = sum(len(normalise(word.text)) for word in phrase)
+    return max(tokens / TOKENS_PER_S, letters / LETTERS_PER_S)
 
 
 def repeated_words(words: Sequence[Word]) -> Iterator[int]:

@@ -11,6 +11,7 @@ from stream.engine.decoding.rows import DecodeResult
 from stream.engine.words.alignment import EARLY_SAMPLES, SAMPLES_PER_POSITION, token_positions
 from stream.engine.words.alignment_edges import set_edges
 from stream.engine.words.coverage import AudioSpan
+from stream.engine.words.placing import attention_by_span, place
 from stream.engine.words.spelling import BROKEN, Decode, graphemes, split_words, spoken_tokens
 
 FIRST_TOKEN_POSITIONS = 25
@@ -27,8 +28,10 @@ def timed_words(
     result: DecodeResult,
     starts: Sequence[int],
     decode: Decode,
-) -> tuple[Word, ...]:
+) -> tuple[tuple[Word, ...], tuple[int, ...]]:
     """Return the words of a row with absolute times, in order and within the span.
+
+    Also returns the absolute sample at which the attention of each word peaks.
 
     Args:
         span: the span that was decoded.
@@ -38,6 +41,7 @@ def timed_words(
     """
     words: list[Word] = []
     peaks: list[int] = []
+    attention: list[list[float]] = []
     taken = 0
     for piece in split_words(result.tokens, decode):
         if BROKEN in piece.text:
@@ -58,11 +62,22 @@ def timed_words(
             )
         )
         peaks.append(peak_sample(span, result, rows))
+        if result.attention is not None:
+            own = result.attention[:, rows]
+            skipped = FIRST_TOKEN_POSITIONS if rows[0] == 0 else 0
+            attention.append(attention_by_span(own, span.start_sample, span.speech, skipped))
     timed = within_speech(words, span.speech)
     timed = set_edges(timed, span.samples, span.start_sample)
+    if attention:
+        timed = place(timed, attention, span.speech)
     if result.mean_log_probability > guards.SURE_LOG_PROBABILITY:
         timed = tuple(with_limited_length(w, peak) for w, peak in zip(timed, peaks, strict=True))
-    return tuple(part for word in timed for part in split_graphemes(word))
+    split = [
+        (part, peak)
+        for word, peak in zip(timed, peaks, strict=True)
+        for part in split_graphemes(word)
+    ]
+    return tuple(word for word, _ in split), tuple(peak for _, peak in split)
 
 
 def peak_sample(span: AudioSpan, result: DecodeResult, rows: Sequence[int]) -> int:

@@ -52,7 +52,11 @@ def word_errors(reference: str, transcript: str) -> WordErrors:
     The normaliser's table of British and American spellings is part of the hub's checkpoints, not
     of transformers; it is not used, so "colour" for "color" counts as an error.
     """
-    expected, found = normalised(reference), normalised(transcript)
+    return errors_between(normalised(reference), normalised(transcript))
+
+
+def errors_between(expected: str, found: str) -> WordErrors:
+    """Compare two normalised texts."""
     if not expected:
         return WordErrors(insertions=len(found.split()))
     output = _jiwer().process_words(expected, found)

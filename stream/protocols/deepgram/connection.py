@@ -32,6 +32,9 @@ KEYS = KeyPlaces(
 
 ERROR_CODES = {
     "not_authorised": "INVALID_AUTH",
+    "not_allowed": "INSUFFICIENT_PERMISSIONS",
+    "over_limit": "TOO_MANY_REQUESTS",
+    "too_many_tries": "TOO_MANY_REQUESTS",
     "bad_settings": "Bad Request",
     "full": "TOO_MANY_REQUESTS",
     "too_busy": "TOO_MANY_REQUESTS",
@@ -65,6 +68,8 @@ class DeepgramConnection(SessionProtocol):
         CloseCode.MALFORMED: 1008,
         CloseCode.BAD_SETTINGS: 1008,
         CloseCode.IDLE: 1011,
+        CloseCode.NOT_ALLOWED: 1008,
+        CloseCode.OVER_LIMIT: 1008,
     }
 
     @classmethod

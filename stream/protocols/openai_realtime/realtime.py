@@ -40,10 +40,19 @@ SHORTEST_COMMIT_MS = 100
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
+CODES = {
+    "not_authorised": "invalid_api_key",
+    "not_allowed": "insufficient_permissions",
+    "over_limit": "rate_limit_exceeded",
+    "too_many_tries": "rate_limit_exceeded",
+}
+"""OpenAI's code of a refusal, by the server's own."""
+
+
 def refusal(status: int, code: str, sentence: str) -> HttpResponse:
     """Return how OpenAI refuses a request."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    code = "invalid_api_key" if code == "not_authorised" else code
+    code = CODES.get(code, code)
     body = {"error": {"message": sentence, "type": kind, "param": None, "code": code}}
     headers = {"Content-Type": "application/json"}
     return HttpResponse(status, msgspec.json.encode(body).decode(), headers)
@@ -59,7 +68,12 @@ class OpenAIRealtimeProtocol(SessionProtocol):
         HttpRoute("POST", "/v1/realtime/client_secrets", client_secrets.create),
         HttpRoute("POST", "/v1/realtime/transcription_sessions", client_secrets.create_beta),
     )
-    close_codes = {CloseCode.IDLE: 1000, CloseCode.BAD_SETTINGS: 1008}  # noqa: RUF012
+    close_codes = {  # noqa: RUF012
+        CloseCode.IDLE: 1000,
+        CloseCode.BAD_SETTINGS: 1008,
+        CloseCode.NOT_ALLOWED: 1008,
+        CloseCode.OVER_LIMIT: 1008,
+    }
 
     @classmethod
     def refusal(cls, status: int, code: str, sentence: str) -> HttpResponse:

@@ -6,18 +6,21 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.http import page, room_routes
+from stream.server.http.asking import AllowedHosts
 from stream.server.http.deepgram import deepgram_routes
 from stream.server.http.openai import openai_routes
 from stream.server.http.protocol_routes import protocol_routes
+from stream.server.http.tokens import token_routes
 from stream.server.metrics import CONTENT_TYPE
 from stream.server.state import ServerState
 
 
-def application(server: ServerState, protocols: Iterable[type[SessionProtocol]]) -> Starlette:
+def application(server: ServerState, protocols: Iterable[type[SessionProtocol]]) -> ASGIApp:
     """Return the ASGI application of a server, with the routes of its protocols."""
     assets = page.page_assets()
 
@@ -64,6 +67,7 @@ def application(server: ServerState, protocols: Iterable[type[SessionProtocol]])
             *room_routes.routes(server, assets),
             *(Route(path, asset) for path in assets),
             *(route for protocol in protocols for route in protocol_routes(server, protocol)),
+            *token_routes(server),
             *openai_routes(server),
             *deepgram_routes(server),
         ],
@@ -71,7 +75,7 @@ def application(server: ServerState, protocols: Iterable[type[SessionProtocol]])
     )
     application.router.redirect_slashes = False
     application.state.config = server.config
-    return application
+    return AllowedHosts(application, server.config)
 
 
 async def not_found(request: Request, error: Exception) -> Response:

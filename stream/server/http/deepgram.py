@@ -31,10 +31,12 @@ from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment, TimedWord, main_language
 from stream.server import access
+from stream.server.http.asking import asking_of
 from stream.server.http.openai_requests import LimitedRequest, RequestError, take_upload_slot
-from stream.server.http.protocol_routes import as_response, refusal
+from stream.server.http.protocol_routes import as_response, visitor_of
 from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
+from stream.server.visitors import Refused, Visitor
 
 NO_URL = "Recordings are not fetched from a URL here; send the recording as the body."
 NO_BODY = "The body is empty; send the recording as the body."
@@ -72,19 +74,21 @@ def deepgram_routes(server: ServerState) -> list[Route]:
 
 async def respond(server: ServerState, request: Request) -> Response:
     """Return the transcript of the body, or an error in Deepgram's format."""
-    target = f"{request.url.path}?{request.url.query}"
-    if refused := refusal(server, DeepgramProtocol, request.headers.items(), target):
-        return as_response(refused)
-    assert server.service
     try:
+        visitor = visitor_of(server, DeepgramProtocol, asking_of(request))
+        visitor.require("upload")
+        assert server.service
         asked = parameters.read(server.service, access.query_fields(request.url.query))
         if request.headers.get("content-type", "").startswith("application/json"):
             raise PeerError("bad_settings", NO_URL, None)
-        take_upload_slot(server)
+        take_upload_slot(server, visitor)
         try:
-            return await transcribe(server, server.service, request, asked)
+            return await transcribe(server, visitor, request, asked)
         finally:
             server.uploads -= 1
+            visitor.leave_upload()
+    except Refused as refused:
+        return as_response(refused.by(DeepgramProtocol))
     except PeerError as error:
         return as_response(DeepgramProtocol.refusal(400, error.code, str(error)))
     except (MediaError, UsageError) as error:
@@ -96,15 +100,26 @@ async def respond(server: ServerState, request: Request) -> Response:
 
 
 async def transcribe(
-    server: ServerState, service: Service, request: Request, asked: parameters.ListenParameters
+    server: ServerState, visitor: Visitor, request: Request, asked: parameters.ListenParameters
 ) -> Response:
     """Receive the body, and return its transcript."""
     assert server.engine
+    assert server.service
+    service = server.service
     limited = LimitedRequest(request.scope, request.receive)
     session = secrets.token_hex(8)
     options = FileOptions(language=asked.settings.language, keyterms=asked.settings.keyterms)
     async with received(limited, asked) as (file, sha256):
-        upload = Upload(file, "The recording", f"file-{session}", server.engine, service, options)
+        visitor.note("upload", session=f"file-{session}")
+        upload = Upload(
+            file,
+            "The recording",
+            f"file-{session}",
+            server.engine,
+            service,
+            options,
+            visitor.charge_upload,
+        )
         segments = await segments_unless_gone(upload, limited)
     body = response_body(service, session, sha256, upload, segments, asked)
     return JSONResponse(body, headers={"dg-request-id": request_id(session)})

@@ -18,11 +18,13 @@ from starlette.types import Receive, Scope, Send
 
 from stream.core.line_breaking import space_between
 from stream.media.recording import MediaError
-from stream.protocols.declarations import NO_KEY
 from stream.protocols.interface import Service
+from stream.protocols.openai_realtime.realtime import CODES
 from stream.recordings.results import Segment, Transcription, main_language
 from stream.server import access
+from stream.server.admission import check_origin
 from stream.server.http import openai_responses as responses
+from stream.server.http.asking import asking_of
 from stream.server.http.openai_requests import (
     LimitedRequest,
     RequestError,
@@ -34,6 +36,7 @@ from stream.server.http.openai_requests import (
 )
 from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
+from stream.server.visitors import Refused, Visitor
 
 CLIENT_CLOSED = 499
 EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -77,10 +80,19 @@ async def respond(endpoint: Endpoint, request: Request) -> Response:
         return await endpoint(request)
     except RequestError as refusal:
         return refusal.response()
+    except Refused as refused:
+        return request_error(refused).response()
     except HTTPException as error:  # raised by Starlette's form parser
         return RequestError(error.status_code, "bad_form", f"{error.detail}").response()
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED)
+
+
+def request_error(refused: Refused) -> RequestError:
+    """Return a refusal in OpenAI's form."""
+    error = RequestError(refused.status, CODES.get(refused.code, refused.code), str(refused))
+    error.headers = refused.headers
+    return error
 
 
 class ServerSentEvents(StreamingResponse):
@@ -133,10 +145,11 @@ class OpenAIEndpoints:
         """Check access and limit, respond to an upload, and count the status in the metrics."""
         status = 500
         try:
-            self._admit(request)
-            response = await self._respond(request, task)
+            visitor = self._admit(request)
+            visitor.require("upload")
+            response = await self._respond(request, task, visitor)
             status = response.status_code
-        except RequestError as refusal:
+        except (RequestError, Refused) as refusal:
             status = refusal.status
             # Logs the code, because the message can contain the name of the file.
             log.info("refused an upload (%d): %s", status, refusal.code)
@@ -148,23 +161,25 @@ class OpenAIEndpoints:
             self.server.metrics.uploads.labels(str(status)).inc()
         return response
 
-    async def _respond(self, request: Request, task: str) -> Response:
+    async def _respond(self, request: Request, task: str, visitor: Visitor) -> Response:
         """Receive and transcribe an upload, which is deleted afterwards in any case."""
-        take_upload_slot(self.server)
+        take_upload_slot(self.server, visitor)
         form: FormData | None = None
         streaming = False
         try:
             limited = LimitedRequest(request.scope, request.receive)
             form = await receive_form(limited)
             requested = parse_request(form, task, self.service)
-            upload = self._upload(requested)
+            upload = self._upload(requested, visitor)
             if requested.stream:
                 streaming = True
-                return ServerSentEvents(self._events(upload), lambda: self._delete_upload(form))
+                return ServerSentEvents(
+                    self._events(upload), lambda: self._delete_upload(form, visitor)
+                )
             return await self._whole_response(limited, upload, requested)
         finally:
             if not streaming:
-                self._delete_upload(form)
+                self._delete_upload(form, visitor)
 
     async def _whole_response(
         self, request: Request, upload: Upload, requested: TranscriptionRequest
@@ -192,37 +207,49 @@ class OpenAIEndpoints:
             yield responses.done(text)
         except MediaError as error:
             yield responses.event(responses.failure(str(error), "bad_file", "file"))
+        except Refused as refused:
+            code = CODES.get(refused.code, refused.code)
+            yield responses.event(responses.failure(str(refused), code))
         except Exception:
             log.exception("an upload failed")
             yield responses.event(
                 responses.failure("The server failed; the error is in its log.", "internal")
             )
 
-    def _delete_upload(self, form: FormData | None) -> None:
-        """Delete the file of an upload."""
+    def _delete_upload(self, form: FormData | None, visitor: Visitor) -> None:
+        """Delete the file of an upload, and free its slot."""
         self.server.uploads -= 1
+        visitor.leave_upload()
         for part in form.values() if form is not None else ():
             if isinstance(part, UploadFile):
                 # Not `part.close()`, which awaits: a cancelled task must not wait here.
                 part.file.close()
 
-    def _upload(self, requested: TranscriptionRequest) -> Upload:
+    def _upload(self, requested: TranscriptionRequest, visitor: Visitor) -> Upload:
         engine = self.server.engine
         assert engine
         name = requested.file.filename or "The upload"
         session = f"file-{secrets.token_hex(8)}"
-        return Upload(requested.file.file, name, session, engine, self.service, requested.options)
+        visitor.note("upload", session=session)
+        return Upload(
+            requested.file.file,
+            name,
+            session,
+            engine,
+            self.service,
+            requested.options,
+            visitor.charge_upload,
+        )
 
-    def _admit(self, request: Request) -> None:
-        """Check origin, key and readiness of a request. Raises `RequestError` if it is refused."""
-        config, fields = self.server.config, request.headers.items()
-        if not access.origin_allowed(fields, config):
-            message = "Pages of this origin may not use the server; see --allow-origin."
-            raise RequestError(403, "origin_not_allowed", message)
-        if not access.authorised(fields, request.scope["query_string"].decode("latin-1"), config):
-            raise RequestError(401, "invalid_api_key", NO_KEY)
+    def _admit(self, request: Request) -> Visitor:
+        """Return the client of a request. Raises `Refused` for a wrong origin or key, or if the
+        server is not ready."""
+        asking = asking_of(request)
+        check_origin(self.server, asking)
+        visitor = self.server.visitors.identify(asking, access.USUAL_PLACES)
         if not self.server.ready:
-            raise RequestError(503, "not_ready", "The server is not ready; see /readyz.")
+            raise Refused(503, "not_ready", "The server is not ready; see /readyz.")
+        return visitor
 
     def _model(self) -> responses.Json:
         name = self.service.model

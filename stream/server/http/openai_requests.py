@@ -7,7 +7,7 @@ Errors have OpenAI's own format, so that its clients raise their usual exception
 import asyncio
 import errno
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -22,7 +22,9 @@ from stream.protocols.interface import Service
 from stream.recordings.options import FileOptions
 from stream.server import access
 from stream.server.http import openai_responses as responses
+from stream.server.keys.usage import RETRY_S
 from stream.server.state import ServerState
+from stream.server.visitors import Visitor
 
 OPENAI_NAME = "whisper-1"
 """OpenAI's name of Whisper; here it selects the served model."""
@@ -40,6 +42,9 @@ log = logging.getLogger(__name__)
 class RequestError(Exception):
     """A request is refused: HTTP status, OpenAI's error code, message, and the field at fault."""
 
+    headers: Mapping[str, str] = {}
+    """Further header fields of the response."""
+
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
@@ -52,7 +57,8 @@ class RequestError(Exception):
         uvicorn still reads the rest of the body; otherwise the client would not get the response.
         """
         body = responses.failure(str(self), self.code, self.param)
-        return JSONResponse(body, self.status, access.challenge() if self.status == 401 else None)
+        challenge = access.challenge() if self.status == 401 else {}
+        return JSONResponse(body, self.status, {**challenge, **self.headers})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +99,18 @@ class LimitedRequest(Request):
                 yield piece
 
 
-def take_upload_slot(server: ServerState) -> None:
-    """Count one more upload. Raises `RequestError` if there are `max_uploads` already."""
+def take_upload_slot(server: ServerState, visitor: Visitor) -> None:
+    """Count one more upload, of the server and of the client.
+
+    Raises `RequestError` if there are `max_uploads` already.
+    """
     if server.uploads >= server.config.max_uploads:
         message = "Too many uploads at once; try again later. See --max-uploads."
-        raise RequestError(429, "busy", message)
+        busy = RequestError(429, "busy", message)
+        busy.headers = {"Retry-After": str(RETRY_S)}
+        raise busy
     server.uploads += 1
+    visitor.begin_upload()
 
 
 async def receive_form(request: Request) -> FormData:

@@ -6,13 +6,23 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from stream.errors import PeerError
-from stream.protocols.declarations import HttpRequest, HttpResponse, HttpRoute, Transport
+from stream.protocols.declarations import (
+    NO_KEY,
+    HttpRequest,
+    HttpResponse,
+    HttpRoute,
+    Transport,
+)
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
-from stream.server.admission import refuse_for_now, refuse_query
+from stream.server.admission import check_origin, check_stream, refuse_for_now, refuse_query
+from stream.server.http.asking import AllowedHosts, asking_of
+from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.state import ServerState
+from stream.server.visitors import Asking, Refused, Visitor
 
 MAX_BODY_BYTES = 1 << 20
 """Size of the body of a request to a protocol's route; a larger one is answered 413."""
@@ -42,24 +52,25 @@ def own_routes(server: ServerState, protocol: type[SessionProtocol]) -> list[Rou
     ]
 
 
-def own_port_application(server: ServerState, protocol: type[SessionProtocol]) -> Starlette:
+def own_port_application(server: ServerState, protocol: type[SessionProtocol]) -> ASGIApp:
     """Return the ASGI application of a port that serves only one protocol."""
-    return Starlette(
-        routes=[Route("/", without_upgrade(server, protocol)), *own_routes(server, protocol)]
-    )
+    routes = [Route("/", without_upgrade(server, protocol)), *own_routes(server, protocol)]
+    return AllowedHosts(Starlette(routes=routes), server.config)
 
 
 def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRoute) -> Endpoint:
     """Return the endpoint of a route, which checks the access and then calls `route.respond`."""
 
     async def endpoint(request: Request) -> Response:
-        fields, query = request.headers.items(), request.url.query
-        refused = refusal(server, protocol, fields, f"{request.url.path}?{query}")
-        response = as_response(refused or await respond(request))
-        response.headers.update(access.cross_origin(fields, server.config))
+        try:
+            visitor = visitor_of(server, protocol, asking_of(request))
+            response = as_response(await respond(request, visitor))
+        except Refused as refused:
+            response = as_response(refused.by(protocol))
+        response.headers.update(access.cross_origin(request.headers.items(), server.config))
         return response
 
-    async def respond(request: Request) -> HttpResponse:
+    async def respond(request: Request, visitor: Visitor) -> HttpResponse:
         assert server.service
         asked = HttpRequest(
             path=request.url.path,
@@ -69,32 +80,28 @@ def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRout
             path_fields=request.path_params,
         )
         try:
-            return route.respond(server.service, asked)
+            return route.respond(visitor.service(server.service), asked)
         except PeerError as error:
             return protocol.refusal(400, error.code, str(error))
 
     return endpoint
 
 
-def refusal(
-    server: ServerState,
-    protocol: type[SessionProtocol],
-    fields: list[tuple[str, str]],
-    target: str,
-) -> HttpResponse | None:
-    """Return the response that refuses a request to a route; None if it is accepted."""
-    if not access.origin_allowed(fields, server.config):
-        return protocol.refusal(403, "origin_not_allowed", access.BAD_ORIGIN)
-    if sentence := access.why_refused(protocol, fields, target, server.config):
-        return access.unauthorised(protocol, sentence)
+def visitor_of(server: ServerState, protocol: type[SessionProtocol], asking: Asking) -> Visitor:
+    """Return the client of a request to a route, which has shown its key. Raises `Refused`."""
+    check_origin(server, asking)
+    visitor = server.visitors.identify_for(protocol, asking)
+    if visitor.grant is None:
+        raise Refused(401, "not_authorised", NO_KEY)
     if not server.ready:
-        return protocol.refusal(503, "not_ready", "The server is not ready; see /readyz.")
-    return None
+        raise Refused(503, "not_ready", "The server is not ready; see /readyz.")
+    return visitor
 
 
 def as_response(response: HttpResponse) -> PlainTextResponse:
     """Return a protocol's response as one of Starlette's."""
-    return PlainTextResponse(response.body, response.status, dict(response.headers))
+    later = {"Retry-After": str(RETRY_AFTER_S)} if response.status == 503 else {}
+    return PlainTextResponse(response.body, response.status, {**later, **response.headers})
 
 
 def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> Endpoint:
@@ -105,15 +112,19 @@ def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> End
     """
 
     async def endpoint(request: Request) -> Response:
-        fields = request.headers.items()
-        target = f"{request.url.path}?{request.url.query}"
-        refused = refusal(server, protocol, fields, target) or refuse_for_now(server, protocol)
-        refused = refused or refuse_query(server, protocol, access.query_fields(request.url.query))
+        query = access.query_fields(request.url.query)
+        refused: HttpResponse | None
+        try:
+            visitor = visitor_of(server, protocol, asking_of(request))
+            check_stream(server, protocol, visitor)
+            refused = refuse_for_now(server, protocol) or refuse_query(server, protocol, query)
+        except Refused as refusal:
+            refused = refusal.by(protocol)
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
         response = PlainTextResponse("Open a websocket here.\n", 426, upgrade)
         if refused is not None:
             response = as_response(refused)
-        response.headers.update(access.cross_origin(fields, server.config))
+        response.headers.update(access.cross_origin(request.headers.items(), server.config))
         return response
 
     return endpoint

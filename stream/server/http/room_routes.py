@@ -1,4 +1,5 @@
-"""HTTP routes of rooms: pages, server-sent events, transcripts, and a feed for video players."""
+"""HTTP routes of rooms: pages, server-sent events, transcripts, a feed for video players; renaming
+and deleting."""
 
 import asyncio
 import re
@@ -10,15 +11,22 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from stream.protocols.declarations import NO_KEY
+from stream.protocols.declarations import ProtocolDeclarations
 from stream.protocols.start_settings import ROOM_NAME
 from stream.rooms import feed, formats
 from stream.server import access
-from stream.server.admission import why_no_reader
+from stream.server.admission import check_origin, reader_of, why_no_reader
+from stream.server.http.asking import asking_of
 from stream.server.http.page import Asset
-from stream.server.rooms.rooms import Reader, Rooms
+from stream.server.rooms.rooms import MayRead, Reader, Rooms
 from stream.server.rooms.store import StoreError
 from stream.server.state import ServerState
+from stream.server.visitors import Refused, Visitor
+
+MAY_NOT_CHANGE = "This key may not change this room; it belongs to another one."
+DELETED_LATER = (
+    "The file of rooms cannot be written now; the room is deleted as soon as that is possible."
+)
 
 HEARTBEAT_S = 15.0
 """Seconds without a message after which a heartbeat is sent: proxies close idle connections."""
@@ -29,7 +37,16 @@ HEARTBEAT = b'{"type":"heartbeat"}'
 RETRY_MS = 2000
 """Milliseconds after which a browser reconnects."""
 
+MAX_BODY_BYTES = 16 * 1024
+
 Endpoint = Callable[[Request], Awaitable[Response]]
+ClientEndpoint = Callable[[Request, Visitor], Awaitable[Response]]
+
+
+class RoomChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request to change a room."""
+
+    name: str
 
 
 def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
@@ -40,9 +57,16 @@ def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
         Route("/rooms", page_endpoint(assets["/rooms.html"])),
         Route("/rooms/{name}", page_endpoint(assets["/room.html"])),
         Route("/v1/rooms", endpoints.listing),
+        Route(room, endpoints.for_owners(endpoints.delete), methods=["DELETE"]),
         Route(
-            f"{room}/events", endpoints.for_readers(endpoints.events), methods=["GET", "OPTIONS"]
+            room,
+            endpoints.for_owners(endpoints.rename),
+            methods=["PATCH"],
+            max_body_size=MAX_BODY_BYTES,
         ),
+        Route(room, preflight(server), methods=["OPTIONS"]),
+        Route(f"{room}/events", endpoints.for_readers(endpoints.events), methods=["GET"]),
+        Route(f"{room}/events", preflight(server), methods=["OPTIONS"]),
         Route(f"{room}/transcript.{{extension}}", endpoints.for_readers(endpoints.transcript)),
         Route(f"{room}/captions.m3u8", endpoints.for_readers(endpoints.playlist)),
         Route(f"{room}/captions-{{number:int}}.vtt", endpoints.for_readers(endpoints.segment)),
@@ -62,6 +86,16 @@ def page_endpoint(asset: Asset) -> Endpoint:
     return page
 
 
+def preflight(server: ServerState) -> Endpoint:
+    """Return an endpoint that answers CORS preflights."""
+
+    async def endpoint(request: Request) -> Response:
+        headers = access.PREFLIGHT | access.cross_origin(request.headers.items(), server.config)
+        return Response(status_code=204, headers=headers)
+
+    return endpoint
+
+
 class RoomEndpoints:
     """The endpoints of the rooms of a server."""
 
@@ -70,38 +104,106 @@ class RoomEndpoints:
         self.rooms = server.rooms
         self.config = server.config
 
-    def for_readers(self, endpoint: Endpoint) -> Endpoint:
-        """Wrap an endpoint: refuse clients that may not read rooms, and add the CORS headers."""
+    def for_readers(self, endpoint: ClientEndpoint) -> Endpoint:
+        """Wrap an endpoint: refuse clients that may not read the room, and add the CORS headers."""
 
         @wraps(endpoint)
         async def checked(request: Request) -> Response:
-            fields = request.headers.items()
-            target = f"{request.url.path}?{request.url.query}"
-            try:
-                if request.method == "OPTIONS":  # a CORS preflight, which shows no key
-                    response = Response(status_code=204, headers=access.PREFLIGHT)
-                elif access.may_read(fields, target, self.config):
-                    response = await endpoint(request)
-                else:
-                    response = refusal()
-            except StoreError:
-                response = unreadable()
-            response.headers.update(access.cross_origin(fields, self.config))
-            return response
+            name = request.path_params["name"]
+
+            async def respond() -> Response:
+                visitor = reader_of(self.server, asking_of(request), name)
+                response = await endpoint(request, visitor)
+                if response.status_code < 300:
+                    visitor.note_reading(name, request.url.path.rpartition("/")[2])
+                return response
+
+            return await self._answered(request, respond)
 
         return checked
 
-    async def listing(self, request: Request) -> Response:
-        """List the rooms; always requires the key."""
-        if not access.authorised(request.headers.items(), request.url.query, self.config):
-            return refusal()
-        try:
-            content = msgspec.json.encode({"rooms": self.rooms.listing()})
-        except StoreError:
-            return unreadable()
-        return Response(content, media_type="application/json")
+    def for_owners(self, endpoint: ClientEndpoint) -> Endpoint:
+        """Wrap an endpoint: refuse clients that may not change the room, and add CORS headers."""
 
-    async def events(self, request: Request) -> Response:
+        @wraps(endpoint)
+        async def checked(request: Request) -> Response:
+            async def respond() -> Response:
+                asking = asking_of(request)
+                check_origin(self.server, asking)
+                visitor = self.server.visitors.identify(asking, access.USUAL_PLACES)
+                exists, owner = self.rooms.owner_of(request.path_params["name"])
+                assert visitor.grant is not None
+                if not exists:
+                    return no_such_room()
+                if not visitor.grant.may_change(owner):
+                    raise Refused(403, "not_allowed", MAY_NOT_CHANGE)
+                return await endpoint(request, visitor)
+
+            return await self._answered(request, respond)
+
+        return checked
+
+    async def _answered(
+        self, request: Request, respond: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Return the response, or the one for an error; in both cases with the CORS headers."""
+        try:
+            response = await respond()
+        except Refused as refused:
+            refusal = refused.by(ProtocolDeclarations)
+            response = PlainTextResponse(refusal.body, refusal.status, dict(refusal.headers))
+        except StoreError:
+            response = unreadable()
+        response.headers.update(access.cross_origin(request.headers.items(), self.config))
+        return response
+
+    async def listing(self, request: Request) -> Response:
+        """List the rooms that the client may read; always requires a key."""
+
+        async def respond() -> Response:
+            visitor = self.server.visitors.identify(asking_of(request), access.USUAL_PLACES)
+            assert visitor.grant is not None
+            rooms = [
+                room
+                for room in self.rooms.listing()
+                if visitor.grant.may_read(room.room, exists=True, owner=room.owner)
+            ]
+            visitor.note("list_rooms")
+            return Response(msgspec.json.encode({"rooms": rooms}), media_type="application/json")
+
+        return await self._answered(request, respond)
+
+    async def delete(self, request: Request, visitor: Visitor) -> Response:
+        """Delete a room with everything that was said in it."""
+        name = request.path_params["name"]
+        visitor.note("delete_room", room=name)
+        try:
+            self.rooms.delete(name)
+        except StoreError:
+            return PlainTextResponse(f"{DELETED_LATER}\n", 503)
+        return Response(status_code=204)
+
+    async def rename(self, request: Request, visitor: Visitor) -> Response:
+        """Give a room that is over another name."""
+        name = request.path_params["name"]
+        try:
+            new_name = msgspec.json.decode(await request.body(), type=RoomChanges).name
+        except (msgspec.DecodeError, RecursionError):
+            return PlainTextResponse('The body is not valid; send {"name": "…"}.\n', 400)
+        if not ROOM_NAME.fullmatch(new_name):
+            return PlainTextResponse("No room can have this name.\n", 400)
+        if name in self.rooms.live:
+            return PlainTextResponse("The room is live; rename it when it is over.\n", 409)
+        if self.rooms.owner_of(new_name)[0]:
+            return PlainTextResponse("There is a room of this name already.\n", 409)
+        assert visitor.grant is not None
+        if not visitor.grant.may_speak(new_name, exists=False, owner=None):
+            raise Refused(403, "not_allowed", "This key may not open a room of this name.")
+        self.rooms.rename(name, new_name)
+        visitor.note("rename_room", room=name, new_name=new_name)
+        return Response(status_code=204)
+
+    async def events(self, request: Request, visitor: Visitor) -> Response:
         """Send the messages of a room as server-sent events."""
         name = request.path_params["name"]
         if not ROOM_NAME.fullmatch(name):
@@ -109,10 +211,10 @@ class RoomEndpoints:
         if refused := why_no_reader(self.server):
             return PlainTextResponse(f"{refused}\n", 503)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        body = server_sent_events(self.rooms, name)
+        body = server_sent_events(self.rooms, name, visitor.may_read_of)
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
-    async def transcript(self, request: Request) -> Response:
+    async def transcript(self, request: Request, visitor: Visitor) -> Response:
         """Respond with the transcript so far, in the format of the extension."""
         room = self.rooms.find(request.path_params["name"])
         writer = formats.FORMATS.get(request.path_params["extension"])
@@ -121,7 +223,7 @@ class RoomEndpoints:
         content_type, write = writer
         return Response(write(room), media_type=content_type)
 
-    async def playlist(self, request: Request) -> Response:
+    async def playlist(self, request: Request, visitor: Visitor) -> Response:
         """Respond with the playlist of the feed for video players."""
         room = self.rooms.find(request.path_params["name"])
         if room is None:
@@ -134,7 +236,7 @@ class RoomEndpoints:
         )
         return Response(content, media_type="application/vnd.apple.mpegurl")
 
-    async def segment(self, request: Request) -> Response:
+    async def segment(self, request: Request, visitor: Visitor) -> Response:
         """Respond with a segment of the feed."""
         room = self.rooms.find(request.path_params["name"])
         number = request.path_params["number"]
@@ -144,9 +246,9 @@ class RoomEndpoints:
         return Response(content, media_type="text/vtt")
 
 
-async def server_sent_events(rooms: Rooms, name: str) -> AsyncIterator[bytes]:
+async def server_sent_events(rooms: Rooms, name: str, may_read: MayRead) -> AsyncIterator[bytes]:
     """Yield the messages of a room as server-sent events."""
-    reader = rooms.read(name)
+    reader = rooms.read(name, may_read)
     try:
         yield b"retry: %d\n\n" % RETRY_MS
         while (messages := await next_messages(reader)) is not None:
@@ -171,11 +273,6 @@ def mpegts(request: Request) -> int | None:
     """Return the time stamp of the video at the opening of the room; None if it is invalid."""
     digits = request.query_params.get("mpegts", "0")
     return int(digits) if re.fullmatch(r"[0-9]{1,10}", digits) and int(digits) < 2**33 else None
-
-
-def refusal() -> Response:
-    """Return the response to a request without the key."""
-    return PlainTextResponse(f"{NO_KEY}\n", 401, access.challenge())
 
 
 def unreadable() -> Response:

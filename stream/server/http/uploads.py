@@ -7,7 +7,7 @@ these windows only if no live stream has one (`WindowKind.FILE`).
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, suppress
 from itertools import count
 from typing import BinaryIO
@@ -41,8 +41,14 @@ class Upload:
         engine: Engine,
         service: Service,
         options: FileOptions,
+        charge: Callable[[float], None],
     ) -> None:
-        """Prepare to transcribe; speech is detected as in the streams of the service."""
+        """Prepare to transcribe; speech is detected as in the streams of the service.
+
+        `charge` is called with the seconds of audio of each step; what it raises ends the upload.
+        """
+        self._charge = charge
+        self._charged_s = 0.0
         self.duration_s = 0.0
         """Seconds of audio decoded so far."""
         self.problems: list[str] = []
@@ -73,6 +79,9 @@ class Upload:
                 if more and self._pending < self._engine.max_batch:
                     step = asyncio.ensure_future(asyncio.to_thread(next, reading, False))
                     more = await asyncio.shield(step)
+                    decoded_s = self.duration_s
+                    self._charge(decoded_s - self._charged_s)
+                    self._charged_s = decoded_s
                     self._submit(loop)
                 else:
                     self._algorithm.receive_hypothesis(await self._hypotheses.get())

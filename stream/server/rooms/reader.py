@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.start_settings import ROOM_NAME
-from stream.server.rooms.rooms import Reader, Rooms
+from stream.server.rooms.rooms import MayRead, Reader, Rooms
 
 SUBPROTOCOLS = ("stream.v1",)
 """Subprotocols that a reader may offer: that of the native protocol."""
@@ -24,13 +24,14 @@ def room_of(path: str) -> str | None:
 
 
 async def serve_reader(
-    websocket: ServerConnection, rooms: Rooms, name: str, stalled_s: float
+    websocket: ServerConnection, rooms: Rooms, name: str, stalled_s: float, may_read: MayRead
 ) -> None:
     """Send the messages of a room until it is deleted or the reader disconnects or is too slow.
 
-    A reader that does not accept a message for `stalled_s` seconds is disconnected.
+    A reader that does not accept a message for `stalled_s` seconds is disconnected, and one that
+    may no longer read the room.
     """
-    reader = rooms.read(name)
+    reader = rooms.read(name, may_read)
     sending = asyncio.create_task(send_all(websocket, reader, stalled_s))
     leaving = asyncio.create_task(websocket.wait_closed())
     try:

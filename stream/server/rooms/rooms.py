@@ -28,7 +28,15 @@ FORGET_EVERY_S = 60.0
 READER_LIMIT = 64
 """Messages in the outbox of a reader: minutes of finals. A page that reconnects gets a snapshot."""
 
+MayRead = Callable[..., bool]
+"""Called with the name of a room, and with `exists` and `owner`; whether a client may read it."""
+
 encode = msgspec.json.Encoder().encode
+
+
+def anyone_may(room: str, *, exists: bool, owner: str | None) -> bool:
+    """Return True: everybody may read every room."""
+    return True
 
 
 class Reader:
@@ -37,7 +45,8 @@ class Reader:
     It ends when the room is deleted, when the server closes, or when the outbox overflows.
     """
 
-    def __init__(self, snapshot: bytes) -> None:
+    def __init__(self, snapshot: bytes, may_read: MayRead) -> None:
+        self.may_read = may_read
         self.outbox = Outbox(READER_LIMIT)
         self.outbox.put(QueuedMessage(snapshot))
         self._woken = asyncio.Event()
@@ -45,11 +54,19 @@ class Reader:
         self._over = False
 
     def put(self, message: QueuedMessage) -> None:
-        """Add a message to the outbox; ends the reader if that overflows."""
+        """Add a message to the outbox, unless the reader has ended; an overflow ends it."""
+        if self._over:
+            return
         self.outbox.put(message)
         if self.outbox.overflowing:
             self.end()
         self._woken.set()
+
+    def end_at_once(self) -> None:
+        """End the iterator; the messages that wait are dropped."""
+        while self.outbox.take() is not None:
+            pass
+        self.end()
 
     def end(self) -> None:
         """End the iterator after the messages that wait."""
@@ -103,6 +120,8 @@ class Rooms:
         self.live: dict[str, Room] = {}
         self.subscribers: list[Callable[[Room, Message], None]] = []
         """Called with every message except partials; the webhook uses it."""
+        self.forgetters: list[Callable[[str], None]] = []
+        """Called with the name of each room that somebody deletes."""
         self._readers: dict[str, set[Reader]] = {}
         self._clock = clock
         self._closed = False
@@ -118,7 +137,10 @@ class Rooms:
 
         Returns the room and the number of the new member.
         """
-        room = self._find_or_none(membership.room) or Room(membership.room, self._clock())
+        room = self._find_or_none(membership.room)
+        if room is None:
+            room = Room(membership.room, self._clock(), owner=membership.owner)
+            self._end_readers_of(room.name, exists=True, owner=room.owner)
         room.about.update(membership.about)
         self.live[membership.room] = room
         self.store.open_room(room)
@@ -134,6 +156,48 @@ class Rooms:
         Raises `StoreError`.
         """
         return self.live.get(name) or self.store.find(name)
+
+    def owner_of(self, name: str) -> tuple[bool, str | None]:
+        """Return whether a room exists, and its owner. Raises `StoreError`."""
+        room = self.live.get(name)
+        return (True, room.owner) if room else self.store.owner_of(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a room with all its lines, and end its readers.
+
+        The streams in a live room go on without it; what they say later is in no room.
+
+        Raises `StoreError` if the file cannot be written now; then it is deleted later.
+        """
+        room = self.live.pop(name, None)
+        for forget in self.forgetters:
+            forget(name)
+        for reader in self._readers.get(name, set()):
+            reader.end_at_once()
+        if room is not None:
+            room.finals.clear()
+        self.store.delete(name)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a room that is over another name; its readers end. Raises `StoreError`."""
+        assert name not in self.live
+        self.store.rename(name, new_name)
+        for reader in self._readers.get(name, set()):
+            reader.end()
+
+    def end_unwelcome_readers(self) -> None:
+        """End the readers that may no longer read their room, because a key was revoked."""
+        for name in list(self._readers):
+            try:
+                exists, owner = self.owner_of(name)
+            except StoreError:
+                continue
+            self._end_readers_of(name, exists=exists, owner=owner)
+
+    def _end_readers_of(self, name: str, *, exists: bool, owner: str | None) -> None:
+        for reader in self._readers.get(name, set()):
+            if not reader.may_read(name, exists=exists, owner=owner):
+                reader.end_at_once()
 
     def _find_or_none(self, name: str) -> Room | None:
         """Return a room; None if there is none, or if stored rooms cannot be read.
@@ -153,10 +217,14 @@ class Rooms:
         """Return the live and stored rooms, the latest first. Raises `StoreError`."""
         return self.store.listing()
 
-    def read(self, name: str) -> Reader:
-        """Create a reader of a room, which need not exist yet; end it with `stop_reading`."""
+    def read(self, name: str, may_read: MayRead = anyone_may) -> Reader:
+        """Create a reader of a room, which need not exist yet; end it with `stop_reading`.
+
+        The reader is ended as soon as `may_read` is false, when the room is opened or a key is
+        revoked.
+        """
         room = self._find_or_none(name)
-        reader = Reader(encode(room.snapshot() if room else empty_snapshot(name)))
+        reader = Reader(encode(room.snapshot() if room else empty_snapshot(name)), may_read)
         self._readers.setdefault(name, set()).add(reader)
         return reader
 
@@ -195,11 +263,18 @@ class Rooms:
         self.store.close()
 
     def receive(self, room: Room, number: int, event: Event | KeyPressed) -> None:
-        """Apply an event of a member to its room, and send the messages to the readers."""
+        """Apply an event of a member to its room, and send the messages to the readers.
+
+        Nothing happens if the room was deleted.
+        """
+        if self.live.get(room.name) is not room:
+            return
         self._broadcast(room, room.receive(number, event, self._clock()))
 
     def leave(self, room: Room, number: int) -> None:
         """Remove a member from a room; the room is over when the last one has left."""
+        if self.live.get(room.name) is not room:
+            return
         messages = room.leave(number, self._clock())
         if not room.live:
             self.store.end_room(room.name, self._clock())
@@ -227,15 +302,21 @@ class Participant:
         self._joined: dict[str, tuple[Room, int]] = {}
         """Room and number of the member, by the id of the session."""
 
-    def share(self, protocol: SessionProtocol) -> None:
-        """Add new sessions to their rooms, and pass on the events that the protocol shares."""
+    def share(self, protocol: SessionProtocol) -> list[str]:
+        """Add new sessions to their rooms, and pass on the events that the protocol shares.
+
+        Returns the names of the rooms of new sessions.
+        """
+        names = []
         for opened in protocol.sessions:
             if opened.membership is not None and opened.session.id not in self._joined:
                 self._joined[opened.session.id] = self.rooms.join(opened.membership)
+                names.append(opened.membership.room)
         if self._joined:
             for session_id, event in protocol.captions_to_share():
                 if joined := self._joined.get(session_id):
                     self.rooms.receive(*joined, event)
+        return names
 
     def leave(self, session_id: str) -> None:
         """Remove a session from its room, if it is in one."""

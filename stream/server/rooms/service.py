@@ -33,6 +33,7 @@ class RoomService:
                 self.config.webhook_url, self.config.webhook_secret, self.metrics.count_webhook
             )
             self.rooms.subscribers.append(self.webhook.enqueue)
+            self.rooms.forgetters.append(self.webhook.forget)
 
     async def close(self) -> None:
         """Disconnect all readers, and deliver waiting webhook messages for at most some seconds."""

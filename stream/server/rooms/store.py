@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ LOCKED_MS = 100
 
 SCHEMA = """
 create table if not exists rooms (
-    name text primary key, opened_at real not null, ended_at real, about text not null
+    name text primary key, opened_at real not null, ended_at real, about text not null, owner text
 ) strict;
 create table if not exists lines (
     room text not null references rooms (name) on delete cascade,
@@ -63,10 +63,17 @@ class RoomStore:
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             self._db.executescript(SCHEMA)
+            self._add_owners()
             self._db.execute(f"pragma busy_timeout = {LOCKED_MS}")
         except sqlite3.Error as error:
             raise UsageError(f"{path} cannot be used to store rooms: {error}.") from None
         self._unwritten: deque[tuple[str, Sequence[Any]]] = deque()
+
+    def _add_owners(self) -> None:
+        """Add the column of owners to a file of an earlier version; its rooms belong to no key."""
+        columns = [row[1] for row in self._db.execute("pragma table_info (rooms)")]
+        if "owner" not in columns:
+            self._db.execute("alter table rooms add column owner text")
 
     def close(self) -> None:
         """Close the file."""
@@ -98,9 +105,9 @@ class RoomStore:
     def open_room(self, room: Room) -> None:
         """Store a room as live."""
         self._write(
-            "insert into rooms values (?, ?, null, ?)"
+            "insert into rooms (name, opened_at, about, owner) values (?, ?, ?, ?)"
             " on conflict (name) do update set ended_at = null, about = excluded.about",
-            (room.name, room.opened_at, json.dumps(room.about)),
+            (room.name, room.opened_at, json.dumps(room.about), room.owner),
         )
 
     def add_line(self, room: str, line: Final) -> None:
@@ -121,17 +128,55 @@ class RoomStore:
     def forget_ended_before(self, time: float) -> list[str]:
         """Delete the rooms that were over before a time; return their names."""
         rows = self._write("delete from rooms where ended_at < ? returning name", (time,))
+        if rows:
+            self._empty_log()
         return [name for (name,) in rows]
+
+    def delete(self, name: str) -> None:
+        """Delete a room and its lines. Raises `StoreError` if that has to wait for the disk."""
+        self._write("delete from rooms where name = ?", (name,))
+        if self._unwritten:
+            raise StoreError(f"{len(self._unwritten)} statements wait to be written")
+        self._empty_log()
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a room another name, which no room has. Raises `StoreError` if that fails."""
+        if self._unwritten:
+            raise StoreError(f"{len(self._unwritten)} statements wait to be written")
+        with errors_of_reading():
+            self._db.execute("begin immediate")
+            try:
+                self._db.execute("pragma defer_foreign_keys = on")
+                self._db.execute("update rooms set name = ? where name = ?", (new_name, name))
+                self._db.execute("update lines set room = ? where room = ?", (new_name, name))
+                self._db.execute("commit")
+            except sqlite3.Error:
+                self._db.execute("rollback")
+                raise
+
+    def _empty_log(self) -> None:
+        """Write the log of SQLite into the file and empty it, so that no deleted words stay there.
+
+        If another program is reading the file, the log is emptied by a later call.
+        """
+        with suppress(sqlite3.Error):
+            self._db.execute("pragma wal_checkpoint(truncate)")
+
+    @errors_of_reading()
+    def owner_of(self, name: str) -> tuple[bool, str | None]:
+        """Return whether a room is stored, and its owner. Raises `StoreError`."""
+        row = self._db.execute("select owner from rooms where name = ?", (name,)).fetchone()
+        return (True, row[0]) if row else (False, None)
 
     @errors_of_reading()
     def find(self, name: str) -> Room | None:
         """Return a room with its stored lines; None if there is none. Raises `StoreError`."""
         row = self._db.execute(
-            "select opened_at, about from rooms where name = ?", (name,)
+            "select opened_at, about, owner from rooms where name = ?", (name,)
         ).fetchone()
         if row is None:
             return None
-        opened_at, about = row
+        opened_at, about, owner = row
         lines = self._db.execute(
             'select line, speaker, start, "end", text from lines where room = ?'
             " order by start, line",
@@ -141,13 +186,13 @@ class RoomStore:
             Final(line=line, speaker=speaker, start=start, end=end, text=text)
             for line, speaker, start, end, text in lines
         ]
-        return Room.reopened(name, opened_at, json.loads(about), finals)
+        return Room.reopened(name, opened_at, json.loads(about), owner, finals)
 
     @errors_of_reading()
     def listing(self) -> list[Listing]:
         """Return an entry for each room, the latest first. Raises `StoreError`."""
         rows = self._db.execute(
-            "select name, opened_at, ended_at, about,"
+            "select name, opened_at, ended_at, owner, about,"
             " (select count(*) from lines where room = name)"
             " from rooms order by opened_at desc, name"
         )
@@ -157,7 +202,8 @@ class RoomStore:
                 opened_at=opened_at,
                 ended_at=ended_at,
                 lines=lines,
+                owner=owner,
                 about=json.loads(about),
             )
-            for name, opened_at, ended_at, about, lines in rows
+            for name, opened_at, ended_at, owner, about, lines in rows
         ]

@@ -140,7 +140,8 @@ class Webhook:
         self._queues: dict[str, deque[Delivery]] = {}
         self._n_queued = 0
         self._total_limit = total_limit
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """The tasks that deliver queues, with the names of their rooms."""
 
     def enqueue(self, room: Room, message: Message) -> None:
         """Queue a message of a room, and start a task that delivers the queue if there is none."""
@@ -151,13 +152,24 @@ class Webhook:
         if queue is None:
             queue = self._queues[room.name] = deque()
             task = asyncio.create_task(self._deliver_all(room.name, queue))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = room.name
+            task.add_done_callback(self._tasks.pop)
         if len(queue) < QUEUE_LIMIT and self._n_queued < self._total_limit:
             queue.append(Delivery(f"msg_{secrets.token_hex(12)}", body))
             self._n_queued += 1
         else:
             self._count("dropped")
+
+    def forget(self, room: str) -> None:
+        """Drop the messages of a room that were not delivered."""
+        queue = self._queues.pop(room, deque())
+        self._n_queued -= len(queue)
+        while queue:
+            queue.pop()
+            self._count("dropped")
+        for task, name in list(self._tasks.items()):
+            if name == room:
+                task.cancel()
 
     async def close(self, timeout_s: float) -> None:
         """Deliver the queued messages for at most `timeout_s`, then close the client."""
@@ -176,7 +188,8 @@ class Webhook:
                 self._n_queued -= 1
         finally:
             self._n_queued -= len(queue)
-            del self._queues[room]
+            if self._queues.get(room) is queue:
+                del self._queues[room]
 
     async def _deliver(self, delivery: Delivery) -> bool:
         """Deliver a message in up to `TRIES` attempts; return whether one succeeded."""

@@ -1,6 +1,7 @@
 """All streams of a server: the open ones, and the parked ones, which can be resumed."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Iterator
 from functools import partial
 
@@ -9,6 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from stream.config import ServerConfig
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing, Resumption
+from stream.server.keys.signing import Signer
 from stream.server.metrics import Metrics
 from stream.server.streams.client_socket import ClientSocket
 from stream.server.streams.connection import Connection
@@ -18,6 +20,9 @@ from stream.server.streams.stream import Stream
 from stream.server.streams.tcp_connection import TcpConnection
 
 RESUMED = Closing(CloseCode.ENDED, "the stream goes on through another connection")
+SILENT_S = 2.0
+"""A live client sends audio or a message more often than that, in seconds."""
+
 NO_SUCH_STREAM = (
     "This stream no longer exists; open a new one, and send the audio that is not settled."
 )
@@ -29,8 +34,8 @@ class Streams:
     Open streams that have begun and parked ones together are at most `max_sessions`.
     """
 
-    def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
-        self.parked = ParkedStreams(config.resume_s)
+    def __init__(self, config: ServerConfig, metrics: Metrics, signer: Signer) -> None:
+        self.parked = ParkedStreams(config.resume_s, signer)
         self._max = config.max_sessions
         self._metrics = metrics
         self._open: dict[str, Stream] = {}
@@ -51,6 +56,12 @@ class Streams:
     def full(self) -> bool:
         """Whether no further stream can be opened."""
         return len(self._open) >= self._max
+
+    def silent_of(self, name: str) -> bool:
+        """Return whether an open stream of the key of this name has sent nothing for some time."""
+        before = time.monotonic() - SILENT_S
+        mine = (stream for stream in self if stream.visitor.name == name)
+        return any(0 < stream.protocol.now < before for stream in mine)
 
     async def closed(self) -> None:
         """Wait until no stream is open."""
@@ -136,11 +147,16 @@ class Streams:
     def _begin(self, stream: Stream) -> None:
         """Record that a stream begins or is resumed; if no slot is free, end a parked stream."""
         self._begun.add(stream.session_id)
+        stream.visitor.begin()
+        action = "resume_stream" if stream.begun else "open_stream"
+        stream.begun = True
+        stream.visitor.note(action, session=stream.session_id)
         self.parked.make_room(self._max - len(self._begun))
 
     def _leave(self, stream: Stream) -> None:
         del self._open[stream.session_id]
         self._begun.discard(stream.session_id)
+        stream.visitor.leave()
         self._metrics.sessions.set(len(self._open))
         if not self._open:
             self._none_open.set()

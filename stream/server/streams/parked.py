@@ -7,19 +7,22 @@ stream that has been parked longest is ended.
 
 import asyncio
 import hmac
-import secrets
 
 from stream.protocols.interface import Closing, Resumption
+from stream.server.keys.signing import Signer
 from stream.server.streams.connection import Connection
 
 
 class ParkedStreams:
     """Connections in the state PARKED, in the order in which they lost their sockets."""
 
-    def __init__(self, park_s: float) -> None:
-        """Park each stream for at most `park_s` seconds; with 0, no stream can be resumed."""
+    def __init__(self, park_s: float, signer: Signer) -> None:
+        """Park each stream for at most `park_s` seconds; with 0, no stream can be resumed.
+
+        `signer` signs the tokens.
+        """
         self.park_s = park_s
-        self._secret = secrets.token_bytes(32)
+        self._signer = signer
         self._parked: dict[str, tuple[Connection, asyncio.TimerHandle]] = {}
         self._finishing: dict[asyncio.Task[None], Connection] = {}
         """Streams that are no longer parked, but still transcribe the last finals for rooms."""
@@ -31,7 +34,7 @@ class ParkedStreams:
         """Return the token to resume this session; None if no session can be resumed."""
         if not self.park_s:
             return None
-        return hmac.digest(self._secret, session_id.encode(), "sha256").hex()[:32]
+        return self._signer.sign("resume", session_id)[:32]
 
     def admits(self, asked: Resumption) -> bool:
         """Return whether a request to resume has the right token of the session that it names."""
@@ -63,6 +66,12 @@ class ParkedStreams:
         """End the streams that were parked longest, until at most `slots` are parked."""
         while len(self._parked) > max(slots, 0):
             self._give_up_session(next(iter(self._parked)))
+
+    def give_up_unwelcome(self) -> None:
+        """End the streams whose key was revoked or has expired."""
+        for session, (connection, _) in list(self._parked.items()):
+            if not connection.visitor.still_welcome:
+                self._give_up_session(session)
 
     async def drain(self) -> None:
         """End all parked streams, and wait until their rooms have the finals."""

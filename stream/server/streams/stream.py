@@ -25,13 +25,14 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Participant, Rooms
 from stream.server.streams.backpressure import may_read
+from stream.server.visitors import Visitor
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamContext:
-    """The objects that all streams of a server share."""
+    """The objects that all streams of a server share, and the client of this one."""
 
     engine: Engine
     config: ServerConfig
@@ -39,6 +40,8 @@ class StreamContext:
     rooms: Rooms
     load: Callable[[], Load]
     """Returns the current load of the server."""
+    visitor: Visitor
+    """The client, with its rights."""
 
 
 class Stream(ABC):
@@ -51,7 +54,11 @@ class Stream(ABC):
         self.engine = context.engine
         self.config = context.config
         self.metrics = context.metrics
+        self.visitor = context.visitor
         self._participant = Participant(context.rooms)
+        self.begun = False
+        """Whether its client has begun it; otherwise it may only ask to resume another one."""
+        self._counted_audio_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._over = False
 
@@ -67,6 +74,10 @@ class Stream(ABC):
     def finish(self, closing: Closing) -> None:
         """End the audio of the client, send its finals, then close with `closing`."""
         self._feed(self.protocol.finish, closing)
+
+    def fail(self, code: str, sentence: str) -> None:
+        """Take no more audio, send the finals of the audio so far and a fatal error, and close."""
+        self._feed(self.protocol.fail, code, sentence)
 
     @abstractmethod
     def cut(self, closing: Closing) -> None:
@@ -85,6 +96,7 @@ class Stream(ABC):
             return
         try:
             receive(*args)
+            self._count_audio()
             windows = self.protocol.windows_to_transcribe()
         except Exception:
             log.exception("the stream failed", extra=self._log_fields())
@@ -94,11 +106,19 @@ class Stream(ABC):
             self.engine.submit(window, self._deliver, self._is_live())
         for note in self.protocol.notes_to_log():
             log.info("%s", note, extra=self._log_fields())
-        self._participant.share(self.protocol)
+        for room in self._participant.share(self.protocol):
+            self.visitor.note("join_room", room=room, session=self.session_id)
         for session_id in self.protocol.forget_ended():
             self._participant.leave(session_id)
             self.engine.forget(session_id)
         self._handle_output()
+
+    def _count_audio(self) -> None:
+        """Count new audio for the limit of the key, and end the stream if it is used up."""
+        audio_s = self.protocol.counts.audio_s - self._counted_audio_s
+        self._counted_audio_s += audio_s
+        if sentence := self.visitor.why_no_more_audio(audio_s):
+            self.protocol.fail("over_limit", sentence)
 
     def _deliver(self, hypothesis: Hypothesis) -> None:
         """Pass a hypothesis to the event loop; called on a thread of the engine."""
@@ -129,6 +149,8 @@ class Stream(ABC):
         """
         counts, closing = self.protocol.counts, self.protocol.closing
         self.metrics.count_session(counts, coalesced, code)
+        audio_s = round(counts.audio_s, 1)
+        self.visitor.note("end_stream", session=self.session_id, audio_s=audio_s)
         fields = self._log_fields(
             close_code=int(code),
             audio_s=round(counts.audio_s, 1),
@@ -147,4 +169,5 @@ class Stream(ABC):
 
     def _log_fields(self, **fields: object) -> dict[str, object]:
         """Return the fields of a log record of this stream."""
-        return {"session": self.session_id, **fields}
+        named = {"key": self.visitor.name} if self.visitor.name else {}
+        return {"session": self.session_id, **named, **fields}

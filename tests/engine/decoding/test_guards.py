@@ -11,10 +11,12 @@ from stream.engine.decoding.guards import (
     LOOP_TOKENS,
     compression_ratio,
     crowded,
-    diffuse,
+    diffusion_nats,
     follows_audio,
+    is_no_speech,
     leaps_back,
     loop_period,
+    may_be_speech,
     spread_nats,
     too_many_tokens,
     without_loop,
@@ -111,13 +113,13 @@ ORDERLY, TO_AND_FRO = tuple(range(0, 400, 40)), (0, 200, 40, 240, 80, 280, 120, 
     ],
 )
 def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_p, found):
-    assert diffuse(listening(*at, width=width), log_p, limit_nats=4.4) == found
-    assert not diffuse(listening(*at, width=width), log_p, limit_nats=inf)
+    assert (diffusion_nats(listening(*at, width=width), log_p) > 4.4) == found
+    assert diffusion_nats(listening(*at, width=width), log_p) < inf
 
 
 def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
-    assert diffuse(listening(*ORDERLY, width=100), -0.1, limit_nats=4.4, repeats=True)
-    assert not diffuse(listening(*TO_AND_FRO, width=70), -0.1, limit_nats=4.4, repeats=True)
+    assert diffusion_nats(listening(*ORDERLY, width=100), -0.1, repeats=True) > 4.4
+    assert diffusion_nats(listening(*TO_AND_FRO, width=70), -0.1, repeats=True) < 4.4
 
 
 def test_a_loop_that_follows_the_audio_is_a_speaker_who_repeats_a_phrase():
@@ -127,3 +129,28 @@ def test_a_loop_that_follows_the_audio_is_a_speaker_who_repeats_a_phrase():
     assert not follows_audio(stuck, 3)
     assert not follows_audio([300 + i for i in range(12)], 3)  # faster than anybody speaks
     assert not follows_audio(spoken[::-1], 3)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "speech_s", "nats", "kept"),
+    [
+        (12, 4.0, 4.4, True),
+        (12, 4.0, 4.6, False),  # more diffuse than one voice
+        (5, 2.0, 4.1, True),
+        (5, 2.0, 4.4, False),  # a short guess needs more
+        (3, 1.0, 3.9, False),  # "Thank you."
+        (6, 8.0, 4.0, False),  # most of the speech was not recognised
+        (40, 1.0, 4.0, False),  # faster than anybody speaks
+    ],
+)
+def test_guesses_may_be_speech_that_is_hard_to_recognise(tokens, speech_s, nats, kept):
+    assert may_be_speech(tokens, speech_s, nats, 4.5) == kept
+    assert not may_be_speech(tokens, speech_s, nats, inf)  # without a limit nobody can tell
+
+
+def test_a_click_is_no_speech_if_the_model_finds_none():
+    assert is_no_speech(0.78, -0.9, speech_s=0.16)
+    assert not is_no_speech(0.78, -0.9, speech_s=0.5)
+    assert is_no_speech(0.78, -1.1, speech_s=0.5)
+    assert not is_no_speech(0.3, -0.9, speech_s=0.16)
+    assert not is_no_speech(0.78, -0.2, speech_s=0.16)  # "Bye."

@@ -235,6 +235,46 @@ def test_more_words_than_time_and_guesses_are_no_words():
     assert left(word(" a", 0, 1), faults=[]) == ["a"]
 
 
+def test_a_loop_ends_with_the_copy_that_attends_to_no_later_audio():
+    said = copies(0.4, 0.4, 0.4, 0.4, text="monday")
+    peaks = tuple(START + at for at in (0, 6400, 6400, 6400))
+    reading = replace(heard(*said, faults=[Fault.LOOP]), peaks=peaks)
+    found = without_invented_words(reading, ((START, START + 2 * SAMPLE_RATE),))
+    assert len(found.words) == 2
+
+
+def test_copies_without_audio_are_removed_although_the_row_ended_by_itself():
+    said = [*copies(0.4, text="yes"), word(" Yes.", 0.4, 0.4)]
+    assert left(*said, faults=[Fault.REPEATED]) == ["yes"]
+    row = result((0.2, 0.6), (0.6, 0.62), (0.62, 0.7), tokens=(7, 7))
+    found = read(span(speech=((0.2, 0.6),)), row, spell, TEXT_END)
+    assert Fault.REPEATED in found.faults
+
+
+@pytest.mark.parametrize("fault", [Fault.PAST_SPEECH, Fault.CROWDED])
+def test_a_guard_never_empties_a_result_that_the_speech_has_time_for(fault):
+    words = [word(f" w{i}", 1, 1) for i in range(6)]
+    speech = ((START, START + 3 * SAMPLE_RATE),)
+    found = without_invented_words(heard(*words, faults=[fault]), speech)
+    assert found.words == tuple(words)
+    assert found.problems == (fault.code,)
+    assert found.dropped == ()
+    babble = without_invented_words(heard(*words, faults=[fault, Fault.DIFFUSE]), speech)
+    assert (babble.words, babble.problems) == ((), ())
+
+
+def test_guesses_that_may_be_speech_are_kept_with_their_problem():
+    row = result(*spread(9), log_p=-1.2)
+    short = span(speech=((0.0, 5.0),))
+    found = read(short, row, spell, TEXT_END, diffuse_nats=5.0)
+    kept = without_invented_words(found, short.speech)
+    assert (len(kept.words), kept.problems) == (9, ("unsure",))
+    assert without_invented_words(read(short, row, spell, TEXT_END), short.speech).words == ()
+    partial = AudioSpan(replace(short.window, kind=WindowKind.PARTIAL), START)
+    found = read(partial, row, spell, TEXT_END, diffuse_nats=5.0)
+    assert without_invented_words(found, span().speech).words == ()
+
+
 def test_words_that_a_guard_removes_are_told_with_its_code():
     speech = ((START, START + 10 * SAMPLE_RATE),)
     words = [*copies(1, 1, 0.0), word(" d", 3, 4)]

@@ -95,3 +95,18 @@ def test_a_pause_between_two_copies_is_no_copy():
 
 def test_all_copies_but_the_first_are_repeated():
     assert list(repeated_words(spoken("x a b a b a b y y", [0.3] * 9))) == [3, 4, 5, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "lengths_s", "kept"),
+    [
+        ("savings", [0.41, 0.18], 1),
+        ("checking", [0.2, 0.12, 0.15], 1),
+        ("yes", [0.25, 0.0], 1),
+        ("no", [0.2, 0.15, 0.2, 0.25], 4),
+        ("hello", [0.4, 0.5, 0.35], 3),
+    ],
+)
+def test_words_that_share_the_time_of_one_were_said_once(phrase, lengths_s, kept):
+    words = spoken(" ".join([phrase] * len(lengths_s)), lengths_s)
+    assert without_audio(words, SPEECH) == frozenset(range(kept, len(words)))

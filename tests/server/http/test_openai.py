@@ -451,7 +451,7 @@ async def test_a_form_that_is_none() -> None:
     async with serving() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
         writer.write(
-            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n"
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\nnope"
         )
         assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
@@ -462,7 +462,7 @@ async def test_an_upload_that_stops_coming() -> None:
     async with serving(idle_s=0.2) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
         writer.write(
-            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: here\r\nContent-Length: 4000\r\n"
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
         )
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")

@@ -37,7 +37,7 @@ async def reading(
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
     """Read a room's events as a page does."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
-    lines = [f"GET /v1/rooms/{room}/events HTTP/1.1", "Host: x", *headers, "", ""]
+    lines = [f"GET /v1/rooms/{room}/events HTTP/1.1", "Host: localhost", *headers, "", ""]
     writer.write("\r\n".join(lines).encode())
 
     async def messages() -> AsyncIterator[dict[str, Any]]:

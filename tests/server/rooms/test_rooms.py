@@ -191,3 +191,76 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     for path in (tmp_path / "notes.txt", tmp_path / "no" / "such" / "folder.db"):
         with pytest.raises(UsageError, match="cannot be used to store rooms"):
             RoomStore(path)
+
+
+@pytest.mark.parametrize("how", ["deleted", "forgotten"])
+def test_nothing_of_a_deleted_room_stays_on_the_disk(tmp_path: Path, how: str) -> None:
+    file, clock = tmp_path / "rooms.db", Clock()
+    rooms = rooms_of(file, clock)
+    words = "Xylophonists quarrelled"
+    for name in ("standup", "other"):
+        room, number = rooms.join(RoomMembership(name, 1, 8_000))
+        text = words if name == "standup" else "harmless"
+        rooms.receive(room, number, final(0, text))
+        if name == "standup":
+            rooms.leave(room, number)
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Xylophonists" in content
+    if how == "deleted":
+        rooms.delete("standup")
+    else:
+        clock.now += 3601
+        rooms.forget_old()
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Xylophonists" not in content
+    assert b"standup" not in content
+    assert b"harmless" in content
+    assert rooms.find("standup") is None
+
+
+def test_a_deletion_waits_for_the_disk_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "rooms.db"
+    rooms = rooms_of(file)
+    room, number = rooms.join(MEMBER)
+    rooms.leave(room, number)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(StoreError):
+            rooms.delete("standup")
+        with pytest.raises(StoreError):
+            rooms.rename("standup", "other")
+        other.execute("rollback")
+    rooms.join(RoomMembership("another", 1, 8_000))
+    assert rooms.find("standup") is None
+
+
+def test_a_file_of_an_earlier_version_gets_owners(tmp_path: Path) -> None:
+    file = tmp_path / "rooms.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as old:
+        old.executescript(
+            "create table rooms (name text primary key, opened_at real not null, ended_at real,"
+            " about text not null) strict;"
+            "insert into rooms values ('old', 1, 2, '{}');"
+        )
+    clock = Clock()
+    clock.now = 10.0
+    rooms = rooms_of(file, clock)
+    assert rooms.owner_of("old") == (True, None)
+    rooms.join(RoomMembership("new", 1, 8_000, owner="desk"))
+    assert rooms.owner_of("new") == (True, "desk")
+    rooms.join(RoomMembership("new", 1, 8_000, owner="other"))
+    assert rooms.owner_of("new") == (True, "desk")
+
+
+def test_a_renamed_room_keeps_its_lines_and_its_owner(tmp_path: Path) -> None:
+    rooms = rooms_of(tmp_path / "rooms.db")
+    room, number = rooms.join(RoomMembership("standup", 1, 8_000, owner="desk"))
+    rooms.receive(room, number, final(0, "hello"))
+    rooms.leave(room, number)
+    reader = rooms.read("standup")
+    rooms.rename("standup", "monday")
+    assert rooms.find("standup") is None
+    found = rooms.find("monday")
+    assert found
+    assert ([line.text for line in found.finals], found.owner) == (["hello"], "desk")
+    assert reader._over

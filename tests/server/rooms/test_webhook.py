@@ -160,3 +160,19 @@ def test_waits_grow_and_stay_bearable() -> None:
     assert waits[0] == 1
     assert waits[-1] == LONGEST_WAIT_S
     assert sum(waits) < 600
+
+
+async def test_messages_of_a_deleted_room_are_dropped() -> None:
+    receiver = Receiver(204)
+    receiver.rooms.forgetters.append(receiver.webhook.forget)
+    for name in ("standup", "other"):
+        room, number = receiver.rooms.join(RoomMembership(name, 1, 8_000))
+        receiver.rooms.receive(room, number, final(0, f"said in {name}", 1))
+    receiver.rooms.delete("standup")
+    again, number = receiver.rooms.join(RoomMembership("standup", 1, 8_000))
+    receiver.rooms.receive(again, number, final(0, "said later", 1))
+    await receiver.webhook.close(WAIT_S)
+    texts = [message["data"].get("text") for message in receiver.received]
+    assert sorted(text for text in texts if text) == ["said in other", "said later"]
+    assert receiver.outcomes.count("dropped") == 2
+    assert receiver.webhook._n_queued == 0

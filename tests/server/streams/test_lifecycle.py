@@ -28,6 +28,7 @@ from stream.protocols.interface import (
     RoomMembership,
     StreamCounts,
 )
+from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.outbox import LIMIT
 from stream.server.rooms.rooms import Rooms
@@ -36,6 +37,7 @@ from stream.server.streams.connection import Connection
 from stream.server.streams.open_streams import Streams
 from stream.server.streams.states import State
 from stream.server.streams.stream import StreamContext
+from stream.server.visitors import Visitors
 
 WAIT_S = 5
 TURNS = 20
@@ -224,10 +226,16 @@ class World:
         config = ServerConfig(max_sessions=3, drain_s=3600)
         self.engine, self.metrics = FakeEngine(), Metrics()
         self.rooms = Rooms(RoomStore(), keep_s=60, max_readers=1)
+        visitors = Visitors(config, self.metrics, self.rooms)
         self.context = StreamContext(
-            cast(Any, self.engine), config, self.metrics, self.rooms, lambda: Load.NORMAL
+            cast(Any, self.engine),
+            config,
+            self.metrics,
+            self.rooms,
+            lambda: Load.NORMAL,
+            visitors.of_tcp(SessionProtocol, "192.0.2.1"),
         )
-        self.streams = Streams(config, self.metrics)
+        self.streams = Streams(config, self.metrics, visitors.keyring.signer)
         self.connections: list[Connection] = []
         self.websockets: list[FakeWebsocket] = []
         self.tasks: list[asyncio.Task[None]] = []

@@ -1,0 +1,1 @@
+"""Keys, tokens and their limits: what the client of a connection may do."""
