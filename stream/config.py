@@ -38,11 +38,16 @@ LOG = Group("Log", sort_key=6)
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "int8", "float32", "float16", "bfloat16"]
 Partials = Literal["model", "assistant"]
+PaddedRetries = Literal["auto", "never"]
 RoomAccess = Literal["key", "public"]
 Vad = Literal["silero", "webrtc"]
 WhenBusy = Literal["shed", "wait"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+
+
+OTHER_CONNECTIONS = 256
+"""Connections that are neither streams, readers nor uploads: pages, health, metrics."""
 
 
 @Parameter(name="*")
@@ -126,6 +131,10 @@ class ServerConfig:
     encoder_memory_mb: Annotated[int, Parameter(group=MODEL)] = 0
     """Megabytes that the encoder may remember of all streams, so that it encodes new audio only; 0
     encodes each window in full (docs/serving.md)."""
+
+    padded_retries: Annotated[PaddedRetries, Parameter(group=MODEL)] = "auto"
+    """Whether improbable words are decoded again at 30 s of padding; without it, the slowest finals
+    are faster and more words are wrong (`bench ttfs` measures both)."""
 
     max_batch: Annotated[int, Parameter(group=MODEL)] = 8
     """Windows that the model transcribes at once, at most."""
@@ -231,6 +240,10 @@ class ServerConfig:
     max_upload_mb: Annotated[int, Parameter(group=LIMITS)] = 512
     """Maximum size of a recording, in megabytes; a larger one is refused with 413."""
 
+    max_connections_per_address: Annotated[int | None, Parameter(group=LIMITS)] = None
+    """Connections from one address at once, and uploads among them. By default a quarter of all
+    that are allowed, or any number from this machine, where a proxy may run."""
+
     drain_s: Annotated[float, Parameter(group=LIMITS)] = 30.0
     """Seconds that streams have to get their finals when the server is stopped."""
 
@@ -239,6 +252,11 @@ class ServerConfig:
 
     log_format: Annotated[LogFormat, Parameter(group=LOG)] = "text"
     """Format of log lines: text, or a JSON object for each line."""
+
+    @property
+    def max_connections(self) -> int:
+        """Connections of all kinds at once: streams, readers, uploads, and other requests."""
+        return self.max_sessions + self.max_readers + self.max_uploads + OTHER_CONNECTIONS
 
     def __post_init__(self) -> None:
         within("port", self.port, 0, 65_535)
@@ -255,6 +273,8 @@ class ServerConfig:
         within("max_readers", self.max_readers, 0, 1_000_000)
         within("max_uploads", self.max_uploads, 0, 10_000)
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
+        if self.max_connections_per_address is not None:
+            within("max_connections_per_address", self.max_connections_per_address, 1, 1_000_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
         for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):

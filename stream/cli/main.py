@@ -18,6 +18,7 @@ BENCHMARKS = {
     "load": "Streams that a server can serve, compared with a usual server.",
     "longform": "Time and word errors on long recordings, compared with others.",
     "idle": "The cost of streams without speech.",
+    "loop": "How long others wait while a client attacks the server.",
     "margins": "Word errors by the length of the silence after the speech.",
     "readers": "The cost of many readers of one room.",
     "short-windows": "Repetitions in short windows, by the length that is encoded.",
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "repeated": "Copies that are recognised in repeated speech, and the work.",
     "save": "Run a measurement and store its result.",
     "results": "Write docs/benchmarks.md from stored results.",
+    "ttfs": "Time from the end of speech to its final, as agents measure it.",
     "voice": "False alarms in noise, and speech that is missed.",
 }
 """Help of each command under `bench`; `word-times` is `run` in `stream/bench/word_times.py`."""
@@ -100,6 +102,7 @@ def serve(
             settings.partials,
             settings.ways,
             settings.encoder_memory_mb,
+            settings.padded_retries,
         )
         runner.run(run_server(settings, load, announce))
 

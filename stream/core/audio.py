@@ -83,6 +83,10 @@ class AudioDecoder(Protocol):
     def leftover(self) -> int:
         """Number of bytes of an incomplete sample frame that wait for the next call."""
 
+    @property
+    def owes_sounds(self) -> bool:
+        """Whether more sounds of the bytes so far follow, by way of `Session.receive_sounds`."""
+
     def take_problems(self) -> list[str]:
         """Return what could not be decoded, in sentences, each once."""
 
@@ -106,6 +110,7 @@ class StreamDecoder:
         self.encoding = encoding
         self.channels = channels
         self.frame_bytes = BYTES_PER_SAMPLE[encoding] * channels
+        self.owes_sounds = False
         self._leftover = b""
 
     @property

@@ -69,6 +69,9 @@ class Session:
         self.ended = False
         self.load = Load.NORMAL
         self._no_more_audio = False
+        """Whether the client has sent all its audio."""
+        self._all_decoded = False
+        """Whether in addition all of it is decoded."""
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._marks: list[tuple[int, list[int]]] = []
@@ -76,11 +79,12 @@ class Session:
         self._finals_reported = 0
         self._decoded = False
         """Whether any audio could be decoded."""
-        self._decoder: AudioDecoder
+        self.decoder: AudioDecoder
+        """If its sounds come later than the bytes, the caller passes them to `receive_sounds`."""
         if settings.encoding != CONTAINER:
-            self._decoder = StreamDecoder(settings.encoding, settings.channels)
+            self.decoder = StreamDecoder(settings.encoding, settings.channels)
         elif container is not None:
-            self._decoder = container(settings.channels)
+            self.decoder = container(settings.channels)
         else:
             raise SettingsError("encoding", "Containers are not decoded here; use pcm_s16le.")
         # Audio is fed in steps of 20 ms, channel by channel, however it was divided into messages:
@@ -100,11 +104,17 @@ class Session:
             message = "Audio came after the end of the stream; open a new stream for it."
             self._events.append(Failure("audio_after_end", message))
             return
-        self._receive_sounds(self._decoder.decode(data))
+        self._receive_sounds(self.decoder.decode(data))
+
+    def receive_sounds(self, sounds: Sequence[Sound]) -> None:
+        """Take samples and gaps that `decoder` has returned later than the bytes of the client."""
+        if not self._all_decoded:
+            self._receive_sounds(sounds)
+            self._end_if_decoded()
 
     def receive_break(self) -> None:
         """Drop an incomplete sample frame, because the client continues with sample `held`."""
-        self._decoder.forget_leftover()
+        self.decoder.forget_leftover()
 
     def receive_gap(self, n_samples: int) -> None:
         """Let time pass without audio, in all channels: a hole in time stamps, lost packets.
@@ -115,8 +125,10 @@ class Session:
         Args:
             n_samples: of each channel, at the client's rate.
         """
-        if self._no_more_audio or n_samples <= 0:
-            return
+        if not self._no_more_audio and n_samples > 0:
+            self._receive_gap(n_samples)
+
+    def _receive_gap(self, n_samples: int) -> None:
         rate, longest_s = self.settings.sample_rate, self._max_gap_s
         if n_samples > longest_s * rate:
             message = (
@@ -205,18 +217,25 @@ class Session:
         """End the audio; the finals for the rest of it follow, and then `Ended`."""
         if self._no_more_audio:
             return
-        if self._decoder.leftover:
+        if self.decoder.leftover:
             message = (
                 "The audio ended in the middle of a sample; its last "
-                f"{self._decoder.leftover} bytes were left out. Check `encoding` and `channels`."
+                f"{self.decoder.leftover} bytes were left out. Check `encoding` and `channels`."
             )
             self._events.append(Failure("truncated_audio", message))
-        self._receive_sounds(self._decoder.flush())
+        self._no_more_audio = True
+        self._receive_sounds(self.decoder.flush())
+        self._end_if_decoded()
+
+    def _end_if_decoded(self) -> None:
+        """End the audio of all channels once the last of it is decoded."""
+        if self.decoder.owes_sounds or not self._no_more_audio:
+            return
         self._feed(self._pending.shape[1])
         for channel in self._channels:
             channel.receive_end()
             self._collect(channel)
-        self._no_more_audio = True
+        self._all_decoded = True
         self._settle()
 
     def windows_to_transcribe(self) -> list[Window]:
@@ -251,13 +270,13 @@ class Session:
         """Take decoded samples and gaps, and report what could not be decoded."""
         for sound in sounds:
             if isinstance(sound, Gap):
-                self.receive_gap(sound.samples)
+                self._receive_gap(max(sound.samples, 0))
                 continue
             self._pending = np.concatenate([self._pending, sound], axis=1)
             while self._pending.shape[1] >= self._step:
                 self._feed(self._step)
         self._decoded = self._decoded or bool(sounds)
-        for problem in self._decoder.take_problems():
+        for problem in self.decoder.take_problems():
             code = "damaged_audio" if self._decoded else "bad_audio"
             self._events.append(Failure(code, problem))
 
@@ -288,7 +307,7 @@ class Session:
             self._report()
         while self._marks and self._all_final_before(self._marks[0][1]):
             self._events.append(MarkReached(self._marks.pop(0)[0]))
-        if self._no_more_audio and not self.ended and self._finals() == self._begun():
+        if self._all_decoded and not self.ended and self._finals() == self._begun():
             self.ended = True
             self._report()
             speech_s = sum(channel.speech_samples for channel in self._channels) / SAMPLE_RATE

@@ -6,6 +6,7 @@ A new family, or an engine on another machine, is a row of `FAMILIES` and a func
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from stream.engine.partials import PartialsByAssistant
@@ -29,6 +30,7 @@ def load_transcriber(
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
     encoder_memory_mb: int = 0,
+    padded_retries: Literal["auto", "never"] = "auto",
 ) -> Transcriber:
     """Load a transcriber and warm it up.
 
@@ -42,13 +44,16 @@ def load_transcriber(
         partials: whether the model or its assistant alone decodes partials.
         ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
         encoder_memory_mb: megabytes for the encoder's memory of all streams; 0 for none.
+        padded_retries: whether improbable words are decoded again at 30 s of padding.
 
     Raises:
         UsageError: a model cannot be loaded, the two models have different tokens, or `partials` is
             `assistant` and no assistant is named.
     """
     family = name if name in FAMILIES else "whisper"
-    return FAMILIES[family](name, precision, device, assistant, partials, ways, encoder_memory_mb)
+    return FAMILIES[family](
+        name, precision, device, assistant, partials, ways, encoder_memory_mb, padded_retries
+    )
 
 
 def load_scripted(*options: object) -> Transcriber:
@@ -66,6 +71,7 @@ def load_whisper(
     partials: Literal["model", "assistant"],
     ways: str | None,
     encoder_memory_mb: int,
+    padded_retries: Literal["auto", "never"],
 ) -> Transcriber:
     """Return a Whisper model that is warm; the options are those of `load_transcriber`."""
     if partials == "assistant" and assistant is None:
@@ -86,6 +92,7 @@ def load_whisper(
         ways=ways,
         memory_bytes=0 if by_assistant else budget,
     )
+    transcriber.options = replace(transcriber.options, padded_retries=padded_retries == "auto")
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()
     if transcriber.device == "cpu":

@@ -64,8 +64,10 @@ class TranscribeOptions:
     least_s: float = LEAST_S
     """Least seconds to encode, including silence."""
     guards: bool = True
-    """Whether implausible readings are decoded again at 30 s, and words that are still implausible
-    are removed."""
+    """Whether implausible readings are decoded again, and words that are still implausible are
+    removed."""
+    padded_retries: bool = True
+    """Whether implausible readings are decoded again at 30 s, if `guards` are on."""
     cover: bool = True
     """Whether speech that the words do not cover is decoded separately."""
     temperatures: tuple[float, ...] = (0.2, 0.4)
@@ -301,6 +303,7 @@ class WhisperTranscriber:
             i
             for i, r in enumerate(readings)
             if r.faults
+            and options.padded_retries
             and should_retry_padded(r, spans[i], 0.0)
             and not (options.cover and other_spans(spans[i], r))
         ]

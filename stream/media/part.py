@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from stream.core.audio import SAMPLE_RATE, Gap
 from stream.core.mixdown import Mixdown
 from stream.errors import UsageError
+from stream.media.allowed import CODECS
 from stream.media.time_stamps import DOUBTFUL_S, MIN_GAP_S, TimeStamps
 
 MAX_CHANNELS = 8
 """With more channels, FFmpeg's resampler, as PyAV calls it, crashes for some layouts."""
 MIN_RATE = 1000
 """Lowest sample rate in hertz; below it, a few bytes would decode to hours of audio."""
+LOUDEST = 8.0
+"""Amplitude at which samples are clipped. Decoders exceed full scale, which is 1, by a little; much
+larger float samples would overflow in the model."""
 MAX_BAD_PACKETS = 1000
 """Packets that cannot be decoded before decoding stops."""
 
@@ -77,7 +81,7 @@ class Part:
                 yield frame
                 continue
             n_channels = frame.layout.nb_channels
-            block = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, n_channels).T
+            block = finite(np.asarray(frame.to_ndarray(), np.float32).reshape(-1, n_channels).T)
             self.decoded_s += block.shape[1] / SAMPLE_RATE
             if split:
                 yield from sounding(block)
@@ -174,6 +178,12 @@ class Part:
         return float(delay) if MIN_GAP_S < delay < MAX_DELAY_S else 0.0
 
 
+def finite(block: Block) -> Block:
+    """Return samples with silence for those that are no number, clipped to `LOUDEST`."""
+    # One NaN would spoil the model's output for a whole window.
+    return np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST)
+
+
 def check_shape(frame: AudioFrame, name: str) -> None:
     """Raise `MediaError` for a frame with too many channels or too low a rate."""
     if frame.layout.nb_channels > MAX_CHANNELS or frame.sample_rate < MIN_RATE:
@@ -208,9 +218,14 @@ def sound_track(container: InputContainer, name: str) -> AudioStream:
     if not container.streams.audio:
         raise MediaError(f"{name} has no sound track.")
     for stream in container.streams.audio:
-        if stream.codec_context is not None and 0 < stream.channels <= MAX_CHANNELS:
+        if is_decodable(stream) and 0 < stream.channels <= MAX_CHANNELS:
             return stream
-    if container.streams.audio[0].codec_context is None:
+    if not is_decodable(container.streams.audio[0]):
         raise MediaError(f"{name} has sound of a kind that FFmpeg cannot decode.")
     channels = container.streams.audio[0].channels
     raise MediaError(f"{name} has {channels} channels; use 1 to {MAX_CHANNELS}.")
+
+
+def is_decodable(stream: AudioStream) -> bool:
+    """Return whether FFmpeg has a decoder for a stream, and it may be used."""
+    return stream.codec_context is not None and stream.codec_context.codec.name in CODECS

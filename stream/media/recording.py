@@ -19,14 +19,12 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from stream.core.audio import Gap
+from stream.media.allowed import FILE_FORMATS, safe_options
 from stream.media.file_slice import FileSlice
 from stream.media.joined import RIFF_UNKNOWN, parts_of
 from stream.media.part import Block, MediaError, Part, sound_track
 
 __all__ = ["Block", "MediaError", "Recording", "open_recording"]
-
-NO_PROTOCOLS = {"protocol_whitelist": "none"}
-"""FFmpeg option that stops a playlist from opening files and URLs."""
 
 WHOLE_WAV = {"ignore_length": "1"}
 """FFmpeg option for WAV files: all that follows the header is audio, since `joined` removes what is
@@ -128,7 +126,7 @@ class Recording:
         part_file = FileSlice(self._file, start, end)
         fraction_present = riff_fraction_present(part_file)
         part_file.seek(0)
-        options = {**NO_PROTOCOLS, **WHOLE_WAV}
+        options = {**safe_options(FILE_FORMATS), **WHOLE_WAV}
         try:
             container = av.open(part_file, "r", options=options, metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError) as error:

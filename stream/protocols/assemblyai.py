@@ -203,7 +203,6 @@ class AssemblyAIProtocol(SessionProtocol):
 
     paths = ("/v3/ws",)
     key = KeyPlaces(headers=(("Authorization", "Bearer"), ("Authorization", "")))
-    cuts_binary_frames = True
     close_codes = {  # noqa: RUF012
         CloseCode.NOT_AUTHORISED: 4001,
         CloseCode.NOT_ALLOWED: 4001,
@@ -249,7 +248,6 @@ class AssemblyAIProtocol(SessionProtocol):
         self.idle_s = self.asked.inactivity_s
         if self.asked.packets and service.opus is not None:
             self._opus = service.opus(1)
-            self.cuts_binary_frames = False
         self.open_session(self.asked.start)
 
     # Messages from the client

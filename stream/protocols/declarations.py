@@ -129,9 +129,6 @@ class ProtocolDeclarations:
 
     can_resume: ClassVar[bool] = False
     """Whether a client that lost its connection can resume its stream over another one."""
-    cuts_binary_frames: bool = False
-    """Whether a large binary frame may be passed to the protocol in parts, so that it delays other
-    streams less: true if binary frames contain only audio."""
     idle_s: float | None = None
     """Seconds after which a client that sends no message is disconnected, if that is less than the
     server's own limit; None for the server's."""

@@ -46,7 +46,6 @@ class GenesysProtocol(CallProtocol):
 
     paths = ("/v1/audiohook",)
     key = KeyPlaces(headers=(("X-API-KEY", ""),))
-    cuts_binary_frames = True
 
     def __init__(self, service: Service, session_id: str, query: Query) -> None:
         super().__init__(service, session_id, query)

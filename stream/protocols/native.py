@@ -65,7 +65,6 @@ class NativeProtocol(SessionProtocol):
     paths = ("/v1/stream",)
     subprotocols = ("stream.v1",)
     can_resume = True
-    cuts_binary_frames = True
 
     def __init__(self, service: Service, session_id: str, query: Query) -> None:
         super().__init__(service, session_id, query)
@@ -102,6 +101,8 @@ class NativeProtocol(SessionProtocol):
 
         The bytes of an incomplete sample frame are dropped.
         """
+        while self.has_steps:
+            self.take_step()
         if self.session is not None and self.state is not State.CLOSED:
             self.session.receive_break()
             self._send_ready(self.session.held)

@@ -3,11 +3,11 @@
 This module does not handle messages: `session_protocol` turns the events into messages.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stream.core import events
-from stream.core.audio import SAMPLE_RATE
+from stream.core.audio import SAMPLE_RATE, Sound, StreamDecoder
 from stream.core.load import Load
 from stream.core.session import Session
 from stream.core.settings import CONTAINER
@@ -17,6 +17,10 @@ from stream.protocols.arrival_times import ArrivalTimes
 from stream.protocols.interface import RoomMembership, Service
 from stream.protocols.start_settings import membership_of, settings_of
 
+PIECE_S = 0.1
+"""Seconds of one channel that are passed to a session at once: 2 ms, most of it for voice
+detection. All other streams wait meanwhile, and a request to the server waits a few times."""
+
 
 @dataclass(slots=True)
 class OpenSession:
@@ -25,6 +29,15 @@ class OpenSession:
     session: Session
     membership: RoomMembership | None
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
+
+    def pieces(self, audio: bytes) -> Iterator[bytes]:
+        """Yield audio in pieces of at most `PIECE_S` over all channels; a container as it is."""
+        size, decoder = len(audio), self.session.decoder
+        if isinstance(decoder, StreamDecoder):
+            n_samples = int(PIECE_S * self.session.settings.sample_rate) // decoder.channels
+            size = n_samples * decoder.frame_bytes
+        for start in range(0, max(len(audio), 1), max(size, 1)):
+            yield audio[start : start + size]
 
     @property
     def received_s(self) -> float:
@@ -94,6 +107,12 @@ class OpenSessions:
         opened.session.receive_audio(audio)
         opened.arrivals.add(opened.received_s, now)
 
+    def receive_sounds(self, session_id: str, sounds: Sequence[Sound], now: float) -> None:
+        """Pass decoded audio to a session, unless it was removed; `now` is the present time."""
+        if opened := self._opened.get(session_id):
+            opened.session.receive_sounds(sounds)
+            opened.arrivals.add(opened.received_s, now)
+
     def receive_gap(self, session_id: str, n_samples: int, now: float) -> None:
         """Let time pass without audio in a session; `now` is when that became known."""
         opened = self._opened[session_id]
@@ -147,6 +166,11 @@ class OpenSessions:
     def pending_s(self) -> float:
         """Seconds of speech that no hypothesis covers yet, in the session with the most."""
         return max((opened.session.pending_s for opened in self), default=0.0)
+
+    @property
+    def decoding(self) -> bool:
+        """Whether audio that the client has sent is still being decoded."""
+        return any(opened.session.decoder.owes_sounds for opened in self)
 
     @property
     def in_room(self) -> bool:

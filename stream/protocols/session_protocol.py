@@ -14,10 +14,13 @@ session, which has the id of the connection; a protocol that carries several str
 for each.
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from stream.core import events
+from stream.core.audio import Sound
 from stream.core.load import Load
 from stream.core.session import Session
 from stream.core.windows import Hypothesis, Window
@@ -70,6 +73,13 @@ class SessionProtocol(ProtocolDeclarations):
         self._captions: list[Caption] = []
         self._notes: list[str] = []
         self._distributing = False
+        self.stepwise = False
+        """Whether the caller calls `take_step` while `has_steps`; otherwise a message is handled at
+        once, however much audio it holds."""
+        self._steps: deque[Callable[[], None]] = deque()
+        """What remains to be done for the messages received so far."""
+        self._stepped = False
+        """Whether a step has been taken for the present message."""
 
     # Implemented by subclasses
 
@@ -124,20 +134,21 @@ class SessionProtocol(ProtocolDeclarations):
 
     def add_audio(self, audio: bytes, session_id: str | None = None) -> None:
         """Pass audio, channels interleaved, to an open session."""
-        self.sessions.receive_audio(session_id or self.session_id, audio, self.now)
-        self.counts.audio_s = self.sessions.audio_s
-        self.collect()
+        name = session_id or self.session_id
+        opened = self.sessions.get(name)
+        assert opened
+        for piece in opened.pieces(audio):
+            self._do_or_queue(partial(self.sessions.receive_audio, name, piece, self.now))
 
     def add_gap(self, n_samples: int, session_id: str | None = None) -> None:
         """Let time pass without audio in an open session: samples of each channel."""
-        self.sessions.receive_gap(session_id or self.session_id, n_samples, self.now)
-        self.collect()
+        name = session_id or self.session_id
+        self._do_or_queue(partial(self.sessions.receive_gap, name, n_samples, self.now))
 
     def end_session(self, session_id: str) -> None:
         """End the audio of one of several sessions; the connection remains open for the others."""
         if opened := self.sessions.get(session_id):
-            opened.session.receive_eof()
-            self.collect()
+            self._do_or_queue(opened.session.receive_eof)
 
     def send(self, message: QueuedMessage) -> None:
         """Queue a message."""
@@ -159,6 +170,7 @@ class SessionProtocol(ProtocolDeclarations):
     def close(self, closing: Closing) -> None:
         """Close the connection once the queued messages have been sent."""
         self.closing = closing
+        self._steps.clear()
 
     def collect(self) -> None:
         """Distribute new events of all sessions to the client, the rooms and the counts.
@@ -167,6 +179,7 @@ class SessionProtocol(ProtocolDeclarations):
         """
         if self.closing is not None or self._distributing:
             return
+        self.counts.audio_s = self.sessions.audio_s
         self._distributing, failure = True, self._failure
         self._distribute_events()
         if self._failure is not failure:  # an event made the subclass fail: its finals come now
@@ -202,12 +215,32 @@ class SessionProtocol(ProtocolDeclarations):
     def _receive(self, handle: Callable[[Frame], None], frame: Frame, now: float) -> None:
         if self.closing is not None or self._failure is not None:
             return
-        self.now = now
+        self.now, self._stepped = now, False
         try:
             handle(frame)
         except PeerError as error:
             self.fail(error.code, str(error))
         self.collect()
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether audio of the messages so far is still to be processed, by `take_step`."""
+        return bool(self._steps)
+
+    def take_step(self) -> None:
+        """Process the next piece of the audio that has been received."""
+        if self._steps:
+            self._steps.popleft()()
+            self.collect()
+
+    def _do_or_queue(self, action: Callable[[], None]) -> None:
+        """Do the first action of a message; queue the others if the caller takes steps."""
+        if self._steps or (self.stepwise and self._stepped):
+            self._steps.append(action)
+        else:
+            self._stepped = True
+            action()
+            self.collect()
 
     def receive_key(self, shown: str) -> None:
         """Check the key that the client sent in a message. Raises `PeerError` if it is wrong."""
@@ -224,6 +257,12 @@ class SessionProtocol(ProtocolDeclarations):
             self.sessions.receive_hypothesis(hypothesis)
             self.collect()
 
+    def receive_sounds(self, session_id: str, sounds: Sequence[Sound], now: float) -> None:
+        """Take decoded audio of a session whose decoder returns it later than the bytes."""
+        if self.closing is None:
+            self.sessions.receive_sounds(session_id, sounds, now)
+            self.collect()
+
     def receive_load(self, load: Load) -> None:
         """Take the new load of the server."""
         if self.closing is None:
@@ -234,8 +273,7 @@ class SessionProtocol(ProtocolDeclarations):
         """Accept no more audio, send the finals of all sessions, then close with `closing`."""
         if not self.no_more_audio:
             self._closing_after_finals = closing
-            self.sessions.receive_eof()
-            self.collect()
+            self._do_or_queue(self.sessions.receive_eof)
 
     def fail(self, code: str, sentence: str) -> None:
         """Take no more audio, send the finals of the audio so far, then a fatal error, and close.
@@ -258,8 +296,7 @@ class SessionProtocol(ProtocolDeclarations):
             self.send_error(code, sentence, fatal=True)
             self.close(self._closing_after_finals)
         else:
-            self.sessions.receive_eof()
-            self.collect()
+            self._do_or_queue(self.sessions.receive_eof)
 
     # Called by the server for results and state
 

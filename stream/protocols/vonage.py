@@ -28,7 +28,6 @@ class VonageProtocol(CallProtocol):
     """One call. The query holds settings, as fields of the native `start`."""
 
     paths = ("/v1/vonage",)
-    cuts_binary_frames = True
 
     def handle_text(self, text: str) -> None:
         """Handle an event."""

@@ -8,13 +8,17 @@ clock: callers pass the time as `now`, in seconds since 1970.
 """
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from stream.core import events
 from stream.core.windows import Word
 from stream.rooms.member import Member
 from stream.rooms.messages import Final, Key, Live, Message, Partial, Snapshot
+
+MAX_ABOUT_BYTES = 16 * 1024
+"""Characters of the facts about all streams of a room, with their names: each message to the
+webhook has them. Twilio allows 500 for a parameter of a call."""
 
 Utterance = tuple[int, int, int]
 """Number of the member, channel, number of the utterance in its stream."""
@@ -45,13 +49,31 @@ class Room:
         name: str,
         opened_at: float,
         about: dict[str, str],
-        owner: str | None,
         finals: Sequence[Final],
+        owner: str | None = None,
     ) -> "Room":
         """Create a room from its stored finals; line numbers continue after theirs."""
         last_line = max((final.line for final in finals), default=0)
         settled_s = max((final.end for final in finals), default=0.0)
         return cls(name, opened_at, about, owner, list(finals), settled_s, _last_line=last_line)
+
+    def frozen(self) -> "Room":
+        """Return a copy that does not change, to be written on another thread."""
+        copied = replace(self, about=dict(self.about), finals=list(self.finals))
+        copied._partials = dict(self._partials)
+        copied._members = dict(self._members)
+        return copied
+
+    def add_about(self, about: Mapping[str, str]) -> int:
+        """Add facts about a stream; return how many have no room within `MAX_ABOUT_BYTES`."""
+        left_out = 0
+        for name, value in about.items():
+            others = sum(len(n) + len(v) for n, v in self.about.items() if n != name)
+            if others + len(name) + len(value) <= MAX_ABOUT_BYTES:
+                self.about[name] = value
+            else:
+                left_out += 1
+        return left_out
 
     def settled_s(self, now: float) -> float:
         """Return the seconds from the opening before which no new line can begin."""

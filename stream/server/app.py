@@ -141,6 +141,7 @@ class Server:
             serve=websockets.serve,
             subprotocols=websockets.subprotocols,
             max_frame_bytes=self.config.max_frame_bytes,
+            shares=self.state.shares,
         )
 
 

@@ -28,10 +28,17 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from stream.server.connection_shares import ConnectionShares
+from stream.server.websocket_connection import WebsocketConnection
+
 log = logging.getLogger(__name__)
 
 HEAD_TIMEOUT_S = 10.0
 """Seconds within which a client must send the head of a request."""
+
+REST_TIMEOUT_S = 30.0
+"""Seconds within which a client must send the rest of a body to which the response is sent, so that
+it reads the response."""
 
 WRITE_TIMEOUT_S = 60.0
 """Seconds after which a client is disconnected that does not read a response."""
@@ -49,18 +56,34 @@ class HttpConnection(H11Protocol):
 
     head_timeout_s = HEAD_TIMEOUT_S
     write_timeout_s = WRITE_TIMEOUT_S
+    rest_timeout_s = REST_TIMEOUT_S
+    shares: ConnectionShares
+    address: str | None = None
+    """The address that is counted in `shares`; None if the connection was refused."""
     _head_timer: asyncio.TimerHandle | None = None
+    _rest_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time limit of the first head."""
+        """Start the time limit of the first head; abort if there are too many connections."""
         super().connection_made(transport)
+        address = str((transport.get_extra_info("peername") or ("",))[0])
+        if not self.shares.enter(address):
+            transport.abort()
+            return
+        self.address = address
         self._time_head()
 
     def handle_events(self) -> None:
         """Handle received data; after the head of a websocket request, pass the transport on."""
         super().handle_events()
         self._time_head()
+        self._time_rest()
+
+    def on_response_complete(self) -> None:
+        """Start the time limit for a body that has not come although its response is sent."""
+        super().on_response_complete()
+        self._time_rest()
 
     def pause_writing(self) -> None:
         """Start the time limit for reading the response, because the buffer is full."""
@@ -76,7 +99,19 @@ class HttpConnection(H11Protocol):
         """Stop all time limits."""
         super().connection_lost(exc)
         self._stop(self._head_timer)
+        self._stop(self._rest_timer)
         self._stop(self._write_timer)
+        if self.address is not None:
+            self.shares.leave(self.address)
+
+    def _time_rest(self) -> None:
+        """Start the time limit of the rest of a body to which the response is sent."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        if not answered or self.conn.their_state is not h11.SEND_BODY:
+            self._stop(self._rest_timer)
+            self._rest_timer = None
+        elif self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(self.rest_timeout_s, self.transport.abort)
 
     def _time_head(self) -> None:
         """Start the time limit of a head if one is expected, and stop it otherwise."""
@@ -103,6 +138,7 @@ class FrontDoor:
         serve: Callable[[ServerConnection], Awaitable[None]],
         subprotocols: Callable[[str], Sequence[str]],
         max_frame_bytes: int,
+        shares: ConnectionShares,
     ) -> None:
         """Prepare a port; `open` opens it.
 
@@ -113,12 +149,15 @@ class FrontDoor:
             serve: serves an open websocket until it is over.
             subprotocols: returns the subprotocols that are confirmed at a path.
             max_frame_bytes: maximum size of a websocket message.
+            shares: counts the connections.
         """
         self._refuse = refuse
         self._serve = serve
         self._subprotocols = subprotocols
         self._max_frame_bytes = max_frame_bytes
+        self._shares = shares
         self.head_timeout_s = HEAD_TIMEOUT_S
+        self.rest_timeout_s = REST_TIMEOUT_S
         self.write_timeout_s = WRITE_TIMEOUT_S
         self._config = Config(
             application,
@@ -169,12 +208,14 @@ class FrontDoor:
         """Return the asyncio protocol of a new connection."""
         connection = HttpConnection(self._config, self._http, {})
         connection.head_timeout_s = self.head_timeout_s
+        connection.rest_timeout_s = self.rest_timeout_s
         connection.write_timeout_s = self.write_timeout_s
+        connection.shares = self._shares
         return connection
 
     def _websocket(self, **uvicorns: object) -> asyncio.Protocol:
         """Return the asyncio protocol of a connection that requests a websocket."""
-        return ServerConnection(
+        return WebsocketConnection(
             ServerProtocol(
                 select_subprotocol=choose_subprotocol,
                 max_size=self._max_frame_bytes,
@@ -182,6 +223,7 @@ class FrontDoor:
             self._websockets,
             max_queue=1,  # frames that wait to be received; more wait in the client's TCP
             ping_timeout=None,  # see Connection._receive_one
+            on_leave=self._shares.leave,
         )
 
     async def _open_websocket(self, websocket: ServerConnection) -> None:

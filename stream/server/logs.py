@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from textwrap import indent
 
 from stream.config import LogFormat, LogLevel
 
@@ -36,8 +37,24 @@ class TextFormatter(logging.Formatter):
         clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         session = getattr(record, "session", None)
         prefix = f"[{session}] " if session else ""
-        line = f"{clock} {record.levelname.lower():7} {prefix}{record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = f"{clock} {record.levelname.lower():7} {prefix}{on_one_line(record.getMessage())}"
+        if not record.exc_info:
+            return line
+        # Indented, because the text of an exception may come from a client.
+        return f"{line}\n{indent(printable(self.formatException(record.exc_info)), '    ')}"
+
+
+def printable(text: str) -> str:
+    """Return a text in which all control characters but line ends are escaped."""
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with escaped control characters: what a client sends must not forge a line."""
+    return printable(text).replace("\n", "\\n")
 
 
 class JsonFormatter(logging.Formatter):
@@ -54,7 +71,7 @@ class JsonFormatter(logging.Formatter):
         content |= {field: vars(record)[field] for field in LOG_FIELDS if field in vars(record)}
         if record.exc_info:
             content["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(content, ensure_ascii=False)
+        return json.dumps(content)
 
 
 def set_up_logging(level: LogLevel, log_format: LogFormat) -> None:

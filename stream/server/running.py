@@ -11,6 +11,7 @@ from typing import Any
 from stream.config import ServerConfig
 from stream.core.settings import SessionTuning
 from stream.engine.transcriber import Transcriber
+from stream.media.decoding_processes import fork_server
 from stream.protocols.close_codes import CloseCode
 from stream.protocols.interface import Closing
 from stream.protocols.protocol_table import PROTOCOLS
@@ -65,7 +66,8 @@ async def serve(
     second signal ends the process at once. A signal that was ignored when the process was started,
     as `nohup` and shells do, stays ignored.
     """
-    allow_streams(config.max_sessions + config.max_readers)
+    allow_streams(config.max_connections)
+    fork_server.start()
     server = Server(config)
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Closing] = loop.create_future()

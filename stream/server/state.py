@@ -13,10 +13,12 @@ from stream.core.settings import SessionTuning, for_memory
 from stream.engine.engine import Engine
 from stream.engine.transcriber import Transcriber
 from stream.engine.voice_detectors import choose_detector
-from stream.media.container import ContainerDecoder
+from stream.media.decoding_processes import DecodingProcesses
 from stream.media.opus_packets import OpusPackets
+from stream.media.remote import ContainerDecoder
 from stream.protocols.interface import Closing, Service
 from stream.server.blocking import run_blocking
+from stream.server.connection_shares import ConnectionShares
 from stream.server.load_watch import LoadWatch
 from stream.server.metrics import Metrics
 from stream.server.rooms.service import RoomService
@@ -57,8 +59,12 @@ class ServerState:
         self.rooms = self.room_service.rooms
         self.visitors = Visitors(config, self.metrics, self.rooms)
         self.streams = Streams(config, self.metrics, self.visitors.keyring.signer)
+        most, share = config.max_connections, config.max_connections_per_address
+        # All clients of a trusted proxy come from its address.
+        self.shares = ConnectionShares(most, share or (most if config.trust_proxy else None))
+        self.decoders = DecodingProcesses(config.max_sessions + config.max_uploads)
         self.draining = False
-        self.uploads = 0
+        self.uploads = ConnectionShares(config.max_uploads, config.max_connections_per_address)
         """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None
@@ -83,7 +89,7 @@ class ServerState:
             tuning=self.tuning,
             detector=detector,
             resume_token=self.streams.parked.token,
-            container=ContainerDecoder,
+            container=partial(ContainerDecoder, self.decoders),
             opus=OpusPackets,
             token_bytes=transcriber.token_bytes,
             wall_time=time.time,

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stream.media.container import ContainerDecoder
+from tests.media.decoding import ContainerDecoder
 from tests.media.files import RATE, tone, write_media
 from tests.media.test_recording import filled
 

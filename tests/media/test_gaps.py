@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.audio import Gap
-from stream.media.container import ContainerDecoder
 from stream.media.recording import open_recording
 from stream.media.time_stamps import TimeStamps
+from tests.media.decoding import ContainerDecoder
 from tests.media.files import RATE, tone
 
 KINDS = {

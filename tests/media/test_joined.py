@@ -17,10 +17,10 @@ from stream.core.audio import Gap
 from stream.core.events import Failure
 from stream.core.session import Session
 from stream.core.settings import StreamSettings
-from stream.media.container import ContainerDecoder
 from stream.media.joined import parts_of
 from stream.media.part_reader import PartReader
 from stream.media.recording import open_recording
+from tests.media.decoding import ContainerDecoder
 from tests.media.files import RATE, tone
 from tests.media.test_recording import loudest_hertz, read
 

@@ -10,10 +10,10 @@ import pytest
 
 from stream.core.windows import Hypothesis
 from stream.errors import PeerError
-from stream.media.container import ContainerDecoder
 from stream.media.opus_packets import OpusPackets
 from stream.protocols.assemblyai import AssemblyAIProtocol
 from stream.protocols.interface import Closing
+from tests.media.decoding import ContainerDecoder
 from tests.media.files import opus_packets
 from tests.protocols import vendors
 from tests.protocols.calls import mulaw

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import PeerError
-from stream.media.container import ContainerDecoder
 from stream.media.opus_packets import OpusPackets
 from stream.protocols.deepgram.listen import DeepgramProtocol
 from stream.protocols.interface import Closing
+from tests.media.decoding import ContainerDecoder
 from tests.media.files import opus_packets
 from tests.protocols.calls import mulaw
 from tests.protocols.vendors import (
@@ -222,7 +222,6 @@ def test_opus_with_and_without_a_container() -> None:
         protocol = opened(DeepgramProtocol, query, service)
         assert text(play(protocol, *pieces(ogg, 999), CLOSE)) == ALL
     protocol = opened(DeepgramProtocol, "encoding=opus&sample_rate=48000", service)
-    assert not protocol.cuts_binary_frames
     assert text(play(protocol, *packets, CLOSE)) == ALL
     protocol = opened(DeepgramProtocol, "encoding=opus", service)
     sent = play(protocol, packets[0], b"\xff" * 7)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stream.errors import PeerError
-from stream.media.container import ContainerDecoder
 from stream.protocols.interface import Closing
 from stream.protocols.jitsi import JitsiProtocol
+from tests.media.decoding import ContainerDecoder
 from tests.media.files import opus_packets
 from tests.protocols.conversations import CONVERSATIONS, SERVICE, TAGS, encoded
 from tests.protocols.vendors import SCRIPT, answer, drain, opened, pieces, play

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from stream.core.audio import Gap
 from stream.core.windows import Hypothesis
-from stream.media.container import ContainerDecoder
 from stream.protocols.interface import Closing, Service
 from stream.protocols.messages import ERROR_CODES
 from stream.protocols.native import NativeProtocol
 from stream.protocols.protocol_table import PROTOCOLS, load_protocols
 from tests.core.rehearsal import LoudIsSpeech, Script
+from tests.media.decoding import ContainerDecoder
 from tests.protocols.malformed import MALFORMED, Case
 
 SERVICE = Service(model="scripted", detector=LoudIsSpeech)
@@ -426,6 +426,8 @@ def test_gaps_in_a_container_are_told_with_their_times() -> None:
 
         def flush(self) -> list[Any]:
             return []
+
+        owes_sounds = False
 
         def take_problems(self) -> list[str]:
             return []

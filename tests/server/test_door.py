@@ -9,6 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 
+from stream.server.connection_shares import ConnectionShares
 from stream.server.door import MAX_HEAD_BYTES, FrontDoor
 from tests.server.serving import WAIT_S
 
@@ -42,7 +43,13 @@ async def echo(websocket: ServerConnection) -> None:
 @asynccontextmanager
 async def open_door(application: Application = answer, **limits: float) -> AsyncIterator[FrontDoor]:
     door = FrontDoor(
-        application, {"X-House": "ours"}, lambda *_: None, echo, lambda _: ("x",), 1 << 20
+        application,
+        {"X-House": "ours"},
+        lambda *_: None,
+        echo,
+        lambda _: ("x",),
+        1 << 20,
+        ConnectionShares(100),
     )
     for name, value in limits.items():
         setattr(door, name, value)
@@ -188,7 +195,13 @@ async def test_a_long_query_of_a_websocket() -> None:
 async def test_each_path_has_its_subprotocols(path: str, chosen: str | None) -> None:
     available = {"/one": ("x",), "/two": ("y", "x")}
     door = FrontDoor(
-        answer, {}, lambda *_: None, echo, lambda at: available.get(at, ()), max_frame_bytes=1 << 20
+        answer,
+        {},
+        lambda *_: None,
+        echo,
+        lambda at: available.get(at, ()),
+        max_frame_bytes=1 << 20,
+        shares=ConnectionShares(100),
     )
     await door.open("127.0.0.1", 0)
     address = f"ws://127.0.0.1:{door.port}/{path}?query"

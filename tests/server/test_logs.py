@@ -5,6 +5,8 @@ import logging
 import sys
 from pathlib import Path
 
+import pytest
+
 from stream.server.logs import LOG_FIELDS, JsonFormatter, TextFormatter
 
 SERVING = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
@@ -47,3 +49,19 @@ def test_a_traceback_is_part_of_the_line() -> None:
 
 def test_fields_are_documented() -> None:
     assert [field for field in LOG_FIELDS if f"`{field}`" not in SERVING] == []
+
+
+@pytest.mark.parametrize("bad", ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\0"])
+def test_what_a_client_sends_forges_no_line(bad: str) -> None:
+    forged = f"closed{bad}12:00:00 info    [ab12] all is well"
+    record = logging.makeLogRecord({"msg": "%s", "args": (forged,), "levelname": "INFO"})
+    line = TextFormatter().format(record)
+    assert len(line.splitlines()) == 1
+    assert bad not in line
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    lines = TextFormatter().format(record).splitlines()
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert len(JsonFormatter().format(record).splitlines()) == 1

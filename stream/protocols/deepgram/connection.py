@@ -63,7 +63,6 @@ class DeepgramConnection(SessionProtocol):
 
     subprotocols = ("token", "bearer")
     key = KEYS
-    cuts_binary_frames = True
     close_codes: ClassVar = {
         CloseCode.MALFORMED: 1008,
         CloseCode.BAD_SETTINGS: 1008,
@@ -107,7 +106,6 @@ class DeepgramConnection(SessionProtocol):
         if self.asked.unknown:
             self.note(parameters.note_of(self.asked.unknown))
         self._undecided = self.asked.packets
-        self.cuts_binary_frames = not self._undecided
         self.prepare()
         if not self._undecided:
             self._open()

@@ -7,13 +7,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream.config import ServerConfig
 from stream.server.addresses import BAD_HOST, LOCAL, host_allowed
+from stream.server.http.request_target import target_of
 from stream.server.visitors import Asking
 
 
 def asking_of(request: HTTPConnection) -> Asking:
     """Return a request, as far as it shows who asks."""
     peer = request.client.host if request.client else LOCAL
-    return Asking(request.headers.items(), f"{request.url.path}?{request.url.query}", peer)
+    return Asking(request.headers.items(), target_of(request), peer)
 
 
 class AllowedHosts:

@@ -32,8 +32,14 @@ from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment, TimedWord, main_language
 from stream.server import access
 from stream.server.http.asking import asking_of
-from stream.server.http.openai_requests import LimitedRequest, RequestError, take_upload_slot
+from stream.server.http.openai_requests import (
+    LimitedRequest,
+    RequestError,
+    free_upload_slot,
+    take_upload_slot,
+)
 from stream.server.http.protocol_routes import as_response, visitor_of
+from stream.server.http.request_target import query_of
 from stream.server.http.uploads import Upload, segments_unless_gone
 from stream.server.state import ServerState
 from stream.server.visitors import Refused, Visitor
@@ -78,15 +84,14 @@ async def respond(server: ServerState, request: Request) -> Response:
         visitor = visitor_of(server, DeepgramProtocol, asking_of(request))
         visitor.require("upload")
         assert server.service
-        asked = parameters.read(server.service, access.query_fields(request.url.query))
+        asked = parameters.read(server.service, access.query_fields(query_of(request)))
         if request.headers.get("content-type", "").startswith("application/json"):
             raise PeerError("bad_settings", NO_URL, None)
         take_upload_slot(server, visitor)
         try:
             return await transcribe(server, visitor, request, asked)
         finally:
-            server.uploads -= 1
-            visitor.leave_upload()
+            free_upload_slot(server, visitor)
     except Refused as refused:
         return as_response(refused.by(DeepgramProtocol))
     except PeerError as error:
@@ -119,10 +124,16 @@ async def transcribe(
             service,
             options,
             visitor.charge_upload,
+            server.decoders,
         )
         segments = await segments_unless_gone(upload, limited)
-    body = response_body(service, session, sha256, upload, segments, asked)
-    return JSONResponse(body, headers={"dg-request-id": request_id(session)})
+    headers = {"dg-request-id": request_id(session), "Cache-Control": "no-store"}
+
+    def response() -> Response:
+        body = response_body(service, session, sha256, upload, segments, asked)
+        return JSONResponse(body, headers=headers)
+
+    return await asyncio.to_thread(response)  # many words take long
 
 
 @asynccontextmanager

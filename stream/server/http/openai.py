@@ -3,11 +3,12 @@
 `docs/http-api.md` documents the requests and the responses.
 """
 
+import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import wraps
+from functools import partial, wraps
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -19,8 +20,9 @@ from starlette.types import Receive, Scope, Send
 from stream.core.line_breaking import space_between
 from stream.media.recording import MediaError
 from stream.protocols.interface import Service
+from stream.protocols.openai_realtime.logprobs import logprobs
 from stream.protocols.openai_realtime.realtime import CODES
-from stream.recordings.results import Segment, Transcription, main_language
+from stream.recordings.results import Segment, TimedWord, Transcription, main_language
 from stream.server import access
 from stream.server.admission import check_origin
 from stream.server.http import openai_responses as responses
@@ -30,6 +32,7 @@ from stream.server.http.openai_requests import (
     RequestError,
     TranscriptionRequest,
     check_model,
+    free_upload_slot,
     parse_request,
     receive_form,
     take_upload_slot,
@@ -173,9 +176,8 @@ class OpenAIEndpoints:
             upload = self._upload(requested, visitor)
             if requested.stream:
                 streaming = True
-                return ServerSentEvents(
-                    self._events(upload), lambda: self._delete_upload(form, visitor)
-                )
+                afterwards = partial(self._delete_upload, form, visitor)
+                return ServerSentEvents(self._events(upload, requested), afterwards)
             return await self._whole_response(limited, upload, requested)
         finally:
             if not streaming:
@@ -190,21 +192,37 @@ class OpenAIEndpoints:
         except MediaError as error:
             raise RequestError(400, "bad_file", str(error), "file") from error
         result = transcription(upload, segments, requested.options.language)
-        body = responses.response_body(
-            result, requested.response_format, requested.options.task, requested.granularities
+        body = await asyncio.to_thread(
+            responses.response_body,
+            result,
+            requested.response_format,
+            requested.options.task,
+            requested.granularities,
+            self._tokens(result.words, requested),
         )
-        return Response(body, media_type=responses.MEDIA_TYPES[requested.response_format])
+        media_type = responses.MEDIA_TYPES[requested.response_format]
+        return Response(body, media_type=media_type, headers={"Cache-Control": "no-store"})
 
-    async def _events(self, upload: Upload) -> AsyncIterator[bytes]:
+    def _tokens(
+        self, words: Sequence[TimedWord], requested: TranscriptionRequest
+    ) -> list[responses.Json] | None:
+        """Return the tokens of words with their log-probabilities; None if nobody asked."""
+        return logprobs(words, self.service.token_bytes) if requested.logprobs else None
+
+    async def _events(
+        self, upload: Upload, requested: TranscriptionRequest
+    ) -> AsyncIterator[bytes]:
         """Yield an event for each segment, and one for the whole text."""
         text = ""
+        words: list[TimedWord] = []
         try:
             async with aclosing(upload.segments()) as segments:
                 async for segment in segments:
                     more = space_between(text, segment.text) + segment.text
                     text += more
-                    yield responses.delta(more)
-            yield responses.done(text)
+                    words += segment.words
+                    yield responses.delta(more, self._tokens(segment.words, requested))
+            yield responses.done(text, self._tokens(words, requested))
         except MediaError as error:
             yield responses.event(responses.failure(str(error), "bad_file", "file"))
         except Refused as refused:
@@ -218,8 +236,7 @@ class OpenAIEndpoints:
 
     def _delete_upload(self, form: FormData | None, visitor: Visitor) -> None:
         """Delete the file of an upload, and free its slot."""
-        self.server.uploads -= 1
-        visitor.leave_upload()
+        free_upload_slot(self.server, visitor)
         for part in form.values() if form is not None else ():
             if isinstance(part, UploadFile):
                 # Not `part.close()`, which awaits: a cancelled task must not wait here.
@@ -239,6 +256,7 @@ class OpenAIEndpoints:
             self.service,
             requested.options,
             visitor.charge_upload,
+            self.server.decoders,
         )
 
     def _admit(self, request: Request) -> Visitor:

@@ -1,5 +1,6 @@
 """HTTP routes of protocols: the ones they declare, and plain requests at websocket paths."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -20,9 +21,13 @@ from stream.protocols.session_protocol import SessionProtocol
 from stream.server import access
 from stream.server.admission import check_origin, check_stream, refuse_for_now, refuse_query
 from stream.server.http.asking import AllowedHosts, asking_of
+from stream.server.http.request_target import path_of, query_of
 from stream.server.load_ladder import RETRY_AFTER_S
 from stream.server.state import ServerState
 from stream.server.visitors import Asking, Refused, Visitor
+
+BODY_TIMEOUT_S = 30.0
+"""Seconds within which the body of such a request must come."""
 
 MAX_BODY_BYTES = 1 << 20
 """Size of the body of a request to a protocol's route; a larger one is answered 413."""
@@ -72,11 +77,16 @@ def answer(server: ServerState, protocol: type[SessionProtocol], route: HttpRout
 
     async def respond(request: Request, visitor: Visitor) -> HttpResponse:
         assert server.service
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await request.body()
+        except TimeoutError:
+            return protocol.refusal(408, "timeout", "The body did not come in time.")
         asked = HttpRequest(
-            path=request.url.path,
-            query=access.query_fields(request.url.query),
+            path=path_of(request),
+            query=access.query_fields(query_of(request)),
             headers=request.headers.items(),
-            body=await request.body(),
+            body=body,
             path_fields=request.path_params,
         )
         try:
@@ -100,7 +110,7 @@ def visitor_of(server: ServerState, protocol: type[SessionProtocol], asking: Ask
 
 def as_response(response: HttpResponse) -> PlainTextResponse:
     """Return a protocol's response as one of Starlette's."""
-    later = {"Retry-After": str(RETRY_AFTER_S)} if response.status == 503 else {}
+    later = {"Retry-After": str(RETRY_AFTER_S)} if response.status in (429, 503) else {}
     return PlainTextResponse(response.body, response.status, {**later, **response.headers})
 
 
@@ -112,7 +122,7 @@ def without_upgrade(server: ServerState, protocol: type[SessionProtocol]) -> End
     """
 
     async def endpoint(request: Request) -> Response:
-        query = access.query_fields(request.url.query)
+        query = access.query_fields(query_of(request))
         refused: HttpResponse | None
         try:
             visitor = visitor_of(server, protocol, asking_of(request))

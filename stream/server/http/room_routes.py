@@ -14,10 +14,12 @@ from starlette.routing import Route
 from stream.protocols.declarations import ProtocolDeclarations
 from stream.protocols.start_settings import ROOM_NAME
 from stream.rooms import feed, formats
+from stream.rooms.room import Room
 from stream.server import access
 from stream.server.admission import check_origin, reader_of, why_no_reader
 from stream.server.http.asking import asking_of
 from stream.server.http.page import Asset
+from stream.server.http.request_target import path_of, query_of
 from stream.server.rooms.rooms import MayRead, Reader, Rooms
 from stream.server.rooms.store import StoreError
 from stream.server.state import ServerState
@@ -33,6 +35,10 @@ HEARTBEAT_S = 15.0
 
 HEARTBEAT = b'{"type":"heartbeat"}'
 """A message, not an SSE comment, because scripts in a browser do not get comments."""
+
+MAX_WRITERS = 2
+"""Transcripts that are written at the same time. One of 1.5 hours takes seconds, as subtitles, and
+the event loop waits for the interpreter lock meanwhile, some milliseconds at a time."""
 
 RETRY_MS = 2000
 """Milliseconds after which a browser reconnects."""
@@ -69,7 +75,7 @@ def routes(server: ServerState, assets: Mapping[str, Asset]) -> list[Route]:
         Route(f"{room}/events", preflight(server), methods=["OPTIONS"]),
         Route(f"{room}/transcript.{{extension}}", endpoints.for_readers(endpoints.transcript)),
         Route(f"{room}/captions.m3u8", endpoints.for_readers(endpoints.playlist)),
-        Route(f"{room}/captions-{{number:int}}.vtt", endpoints.for_readers(endpoints.segment)),
+        Route(f"{room}/captions-{{number}}.vtt", endpoints.for_readers(endpoints.segment)),
     ]
 
 
@@ -103,6 +109,9 @@ class RoomEndpoints:
         self.server = server
         self.rooms = server.rooms
         self.config = server.config
+        self._writing: dict[tuple[str, ...], asyncio.Future[bytes]] = {}
+        """The documents that are being written, by what identifies them."""
+        self._turns = asyncio.Semaphore(MAX_WRITERS)
 
     def for_readers(self, endpoint: ClientEndpoint) -> Endpoint:
         """Wrap an endpoint: refuse clients that may not read the room, and add the CORS headers."""
@@ -115,7 +124,7 @@ class RoomEndpoints:
                 visitor = reader_of(self.server, asking_of(request), name)
                 response = await endpoint(request, visitor)
                 if response.status_code < 300:
-                    visitor.note_reading(name, request.url.path.rpartition("/")[2])
+                    visitor.note_reading(name, path_of(request).rpartition("/")[2])
                 return response
 
             return await self._answered(request, respond)
@@ -155,6 +164,7 @@ class RoomEndpoints:
         except StoreError:
             response = unreadable()
         response.headers.update(access.cross_origin(request.headers.items(), self.config))
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     async def listing(self, request: Request) -> Response:
@@ -163,13 +173,19 @@ class RoomEndpoints:
         async def respond() -> Response:
             visitor = self.server.visitors.identify(asking_of(request), access.USUAL_PLACES)
             assert visitor.grant is not None
-            rooms = [
-                room
-                for room in self.rooms.listing()
-                if visitor.grant.may_read(room.room, exists=True, owner=room.owner)
-            ]
+            grant = visitor.grant
+
+            def readable() -> bytes:
+                rooms = [
+                    room
+                    for room in self.rooms.listing()
+                    if grant.may_read(room.room, exists=True, owner=room.owner)
+                ]
+                return msgspec.json.encode({"rooms": rooms})
+
+            content = await self._write_in_turn(readable)
             visitor.note("list_rooms")
-            return Response(msgspec.json.encode({"rooms": rooms}), media_type="application/json")
+            return Response(content, media_type="application/json")
 
         return await self._answered(request, respond)
 
@@ -216,21 +232,42 @@ class RoomEndpoints:
 
     async def transcript(self, request: Request, visitor: Visitor) -> Response:
         """Respond with the transcript so far, in the format of the extension."""
-        room = self.rooms.find(request.path_params["name"])
-        writer = formats.FORMATS.get(request.path_params["extension"])
+        room = await self._find(request)
+        extension = request.path_params["extension"]
+        writer = formats.FORMATS.get(extension)
         if room is None or writer is None:
             return no_such_room()
         content_type, write = writer
-        return Response(write(room), media_type=content_type)
+        frozen = room.frozen()
+        content = await self._written((room.name, extension), lambda: write(frozen).encode())
+        return Response(content, media_type=content_type)
+
+    async def _find(self, request: Request) -> Room | None:
+        """Return the room that a request names; None if there is none. Raises `StoreError`."""
+        name = request.path_params["name"]
+        live = self.rooms.live.get(name)
+        return live or await asyncio.to_thread(self.rooms.store.find, name)
+
+    async def _written(self, key: tuple[str, ...], write: Callable[[], bytes]) -> bytes:
+        """Return what `write` returns, on a thread; requests at the same time share one result."""
+        writing = self._writing.get(key)
+        if writing is None:
+            writing = self._writing[key] = asyncio.ensure_future(self._write_in_turn(write))
+            writing.add_done_callback(lambda _: self._writing.pop(key))
+        return await asyncio.shield(writing)
+
+    async def _write_in_turn(self, write: Callable[[], bytes]) -> bytes:
+        async with self._turns:
+            return await asyncio.to_thread(write)
 
     async def playlist(self, request: Request, visitor: Visitor) -> Response:
         """Respond with the playlist of the feed for video players."""
-        room = self.rooms.find(request.path_params["name"])
+        room = await self._find(request)
         if room is None:
             return no_such_room()
         if mpegts(request) is None:
             return PlainTextResponse("mpegts is not an integer of at most 33 bits.\n", 400)
-        query = f"?{request.url.query}" if request.url.query else ""
+        query = f"?{query_of(request)}" if query_of(request) else ""
         content = feed.playlist(
             room, self.rooms.settled_s(room), lambda number: f"captions-{number}.vtt{query}"
         )
@@ -238,9 +275,12 @@ class RoomEndpoints:
 
     async def segment(self, request: Request, visitor: Visitor) -> Response:
         """Respond with a segment of the feed."""
-        room = self.rooms.find(request.path_params["name"])
-        number = request.path_params["number"]
-        if room is None or number >= feed.n_segments(room, self.rooms.settled_s(room)):
+        room = await self._find(request)
+        digits = request.path_params["number"]
+        if room is None or not re.fullmatch(r"[0-9]{1,9}", digits):
+            return no_such_room()
+        number = int(digits)
+        if number >= feed.n_segments(room, self.rooms.settled_s(room)):
             return no_such_room()
         content = feed.segment(room.finals, number, mpegts(request) or 0)
         return Response(content, media_type="text/vtt")

@@ -1,23 +1,25 @@
 """Transcribes an uploaded recording with the engine of the server.
 
-A thread decodes the file and runs the VAD, at most one batch of windows ahead of the engine, so
-that the memory does not depend on the length of the recording. The scheduler of the engine takes
-these windows only if no live stream has one (`WindowKind.FILE`).
+A process of its own decodes the file (`stream.media.remote`), and a thread runs the VAD, at most
+one batch of windows ahead of the engine, so that the memory does not depend on the length of the
+recording. The scheduler of the engine takes these windows only if no live stream has one
+(`WindowKind.FILE`).
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from itertools import count
 from typing import BinaryIO
 
 from starlette.requests import ClientDisconnect, Request
 
-from stream.core.audio import SAMPLE_RATE, Gap
+from stream.core.audio import SAMPLE_RATE, Gap, Sound
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
-from stream.media.recording import open_recording
+from stream.media.decoding_processes import DecodingProcesses
+from stream.media.remote import recording_sounds
 from stream.protocols.interface import Service
 from stream.recordings.algorithm_by_name import new_algorithm
 from stream.recordings.long_form_algorithm import LongFormAlgorithm, WindowOrigin
@@ -25,7 +27,7 @@ from stream.recordings.options import FileOptions
 from stream.recordings.results import Segment
 
 SECONDS_AT_ONCE = 5.0
-"""Seconds of audio that are decoded before the event loop gets control again."""
+"""Seconds of audio that are passed to a thread at once."""
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,12 @@ class Upload:
         service: Service,
         options: FileOptions,
         charge: Callable[[float], None],
+        decoders: DecodingProcesses,
     ) -> None:
-        """Prepare to transcribe; speech is detected as in the streams of the service.
+        """Prepare to transcribe a file, which has a file descriptor.
 
-        `charge` is called with the seconds of audio of each step; what it raises ends the upload.
+        Speech is detected as in the streams of the service. `charge` is called with the seconds of
+        audio of each step; what it raises ends the upload.
         """
         self._charge = charge
         self._charged_s = 0.0
@@ -61,6 +65,7 @@ class Upload:
             options, WindowOrigin(session, 0, count()), service.detector, service.tuning
         )
         self._hypotheses: asyncio.Queue[Hypothesis] = asyncio.Queue()
+        self._decoders = decoders
         self._pending = 0
 
     async def segments(self) -> AsyncGenerator[Segment, None]:
@@ -70,34 +75,32 @@ class Upload:
             MediaError: the file has no audio that can be decoded.
         """
         loop = asyncio.get_running_loop()
-        reading = self._read()
-        step: asyncio.Future[bool] | None = None
         found, complete = 0, False
         try:
-            more = True
-            while more or self._pending:
-                if more and self._pending < self._engine.max_batch:
-                    step = asyncio.ensure_future(asyncio.to_thread(next, reading, False))
-                    more = await asyncio.shield(step)
-                    decoded_s = self.duration_s
-                    self._charge(decoded_s - self._charged_s)
-                    self._charged_s = decoded_s
-                    self._submit(loop)
-                else:
-                    self._algorithm.receive_hypothesis(await self._hypotheses.get())
-                    self._pending -= 1
-                while not self._hypotheses.empty():
-                    self._algorithm.receive_hypothesis(self._hypotheses.get_nowait())
-                    self._pending -= 1
-                for segment in self._algorithm.segments():
-                    found += 1
-                    yield segment
+            async with aclosing(self._batches()) as batches:
+                more = True
+                while more or self._pending:
+                    if more and self._pending < self._engine.max_batch:
+                        batch = await anext(batches, None)
+                        more = batch is not None
+                        decoded_s = self.duration_s
+                        self._charge(decoded_s - self._charged_s)
+                        self._charged_s = decoded_s
+                        await self._receive(batch)
+                        self._submit(loop)
+                    else:
+                        self._algorithm.receive_hypothesis(await self._hypotheses.get())
+                        self._pending -= 1
+                    while not self._hypotheses.empty():
+                        self._algorithm.receive_hypothesis(self._hypotheses.get_nowait())
+                        self._pending -= 1
+                    for segment in self._algorithm.segments():
+                        found += 1
+                        yield segment
             complete = True
         finally:
             self.problems += self._algorithm.problems
             self._engine.forget(self._session)
-            if step is not None:
-                close_after(step, reading)
             self._report(found, complete)
 
     def _report(self, found: int, complete: bool) -> None:
@@ -116,26 +119,36 @@ class Upload:
             },
         )
 
-    def _read(self) -> Generator[bool, None, None]:
-        """Decode the recording, and pass the samples to the algorithm. Runs on a thread.
+    async def _batches(self) -> AsyncGenerator[list[Sound], None]:
+        """Decode the recording; yield its samples and gaps, `SECONDS_AT_ONCE` or more at once."""
+        batch: list[Sound] = []
+        batch_s = 0.0
+        decoded = recording_sounds(self._decoders, self._file, self._name, self.problems.append)
+        async with aclosing(decoded) as sounds:
+            async for sound in sounds:
+                length = sound.samples if isinstance(sound, Gap) else sound.shape[1]
+                self.duration_s += length / SAMPLE_RATE
+                batch.append(sound)
+                batch_s += length / SAMPLE_RATE
+                if batch_s >= SECONDS_AT_ONCE:
+                    yield batch
+                    batch, batch_s = [], 0.0
+        yield batch
 
-        Yields True after every `SECONDS_AT_ONCE` of audio; it ends after the last sample.
-        """
-        since_s = 0.0
-        with open_recording(self._file, self._name) as recording:
-            for sound in recording.blocks():
+    async def _receive(self, batch: list[Sound] | None) -> None:
+        """Pass samples and gaps to the algorithm on a thread; None is the end of the audio."""
+
+        def receive() -> None:
+            for sound in batch or ():
                 if isinstance(sound, Gap):
                     self._algorithm.receive_gap(sound.samples)
-                    self.duration_s += sound.samples / SAMPLE_RATE
-                    continue
-                self._algorithm.receive_samples(sound[0])
-                self.duration_s += sound.shape[1] / SAMPLE_RATE
-                since_s += sound.shape[1] / SAMPLE_RATE
-                if since_s >= SECONDS_AT_ONCE:
-                    since_s = 0.0
-                    yield True
-            self._algorithm.receive_end()
-            self.problems += filter(None, [recording.damage])
+                else:
+                    self._algorithm.receive_samples(sound[0])
+            if batch is None:
+                self._algorithm.receive_end()
+
+        # The thread goes on if this task is cancelled, and nothing else uses the algorithm then.
+        await asyncio.shield(asyncio.to_thread(receive))
 
     def _submit(self, loop: asyncio.AbstractEventLoop) -> None:
         """Submit the windows that are due to the engine."""
@@ -172,14 +185,3 @@ async def wait_for_disconnect(request: Request) -> None:
     """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def close_after(step: asyncio.Future[bool], reading: Generator[bool, None, None]) -> None:
-    """Close the generator when its current step, which runs on a thread, has ended."""
-
-    def close(step: asyncio.Future[bool]) -> None:
-        if not step.cancelled():
-            step.exception()  # marks it as retrieved: nothing waits for this step any more
-        reading.close()
-
-    step.add_done_callback(close)

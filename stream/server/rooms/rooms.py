@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 FORGET_EVERY_S = 60.0
 """Seconds between two deletions of old rooms."""
 
+MAX_ROOMS = 20_000
+"""Rooms that are stored; of more, those that have been over longest are deleted."""
+
 READER_LIMIT = 64
 """Messages in the outbox of a reader: minutes of finals. A page that reconnects gets a snapshot."""
 
@@ -141,7 +144,8 @@ class Rooms:
         if room is None:
             room = Room(membership.room, self._clock(), owner=membership.owner)
             self._end_readers_of(room.name, exists=True, owner=room.owner)
-        room.about.update(membership.about)
+        if left_out := room.add_about(membership.about):
+            log.warning("%d parameters of a stream are too long for its room", left_out)
         self.live[membership.room] = room
         self.store.open_room(room)
         number, messages = room.add_member(
@@ -242,8 +246,12 @@ class Rooms:
             await asyncio.sleep(FORGET_EVERY_S)
 
     def forget_old(self) -> None:
-        """Delete the rooms that were over for more than `keep_s`, and end their readers."""
-        for name in self.store.forget_ended_before(self._clock() - self.keep_s):
+        """Delete the rooms that were over for more than `keep_s`, or are too many.
+
+        Their readers end.
+        """
+        old = self.store.forget_ended_before(self._clock() - self.keep_s)
+        for name in old + self.store.forget_all_but(MAX_ROOMS):
             for reader in self._readers.get(name, set()):
                 reader.end()
 
@@ -322,11 +330,6 @@ class Participant:
         """Remove a session from its room, if it is in one."""
         if joined := self._joined.pop(session_id, None):
             self.rooms.leave(*joined)
-
-    def leave_all(self) -> None:
-        """Remove all sessions from their rooms."""
-        for session_id in list(self._joined):
-            self.leave(session_id)
 
 
 def queued_message(message: Message) -> QueuedMessage:

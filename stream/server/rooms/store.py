@@ -20,6 +20,9 @@ from stream.rooms.room import Room
 
 log = logging.getLogger(__name__)
 
+MAX_LISTED = 1000
+"""Rooms in a listing: the latest ones."""
+
 LOCKED_MS = 100
 """Milliseconds to wait for a locked file; all streams wait as well, so it is short."""
 
@@ -61,7 +64,10 @@ class RoomStore:
     def __init__(self, path: Path | None = None) -> None:
         """Open a file, or memory if `path` is None. Raises `UsageError` if the file is unusable."""
         try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+            # Other threads only read; SQLite itself lets one thread at a time use a connection.
+            self._db = sqlite3.connect(
+                path or ":memory:", isolation_level=None, check_same_thread=False
+            )
             self._db.executescript(SCHEMA)
             self._add_owners()
             self._db.execute(f"pragma busy_timeout = {LOCKED_MS}")
@@ -132,6 +138,18 @@ class RoomStore:
             self._empty_log()
         return [name for (name,) in rows]
 
+    def forget_all_but(self, most: int) -> list[str]:
+        """Delete the rooms that were over first, if there are too many; return their names."""
+        rows = self._write(
+            "delete from rooms where ended_at is not null and name in"
+            " (select name from rooms order by ended_at is null desc, ended_at desc"
+            " limit -1 offset ?) returning name",
+            (most,),
+        )
+        if rows:
+            self._empty_log()
+        return [name for (name,) in rows]
+
     def delete(self, name: str) -> None:
         """Delete a room and its lines. Raises `StoreError` if that has to wait for the disk."""
         self._write("delete from rooms where name = ?", (name,))
@@ -186,15 +204,16 @@ class RoomStore:
             Final(line=line, speaker=speaker, start=start, end=end, text=text)
             for line, speaker, start, end, text in lines
         ]
-        return Room.reopened(name, opened_at, json.loads(about), owner, finals)
+        return Room.reopened(name, opened_at, json.loads(about), finals, owner)
 
     @errors_of_reading()
     def listing(self) -> list[Listing]:
-        """Return an entry for each room, the latest first. Raises `StoreError`."""
+        """Return an entry for each of the latest rooms, newest first. Raises `StoreError`."""
         rows = self._db.execute(
             "select name, opened_at, ended_at, owner, about,"
             " (select count(*) from lines where room = name)"
-            " from rooms order by opened_at desc, name"
+            " from rooms order by opened_at desc, name limit ?",
+            (MAX_LISTED,),
         )
         return [
             Listing(

@@ -12,7 +12,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +41,13 @@ QUEUE_LIMIT = 1000
 """Messages in the queue of a room: about an hour of speech."""
 
 TOTAL_QUEUE_LIMIT = 20_000
-"""Messages in all queues: some megabytes, for any number of rooms."""
+"""Messages in all queues, for any number of rooms."""
+
+QUEUE_BYTES = 8 << 20
+"""Bytes of the messages in the queue of a room. A longer message is delivered if no other waits."""
+
+TOTAL_QUEUE_BYTES = 64 << 20
+"""Bytes of the messages in all queues."""
 
 Count = Callable[[str], None]
 """Called with `delivered`, `failed` or `dropped` for each message."""
@@ -139,6 +145,8 @@ class Webhook:
         self._first_wait_s = first_wait_s
         self._queues: dict[str, deque[Delivery]] = {}
         self._n_queued = 0
+        self._bytes: Counter[str] = Counter()
+        """Bytes of the messages in each queue, by the name of the room."""
         self._total_limit = total_limit
         self._tasks: dict[asyncio.Task[None], str] = {}
         """The tasks that deliver queues, with the names of their rooms."""
@@ -154,15 +162,22 @@ class Webhook:
             task = asyncio.create_task(self._deliver_all(room.name, queue))
             self._tasks[task] = room.name
             task.add_done_callback(self._tasks.pop)
-        if len(queue) < QUEUE_LIMIT and self._n_queued < self._total_limit:
-            queue.append(Delivery(f"msg_{secrets.token_hex(12)}", body))
-            self._n_queued += 1
-        else:
+        full = self._n_queued >= self._total_limit or self._bytes.total() > TOTAL_QUEUE_BYTES
+        if full or (queue and not self._has_space(room.name, len(queue), len(body))):
             self._count("dropped")
+            return
+        queue.append(Delivery(f"msg_{secrets.token_hex(12)}", body))
+        self._n_queued += 1
+        self._bytes[room.name] += len(body)
+
+    def _has_space(self, room: str, n_queued: int, n_bytes: int) -> bool:
+        """Return whether one more message fits into the queue of a room."""
+        return n_queued < QUEUE_LIMIT and self._bytes[room] + n_bytes <= QUEUE_BYTES
 
     def forget(self, room: str) -> None:
         """Drop the messages of a room that were not delivered."""
         queue = self._queues.pop(room, deque())
+        del self._bytes[room]
         self._n_queued -= len(queue)
         while queue:
             queue.pop()
@@ -184,12 +199,14 @@ class Webhook:
         try:
             while queue:
                 self._count("delivered" if await self._deliver(queue[0]) else "failed")
-                queue.popleft()
-                self._n_queued -= 1
+                if queue:  # the room may have been deleted meanwhile
+                    self._bytes[room] -= len(queue.popleft().body)
+                    self._n_queued -= 1
         finally:
             self._n_queued -= len(queue)
             if self._queues.get(room) is queue:
                 del self._queues[room]
+                del self._bytes[room]
 
     async def _deliver(self, delivery: Delivery) -> bool:
         """Deliver a message in up to `TRIES` attempts; return whether one succeeded."""

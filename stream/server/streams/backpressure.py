@@ -7,8 +7,8 @@ from stream.engine.engine import Engine
 from stream.protocols.session_protocol import SessionProtocol
 
 
-def may_read(protocol: SessionProtocol, engine: Engine, max_ahead_s: float) -> bool:
-    """Return whether more audio may be read from the client.
+def in_pace(protocol: SessionProtocol, engine: Engine, max_ahead_s: float) -> bool:
+    """Return whether more audio may be read from the client, or decoded.
 
     It may not if the client is too far ahead of an engine that owes this stream a hypothesis.
     Without the second condition an utterance that waits for more audio would wait for ever.

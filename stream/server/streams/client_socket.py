@@ -79,9 +79,12 @@ class ClientSocket:
         closer = asyncio.create_task(websocket.close(closing.code, closing.reason))
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                while True:
+                while ours:
                     await websocket.recv()
                     await asyncio.sleep(0)
+                # websockets has failed the connection, and `recv` may raise AssertionError: the
+                # rest of a message with too many fragments is in its queue.
+                await websocket.wait_closed()
         except ConnectionClosed:
             pass
         except TimeoutError:

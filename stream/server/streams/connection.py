@@ -102,6 +102,12 @@ class Connection(Stream):
         """Close the stream at once; unsent messages and pending windows are dropped."""
         self._cut(Event.CUT, closing)
 
+    def abandon(self) -> None:
+        """End the stream if a fault, or the end of the event loop, has left it with a socket."""
+        if self.state is not State.NEW and self.state not in SOCKETLESS_STATES:
+            self.cut(FAULT)
+            self._end(Event.CLOSED, FAULT.code)
+
     def give_up(self) -> None:
         """End a parked stream.
 
@@ -170,14 +176,8 @@ class Connection(Stream):
         self._socketless.clear()
         self._stopped = self._loop.create_future()
         self._feed(lambda: None)  # the protocol may have refused the query string
-        try:
-            await self._converse(missed)
-            await self._conclude()
-        except BaseException:  # a bug, or the event loop ends: release everything
-            if self.state not in SOCKETLESS_STATES:
-                self.cut(FAULT)
-                self._end(Event.CLOSED, FAULT.code)
-            raise
+        await self._converse(missed)
+        await self._conclude()
 
     async def _converse(self, missed: Sequence[str | bytes]) -> None:
         """Exchange messages until an event or one of the tasks ends the conversation."""

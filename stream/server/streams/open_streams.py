@@ -82,9 +82,12 @@ class Streams:
         If the client resumes another stream, `connection` ends and that stream is served.
         """
         socket = ClientSocket(websocket)
-        await self._run(connection, connection.open(socket, partial(self._begin, connection)))
-        if connection.state is State.ASKING:
-            await self._resume(connection, socket)
+        try:
+            await self._run(connection, connection.open(socket, partial(self._begin, connection)))
+            if connection.state is State.ASKING:
+                await self._resume(connection, socket)
+        finally:
+            connection.abandon()
         # The socket is still open if the client has resumed the stream over another socket.
         await socket.close(connection.protocol.close_frame(RESUMED))
 
@@ -134,6 +137,9 @@ class Streams:
         self._enter(connection)
         try:
             await serving
+        except BaseException:  # a bug, or the event loop ends: release everything
+            connection.abandon()
+            raise
         finally:
             self._leave(connection)
             if connection.state is State.PARKED:

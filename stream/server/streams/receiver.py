@@ -1,7 +1,4 @@
-"""Receives the messages of a stream, no faster than they can be transcribed.
-
-Large frames are processed in slices, so that other streams are served in between.
-"""
+"""Receives the messages of a stream, no faster than they can be decoded and transcribed."""
 
 import asyncio
 import time
@@ -15,15 +12,6 @@ from stream.protocols.interface import Closing
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.streams.client_socket import ClientSocket
 from stream.server.streams.upload_detector import UploadDetector
-
-SLICE_BYTES = 16 * 1024
-"""Bytes of a frame that are processed before other streams are served. Half a second of PCM takes
-10 ms, most of it for voice detection; a whole frame of `max_frame_bytes` would delay all other
-streams by a second or two."""
-
-CONTAINER_SLICE_BYTES = 2 * 1024
-"""The same for a frame of a container: half a second of Opus at 32 kbit/s. With 16 KiB, other
-streams waited for more than 60 ms."""
 
 
 class Receiver:
@@ -58,7 +46,7 @@ class Receiver:
         return self._detector.is_live(time.monotonic(), self._protocol.sessions.audio_clock_s)
 
     def allow(self, may_read: bool) -> None:
-        """Allow reading, or pause it before the next slice."""
+        """Allow reading, or pause it before the next message."""
         if may_read:
             self._may_read.set()
         else:
@@ -96,13 +84,4 @@ class Receiver:
         if not was_closing:
             self._note_intent()
         if isinstance(message, bytes):
-            await self._receive_audio(message, now)
-
-    async def _receive_audio(self, data: bytes, now: float) -> None:
-        size = CONTAINER_SLICE_BYTES if self._protocol.compressed else SLICE_BYTES
-        if not self._protocol.cuts_binary_frames:
-            size = max(len(data), 1)
-        for start in range(0, max(len(data), 1), size):
-            await self._may_read.wait()
-            self._feed(self._protocol.receive_binary, data[start : start + size], now)
-            await asyncio.sleep(0)
+            self._feed(self._protocol.receive_binary, message, now)

@@ -12,19 +12,22 @@ plain TCP.
 
 import asyncio
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 
 from stream.config import ServerConfig
 from stream.core.load import Load
 from stream.core.windows import Hypothesis
 from stream.engine.engine import Engine
+from stream.media.remote import ContainerDecoder
 from stream.protocols.interface import Closing
 from stream.protocols.session_protocol import SessionProtocol
 from stream.server.metrics import Metrics
 from stream.server.rooms.rooms import Participant, Rooms
-from stream.server.streams.backpressure import may_read
+from stream.server.streams.backpressure import in_pace
 from stream.server.visitors import Visitor
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class Stream(ABC):
     """Passes input to a protocol, and the resulting windows, captions and messages on."""
 
     def __init__(self, protocol: SessionProtocol, session_id: str, context: StreamContext) -> None:
+        protocol.stepwise = True
         self.protocol = protocol
         self.session_id = session_id
         self.context = context
@@ -61,6 +65,13 @@ class Stream(ABC):
         self._counted_audio_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._over = False
+        self._step_due = False
+        """Whether `_take_step` will be called."""
+        self._decoding: set[asyncio.Task[None]] = set()
+        """Tasks that pass what decoders return to the protocol."""
+        self._in_pace = asyncio.Event()
+        """Set while the engine is not too far behind this stream."""
+        self._in_pace.set()
 
     @property
     def over(self) -> bool:
@@ -104,6 +115,7 @@ class Stream(ABC):
             windows = []
         for window in windows:
             self.engine.submit(window, self._deliver, self._is_live())
+        self._start_decoding()
         for note in self.protocol.notes_to_log():
             log.info("%s", note, extra=self._log_fields())
         for room in self._participant.share(self.protocol):
@@ -111,7 +123,37 @@ class Stream(ABC):
         for session_id in self.protocol.forget_ended():
             self._participant.leave(session_id)
             self.engine.forget(session_id)
+        if in_pace(self.protocol, self.engine, self.config.max_ahead_s):
+            self._in_pace.set()
+        else:
+            self._in_pace.clear()
+        if self.protocol.has_steps and self._in_pace.is_set() and not self._step_due:
+            self._step_due = True
+            self._loop.call_soon(self._take_step)  # other streams are served in between
         self._handle_output()
+
+    def _take_step(self) -> None:
+        self._step_due = False
+        self._feed(self.protocol.take_step)
+
+    def _start_decoding(self) -> None:
+        """Start a task for each new session whose audio is decoded in a process of its own."""
+        for opened in self.protocol.sessions:
+            decoder = opened.session.decoder
+            if isinstance(decoder, ContainerDecoder) and not decoder.started:
+                decoder.started = True
+                task = self._loop.create_task(self._decode(opened.session.id, decoder))
+                self._decoding.add(task)
+                task.add_done_callback(self._decoding.discard)
+
+    async def _decode(self, session_id: str, decoder: ContainerDecoder) -> None:
+        """Pass decoded audio to a session, piece by piece, no faster than the engine."""
+        async with aclosing(decoder.sounds()) as pieces:
+            async for sounds in pieces:
+                receive = self.protocol.receive_sounds
+                self._feed(receive, session_id, sounds, time.monotonic())
+                await asyncio.sleep(0)
+                await self._in_pace.wait()
 
     def _count_audio(self) -> None:
         """Count new audio for the limit of the key, and end the stream if it is used up."""
@@ -130,14 +172,21 @@ class Stream(ABC):
 
     def _may_read(self) -> bool:
         """Return whether more audio may be read from the client."""
-        return may_read(self.protocol, self.engine, self.config.max_ahead_s)
+        return self.protocol.no_more_audio or (
+            self._in_pace.is_set()
+            and not self.protocol.has_steps
+            and not self.protocol.sessions.decoding
+        )
 
     def _release(self) -> None:
         """Leave all rooms, drop the windows of the stream, and mark it as over."""
         self._over = True
-        self._participant.leave_all()
-        for opened in self.protocol.sessions:
-            self.engine.forget(opened.session.id)
+        with ExitStack() as steps:  # each is done, whatever another one raises
+            for opened in self.protocol.sessions:
+                steps.callback(self.engine.forget, opened.session.id)
+                steps.callback(self._participant.leave, opened.session.id)
+            for task in self._decoding:
+                steps.callback(task.cancel)
 
     def _report(self, event: str, code: int, coalesced: int = 0) -> None:
         """Count the stream and log its end.

@@ -53,7 +53,7 @@ async def test_a_recording() -> None:
         assert metadata["duration"] == pytest.approx(7.0)
         assert metadata["sha256"] == hashlib.sha256(wav()).hexdigest()
         assert [w["parameter"] for w in metadata["warnings"]] == ["diarize"]
-        assert server.state.uploads == 0
+        assert len(server.state.uploads) == 0
 
 
 @pytest.mark.parametrize("encoding", ["linear16", "linear32", "mulaw"])
@@ -88,7 +88,7 @@ async def test_a_refusal(
         response = await post(server, query, body, **{"Content-Type": content_type})
         assert response.status_code == status
         assert words in response.json()["err_msg"]
-        assert server.state.uploads == 0
+        assert len(server.state.uploads) == 0
 
 
 async def test_the_key_and_the_slots() -> None:

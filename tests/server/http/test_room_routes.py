@@ -249,3 +249,20 @@ async def test_rooms_that_cannot_be_read(tmp_path: Path) -> None:
         for path in ("/v1/rooms", "/v1/rooms/standup/transcript.txt"):
             status, _, body = await get(server, path)
             assert (status, body[:30]) == (503, "Rooms that are over cannot be ")
+
+
+async def test_transcripts_are_written_once_for_all_who_ask() -> None:
+    """Readers who ask at the same time share one result; others get what was said since."""
+    async with serving() as server:
+        room, number = server.state.rooms.join(RoomMembership("long", 1, 16_000))
+        for i in range(300):
+            server.state.rooms.receive(room, number, final(2 * i, f"line {i} of many", i))
+        asked = [get(server, "/v1/rooms/long/transcript.srt") for _ in range(8)]
+        bodies = {body for _, _, body in await asyncio.gather(*asked)}
+        assert len(bodies) == 1
+        server.state.rooms.receive(room, number, final(700, "the last word", 300))
+        _, _, after = await get(server, "/v1/rooms/long/transcript.srt")
+        assert "the last word" in after
+        server.state.rooms.leave(room, number)
+        _, _, over = await get(server, "/v1/rooms/long/transcript.srt")
+        assert over == after

@@ -10,8 +10,9 @@ import pytest
 
 from stream.errors import UsageError
 from stream.protocols.interface import RoomMembership
+from stream.rooms.room import Room
 from stream.server.rooms.rooms import READER_LIMIT, Reader, Rooms
-from stream.server.rooms.store import RoomStore, StoreError
+from stream.server.rooms.store import MAX_LISTED, RoomStore, StoreError
 from tests.rooms.test_room import final, partial
 
 MEMBER = RoomMembership("standup", 1, 8_000, ("Ada",), {"call": "CA123"})
@@ -191,6 +192,31 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     for path in (tmp_path / "notes.txt", tmp_path / "no" / "such" / "folder.db"):
         with pytest.raises(UsageError, match="cannot be used to store rooms"):
             RoomStore(path)
+
+
+def test_too_many_rooms(tmp_path: Path) -> None:
+    store = RoomStore(tmp_path / "rooms.sqlite")
+    for i in range(30):
+        store.open_room(Room(f"room{i}", float(i)))
+        if i % 3:
+            store.end_room(f"room{i}", 100.0 - i)
+    assert len(store.listing()) == 30
+    gone = store.forget_all_but(25)
+    assert sorted(gone) == sorted(f"room{i}" for i in (29, 28, 26, 25, 23))
+    live = {entry.room for entry in store.listing() if entry.ended_at is None}
+    assert live == {f"room{i}" for i in range(0, 30, 3)}
+    assert len(store.forget_all_but(0)) == 15
+    assert {entry.room for entry in store.listing()} == live
+    store.close()
+
+
+def test_a_listing_has_the_latest_rooms() -> None:
+    store = RoomStore()
+    for i in range(MAX_LISTED + 10):
+        store.open_room(Room(f"room{i}", float(i)))
+    listing = store.listing()
+    assert (len(listing), listing[0].room) == (MAX_LISTED, f"room{MAX_LISTED + 9}")
+    store.close()
 
 
 @pytest.mark.parametrize("how", ["deleted", "forgotten"])

@@ -13,10 +13,17 @@ from stream.errors import UsageError
 from stream.protocols.interface import RoomMembership
 from stream.server.rooms.rooms import Rooms
 from stream.server.rooms.store import RoomStore
-from stream.server.rooms.webhook import LONGEST_WAIT_S, QUEUE_LIMIT, TRIES, Webhook, wait_s
+from stream.server.rooms.webhook import (
+    LONGEST_WAIT_S,
+    QUEUE_BYTES,
+    QUEUE_LIMIT,
+    TRIES,
+    Webhook,
+    wait_s,
+)
 from tests.rooms.test_room import final, partial
 from tests.server.rooms.test_rooms import MEMBER
-from tests.server.serving import WAIT_S
+from tests.server.serving import WAIT_S, until
 
 SECRET = "whsec_" + "A" * 32
 
@@ -160,6 +167,31 @@ def test_waits_grow_and_stay_bearable() -> None:
     assert waits[0] == 1
     assert waits[-1] == LONGEST_WAIT_S
     assert sum(waits) < 600
+
+
+async def test_a_queue_is_limited_in_bytes() -> None:
+    """Long lines are dropped before they are a thousand; other rooms are still delivered."""
+    receiver = Receiver(200)
+    room, ada = receiver.rooms.join(MEMBER)
+    for i in range(40):
+        receiver.rooms.receive(room, ada, final(2 * i, "x" * (QUEUE_BYTES // 20), i))
+    assert receiver.outcomes.count("dropped") == 40 - 19
+    assert receiver.webhook._bytes[room.name] <= QUEUE_BYTES
+    other = RoomMembership("other", 1, 8_000)
+    receiver.rooms.join(other)
+    await receiver.webhook.close(WAIT_S)
+    assert receiver.outcomes.count("delivered") == 21
+    assert not receiver.webhook._bytes
+
+
+async def test_a_line_that_is_longer_than_the_queue_is_delivered_alone() -> None:
+    receiver = Receiver(200)
+    room, ada = receiver.rooms.join(MEMBER)
+    await until(lambda: receiver.outcomes == ["delivered"] and not receiver.webhook._queues)
+    receiver.rooms.receive(room, ada, final(0, "x" * 2 * QUEUE_BYTES, 1))
+    await receiver.webhook.close(WAIT_S)
+    assert receiver.outcomes == ["delivered", "delivered"]
+    assert not receiver.webhook._bytes
 
 
 async def test_messages_of_a_deleted_room_are_dropped() -> None:

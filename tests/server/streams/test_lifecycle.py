@@ -128,7 +128,6 @@ class FakeProtocol:
 
     pending_s = 0.0
     compressed = False
-    cuts_binary_frames = True
     idle_s = None
 
     def __init__(self, session_id: str) -> None:
