@@ -353,11 +353,6 @@ class SessionProtocol(ProtocolDeclarations):
         return self.sessions.pending_s
 
     @property
-    def compressed(self) -> bool:
-        """Whether the audio is in a container, where few bytes can hold many seconds of audio."""
-        return self.sessions.compressed
-
-    @property
     def no_more_audio(self) -> bool:
         """Whether no more audio is accepted, and only messages to the client remain."""
         return self._closing_after_finals is not None or self.closing is not None
