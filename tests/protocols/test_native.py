@@ -267,19 +267,19 @@ def test_a_window_that_fails_is_told_and_the_stream_goes_on() -> None:
 def test_only_audio_in_a_container_is_compressed(encoding: str) -> None:
     service = replace(SERVICE, container=ContainerDecoder)
     started = Stream(service=service)
-    assert not started.protocol.compressed  # nothing is known yet
+    assert not started.protocol.sessions.compressed  # nothing is known yet
     started.receive(json.dumps({"type": "start", "encoding": encoding}))
-    assert started.protocol.compressed == (encoding == "container")
+    assert started.protocol.sessions.compressed == (encoding == "container")
     asked = Stream(f"encoding={encoding}", service)
     asked.receive(bytes(2))
-    assert asked.protocol.compressed == (encoding == "container")
+    assert asked.protocol.sessions.compressed == (encoding == "container")
 
 
 def test_a_container_that_is_refused_is_no_compressed_stream() -> None:
     stream = Stream()
     sent = stream.receive(json.dumps({"type": "start", "encoding": "container"}))
     assert [message["type"] for message in sent] == ["error"]
-    assert not stream.protocol.compressed
+    assert not stream.protocol.sessions.compressed
 
 
 def test_every_row_is_a_protocol_that_clients_can_reach() -> None:
