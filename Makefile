@@ -7,7 +7,7 @@ MODEL ?= base
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-clients check bench sbom clean
+.PHONY: help install run test test-fast test-clients javascript check bench sbom clean
 
 help:                   ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,16 @@ test-clients: $(CLIENTS:%=.venv-clients/%/installed) ## install other services' 
 .venv-clients/node-tools/installed: clients/javascript/package.json
 	$(call npm_install,$<,$(@D))
 	@touch $@
+
+DIST ?= $(CURDIR)/dist
+
+javascript: .venv-clients/node-tools/installed ## pack the JavaScript client into dist/, for `npm install`
+	rm -rf $(DIST)/javascript
+	mkdir -p $(DIST)
+	cp -r clients/javascript $(DIST)/
+	ln -s $(CURDIR)/.venv-clients/node-tools/node_modules $(DIST)/javascript/node_modules
+	cd $(DIST)/javascript && npm pack --pack-destination $(DIST)
+	rm -r $(DIST)/javascript
 
 define npm_install
 	mkdir -p $(2)

@@ -46,6 +46,7 @@ VALUES = {
     "precision": "float32",
     "ways": "default",
     "encoder_memory_mb": 64,
+    "padded_retries": "never",
     "max_batch": 3,
     "vad": "webrtc",
     "vad_aggressiveness": 3,

@@ -107,7 +107,7 @@ def test_each_decision_is_in_the_list() -> None:
 
 def test_every_way_to_compute_is_described() -> None:
     text = (ROOT / "docs" / "serving.md").read_text().partition("## How the CPU computes")[2]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text.partition("## Health")[0], re.M))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text.partition("\n## ")[0], re.M))
     assert set(rows) == {"auto", "default", *OPERATIONS}
     for name, operation in OPERATIONS.items():
         assert re.findall(r"`(\w+)`", rows[name]) == list(operation.ways), name

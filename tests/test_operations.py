@@ -71,3 +71,12 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     )
     said = [line for line in outcome.stderr.splitlines() if "distil-stream.service" in line]
     assert said == []
+
+
+def test_the_hashes_are_those_of_the_constraints() -> None:
+    root = DOCS.parent
+    pins = [line for line in (root / "constraints.txt").read_text().splitlines() if line[0] != "#"]
+    lines = (root / "hashes.txt").read_text().splitlines()
+    hashed = [line.split(" --hash=sha256:") for line in lines if not line.startswith("#")]
+    assert sorted(pin for pin, _ in hashed) == sorted(pins)
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for _, digest in hashed)

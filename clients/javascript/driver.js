@@ -16,6 +16,9 @@ const ASK_MS = 5_000; // timeout of the HTTP request that finds out why no webso
  */
 const REFUSED = { 400: "too_large", 401: "not_authorised", 403: "refused", 429: "busy", 431: "too_large" };
 
+/** Refusals whose sentence comes from the server, which has the reason. */
+const TOLD = new Set([401, 403, 429]);
+
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 /** @typedef {import("./messages.js").ClientMessage} ClientMessage */
 
@@ -320,14 +323,16 @@ async function whyNotOpened(websocketUrl, token) {
   const url = new URL(websocketUrl.href.replace(/^ws/, "http"));
   const how = () => /** @type {RequestInit} */ ({ cache: "no-store", signal: AbortSignal.timeout(ASK_MS) });
   try {
-    const { status } = await fetch(url, how());
+    const response = await fetch(url, how());
+    const { status } = response;
+    const sentence = TOLD.has(status) ? (await response.text()).trim() : "";
     let code = REFUSED[status] ?? "no_websocket";
     if (status === 503) {
       const { ok } = await fetch(addressOf(url, "readyz", "http"), how());
       code = ok ? "busy" : "not_ready";
     }
     const mayPass = status === 426 || RETRIED_REFUSALS.has(`http_${status}`);
-    return mayPass ? new ConnectionLost(undefined, null, code) : new ServerError(code);
+    return mayPass ? new ConnectionLost(undefined, null, code) : new ServerError(code, sentence || undefined);
   } catch {
     // A page of an origin that is not allowed cannot read the answer, only that there is one.
     const there = await fetch(url, { ...how(), mode: "no-cors" }).catch(() => null);

@@ -22,7 +22,7 @@ export const RETRIED_CLOSES = new Set([
 ]);
 
 /** Temporary refusals: the server is busy or not ready yet, or a proxy cannot reach it. */
-export const RETRIED_REFUSALS = new Set(["http_502", "http_503", "http_504"]);
+export const RETRIED_REFUSALS = new Set(["http_429", "http_502", "http_503", "http_504"]);
 
 /** Fatal errors after which another connection may succeed; the close code follows. */
 export const RETRIED_ERRORS = new Set(["internal"]);

@@ -20,6 +20,7 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.session import Session
 from stream.core.settings import StreamSettings
 from stream.core.windows import Hypothesis, Window, Word
+from stream.engine.decoding.guards import may_be_speech
 from stream.engine.voice_detectors import choose_detector
 from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.engine.words.coverage import length_s
@@ -113,6 +114,7 @@ def run(
     if show:
         show_cases(cases)
     print_limits(cases)
+    print_guesses(cases, transcriber.recognizer.calibration.diffuse_nats)
     summary = {"command": "bench guards", "model": model, "limit_nats": chosen_limit(cases)}
     print(json.dumps({**summary, "cases": [asdict(case) for case in cases]}))
 
@@ -212,3 +214,28 @@ def print_limits(cases: Sequence[Case]) -> None:
             f"| {limit_nats:.1f} | {len(gone)} | {sum(case.right for case in gone)} "
             f"| {sum(case.wrong for case in gone)} | {left} |"
         )
+
+
+def print_guesses(cases: Sequence[Case], limit_nats: float) -> None:
+    """Print what is left if all guesses are removed, and if those stay that may be speech.
+
+    Args:
+        cases: the results.
+        limit_nats: the limit against babble in use.
+    """
+    print(f"\n| audio, limit {limit_nats:g} nats | guesses | results left | right words | wrong |")
+    print("|---|---|---|---|---|")
+    for group in dict.fromkeys(case.group for case in cases):
+        narrow = [c for c in cases if c.group == group and not c.diffusion_nats > limit_nats]
+        for rule, left in (
+            ("removed", [case for case in narrow if not case.unsure]),
+            ("kept if they may be speech", [c for c in narrow if stays(c, limit_nats)]),
+        ):
+            right, wrong = sum(case.right for case in left), sum(case.wrong for case in left)
+            print(f"| {group} | {rule} | {len(left)} | {right} | {wrong} |")
+
+
+def stays(case: Case, limit_nats: float) -> bool:
+    """Return whether the guard against guesses keeps a result."""
+    nats = case.diffusion_nats
+    return not case.unsure or may_be_speech(case.tokens, case.speech_s, nats, limit_nats)

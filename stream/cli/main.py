@@ -32,6 +32,7 @@ BENCHMARKS = {
     "repeated": "Copies that are recognised in repeated speech, and the work.",
     "save": "Run a measurement and store its result.",
     "results": "Write docs/benchmarks.md from stored results.",
+    "ttfs": "Time from the end of speech to its final, as agents measure it.",
     "voice": "False alarms in noise, and speech that is missed.",
 }
 """Help of each command under `bench`; `word-times` is `run` in `stream/bench/word_times.py`."""
@@ -101,6 +102,7 @@ def serve(
             settings.partials,
             settings.ways,
             settings.encoder_memory_mb,
+            settings.padded_retries,
         )
         runner.run(run_server(settings, load, announce))
 

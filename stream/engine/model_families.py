@@ -6,6 +6,7 @@ A new family, or an engine on another machine, is a row of `FAMILIES` and a func
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from stream.engine.partials import PartialsByAssistant
@@ -28,7 +29,8 @@ def load_transcriber(
     assistant: str | None = None,
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
-    encoder_memory_mb: int = 0,
+    encoder_memory_mb: int | None = None,
+    padded_retries: Literal["auto", "never"] = "auto",
 ) -> Transcriber:
     """Load a transcriber and warm it up.
 
@@ -41,14 +43,18 @@ def load_transcriber(
         assistant: name of a smaller model that proposes tokens, which the model verifies.
         partials: whether the model or its assistant alone decodes partials.
         ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
-        encoder_memory_mb: megabytes for the encoder's memory of all streams; 0 for none.
+        encoder_memory_mb: megabytes for the encoder's memory of all streams; 0 for none, and
+            `memories.default_budget` if not given.
+        padded_retries: whether improbable words are decoded again at 30 s of padding.
 
     Raises:
         UsageError: a model cannot be loaded, the two models have different tokens, or `partials` is
             `assistant` and no assistant is named.
     """
     family = name if name in FAMILIES else "whisper"
-    return FAMILIES[family](name, precision, device, assistant, partials, ways, encoder_memory_mb)
+    return FAMILIES[family](
+        name, precision, device, assistant, partials, ways, encoder_memory_mb, padded_retries
+    )
 
 
 def load_scripted(*options: object) -> Transcriber:
@@ -65,7 +71,8 @@ def load_whisper(
     assistant: str | None,
     partials: Literal["model", "assistant"],
     ways: str | None,
-    encoder_memory_mb: int,
+    encoder_memory_mb: int | None,
+    padded_retries: Literal["auto", "never"],
 ) -> Transcriber:
     """Return a Whisper model that is warm; the options are those of `load_transcriber`."""
     if partials == "assistant" and assistant is None:
@@ -75,23 +82,28 @@ def load_whisper(
     from stream.engine.capacity import measure_capacity
     from stream.engine.whisper_transcriber import WhisperTranscriber
 
+    by_assistant = assistant is not None and partials == "assistant"
+    # Only windows of partials follow each other; finals are encoded in full.
+    budget = None if encoder_memory_mb is None else encoder_memory_mb << 20
     transcriber = WhisperTranscriber(
         name,
         None if precision == "auto" else precision,
         None if device == "auto" else device,
         assistant=assistant,
         ways=ways,
-        memory_bytes=encoder_memory_mb << 20,
+        memory_bytes=0 if by_assistant else budget,
     )
+    transcriber.options = replace(transcriber.options, padded_retries=padded_retries == "auto")
     log.info("warming up on %s, %s", transcriber.device, transcriber.precision)
     transcriber.warm_up()
     if transcriber.device == "cpu":
         warn_if_too_slow(name, measure_capacity(transcriber.recognizer.model))
-    if partials == "model" or assistant is None:
-        return transcriber
-    alone = transcriber.assistant_alone(assistant)
-    alone.warm_up()
-    return PartialsByAssistant(transcriber, alone)
+    remembering = transcriber
+    if by_assistant:
+        remembering = transcriber.assistant_alone(str(assistant), budget)
+        remembering.warm_up()
+    log.info("%s", remembering.memory_in_words())
+    return PartialsByAssistant(transcriber, remembering) if by_assistant else transcriber
 
 
 FAMILIES: Mapping[str, Callable[..., Transcriber]] = {

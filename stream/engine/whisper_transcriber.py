@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from stream.core.audio import SAMPLE_RATE
+from stream.core.settings import SessionTuning, for_memory
 from stream.core.windows import (
     DecodingOptions,
     EngineTiming,
@@ -31,7 +32,7 @@ from stream.engine.cores import (
     usable_cores,
 )
 from stream.engine.memories import EncoderMemories, default_budget
-from stream.engine.network.encoder_memory import EncoderMemory
+from stream.engine.network.encoder_memory import EncoderMemory, most_bytes
 from stream.engine.network.ways import as_setting, make
 from stream.engine.network.whisper import Precision
 from stream.engine.recognizer import Recall, Recognizer, Stopwatch, n_samples
@@ -63,14 +64,16 @@ class TranscribeOptions:
     least_s: float = LEAST_S
     """Least seconds to encode, including silence."""
     guards: bool = True
-    """Whether implausible readings are decoded again at 30 s, and words that are still implausible
-    are removed."""
+    """Whether implausible readings are decoded again, and words that are still implausible are
+    removed."""
+    padded_retries: bool = True
+    """Whether implausible readings are decoded again at 30 s, if `guards` are on."""
     cover: bool = True
     """Whether speech that the words do not cover is decoded separately."""
     temperatures: tuple[float, ...] = (0.2, 0.4)
     """Temperatures that are tried in turn for a final whose words at 30 s have low confidence or
     are a loop."""
-    refresh_s: float = 3.0
+    refresh_s: float = 4.0
     """Seconds before the end of a window that are encoded again although the memory has them."""
     reach_s: float = 10.0
     """Seconds of the memory before these, to which their positions attend."""
@@ -145,16 +148,16 @@ class WhisperTranscriber:
             budget, lambda start_sample: self.recognizer.new_memory(start_sample, reach)
         )
 
-    def assistant_alone(self, name: str) -> "WhisperTranscriber":
+    def assistant_alone(self, name: str, memory_bytes: int | None = None) -> "WhisperTranscriber":
         """Load the assistant, by its name, as a transcriber that works without the model.
 
         If model and assistant share an encoder, the two transcribers share it as well.
+        `memory_bytes` is that of the constructor.
         """
         assistant, model = self.recognizer.assistant, self.recognizer.model
         ways = as_setting(model.ways)
-        budget = self.memories.budget_bytes
         alone = WhisperTranscriber(
-            name, self.precision, self.device, ways=ways, memory_bytes=budget
+            name, self.precision, self.device, ways=ways, memory_bytes=memory_bytes
         )
         if assistant is not None and assistant.encoder is model.encoder:
             alone.recognizer.model.encoder = model.encoder
@@ -171,6 +174,19 @@ class WhisperTranscriber:
             pinned = as_setting(self.recognizer.model.ways)
             hint = f". The ways to compute are {pinned}; `--ways auto` chooses ways that work here."
             raise UsageError(failure + (hint if self.precision == "int8" else ""))
+
+    def memory_in_words(self) -> str:
+        """Return a sentence about how much the encoder remembers of streams."""
+        if not self.memories.budget_bytes:
+            return "The encoder remembers nothing of a stream: each window is encoded in full."
+        longest_s = for_memory(SessionTuning()).max_partial_s - self.options.refresh_s
+        one = most_bytes(
+            self.recognizer.model.dims, positions_of(longest_s), positions_of(self.options.reach_s)
+        )
+        return (
+            f"The encoder remembers up to {one / 1e6:.0f} MB of a stream, and "
+            f"{self.memories.budget_bytes / 1e6:.0f} MB of all."
+        )
 
     def offline(self, samples: NDArray[np.float32], language: str = "en") -> Hypothesis:
         """Transcribe up to 30 s, (n_samples,), by greedy decoding at 30 s without guards."""
@@ -287,6 +303,7 @@ class WhisperTranscriber:
             i
             for i, r in enumerate(readings)
             if r.faults
+            and options.padded_retries
             and should_retry_padded(r, spans[i], 0.0)
             and not (options.cover and other_spans(spans[i], r))
         ]

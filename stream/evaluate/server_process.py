@@ -26,7 +26,7 @@ USUAL_COMMAND = (sys.executable, "-m", "stream.bench.rivals.usual_server")
 
 @contextmanager
 def server_process(
-    model: str, streams: int, when_busy: WhenBusy = "shed"
+    model: str, streams: int, when_busy: WhenBusy = "shed", more: Sequence[str] = ()
 ) -> Iterator[tuple[str, int]]:
     """Start a server, yield its address and process id when it is ready, and stop it at the end.
 
@@ -36,11 +36,12 @@ def server_process(
         model: name of the model.
         streams: number of streams that the server must accept.
         when_busy: what the server does under load, as in `serve --when-busy`.
+        more: further options of `serve`.
 
     Raises:
         UsageError: the server did not start; the message has the last line of its log.
     """
-    options = ["--port", "0", "--model", model, "--when-busy", when_busy]
+    options = ["--port", "0", "--model", model, "--when-busy", when_busy, *more]
     if streams > MAX_SESSIONS:
         options += ["--max-sessions", str(streams)]
     with _process([*COMMAND, *options]) as found:

@@ -17,6 +17,10 @@ class TimedWord:
     end_s: float
     confidence: float
     """Probability, 0..1."""
+    tokens: tuple[int, ...] = ()
+    """The tokens of the model that spell the word; empty if they are not known."""
+    log_probabilities: tuple[float, ...] = ()
+    """Of each token; empty if they are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,4 +99,11 @@ def longest_gap(words: Sequence[TimedWord]) -> int:
 def timed(word: Word) -> TimedWord:
     """Convert the times of a word from samples to seconds."""
     start, end = word.start_sample / SAMPLE_RATE, word.end_sample / SAMPLE_RATE
-    return TimedWord(word.text, round(start, 3), round(end, 3), word.confidence)
+    return TimedWord(
+        word.text,
+        round(start, 3),
+        round(end, 3),
+        word.confidence,
+        word.tokens,
+        word.log_probabilities,
+    )

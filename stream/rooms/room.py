@@ -49,8 +49,8 @@ class Room:
         name: str,
         opened_at: float,
         about: dict[str, str],
-        owner: str | None,
         finals: Sequence[Final],
+        owner: str | None = None,
     ) -> "Room":
         """Create a room from its stored finals; line numbers continue after theirs."""
         last_line = max((final.line for final in finals), default=0)

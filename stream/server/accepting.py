@@ -113,6 +113,6 @@ def as_response(websocket: ServerConnection, refused: HttpResponse) -> Response:
         if name in response.headers:
             del response.headers[name]
         response.headers[name] = value
-    if refused.status in (429, 503):
+    if refused.status in (429, 503) and "Retry-After" not in response.headers:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response

@@ -6,6 +6,7 @@ What it is packed and run with comes from `make test-clients`.
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "clients" / "javascript"
+DOCUMENT = ROOT / "docs" / "javascript.md"
 PROGRAMS = Path(__file__).with_name("javascript") / "programs"
 RATE = 16_000
 LIMIT_S = 120
@@ -42,11 +44,10 @@ def called(*command: str | Path, cwd: Path) -> str:
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tarball that npm would publish."""
     needs(TOOLS)
-    folder = tmp_path_factory.mktemp("pack") / "javascript"
-    shutil.copytree(CLIENT, folder)
-    (folder / "node_modules").symlink_to(TOOLS / "node_modules")
-    (report,) = json.loads(called("npm", "pack", "--json", cwd=folder))
-    return folder / report["filename"]
+    folder = tmp_path_factory.mktemp("dist")
+    called("make", "--silent", "javascript", f"DIST={folder}", cwd=ROOT)
+    (tarball,) = folder.iterdir()
+    return tarball
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +152,21 @@ async def test_a_stream_gets_its_words_and_shows_its_token(
     assert sent[-1]["type"] == "ended"
     assert sent[-1]["received"] == recording.SECONDS * RATE
     assert [(one["type"], one["code"]) for one in refused] == [("problem", "not_authorised")]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+async def test_the_documented_program(project: Path, tmp_path: Path, runtime: str) -> None:
+    section = DOCUMENT.read_text().split("## Node, Deno and Bun")[1]
+    snippet = re.search(r"^```js\n(.*?)^```", section, re.M | re.S)
+    assert snippet
+    soundfile.write(tmp_path / "made.wav", recording.samples(RATE)[:, 0], RATE)
+    async with running_server(recording.config(), recording.transcriber()) as address:
+        source = snippet[1].replace("http://127.0.0.1:8765", address)
+        file = project / f"documented-{runtime}.mjs"
+        file.write_text(source.replace("talk.mp3", str(tmp_path / "made.wav")))
+        async with program(project, runtime, file.name) as process:
+            output, _ = await process.communicate()
+    assert output.decode().splitlines() == list(recording.BURSTS)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

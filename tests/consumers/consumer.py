@@ -8,6 +8,7 @@ and the name of a file of speech as its first arguments.
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -52,7 +53,9 @@ def command_of(client: str, program: str) -> list[str]:
         return [python_of(client), str(PROGRAMS / program)]
     folder = ROOT / ".venv-clients" / client
     needs(folder)
-    shutil.copy(PROGRAMS / program, folder)
+    # Another worker may run the same program: it must not read a half of it.
+    copied = Path(shutil.copy(PROGRAMS / program, folder / f"{os.getpid()}-{program}"))
+    copied.replace(folder / program)
     return [*runtime_command("node"), str(folder / program)]
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from stream.core.windows import DecodingOptions
 from stream.engine.checkpoints.checkpoint import load_checkpoint
-from stream.engine.recognizer import Recognizer, Stopwatch
+from stream.engine.network.encoder_memory import EncoderMemory
+from stream.engine.recognizer import Recall, Recognizer, Stopwatch
 from stream.engine.words.coverage import AudioSpan
 from stream.engine.words.reading import Reading
 from tests.engine.pretended_gpu import NAME, pretended_gpu
@@ -74,3 +77,52 @@ def test_the_words_are_the_cpus(speech, model, assistant, options):
     if not assistant:  # whose every token is read, to see whether another is worth it
         passes = max(result.result.passes for result in heard)
         assert len(awaited) == passes + 1 + len(windows)  # is there speech, and the attention
+
+
+REFRESH = 150
+
+
+def a_span(speech: NDArray[np.float32], number: int, first: int, seconds: float) -> AudioSpan:
+    n = round(seconds * 16_000)
+    window = replace(a_window(number, n_samples=n), samples=speech[first : first + n])
+    return AudioSpan(window, window.start_sample)
+
+
+def remember(recognizer: Recognizer, spans: Sequence[AudioSpan], memories: list[EncoderMemory]):
+    recall = Recall(memories, REFRESH, 2.0)
+    return recognizer.encode(spans, 2.0, 8.0, Stopwatch(), recall)
+
+
+def readings_of_three_ages(
+    recognizer: Recognizer, speech: NDArray[np.float32], awaited: list[str]
+) -> tuple[list[Reading], list[int]]:
+    """Read a batch of windows of which nothing, three and five seconds are remembered.
+
+    Returns:
+        The readings, and how many positions are remembered afterwards. `awaited` has the waits for
+        the batch alone.
+    """
+    memories = [recognizer.new_memory(0, 500) for _ in range(3)]
+    firsts = (0, 160_000, 320_000)
+    remember(recognizer, [a_span(speech, 1, firsts[1], 6.0)], memories[1:2])
+    remember(recognizer, [a_span(speech, 2, firsts[2], 8.0)], memories[2:])
+    assert [memory.n_settled for memory in memories] == [0, 150, 250]
+    awaited.clear()
+    lengths = enumerate(zip(firsts, (5.0, 7.0, 9.5), strict=True))
+    spans = [a_span(speech, i, first, seconds) for i, (first, seconds) in lengths]
+    readings = recognizer.decode(spans, remember(recognizer, spans, memories), Stopwatch())
+    return readings, [memory.n_settled for memory in memories]
+
+
+@pytest.mark.model
+def test_a_batch_of_windows_of_different_ages_has_the_cpus_words(speech):
+    checkpoint = load_checkpoint("tiny.en")
+    expected, kept = readings_of_three_ages(Recognizer(checkpoint, "cpu", "float32"), speech, [])
+    with pretended_gpu() as awaited:
+        on_gpu = Recognizer(checkpoint, NAME, "float32")
+        found, kept_there = readings_of_three_ages(on_gpu, speech, awaited)
+    assert kept == kept_there == [100, 200, 325]
+    assert [r.result.tokens for r in found] == [r.result.tokens for r in expected]
+    assert all(r.words for r in found)
+    passes = max(r.result.passes for r in found)
+    assert len(awaited) == passes + 1 + len(found)  # as without memory: no wait in the encoder

@@ -48,6 +48,9 @@ def test_a_long_refresh_changes_no_word_and_a_usual_one_hardly_any(speech, model
     found = texts(transcribed(remembering, windows))
     assert (remembering.memories.hits, remembering.memories.misses) == (4, 6)
     assert 0 < remembering.memories.n_bytes < 16 << 20
+    megabytes = 8 if model == "tiny.en" else 15
+    said = f"The encoder remembers up to {megabytes} MB of a stream, and 67 MB of all."
+    assert remembering.memory_in_words() == said
     same = sum(one == other for one, other in zip(found, full, strict=True))
     assert same >= len(full) - 1
 

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stream.engine.checkpoints.dims import WhisperDims
 from stream.engine.network.attention import length_mask
 from stream.engine.network.cross_attention import KeptAudio
 from stream.engine.network.layers import Encoder, EncoderLayer
@@ -26,6 +27,9 @@ from stream.engine.network.transfers import send
 LEAD_FRAMES = 2
 """Mel frames before the first fresh position: its convolutions read that far back. Their own first
 position is incomplete, and is dropped."""
+
+ONE_STEP = 50
+"""Positions that a window usually adds, a second: pieces out of reach are dropped as a whole."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +93,20 @@ class EncoderMemory:
         self.n_settled = n_positions
         for kept in self.audio:
             kept.n_settled = n_positions
+
+
+def most_bytes(dims: WhisperDims, n_positions: int, reach: int) -> int:
+    """Return about how many bytes a memory takes, if its numbers have 16 bits.
+
+    Args:
+        dims: shape of the model.
+        n_positions: that are settled.
+        reach: how many of them are attended to.
+    """
+    keys = 2 * dims.d_model * min(n_positions, reach + ONE_STEP) * dims.encoder_layers
+    scales = 4 * dims.decoder_heads  # of keys and values: 4 bytes each, as two numbers of 16 bits
+    audio = (2 * dims.d_model + scales) * n_positions * dims.decoder_layers
+    return 2 * (keys + audio + n_positions * dims.d_model)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from statistics import median_low
 from stream.core.overlap_merge import normalise
 from stream.core.windows import Word
 from stream.engine.decoding.guards import TOKENS_PER_S
+from stream.engine.words.alignment import SAMPLES_PER_POSITION
 from stream.engine.words.coverage import length_s, speech_within
 
 LONGEST_PHRASE = 48
@@ -23,6 +24,8 @@ LEAST_WORDS = 3
 """Words in the shortest phrase of which a missing copy is found by the time of the others."""
 LEAST_SHARE = 0.5
 """A copy in less time than this share of the usual time of a copy was not spoken."""
+NO_TIME = SAMPLES_PER_POSITION
+"""Samples; a word that is not longer has no audio of its own."""
 SHARE_OF_TWO = 1.6
 """A copy in more than this share of the usual time may hold a second one."""
 
@@ -92,10 +95,31 @@ def without_audio(words: Sequence[Word], speech: Sequence[tuple[int, int]]) -> f
         words: of a span, with their times.
         speech: the spans of speech in it, in absolute samples.
     """
-    silent: frozenset[int] = frozenset()
+    silent = frozenset(copies_at_end(words))
     for repetition in repetitions(words):
         silent |= account(words, repetition, speech).without_audio
     return silent
+
+
+def copies_at_end(words: Sequence[Word]) -> range:
+    """Return the indices of the last words, if they have no time and repeat the words before them.
+
+    They may be a part of a copy: "my card, yes, my card, yes, my card" has two copies of four words
+    and a rest, which needs time as well.
+    """
+    texts = [normalise(word.text) for word in words]
+    first = len(words)
+    while first and words[first - 1].end_sample - words[first - 1].start_sample <= NO_TIME:
+        first -= 1
+    for length in range(min(len(words) - first, first), 1, -1):
+        if is_copy(texts, first, length):
+            return range(first, first + length)
+    return range(0)
+
+
+def is_copy(texts: Sequence[str], first: int, length: int) -> bool:
+    """Return whether `length` words from `first` on are equal to those before them."""
+    return texts[first : first + length] == texts[first - length : first]
 
 
 def lacks_copies(words: Sequence[Word], speech: Sequence[tuple[int, int]]) -> bool:

@@ -27,6 +27,7 @@ from stream.protocols.interface import QueuedMessage, Service
 from stream.protocols.open_sessions import OpenSession
 from stream.protocols.openai_realtime import client_secrets
 from stream.protocols.openai_realtime.items import Item, Json, conversation_item
+from stream.protocols.openai_realtime.logprobs import logprobs
 from stream.protocols.openai_realtime.session_settings import read_update
 from stream.protocols.session_protocol import SessionProtocol
 from stream.protocols.start_settings import settings_of
@@ -238,7 +239,7 @@ class OpenAIRealtimeProtocol(SessionProtocol):
             },
         }
         if self.settings.logprobs:
-            fields["logprobs"] = self._logprobs(item.words)
+            fields["logprobs"] = logprobs(item.words, self.service.token_bytes)
         if item.language:
             fields["languages"] = [{"code": item.language}]
         self._send(f"{TRANSCRIPTION}.completed", **fields)
@@ -303,21 +304,8 @@ class OpenAIRealtimeProtocol(SessionProtocol):
             return
         fields: Json = {"item_id": item.id, "content_index": 0, "delta": text}
         if self.settings.logprobs:
-            fields["logprobs"] = self._logprobs(new)
+            fields["logprobs"] = logprobs(new, self.service.token_bytes)
         self._send(f"{TRANSCRIPTION}.delta", **fields)
-
-    def _logprobs(self, words: Sequence[Word]) -> list[Json]:
-        """Return the tokens of words with their log-probabilities, as far as they are known."""
-        spelt = self.service.token_bytes
-        return [
-            {
-                "token": spelt(token).decode(errors="replace"),
-                "bytes": list(spelt(token)),
-                "logprob": round(log_probability, 6),
-            }
-            for word in words
-            for token, log_probability in zip(word.tokens, word.log_probabilities, strict=False)
-        ]
 
     # Messages to the client
 

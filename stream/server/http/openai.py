@@ -6,7 +6,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial, wraps
 
@@ -20,8 +20,9 @@ from starlette.types import Receive, Scope, Send
 from stream.core.line_breaking import space_between
 from stream.media.recording import MediaError
 from stream.protocols.interface import Service
+from stream.protocols.openai_realtime.logprobs import logprobs
 from stream.protocols.openai_realtime.realtime import CODES
-from stream.recordings.results import Segment, Transcription, main_language
+from stream.recordings.results import Segment, TimedWord, Transcription, main_language
 from stream.server import access
 from stream.server.admission import check_origin
 from stream.server.http import openai_responses as responses
@@ -176,7 +177,7 @@ class OpenAIEndpoints:
             if requested.stream:
                 streaming = True
                 afterwards = partial(self._delete_upload, form, visitor)
-                return ServerSentEvents(self._events(upload), afterwards)
+                return ServerSentEvents(self._events(upload, requested), afterwards)
             return await self._whole_response(limited, upload, requested)
         finally:
             if not streaming:
@@ -197,20 +198,31 @@ class OpenAIEndpoints:
             requested.response_format,
             requested.options.task,
             requested.granularities,
+            self._tokens(result.words, requested),
         )
         media_type = responses.MEDIA_TYPES[requested.response_format]
         return Response(body, media_type=media_type, headers={"Cache-Control": "no-store"})
 
-    async def _events(self, upload: Upload) -> AsyncIterator[bytes]:
+    def _tokens(
+        self, words: Sequence[TimedWord], requested: TranscriptionRequest
+    ) -> list[responses.Json] | None:
+        """Return the tokens of words with their log-probabilities; None if nobody asked."""
+        return logprobs(words, self.service.token_bytes) if requested.logprobs else None
+
+    async def _events(
+        self, upload: Upload, requested: TranscriptionRequest
+    ) -> AsyncIterator[bytes]:
         """Yield an event for each segment, and one for the whole text."""
         text = ""
+        words: list[TimedWord] = []
         try:
             async with aclosing(upload.segments()) as segments:
                 async for segment in segments:
                     more = space_between(text, segment.text) + segment.text
                     text += more
-                    yield responses.delta(more)
-            yield responses.done(text)
+                    words += segment.words
+                    yield responses.delta(more, self._tokens(segment.words, requested))
+            yield responses.done(text, self._tokens(words, requested))
         except MediaError as error:
             yield responses.event(responses.failure(str(error), "bad_file", "file"))
         except Refused as refused:

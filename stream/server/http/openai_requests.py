@@ -28,7 +28,18 @@ from stream.server.state import ServerState
 from stream.server.visitors import Visitor
 
 OPENAI_NAME = "whisper-1"
-"""OpenAI's name of Whisper; here it selects the served model."""
+"""OpenAI's name of Whisper."""
+
+OPENAI_NAMES = frozenset(
+    {
+        OPENAI_NAME,
+        "gpt-transcribe",
+        "gpt-4o-transcribe",
+        "gpt-4o-mini-transcribe",
+        "gpt-4o-mini-transcribe-2025-12-15",
+    }
+)
+"""Names of OpenAI's models that transcribe; here each selects the served model."""
 
 MIN_BYTES_PER_S = 1000
 """Least rate of an upload, on average: the lowest bit rate of speech that people can understand. So
@@ -42,7 +53,12 @@ MAX_UPLOAD_S = 3600.0
 
 ACCEPTED = frozenset({"file", "model", "prompt", "response_format", "stream", "language"})
 GRANULARITIES = "timestamp_granularities[]"
-IGNORED = frozenset({"temperature", "include", "chunking_strategy"})
+INCLUDE = "include[]"
+KEYWORDS = "keywords[]"
+LANGUAGES = "languages[]"
+FIELDS = ACCEPTED | {GRANULARITIES, INCLUDE, KEYWORDS, LANGUAGES}
+SPEAKERS = "This server does not tell speakers apart; use verbose_json and no known speakers."
+IGNORED = frozenset({"temperature", "chunking_strategy"})
 """Fields that are accepted and have no effect. A field of a list or an object is matched by the
 name before its bracket."""
 
@@ -81,6 +97,8 @@ class TranscriptionRequest:
     response_format: str
     granularities: tuple[str, ...]
     stream: bool
+    logprobs: bool
+    """Whether each token is told with its log-probability."""
 
 
 class LimitedRequest(Request):
@@ -158,7 +176,7 @@ async def receive_form(request: Request) -> FormData:
 
 def check_model(name: str, service: Service) -> None:
     """Raise `RequestError` unless a name is that of the served model."""
-    if name not in (service.model, OPENAI_NAME):
+    if name != service.model and name not in OPENAI_NAMES:
         message = f"There is no model {name!r} here; use {service.model!r} or {OPENAI_NAME!r}."
         raise RequestError(404, "model_not_found", message, "model")
 
@@ -166,7 +184,9 @@ def check_model(name: str, service: Service) -> None:
 def parse_request(form: FormData, task: str, service: Service) -> TranscriptionRequest:
     """Parse a form. Raises `RequestError` for a field that is missing, unknown or invalid."""
     used = {name for name in form if name.partition("[")[0] not in IGNORED}
-    unknown = sorted(used - ACCEPTED - {GRANULARITIES})
+    unknown = sorted(used - FIELDS)
+    if unknown and unknown[0].startswith("known_speaker"):
+        raise RequestError(400, "unsupported_parameter", SPEAKERS, unknown[0])
     if unknown:
         message = f"There is no parameter {unknown[0]!r}; see docs/http-api.md."
         raise RequestError(400, "unknown_parameter", message, unknown[0])
@@ -181,12 +201,25 @@ def parse_request(form: FormData, task: str, service: Service) -> TranscriptionR
         response_format_of(form),
         granularities_of(form),
         stream=str(form.get("stream", "false")).lower() in ("true", "1"),
+        logprobs=logprobs_in(form),
     )
+
+
+def logprobs_in(form: FormData) -> bool:
+    """Return whether log-probabilities are requested. Raises `RequestError` for anything else."""
+    asked = [str(one) for one in form.getlist(INCLUDE) if one]
+    for one in asked:
+        if one != "logprobs":
+            message = f"{INCLUDE} is {one!r}; use logprobs."
+            raise RequestError(400, "bad_parameter", message, INCLUDE)
+    return bool(asked)
 
 
 def response_format_of(form: FormData) -> str:
     """Return the requested format; `json` by default."""
     response_format = str(form.get("response_format") or "json")
+    if response_format == "diarized_json":
+        raise RequestError(400, "unsupported_parameter", SPEAKERS, "response_format")
     if response_format not in responses.FORMATS:
         formats = ", ".join(responses.FORMATS)
         message = f"response_format is {response_format!r}; use one of {formats}."
@@ -196,7 +229,9 @@ def response_format_of(form: FormData) -> str:
 
 def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
     """Return the options of transcribing; `known` are the languages of the model."""
-    language = language_code(str(form.get("language") or "auto"), known)
+    possible = [str(one) for one in form.getlist(LANGUAGES) if one]
+    only = possible[0] if len(possible) == 1 else "auto"  # of several, one is detected
+    language = language_code(str(form.get("language") or only), known)
     if language not in ("auto", *known):
         message = (
             f"The model does not support the language {language!r}; it supports {', '.join(known)}."
@@ -205,8 +240,10 @@ def options_of(form: FormData, task: str, known: Sequence[str]) -> FileOptions:
     if task == "translate" and len(known) == 1:
         message = "The model is English-only: it cannot translate."
         raise RequestError(400, "bad_parameter", message, "model")
+    keywords = tuple(str(one) for one in form.getlist(KEYWORDS) if one)
+    prompt = str(form.get("prompt", ""))
     try:
-        return FileOptions(language=language, task=task, prompt=str(form.get("prompt", "")))
+        return FileOptions(language=language, task=task, prompt=prompt, keyterms=keywords)
     except UsageError as error:
         raise RequestError(400, "bad_parameter", str(error), "prompt") from error
 

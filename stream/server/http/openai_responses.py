@@ -32,9 +32,13 @@ Json = dict[str, Any]
 
 
 def response_body(
-    result: Transcription, response_format: str, task: str, granularities: Sequence[str]
+    result: Transcription,
+    response_format: str,
+    task: str,
+    granularities: Sequence[str],
+    tokens: Sequence[Json] | None = None,
 ) -> str:
-    """Return a transcript in one of `FORMATS`."""
+    """Return a transcript in one of `FORMATS`; `tokens` are its `logprobs` in `json`."""
     match response_format:
         case "text":
             return f"{result.text}\n"
@@ -44,7 +48,7 @@ def response_body(
             return vtt(cues(result.words))
         case "verbose_json":
             return json.dumps(verbose(result, task, granularities), ensure_ascii=False)
-    body = {"text": result.text, "usage": usage(result)}
+    body = {"text": result.text, "usage": usage(result)} | with_tokens(tokens)
     return json.dumps(body, ensure_ascii=False)
 
 
@@ -103,14 +107,19 @@ def event(body: Json) -> bytes:
     return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
 
 
-def delta(text: str) -> bytes:
-    """Return the event with the text of a new segment."""
-    return event({"type": "transcript.text.delta", "delta": text})
+def delta(text: str, tokens: Sequence[Json] | None = None) -> bytes:
+    """Return the event with the text of a new segment, and its `logprobs` if there are any."""
+    return event({"type": "transcript.text.delta", "delta": text} | with_tokens(tokens))
 
 
-def done(text: str) -> bytes:
+def done(text: str, tokens: Sequence[Json] | None = None) -> bytes:
     """Return the last event, with the whole text."""
-    return event({"type": "transcript.text.done", "text": text})
+    return event({"type": "transcript.text.done", "text": text} | with_tokens(tokens))
+
+
+def with_tokens(tokens: Sequence[Json] | None) -> Json:
+    """Return the field `logprobs`, if it is requested."""
+    return {} if tokens is None else {"logprobs": tokens}
 
 
 def failure(message: str, code: str, param: str | None = None) -> Json:

@@ -70,7 +70,7 @@ def load_assets(
     """
     assets = {}
     for file in sorted(folder.rglob("*")):
-        if file.suffix in only and file.is_file():
+        if file.suffix in only and file.is_file() and "node_modules" not in file.parts:
             path = f"{prefix}/{file.relative_to(folder).as_posix()}"
             assets[path] = (CONTENT_TYPES[file.suffix], file.read_bytes())
     if "/index.html" in assets:

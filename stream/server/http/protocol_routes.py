@@ -110,7 +110,7 @@ def visitor_of(server: ServerState, protocol: type[SessionProtocol], asking: Ask
 
 def as_response(response: HttpResponse) -> PlainTextResponse:
     """Return a protocol's response as one of Starlette's."""
-    later = {"Retry-After": str(RETRY_AFTER_S)} if response.status == 503 else {}
+    later = {"Retry-After": str(RETRY_AFTER_S)} if response.status in (429, 503) else {}
     return PlainTextResponse(response.body, response.status, {**later, **response.headers})
 
 

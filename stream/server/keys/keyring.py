@@ -125,10 +125,13 @@ class Keyring:
             return None
         try:
             expiry = msgspec.json.decode(unpacked(payload), type=Expiry)
-            rights = self.rights_of(msgspec.json.decode(unpacked(name), type=str))
+            key = msgspec.json.decode(unpacked(name), type=str)
         except (ValueError, msgspec.DecodeError):
             return None
-        return Grant(rights) if rights and self._wall_time() < expiry.exp else None
+        rights = self.rights_of(key)
+        # Pages get these keys, to stream with them and for nothing else.
+        token = Token(key=key, purpose="stream", exp=expiry.exp)
+        return Grant(rights, token) if rights and self._wall_time() < expiry.exp else None
 
 
 def read_api_key(config: ServerConfig) -> str | None:

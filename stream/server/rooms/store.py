@@ -204,7 +204,7 @@ class RoomStore:
             Final(line=line, speaker=speaker, start=start, end=end, text=text)
             for line, speaker, start, end, text in lines
         ]
-        return Room.reopened(name, opened_at, json.loads(about), owner, finals)
+        return Room.reopened(name, opened_at, json.loads(about), finals, owner)
 
     @errors_of_reading()
     def listing(self) -> list[Listing]:

@@ -110,3 +110,13 @@ def test_all_copies_but_the_first_are_repeated():
 def test_words_that_share_the_time_of_one_were_said_once(phrase, lengths_s, kept):
     words = spoken(" ".join([phrase] * len(lengths_s)), lengths_s)
     assert without_audio(words, SPEECH) == frozenset(range(kept, len(words)))
+
+
+def test_a_part_of_a_copy_needs_time_as_well():
+    phrase = ["my", "debit", "card", "yes"]
+    lengths = [0.3] * 7 + [0.0] * 4
+    words = spoken(" ".join([*phrase, *phrase, *phrase[:3]]), lengths)
+    assert without_audio(words, SPEECH) == frozenset({7, 8, 9, 10})
+    assert without_audio(spoken(" ".join([*phrase, *phrase[:3]]), lengths[:7]), SPEECH) == set()
+    others = spoken("my debit card is it", [0.3, 0.3, 0.3, 0.0, 0.0])
+    assert without_audio(others, SPEECH) == frozenset()  # without time, but no copy

@@ -17,7 +17,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from stream.engine.checkpoints.checkpoint import Checkpoint
 from stream.engine.scripted import ScriptedTranscriber, counting
+from stream.engine.whisper_transcriber import WhisperTranscriber
 from stream.server.app import Server
 from tests.server.serving import (
     WAIT_S,
@@ -84,6 +86,51 @@ async def test_a_transcript(talk: io.BytesIO) -> None:
         assert await metric(server, 'distil_stream_uploads_total{status="200"}') == 1
         counted = 'distil_stream_windows_total{kind="file",outcome="transcribed"}'
         assert await metric(server, counted) >= 1
+
+
+@pytest.mark.parametrize("model", ["gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"])
+async def test_openais_other_models_are_the_served_one(talk: io.BytesIO, model: str) -> None:
+    async with serving() as server, talking_to(server) as theirs:
+        assert (await theirs.audio.transcriptions.create(model=model, file=talk)).text
+
+
+@pytest.mark.model
+async def test_the_probabilities_of_tokens(
+    speech: NDArray[np.float32], tiny_checkpoint: Checkpoint
+) -> None:
+    transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
+    async with serving(transcriber) as server, talking_to(server) as theirs:
+        file = recording(speech[: 8 * 16_000])
+        heard = await theirs.audio.transcriptions.create(
+            model="gpt-4o-transcribe", file=file, include=["logprobs"]
+        )
+        spelt = b"".join(bytes(map(int, one.bytes)) for one in heard.logprobs).decode()
+        assert spelt.strip() == heard.text
+        assert all(-20 < one.logprob <= 0 for one in heard.logprobs)
+        file.seek(0)
+        stream = await theirs.audio.transcriptions.create(
+            model="gpt-4o-transcribe", file=file, include=["logprobs"], stream=True
+        )
+        *deltas, done = [event async for event in stream]
+        assert [one.token for e in deltas for one in e.logprobs] == [
+            one.token for one in done.logprobs
+        ]
+        file.seek(0)
+        plain = await theirs.audio.transcriptions.create(model="whisper-1", file=file)
+        assert plain.logprobs is None
+
+
+async def test_keywords_and_languages(talk: io.BytesIO) -> None:
+    polyglot = Polyglot()
+    async with serving(polyglot) as server, talking_to(server) as theirs:
+        for languages, code in ((["de"], "de"), (["de", "en"], "auto"), ([], "auto")):
+            talk.seek(0)
+            more = {"languages": languages, "keywords": ["Ada", "Grace"]}
+            await theirs.audio.transcriptions.create(
+                model="gpt-transcribe", file=talk, extra_body=more
+            )
+            assert polyglot.asked[-1].language == code
+            assert polyglot.asked[-1].keyterms == ("Ada", "Grace")
 
 
 @pytest.mark.slow
@@ -186,6 +233,9 @@ async def test_a_language_a_prompt_and_a_translation(talk: io.BytesIO) -> None:
     ("wrong", "param", "says"),
     [
         ({"response_format": "xml"}, "response_format", "use one of json, text"),
+        ({"response_format": "diarized_json"}, "response_format", "does not tell speakers"),
+        ({"extra_body": {"known_speaker_names": ["x"]}}, "known_speaker_names[]", "speakers"),
+        ({"include": ["tokens"]}, "include[]", "use logprobs"),
         ({"language": "xx"}, "language", "does not support the language 'xx'"),
         ({"timestamp_granularities": ["syllable"]}, "timestamp_granularities[]", "use word or"),
         ({"prompt": "x" * 5000}, "prompt", "4000 characters"),

@@ -214,7 +214,13 @@ def test_short_lived_keys_of_protocols_have_the_rights_of_their_maker(file: Path
     assert maker
     payload = packed({"exp": clock.now + 60, "session": {}})
     short = f"ek_{payload}.{keyring.sign_for(maker, payload)}"
-    assert keyring.grant_of(short) == Grant(maker.rights)
+    grant = keyring.grant_of(short)
+    assert grant
+    assert grant.rights == maker.rights
+    assert [grant.may(p) for p in ("stream", "upload", "administer")] == [True, False, False]  # type: ignore[arg-type]
+    assert grant.may_stream_alone()
+    assert not grant.may_read("room", exists=True, owner="desk")
+    assert not grant.may_change("desk")
     longer = packed({"exp": clock.now + 6000})
     assert keyring.grant_of(f"ek_{longer}.{keyring.sign_for(maker, payload)}") is None
     for junk in ("ek_", "ek_.", "ek_..", f"ek_{payload}", f"dst_{short.removeprefix('ek_')}"):
