@@ -37,9 +37,9 @@ def a_protocol() -> TwilioProtocol:
 @pytest.mark.parametrize("protocol", [TwilioProtocol, AudioSocketProtocol])
 def test_a_call_is_not_compressed(protocol: type[TwilioProtocol | AudioSocketProtocol]) -> None:
     call = protocol(SERVICE, "id", {})
-    assert not call.compressed
+    assert not call.sessions.compressed
     query = {"encoding": ["container"]}
-    assert not protocol(SERVICE, "id", query).compressed
+    assert not protocol(SERVICE, "id", query).sessions.compressed
 
 
 def call(call: TwilioCall) -> tuple[TwilioProtocol, list[events.Event]]:
