@@ -43,7 +43,7 @@ app = App(
 )
 bench = App(name="bench", help="Measure speed and accuracy on this machine.", sort_key=4)
 app.command(bench)
-# Named, not imported, because their libraries take long to import.
+# The commands are named by their paths instead of imported, because their libraries load slowly.
 app.command(
     "stream.cli.transcribe:transcribe", help="Transcribe recordings, locally or through a server."
 )

@@ -28,7 +28,8 @@ SUFFIXES = tuple(
         *("ts", "wav", "webm", "wma", "wmv"),
     )
 )
-"""Suffixes of the files that are used from a folder; a file that is named can have any."""
+"""Suffixes of the files that are transcribed if a folder is named; a file that is named itself can
+have any suffix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
