@@ -55,7 +55,7 @@ class CachedTranscriber:
 
     transcriber: Transcriber
     cpu_s: float = 0.0
-    """CPU seconds of all requested windows; a stored window counts what it took the first time."""
+    """CPU seconds of all requested windows; a stored one counts with the time that it first took."""
     _results: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
     _before: tuple[object, ...] = ()
     """The windows of this rehearsal so far."""

@@ -61,7 +61,7 @@ class Case:
     rate: int = SAMPLE_RATE
     """Sample rate of the source, in hertz."""
     filtered: bool = True
-    """Whether the detectors get what the high-pass filter of a session returns."""
+    """Whether the samples pass the high-pass filter of a session before the detectors."""
 
 
 @dataclass(slots=True)

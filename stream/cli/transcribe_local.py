@@ -34,7 +34,7 @@ have any suffix."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """How recordings are transcribed and where the transcripts go."""
+    """Options of the transcription, and the format and the folder of the transcripts."""
 
     format: str = "txt"
     output: Path | None = None

@@ -8,7 +8,7 @@ before it put the frame into one of four classes:
   frame is a click or an error of the detector: it neither begins nor prolongs speech.
 - VOICED: the frame is speech, and so is at least one of the two frames before it.
 - SUSTAINED: the frame is speech, and within the last `onset_ms` / 0.7 there are `onset_ms` of
-  speech frames. A frame that is also VOICED counts as SUSTAINED.
+  speech frames. This class takes precedence over the two above.
 - TIMEOUT: the frame is QUIET, an utterance is open, and its last VOICED or SUSTAINED frame ended at
   least `endpointing_ms` before the end of this frame.
 

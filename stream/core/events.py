@@ -52,7 +52,7 @@ class Final:
     words: tuple[Word, ...]
     language: str
     speech_end_sample: int
-    """The last sample of speech; latency counts from here."""
+    """The last sample of speech, from which latency counts."""
     endpoint_ms: float
     """Milliseconds of audio from the end of the speech to the decision that the utterance is
     over."""

@@ -28,7 +28,7 @@ ATTENUATION_DB = 90.0
 the 4 kHz of a telephone."""
 
 MAX_TABLE_PHASES = 640
-"""The most rows of taps that are stored: as many as 11025 Hz has phases. For rates with more phases
+"""Greatest number of stored rows of taps: the phases of 11025 Hz. For rates with more phases
 (12345 Hz has 3200), taps are interpolated linearly between two rows. The error of that,
 (pi / phases)**2 / 8, is below -110 dB."""
 

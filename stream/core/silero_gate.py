@@ -9,7 +9,7 @@ half second of audio, and continues from the state in which it stopped: from an 
 The network was trained on speech of ordinary loudness and misses words that are 30 dB quieter. So
 its input is amplified until the loudest of the last seconds is as loud as ordinary speech.
 
-`distil-stream bench voice` measures the effect of the constants here; see docs/decisions/008.
+`distil-stream bench voice` measures the effect of the constants below; see docs/decisions/008.
 """
 
 from collections import deque

@@ -1,8 +1,8 @@
 """Presents the streams of several servers, one after the other, as one stream of the application.
 
-The state that outlives a connection is here: the audio and the requests that are not settled, the
-settings in force, and the counts of samples, seconds, utterances and messages. The module does not
-handle connections.
+The state that outlives a connection consists of the audio and the requests that are not settled,
+the settings in force, and the counts of samples, seconds, utterances and messages. The module does
+not handle connections.
 """
 
 from collections.abc import Iterable, Mapping

@@ -377,7 +377,7 @@ class StreamProtocol:
             self._move(Cause.FINISH)
             return
         # If the stream ended because it was idle, another one is opened only if there is unsent
-        # audio or the application wants to keep the stream alive.
+        # audio or the application has chosen `keep_alive`.
         wanted = code != policy.IDLE or self._keep_alive or self.continuity.has_more(early)
         if self.continuity.possible and code in policy.RETRIED_CLOSES and wanted:
             self._lose(ended_by_server(code), at_once=True)

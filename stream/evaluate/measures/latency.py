@@ -98,7 +98,7 @@ def true_times(
 
 
 def appearances(caption: Caption) -> tuple[dict[int, float], dict[int, float]]:
-    """Return when each word of the final was first shown, and when first committed.
+    """Return the times at which each word of the final was first shown and first committed.
 
     Both map the index of a word in the final to seconds of the audio clock. Words that appear only
     in the final are in neither.
