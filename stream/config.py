@@ -128,10 +128,9 @@ class ServerConfig:
     """How the CPU computes each operation: auto measures at the first start and selects the fastest
     accurate way; `default` or OPERATION=WAY,… fix the ways (docs/serving.md)."""
 
-    encoder_memory_mb: Annotated[int | None, Parameter(group=MODEL)] = None
+    encoder_memory_mb: Annotated[int, Parameter(group=MODEL)] = 0
     """Megabytes that the encoder may remember of all streams, so that it encodes new audio only; 0
-    encodes each window in full (docs/serving.md). The default is a quarter of the memory that the
-    process may use, at most 1024."""
+    encodes each window in full (docs/serving.md)."""
 
     padded_retries: Annotated[PaddedRetries, Parameter(group=MODEL)] = "auto"
     """Whether improbable words are decoded again at 30 s of padding; without it, the slowest finals
@@ -262,7 +261,7 @@ class ServerConfig:
     def __post_init__(self) -> None:
         within("port", self.port, 0, 65_535)
         within("max_batch", self.max_batch, 1, 256)
-        within("encoder_memory_mb", self.encoder_memory_mb or 0, 0, 1_000_000)
+        within("encoder_memory_mb", self.encoder_memory_mb, 0, 1_000_000)
         within("vad_aggressiveness", self.vad_aggressiveness, 0, 3)
         within("partial_hop_ms", self.partial_hop_ms, 100, 10_000)
         within("max_sessions", self.max_sessions, 1, 100_000)

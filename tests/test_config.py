@@ -157,7 +157,7 @@ def test_a_file_that_is_no_toml(tmp_path: Path, no_variables: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_a_file_that_a_windows_editor_wrote(
+def test_a_file_with_a_byte_order_mark_and_crlf(
     encoding: str, tmp_path: Path, no_variables: pytest.MonkeyPatch
 ) -> None:
     mark = "\ufeff" if encoding.startswith("utf-16-") else ""
@@ -214,7 +214,7 @@ def test_a_blank_secret_is_refused(field: str, no_variables: pytest.MonkeyPatch)
         ("webhook_url", "https://[hooks.example"),
     ],
 )
-def test_addresses_that_nobody_could_use(field: str, value: object) -> None:
+def test_invalid_addresses(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=field):
         ServerConfig(**{field: value})  # type: ignore[arg-type]
 

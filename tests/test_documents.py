@@ -52,14 +52,14 @@ def test_there_are_commands() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_commands_in_sentences_have_names_that_there_are(document: Path) -> None:
+def test_commands_in_the_text_exist(document: Path) -> None:
     names = {name for name in app if not name.startswith("-")}
     for command in INLINE.findall(document.read_text()):
         assert command.split()[1] in names, command
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_make_is_told_to_do_it_can(document: Path) -> None:
+def test_the_make_targets_in_the_documents_exist(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     text = document.read_text()
     told = {*MAKE.findall("\n".join(SHELL.findall(text))), *re.findall(r"`make ([a-z-]+)", text)}
@@ -67,7 +67,7 @@ def test_what_make_is_told_to_do_it_can(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_have_targets(document: Path) -> None:
     for target, place in LINK.findall(document.read_text()):
         if "://" in target:
             continue

@@ -19,7 +19,7 @@ from stream.origins import origin_of
         ("Null", "null"),
     ],
 )
-def test_each_has_one_spelling(written: str, origin: str) -> None:
+def test_each_name_has_one_spelling(written: str, origin: str) -> None:
     assert origin_of(written) == origin
     assert origin_of(origin) == origin
 
@@ -42,7 +42,7 @@ def test_each_has_one_spelling(written: str, origin: str) -> None:
         ("https://[::1", "cannot be read"),
     ],
 )
-def test_what_no_browser_sends(written: str, says: str) -> None:
+def test_requests_that_no_browser_sends(written: str, says: str) -> None:
     with pytest.raises(ValueError, match=r"not an origin") as refused:
         origin_of(written)
     assert says in str(refused.value)

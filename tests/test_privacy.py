@@ -78,7 +78,7 @@ async def test_an_upload_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monk
             if body is content:
                 assert await reader.read()
             writer.close()
-            await until(lambda: server.state.uploads == 0)
+            await until(lambda: not len(server.state.uploads))
             assert os.listdir(tmp_path) == []
 
 

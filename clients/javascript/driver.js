@@ -332,7 +332,8 @@ async function whyNotOpened(websocketUrl, token) {
       code = ok ? "busy" : "not_ready";
     }
     const mayPass = status === 426 || RETRIED_REFUSALS.has(`http_${status}`);
-    return mayPass ? new ConnectionLost(undefined, null, code) : new ServerError(code, sentence || undefined);
+    const told = sentence || undefined;
+    return mayPass ? new ConnectionLost(told, null, code) : new ServerError(code, told);
   } catch {
     // A page of an origin that is not allowed cannot read the answer, only that there is one.
     const there = await fetch(url, { ...how(), mode: "no-cors" }).catch(() => null);

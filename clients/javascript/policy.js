@@ -21,7 +21,10 @@ export const RETRIED_CLOSES = new Set([
   RESUME_REFUSED,
 ]);
 
-/** Temporary refusals: the server is busy or not ready yet, or a proxy cannot reach it. */
+/**
+ * Temporary refusals: the server is busy or not ready yet, the key or the address is over its limit,
+ * or a proxy cannot reach the server.
+ */
 export const RETRIED_REFUSALS = new Set(["http_429", "http_502", "http_503", "http_504"]);
 
 /** Fatal errors after which another connection may succeed; the close code follows. */

@@ -136,7 +136,7 @@ async def request(address: str, head: str, body: bytes = b"") -> None:
     parts = urlsplit(address)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
-        common = f"Host: bench\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        common = f"Host: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(f"{head}\r\n{common}".encode() + body)
         await reader.read()
     finally:

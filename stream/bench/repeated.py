@@ -134,6 +134,7 @@ def run(
     rows: list[Row] = []
     work: dict[str, dict[str, Work]] = {}
     for mode, play in (("streamed", play_stream), ("file", play_file)):
+        counting.begin()  # the phrases alone are no part of the comparison
         alone = {one.phrase: "" for one in chosen}
         for phrase in alone:
             recording = repeat(phrase, 1, 0.0, f"alone: {phrase.text}").recording

@@ -29,7 +29,7 @@ def load_transcriber(
     assistant: str | None = None,
     partials: Literal["model", "assistant"] = "model",
     ways: str | None = None,
-    encoder_memory_mb: int | None = None,
+    encoder_memory_mb: int = 0,
     padded_retries: Literal["auto", "never"] = "auto",
 ) -> Transcriber:
     """Load a transcriber and warm it up.
@@ -43,8 +43,7 @@ def load_transcriber(
         assistant: name of a smaller model that proposes tokens, which the model verifies.
         partials: whether the model or its assistant alone decodes partials.
         ways: how the CPU computes each operation, as in `Whisper.from_checkpoint`.
-        encoder_memory_mb: megabytes for the encoder's memory of all streams; 0 for none, and
-            `memories.default_budget` if not given.
+        encoder_memory_mb: megabytes for the encoder's memory of all streams; 0 for none.
         padded_retries: whether improbable words are decoded again at 30 s of padding.
 
     Raises:
@@ -71,7 +70,7 @@ def load_whisper(
     assistant: str | None,
     partials: Literal["model", "assistant"],
     ways: str | None,
-    encoder_memory_mb: int | None,
+    encoder_memory_mb: int,
     padded_retries: Literal["auto", "never"],
 ) -> Transcriber:
     """Return a Whisper model that is warm; the options are those of `load_transcriber`."""
@@ -84,7 +83,7 @@ def load_whisper(
 
     by_assistant = assistant is not None and partials == "assistant"
     # Only windows of partials follow each other; finals are encoded in full.
-    budget = None if encoder_memory_mb is None else encoder_memory_mb << 20
+    budget = encoder_memory_mb << 20
     transcriber = WhisperTranscriber(
         name,
         None if precision == "auto" else precision,

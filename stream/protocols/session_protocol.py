@@ -137,8 +137,9 @@ class SessionProtocol(ProtocolDeclarations):
         name = session_id or self.session_id
         opened = self.sessions.get(name)
         assert opened
-        for piece in opened.pieces(audio):
-            self._do_or_queue(partial(self.sessions.receive_audio, name, piece, self.now))
+        pieces = opened.pieces(audio) if self.stepwise else [audio]
+        receive = self.sessions.receive_audio
+        self._do_or_queue(*(partial(receive, name, piece, self.now) for piece in pieces))
 
     def add_gap(self, n_samples: int, session_id: str | None = None) -> None:
         """Let time pass without audio in an open session: samples of each channel."""
@@ -233,14 +234,19 @@ class SessionProtocol(ProtocolDeclarations):
             self._steps.popleft()()
             self.collect()
 
-    def _do_or_queue(self, action: Callable[[], None]) -> None:
-        """Do the first action of a message; queue the others if the caller takes steps."""
-        if self._steps or (self.stepwise and self._stepped):
-            self._steps.append(action)
-        else:
+    def _do_or_queue(self, *actions: Callable[[], None]) -> None:
+        """Do the first action of a message; the caller does the others by `take_step`, if it may.
+
+        All are queued before the first is done, because its events can queue the end of the stream.
+        """
+        is_first = not self._steps and not self._stepped
+        self._steps.extend(actions)
+        if not self.stepwise:
+            while self._steps:
+                self.take_step()
+        elif is_first:
             self._stepped = True
-            action()
-            self.collect()
+            self.take_step()
 
     def receive_key(self, shown: str) -> None:
         """Check the key that the client sent in a message. Raises `PeerError` if it is wrong."""
@@ -351,11 +357,6 @@ class SessionProtocol(ProtocolDeclarations):
     def pending_s(self) -> float:
         """Seconds of speech that no hypothesis covers yet, in the session with the most."""
         return self.sessions.pending_s
-
-    @property
-    def compressed(self) -> bool:
-        """Whether the audio is in a container, where few bytes can hold many seconds of audio."""
-        return self.sessions.compressed
 
     @property
     def no_more_audio(self) -> bool:

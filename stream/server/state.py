@@ -52,7 +52,7 @@ class ServerState:
             commit_partials=config.partials == "model",
             max_gap_s=config.max_gap_s,
         )
-        if config.encoder_memory_mb != 0:
+        if config.encoder_memory_mb:
             self.tuning = for_memory(self.tuning)
         self.metrics = Metrics()
         self.room_service = RoomService(config, self.metrics)

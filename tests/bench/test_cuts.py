@@ -14,7 +14,7 @@ def uttered(first, second, by_silence=False):
     ]
 
 
-def test_what_is_right_counts_as_a_cut_only():
+def test_a_correct_final_counts_as_a_cut_only():
     assert at_cuts(SAID, uttered("One two three, four five", "six seven eight nine ten.")) == (
         AtCuts(cuts=1)
     )
@@ -26,7 +26,7 @@ def test_words_near_the_cut_are_counted():
     assert at_cuts(SAID.replace("six", "six more words"), shown).deletions == 2
 
 
-def test_words_far_from_it_are_not():
+def test_words_far_from_the_cut_are_not_counted():
     shown = uttered("one two three four five", "six seven eight nine nine ten")
     assert at_cuts(SAID, shown) == AtCuts(cuts=1)
     assert at_cuts("zero " + SAID, shown) == AtCuts(cuts=1)

@@ -38,13 +38,13 @@ def fake_systems():
     ]
 
 
-def test_all_take_turns_after_one_round_to_warm_up():
+def test_all_systems_take_turns_after_a_warm_up_round():
     turns, contenders = fake_systems()
     list(measure(contenders, 1.0, rounds=2))
     assert turns == ["ours", "batched", "theirs", "oracle"] * 3
 
 
-def test_a_changed_token_is_found_and_other_systems_promise_nothing():
+def test_a_changed_committed_token_is_counted_only_for_systems_that_commit():
     _, contenders = fake_systems()
     rows = list(measure(contenders, 1.0, rounds=1))
     assert [row.changed for row in rows] == [0, 1, None, None]
@@ -63,7 +63,7 @@ def test_ratios_and_shares():
     assert ours.word_differences == pytest.approx(100 / 6, abs=0.01)
 
 
-def test_without_the_others_there_is_nothing_to_compare():
+def test_without_other_systems_there_is_no_ratio():
     _, contenders = fake_systems()
     ours, _ = measure(contenders[:2], 1.0, rounds=1)
     assert ours.wall_ratio is ours.cpu_ratio is ours.word_differences is None

@@ -16,7 +16,7 @@ def row(system, streams, p95):
     return LoadRow(system, streams, 60.0, 0.1, figures, 4, 2.0, 5.0, 300, 1.0, 1.0, 0.0, 0, {}, {})
 
 
-def test_what_a_system_carries_is_within_the_bar():
+def test_the_capacity_of_a_system_meets_the_bar():
     rows = [row("ours", 1, 600), row("ours", 2, 1500), row("ours", 3, 1501), row("usual", 1, None)]
     assert carried(rows, "ours", 1.0) == 2
     assert carried(rows, "usual", 1.0) == 0

@@ -67,13 +67,13 @@ def test_errors_add_up_and_the_others_are_the_baselines() -> None:
     assert ours.faster_whisper is not None
 
 
-def test_alone_there_is_nothing_to_compare() -> None:
+def test_one_system_has_no_ratio() -> None:
     systems = [contender("ours, chunked", FakeTranscriber("ours", []))]
     (row,) = rows_of(systems, measured(systems, [spoken(1, "one")]))
     assert row.faster_whisper is row.transformers is None
 
 
-def test_the_fastest_goes_on() -> None:
+def test_the_fastest_way_is_timed_again() -> None:
     lengths: list[tuple[str, int]] = []
     ticks = iter([0.0, 5.0, 10.0, 12.0, 20.0, 24.0])
     candidates = [contender(name, FakeTranscriber(name, lengths)) for name in "abc"]
@@ -89,7 +89,7 @@ def test_whole_recordings_up_to_the_minutes() -> None:
     assert len(chosen([one] * 5, minutes=0.1)) == 1
 
 
-def test_without_data_there_is_the_speech_of_the_tests(speech: NDArray[np.float32]) -> None:
+def test_without_data_the_shipped_speech_is_used(speech: NDArray[np.float32]) -> None:
     (one,) = chosen(recordings_of(None), 1)
     assert len(one.samples) == pytest.approx(len(speech), abs=SECOND)
     assert one.text.startswith("It was the best of times")

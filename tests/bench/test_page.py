@@ -18,7 +18,7 @@ def shown(came: float, painted: float, committed: int, words: list[float]) -> di
     return {"came": came, "painted": painted, "committed": committed, "message": message}
 
 
-def test_the_parts_of_a_words_way() -> None:
+def test_the_parts_of_a_words_latency() -> None:
     """Sound 0 is heard at 5000 ms; one frame leaves 10 ms late, a word is painted in 30."""
     seen = {
         "rate": RATE,

@@ -21,7 +21,7 @@ def test_every_reader_gets_every_final(tmp_path, capsys):
     assert row["server_cpu"] > 0
 
 
-async def test_a_final_is_counted_however_it_is_cut():
+async def test_a_final_counts_for_scores_regardless_of_its_cut():
     final = b'data: {"type":"final","line":1,"speaker":"Ada","start":0.0,"end":1.0,"text":"hi"}\n\n'
     nothing = final.replace(b'"hi"', b'""')
     data = (nothing + final) * 2

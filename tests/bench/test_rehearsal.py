@@ -37,7 +37,7 @@ def rows(script: Script, variants: list[str]):
     return found
 
 
-def test_every_word_comes_and_waits_as_long_as_the_variant_says():
+def test_every_word_is_played_with_the_pauses_of_the_variant():
     hasty, patient = AS_IT_IS, "nothing is committed before the final"
     found = rows(Script([(6.0, 1.5), (4.0, 1.0)]), [hasty, patient])
     assert [row.word_error_rate for row, _ in found.values()] == [0, 0]
@@ -46,7 +46,7 @@ def test_every_word_comes_and_waits_as_long_as_the_variant_says():
     assert found[patient][0].first_partial_ms < 1500
 
 
-def test_a_window_that_was_heard_before_costs_nothing():
+def test_a_window_that_was_decoded_before_takes_no_pass():
     same = [AS_IT_IS, "two hypotheses are enough", "every word is shown at once"]
     asked = [
         asked
@@ -99,7 +99,7 @@ def test_repeats_are_summed_up_as_means_with_their_standard_error():
     assert f"| {AS_IT_IS} | 8.50 ± 0.50 | 0.25 ± 0.75 | 0/2.5/0 |" in as_line(summed)
 
 
-def test_a_single_repeat_says_nothing_of_its_error():
+def test_a_single_repeat_has_no_standard_error():
     assert str(Estimate.of([8.0])) == "8.00"
 
 

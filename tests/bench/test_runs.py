@@ -22,7 +22,7 @@ def run_of(command: str, **summary: object) -> Run:
     )
 
 
-def test_what_is_written_is_read_back(tmp_path) -> None:
+def test_written_files_are_read_again(tmp_path) -> None:
     first, second = run_of("distil-stream bench idle", rows=[]), run_of("distil-stream evaluate x")
     write_run(second, tmp_path / "b.json")
     write_run(first, tmp_path / "a.json")
@@ -49,7 +49,7 @@ def test_the_machine_is_described() -> None:
 
 
 @pytest.mark.parametrize("text", ["{", json.dumps({"command": "x"})])
-def test_a_file_that_is_no_run_is_named(tmp_path, text: str) -> None:
+def test_a_file_that_is_no_stored_result_is_named(tmp_path, text: str) -> None:
     (tmp_path / "broken.json").write_text(text)
     with pytest.raises(UsageError, match=r"broken\.json is not a stored run"):
         read_runs(tmp_path)

@@ -9,7 +9,7 @@ from stream.server.metrics import Metrics
 from tests.engine.windows import a_window
 
 
-def test_what_happened_meanwhile():
+def test_events_during_an_interruption():
     metrics = Metrics()
     metrics.loop_late_s.observe(0.9)
     before = parse_metrics(metrics.exposition().decode())

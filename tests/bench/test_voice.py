@@ -43,7 +43,7 @@ def test_half_is_lost():
     assert (row.missed_s, row.lost, row.spans) == (2.0, 1, 2)
 
 
-def test_an_onset_is_clipped_that_leaves_no_room_for_a_consonant():
+def test_a_too_early_onset_is_clipped():
     assert counted(8_000 + 3_000, 96_000).clipped == 0  # the pre-roll makes it good
     assert counted(8_000 + 4_800, 96_000).clipped == 1
 

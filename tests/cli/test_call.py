@@ -89,7 +89,7 @@ async def test_the_line_is_g711_at_8_khz(tmp_path, encoding, table):
     assert np.abs(heard - clean).max() < 0.05 * np.abs(clean).max()
 
 
-async def test_it_keeps_the_pace_of_a_line(tmp_path):
+async def test_it_sends_at_the_pace_of_a_telephone_line(tmp_path):
     soundfile.write(tmp_path / "call.wav", recording.samples(RATE)[: RATE // 2], RATE)
     began = time.monotonic()
     async for _ in PhoneLine([tmp_path / "call.wav"], "mulaw").frames(fast=False):
@@ -130,12 +130,12 @@ def test_what_is_no_call(tmp_path):
             PhoneLine([tmp_path / name for name in files], "mulaw")
 
 
-def test_what_the_server_refuses_is_said(stereo, capsys):
+def test_refusals_of_the_server_are_shown(stereo, capsys):
     assert call([stereo], server="ws://127.0.0.1:9") == 1
     assert "No server answers" in capsys.readouterr().err
 
 
-def test_the_terminal_shows_who_speaks_and_what_is_not_sure():
+def test_the_terminal_shows_speakers_and_unconfident_words():
     screen = io.StringIO()
     turns = Turns(Console(file=screen, force_terminal=True, width=60), ["Agent", "Customer"])
     place = {"channel": 1, "utterance": 1, "start": 61.0, "end": 62.0}

@@ -19,7 +19,7 @@ def order(*events) -> list[list[str]]:
     return [[final.text for final in dialogue.receive(event)] for event in events]
 
 
-def test_one_speaker_waits_for_nobody():
+def test_a_single_speaker_never_waits():
     assert order(started(0, 0.0), final(0, 0.0, "a"), started(0, 5.0), final(0, 5.0, "b", 1)) == [
         [],
         ["a"],
@@ -28,17 +28,17 @@ def test_one_speaker_waits_for_nobody():
     ]
 
 
-def test_a_yes_within_a_long_turn_comes_after_it():
+def test_a_short_answer_within_a_long_turn_comes_after_it():
     ended = SpeechEnded(channel=1, utterance=1, time=3.0)
     events = [started(0, 0.0), started(1, 2.0), ended, final(1, 2.0, "yes"), final(0, 0.0, "long")]
     assert order(*events) == [[], [], [], [], ["long", "yes"]]
 
 
-def test_what_began_later_does_not_hold_up_what_began_before():
+def test_a_later_turn_does_not_delay_an_earlier_one():
     assert order(started(0, 0.0), started(1, 2.0), final(0, 0.0, "first")) == [[], [], ["first"]]
 
 
-def test_a_stream_that_breaks_off_has_said_what_waits():
+def test_a_stream_that_breaks_has_sent_what_was_queued():
     dialogue = Dialogue()
     for event in (started(0, 0.0), started(1, 2.0), final(1, 2.0, "yes")):
         assert dialogue.receive(event) == []

@@ -27,7 +27,7 @@ def test_the_doctor_shows_the_ways_their_speeds_and_what_this_machine_carries(
     assert "With tiny.en this machine can serve" in view
 
 
-def test_less_than_one_stream_is_said_in_words():
+def test_less_than_one_stream_is_a_sentence():
     assert counted(0.21) == "less than one live stream (0.21)"
     assert counted(1.9) == "one live stream"
     assert counted(4.99) == "4 live streams"
@@ -40,5 +40,5 @@ def test_advice_is_a_command_that_works():
     assert any("More cores" in line for line in advice)
 
 
-def test_the_smallest_model_is_not_told_to_be_smaller():
+def test_the_smallest_model_gets_no_advice_for_a_smaller_one():
     assert not any("MODEL=" in line for line in what_to_change("tiny.en", SLOW))

@@ -50,7 +50,9 @@ def test_help_does_not_load_the_models_library() -> None:
         (("--model", "no-such-model", "--port", "0"), "no-such-model"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+def test_wrong_arguments_are_an_error_of_one_sentence(
+    arguments: tuple[str, ...], sentence: str
+) -> None:
     done = run("serve", *arguments)
     assert done.returncode == 1
     assert sentence in done.stderr

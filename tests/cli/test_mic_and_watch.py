@@ -131,13 +131,13 @@ def test_a_server_that_is_not_there(capsys):
         asyncio.run(follow("standup", "ws://127.0.0.1:9", None, Screen("x", terminal())))
 
 
-def test_a_microphone_that_is_none():
+def test_a_missing_microphone():
     """Without sounddevice, without PortAudio and without a device alike."""
     with pytest.raises(UsageError, match=r"sounddevice|no such microphone"):
         Microphone("a device that nobody has")
 
 
-async def test_a_microphone_that_hears_more_than_the_server_takes_can_be_stopped():
+async def test_a_microphone_faster_than_the_server_can_be_stopped():
     queue = FrameQueue()
     frames = [b"%d" % number for number in range(MAX_QUEUED_S * 1000 // FRAME_MS + 2)]
     for frame in frames:

@@ -47,7 +47,7 @@ def test_long_captions_are_wrapped_and_their_end_is_seen():
     assert all(len(row.rstrip()) <= 60 for row in rows)
 
 
-def test_sure_words_are_solid_and_others_dim():
+def test_confident_words_are_solid_and_others_dim():
     screen = Screen("standup", a_console())
     screen.show(1, 0.0, "Ada", "It was", " the beast")
     with screen.console.capture() as capture:

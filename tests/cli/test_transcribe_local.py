@@ -42,7 +42,7 @@ def test_it_prints_a_line_a_segment(talk: Path, capsys: pytest.CaptureFixture[st
     assert captured.err == ""
 
 
-def test_words_stand_below_their_line(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_are_listed_below_their_line(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert transcribe([talk], model="scripted", words=True) == 0
     first, word, *_ = capsys.readouterr().out.splitlines()
     assert word.split()[-1] == first.split()[0]
@@ -74,7 +74,7 @@ def test_json_says_everything(talk: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.slow
-def test_what_cannot_be_transcribed_does_not_stop_the_others(
+def test_a_file_that_cannot_be_transcribed_does_not_stop_the_others(
     talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = tmp_path / "notes.mp3"
@@ -92,7 +92,7 @@ def test_what_cannot_be_transcribed_does_not_stop_the_others(
     assert "No such file" in complaints[2]
 
 
-def test_a_silent_recording_says_nothing(
+def test_a_silent_recording_has_no_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(32_000), 16_000)
@@ -101,7 +101,7 @@ def test_a_silent_recording_says_nothing(
     assert capsys.readouterr().err == ""
 
 
-def test_what_is_cut_off_is_told(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_audio_is_reported(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     talk.write_bytes(talk.read_bytes()[: talk.stat().st_size // 2])
     assert transcribe([talk], model="scripted") == 0
     captured = capsys.readouterr()
@@ -137,7 +137,9 @@ class Interrupted(ScriptedTranscriber):
 
 
 @pytest.mark.slow
-def test_who_interrupts_keeps_what_is_done(tmp_path: Path, speech: NDArray[np.float32]) -> None:
+def test_an_interruption_keeps_the_finished_part(
+    tmp_path: Path, speech: NDArray[np.float32]
+) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.tile(speech, 4), 16_000)
     model = Model("scripted", batch_size=2)
@@ -205,7 +207,7 @@ def test_standard_input(talk: Path) -> None:
     assert io.BytesIO(done.stdout).getvalue().count(b" --> ") > 2
 
 
-def test_what_does_not_go_together() -> None:
+def test_options_that_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         transcribe([Path("a.wav")], offline=True, server="ws://127.0.0.1:1")
     with pytest.raises(UsageError, match="no option --loud"):

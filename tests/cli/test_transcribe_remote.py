@@ -105,7 +105,7 @@ def test_files_are_named_where_there_are_many(wav, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_words_stand_below_their_line(wav, capsys):
+def test_words_are_listed_below_their_line(wav, capsys):
     assert run([wav], words=True)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == SAID[0]
@@ -114,7 +114,7 @@ def test_words_stand_below_their_line(wav, capsys):
 
 
 @pytest.mark.slow
-def test_what_cannot_be_read_does_not_stop_the_others(wav, tmp_path, capsys):
+def test_an_unreadable_file_does_not_stop_the_others(wav, tmp_path, capsys):
     text = tmp_path / "notes.wav"
     text.write_text("These are notes.")
     missing = tmp_path / "missing.wav"
@@ -129,14 +129,14 @@ def test_what_cannot_be_read_does_not_stop_the_others(wav, tmp_path, capsys):
     assert "No such file" in complaints[0]
 
 
-def test_an_empty_recording_says_nothing(tmp_path, capsys):
+def test_an_empty_recording_has_no_words(tmp_path, capsys):
     path = tmp_path / "empty.wav"
     soundfile.write(path, np.zeros((0, 1), np.float32), 16_000)
     assert run([path])
     assert capsys.readouterr().out == ""
 
 
-def test_what_the_server_refuses_is_said(wav, capsys):
+def test_refusals_of_the_server_are_shown(wav, capsys):
     assert not run([wav], endpointing_ms=5)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -174,7 +174,7 @@ def test_a_model_that_is_not_there(wav, capsys):
 
 
 @pytest.mark.slow
-def test_without_fast_it_takes_the_time_that_speech_takes(tmp_path, capsys):
+def test_without_fast_it_runs_in_real_time(tmp_path, capsys):
     path = tmp_path / "short.wav"
     soundfile.write(path, recording.samples()[:16_000], 16_000)
     began = time.monotonic()
@@ -182,7 +182,7 @@ def test_without_fast_it_takes_the_time_that_speech_takes(tmp_path, capsys):
     assert time.monotonic() - began >= 1.0
 
 
-def test_the_terminal_shows_sure_words_solid_and_the_others_dim():
+def test_the_terminal_shows_confident_words_solid_and_others_dim():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=60)
     captions = Captions(console, "", channels=1)
@@ -203,7 +203,7 @@ def test_a_long_line_is_not_broken():
 
 
 @pytest.mark.model
-def test_a_server_of_its_own_hears_real_speech(tmp_path, capsys):
+def test_a_server_started_by_the_command_transcribes_real_speech(tmp_path, capsys):
     speech = two_cities(tmp_path / "speech.wav")
     assert transcribe([speech], model="tiny.en", fast=True) == 0
     assert "best of times" in capsys.readouterr().out

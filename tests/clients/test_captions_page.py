@@ -76,7 +76,7 @@ async def test_nothing_is_lost_at_the_tail(scripted, noise):
         assert await page.locator("#transcript .tentative").count() == 0
 
 
-async def test_a_pause_hears_nothing_and_brings_what_was_said(noise):
+async def test_a_paused_page_sends_no_audio_and_receives_its_finals(noise):
     # The recording goes on in the pause, and begins again at its end: what is heard after the pause
     # depends on how long a busy machine makes it, so the script has words at any time.
     flags = [flag.removesuffix("%noloop") for flag in microphone(noise)]
@@ -116,7 +116,7 @@ async def test_a_pause_hears_nothing_and_brings_what_was_said(noise):
         await stop(page)
 
 
-async def test_words_that_may_change_do_not_move_those_that_will_not(scripted, noise):
+async def test_changing_words_do_not_move_committed_ones(scripted, noise):
     committed = "It was the best of"
     guesses = ["", " times", " times, it was the worst of times, it was the", " thymes", ""]
     server = asyncio.get_running_loop().create_future()
@@ -138,7 +138,7 @@ async def test_words_that_may_change_do_not_move_those_that_will_not(scripted, n
     assert tops[2:] == [tops[2]] * 3, "and does not go away again"
 
 
-async def test_words_show_their_times_and_doubts(scripted, noise):
+async def test_words_show_their_times_and_confidences(scripted, noise):
     async with opened(scripted, []) as (page, _):
         await page.locator("#file").set_input_files(noise)
         await expect(page.locator("#status")).to_contain_text("is transcribed")
@@ -148,7 +148,7 @@ async def test_words_show_their_times_and_doubts(scripted, noise):
         await expect(page.locator(".unsure")).to_have_count(0)
 
 
-async def test_a_busy_server_says_so(noise):
+async def test_a_busy_server_reports_that_it_is_busy(noise):
     status = "#status"
     async with (
         running(recording.config(), recording.FromFirstSound) as server,
@@ -179,7 +179,7 @@ async def test_stopping_before_anything_began(scripted, noise):
         assert complaints == []
 
 
-async def test_a_double_click_is_one(scripted, noise):
+async def test_a_double_click_counts_as_one_click(scripted, noise):
     async with opened(scripted, microphone(noise)) as (page, _):
         await page.locator("#toggle").dblclick()
         await state_is(page, "listening")
@@ -253,7 +253,7 @@ async def test_a_server_that_wants_a_key_says_how_to_show_it(noise):
         assert not [url for url in asked if "secret" in url and url != old_address]
 
 
-async def test_it_asks_nobody_else(scripted, noise):
+async def test_it_makes_no_other_request(scripted, noise):
     asked = []
     async with opened(scripted, microphone(noise)) as (page, complaints):
         page.on("request", lambda request: asked.append(request.url))

@@ -117,7 +117,7 @@ def test_every_message_has_its_event(message, event):
 
 
 @pytest.mark.parametrize("message", [message for message, _ in MESSAGES])
-def test_a_field_of_a_newer_server_does_no_harm(message):
+def test_a_field_of_a_newer_server_is_ignored(message):
     assert type(parse(json.dumps({**json.loads(message), "novelty": 1}))) is type(parse(message))
 
 
@@ -135,6 +135,6 @@ def test_a_field_of_a_newer_server_does_no_harm(message):
         '{"type":"final","channel":0,"utterance":0,"start":0,"end":1,"text":"","words":3}',
     ],
 )
-def test_what_is_no_message_is_a_value_error(message):
+def test_a_malformed_message_is_a_value_error(message):
     with pytest.raises(ValueError, match=r"\w"):
         parse(message)

@@ -65,7 +65,7 @@ async def test_call_and_room_viewer(wav):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_each_says_what_it_needs(path):
+def test_each_skipped_part_names_what_it_needs(path):
     text = path.read_text()
     (block,) = re.findall(r"^# /// script$\n((?:^#.*$\n)+?)^# ///$", text, re.M)
     said = tomllib.loads("".join(line.removeprefix("#")[1:] + "\n" for line in block.splitlines()))

@@ -60,7 +60,7 @@ async def test_a_server_that_is_killed_and_replaced_loses_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("heard", ["one", "two", "four", "six"])
-async def test_a_server_that_is_replaced_costs_no_word(noise, heard):
+async def test_no_word_is_lost_when_the_server_is_replaced(noise, heard):
     settled, hearing = Settled(), recording.FromFirstSound()
     async with (
         running(recording.config(), lambda: hearing) as first,
@@ -189,7 +189,7 @@ async def test_a_stream_that_always_breaks_is_not_opened_without_a_wait(scripted
     assert opened_at[3] - opened_at[2] > 0.6
 
 
-async def test_a_server_too_slow_for_what_is_said_is_not_recorded_for_without_end(noise):
+async def test_the_buffer_for_a_slow_server_is_limited(noise):
     engine = GatedTranscriber()
     async with (
         running_server(recording.config(), engine) as address,
@@ -230,7 +230,7 @@ async def test_a_server_that_comes_back_with_another_model(noise):
             await stop(page)
 
 
-async def test_what_is_said_in_a_pause_is_not_called_kept(scripted, noise):
+async def test_audio_during_a_pause_is_not_reported_as_stored(scripted, noise):
     async with (
         breakable(scripted) as wire,
         opened(wire.address, microphone(noise)) as (page, _),

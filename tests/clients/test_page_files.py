@@ -56,7 +56,7 @@ async def test_a_file_that_is_dropped_is_transcribed(scripted, noise):
         assert complaints == []
 
 
-async def test_captions_that_were_not_saved_are_not_left_unasked(scripted, noise):
+async def test_the_page_asks_before_it_is_left_with_unsaved_captions(scripted, noise):
     asked = []
     async with opened(scripted, []) as (page, _):
 
@@ -115,7 +115,7 @@ async def test_words_that_a_fault_of_the_server_cost_are_called_missing(noise):
         await expect(page.locator("#status")).to_contain_text("is transcribed. The server failed")
 
 
-async def test_what_is_saved_can_be_read(scripted, noise, tmp_path):
+async def test_a_saved_file_can_be_read(scripted, noise, tmp_path):
     async with opened(scripted, []) as (page, _):
         await page.locator("#file").set_input_files(noise)
         await expect(page.locator("#status")).to_contain_text("is transcribed")

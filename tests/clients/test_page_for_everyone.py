@@ -44,7 +44,7 @@ async def test_no_barrier_that_a_program_can_find(scripted, noise, device):
             assert await overflow(page) <= 0
 
 
-async def test_only_sure_words_are_read_aloud(scripted, noise):
+async def test_only_committed_words_are_read_aloud(scripted, noise):
     async with opened(scripted, microphone(noise)) as (page, _):
         await begin(page)
         await page.locator("#transcript .tentative:not(:empty)").last.wait_for()
@@ -77,7 +77,7 @@ async def test_the_keyboard_is_enough(scripted, noise):
         assert await overflow(page) <= 0
 
 
-async def test_what_a_reader_chooses_is_remembered(scripted):
+async def test_the_choices_of_a_reader_are_stored(scripted):
     async with opened(scripted, [], **DESKTOP) as (page, _):
         await page.get_by_role("button", name="Settings").click()
         await page.get_by_label("Dark").check()

@@ -112,13 +112,13 @@ async def test_audio_beyond_the_size_of_a_frame(server):
         assert stream.ended.received == stream.ready.limits.max_frame_bytes // 2 + 1
 
 
-async def test_a_server_that_is_behind_is_not_taken_for_dead(server):
+async def test_a_server_with_a_backlog_is_not_considered_dead(server):
     """It answers no ping while it does not read the audio before it."""
     async with connect(server) as stream:
         assert stream.websocket.ping_timeout is None
 
 
-async def test_a_mistake_that_the_stream_survives_is_an_event(server):
+async def test_a_nonfatal_error_is_an_event(server):
     async with connect(server) as stream:
         await stream.send(type="weather")
         await stream.end()
@@ -138,7 +138,7 @@ async def test_a_refused_setting_is_a_server_error(server, settings):
             pass
 
 
-async def test_a_full_server_says_so():
+async def test_a_full_server_reports_that_it_is_full():
     config = ServerConfig(port=0, max_sessions=1)
     async with running_server(config, recording.transcriber()) as address, connect(address):
         with pytest.raises(ServerError, match="full") as refusal:
@@ -166,7 +166,7 @@ async def test_a_server_that_is_not_there():
 
 
 @pytest.mark.parametrize("url", ["ws://", "mailto:me", "ftp://127.0.0.1"])
-async def test_an_address_that_is_none(url):
+async def test_an_invalid_address(url):
     with pytest.raises(ConnectionLost, match="No server answers"):
         async with connect(url):
             pass
@@ -191,7 +191,7 @@ async def test_a_server_that_goes_away_sends_its_finals_first():
     assert [event.text for event in events if isinstance(event, Final)] == ["one two three"]
 
 
-async def test_a_server_that_was_sent_nothing_for_too_long():
+async def test_a_server_that_received_nothing_for_too_long():
     """Who reads learns of it, and who goes on sending: nobody would read a new stream's words."""
     async with (
         running(recording.config(idle_s=0.3), recording.transcriber) as server,

@@ -93,7 +93,7 @@ async def test_a_connection_that_breaks_in_the_middle_of_a_word(wire: Wire, cut_
     check(events)
 
 
-async def test_one_that_breaks_again_and_again(wire: Wire) -> None:
+async def test_a_connection_that_breaks_repeatedly(wire: Wire) -> None:
     events: list = []
     frames = 0
     async with connect(wire.address, words=True) as stream:
@@ -111,7 +111,7 @@ async def test_one_that_breaks_again_and_again(wire: Wire) -> None:
     check(events)
 
 
-async def test_one_that_breaks_after_the_end(wire: Wire) -> None:
+async def test_a_connection_that_breaks_after_the_end(wire: Wire) -> None:
     events: list = []
     async with connect(wire.address, words=True) as stream:
         await stream.send_audio(recording.pcm())
@@ -125,7 +125,7 @@ async def test_one_that_breaks_after_the_end(wire: Wire) -> None:
 
 
 @pytest.mark.slow
-async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
+async def test_a_client_that_stops_sending(wire: Wire) -> None:
     events: list = []
     async with connect(wire.address, words=True) as stream:
         stream.silent_s = 0.3
@@ -141,7 +141,7 @@ async def test_one_that_says_nothing_any_more(wire: Wire) -> None:
 
 
 @pytest.mark.slow
-async def test_one_that_has_nothing_to_say(wire: Wire) -> None:
+async def test_a_silent_stream(wire: Wire) -> None:
     """A pause: all is answered, and the last samples may stay unsettled for as long as it lasts."""
     events: list = []
     async with connect(wire.address, words=True) as stream:
@@ -160,7 +160,7 @@ async def test_one_that_has_nothing_to_say(wire: Wire) -> None:
     check(events)
 
 
-async def test_answers_that_the_application_has_not_read_are_no_silence() -> None:
+async def test_unread_events_do_not_count_as_silence() -> None:
     """The time in which the application reads nothing does not count."""
     ready = {"type": "ready", "protocol": 1, "session": "s", "resume_token": "t", "model": "m"}
     partial = {"type": "partial", "channel": 0, "utterance": 1, "start": 0, "end": 1}
@@ -214,7 +214,7 @@ async def replaced(first: Server, wire: Wire, stream: Stream) -> AsyncIterator[N
 
 @pytest.mark.parametrize("how", ["killed", "restarting", "going away"])
 @pytest.mark.parametrize("cut_s", [1.25, 3.2, 4.7, 7.0])
-async def test_a_server_that_comes_back_has_forgotten_everything(how: str, cut_s: float) -> None:
+async def test_a_server_that_restarts_has_lost_all_streams(how: str, cut_s: float) -> None:
     audio, at = recording.pcm(), round(cut_s * 16_000) * 2
     events: list = []
     async with (
@@ -274,7 +274,7 @@ async def test_a_proxy_before_a_server_that_restarts(wire: Wire, status: int) ->
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_a_server_that_refuses_who_comes_back(known: bool) -> None:
+async def test_a_server_that_refuses_to_resume(known: bool) -> None:
     """A final whose `progress` never came is told before the refusal."""
     ready = {"type": "ready", "protocol": 1, "session": "s", "resume_token": "t", "model": "m"}
     final = {"type": "final", "channel": 0, "utterance": 1, "start": 0, "end": 1, "text": "said"}
@@ -329,7 +329,7 @@ async def test_a_link_that_dies_in_a_pause(wire: Wire) -> None:
     check(events)
 
 
-async def test_what_a_server_has_refused_to_change() -> None:
+async def test_settings_that_the_server_refused_to_change() -> None:
     """A new one is told what the old one took, and is opened."""
     events: list = []
     async with (
@@ -380,7 +380,7 @@ async def test_a_request_that_the_server_gets_twice_is_answered_once() -> None:
     assert [event.id for event in events if isinstance(event, Mark)] == [1]
 
 
-async def test_one_that_breaks_after_the_server_was_replaced() -> None:
+async def test_a_connection_that_breaks_after_the_server_was_replaced() -> None:
     """The new server counts samples from where it began; what it lacks is found all the same."""
     audio = recording.pcm()
     events: list = []
@@ -414,7 +414,7 @@ async def test_a_server_that_stays_away(wire: Wire) -> None:
             await stream.send_audio(bytes(2))
 
 
-async def test_no_reconnecting_where_none_is_wanted(wire: Wire) -> None:
+async def test_no_reconnecting_if_it_is_switched_off(wire: Wire) -> None:
     async with connect(wire.address, reconnect_s=0) as stream:
         wire.cut()
         with pytest.raises(ConnectionLost, match="broke"):

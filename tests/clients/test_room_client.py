@@ -54,7 +54,7 @@ async def test_a_room_is_read_from_the_snapshot_on():
         await until(lambda: server.state.rooms.n_readers == 0)
 
 
-def test_what_a_newer_server_says_is_left_out():
+def test_messages_of_a_newer_server_are_skipped():
     assert parse('{"type":"applause","speaker":"Ada"}') is None
 
 
@@ -100,7 +100,7 @@ async def test_without_reconnecting_a_loss_is_raised():
         await anext(events)
 
 
-async def test_what_the_server_refuses():
+async def test_refusals_of_the_server():
     async with serving(api_key="secret", max_readers=1) as server:
         with pytest.raises(ServerError, match="key") as refusal:
             await anext(read_room(server.address, "standup"))
@@ -116,7 +116,7 @@ async def test_what_the_server_refuses():
 
 
 @pytest.mark.slow
-async def test_who_takes_nothing_is_let_go():
+async def test_a_client_that_takes_no_message_is_disconnected():
     async with serving(idle_s=0.2) as server:
         room, ada = server.state.rooms.join(MEMBER)
         async with client(server, path="v1/rooms/standup/events", max_queue=1) as websocket:

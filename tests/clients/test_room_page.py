@@ -81,7 +81,7 @@ def lines(page: Page):
 
 
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
-async def test_a_conversation_is_read_as_it_is_said(device):
+async def test_a_conversation_is_ordered_by_time(device):
     async with talking(device=device) as (conversation, page, complaints):
         conversation.say_all()
         conversation.partial(30, "That would be", " perfect, thank", 6, channel=1)
@@ -104,7 +104,7 @@ async def test_a_conversation_is_read_as_it_is_said(device):
         assert complaints == []
 
 
-async def test_who_comes_late_reads_it_all_in_order_of_time():
+async def test_a_late_reader_gets_all_lines_in_order_of_time():
     async with talking() as (conversation, page, _):
         conversation.final(5, "second", 1)
         conversation.final(9, "third", 2)
@@ -113,7 +113,7 @@ async def test_who_comes_late_reads_it_all_in_order_of_time():
         await expect(lines(page)).to_have_text(["first", "second", "third"])
 
 
-async def test_what_comes_to_nothing_disappears():
+async def test_an_utterance_without_words_disappears():
     async with talking() as (conversation, page, _):
         conversation.final(0, "before", 1)
         conversation.partial(2, "", "hm", 2)
@@ -123,7 +123,7 @@ async def test_what_comes_to_nothing_disappears():
 
 
 @pytest.mark.parametrize("view", ["", "?view=screen", "?view=overlay"])
-async def test_who_has_no_words_yet_is_not_named(view):
+async def test_a_speaker_without_words_is_not_named(view):
     """Neither before the first word, nor when a guess came to nothing; with words they are."""
     async with talking(f"rooms/repairs{view}") as (conversation, page, _):
         named = page.locator("#lines :is(strong, b):visible")
@@ -150,7 +150,7 @@ async def test_a_room_that_is_over_offers_its_transcript():
             assert "Whitaker" in path.read_text()
 
 
-async def test_before_anybody_speaks_the_page_waits():
+async def test_the_page_shows_that_it_waits_for_speech():
     async with talking("rooms/later") as (_, page, complaints):
         await expect(page.locator("#status")).to_have_text("Nobody has spoken yet")
         assert complaints == []
@@ -276,7 +276,7 @@ async def test_the_overlay_is_transparent():
 
 
 @pytest.mark.parametrize("path", ["rooms/repairs", "rooms", "rooms/repairs?view=screen"])
-async def test_no_serious_fault_for_those_who_do_not_see_or_point(path):
+async def test_no_serious_fault_for_screen_readers_and_keyboards(path):
     async with talking(path) as (conversation, page, _):
         conversation.say_all()
         conversation.partial(30, "That would be", "perfect, thank you", 6, channel=1)
@@ -298,7 +298,7 @@ async def test_lines_are_read_aloud_when_they_are_final():
         assert await page.locator("[aria-live=polite] p").count() == 0
 
 
-async def test_a_page_hears_that_the_server_is_there_when_nobody_speaks(monkeypatch):
+async def test_a_page_gets_pings_while_nobody_speaks(monkeypatch):
     monkeypatch.setattr(room_routes, "HEARTBEAT_S", 0.2)
     async with talking() as (_, page, complaints):
         await page.evaluate("""() => new Promise((resolve, reject) => {
@@ -310,7 +310,7 @@ async def test_a_page_hears_that_the_server_is_there_when_nobody_speaks(monkeypa
         assert complaints == []
 
 
-async def test_a_wire_that_is_dead_is_replaced():
+async def test_a_dead_connection_is_replaced():
     async with serving() as server, breakable(server.address) as wire:
         conversation = Conversation(server)
         async with opened(f"{wire.address}rooms/repairs", []) as (page, _):
@@ -327,7 +327,7 @@ async def test_a_wire_that_is_dead_is_replaced():
         conversation.leave()
 
 
-async def test_a_meeting_speaks_from_the_captions_page(noise):
+async def test_a_meeting_streams_from_the_captions_page(noise):
     """The path of a meeting: one page speaks, another one reads."""
     async with (
         serving(recording.FromFirstSound(), vad="webrtc") as server,

@@ -124,7 +124,7 @@ def test_audio_that_fails_is_raised(server):
         list(sync.transcribe(server, broken()))
 
 
-def test_what_the_server_refuses(server):
+def test_refusals_of_the_server(server):
     with pytest.raises(ServerError, match="sample_rate"), sync.connect(server, sample_rate=1):
         pass
     with pytest.raises(ConnectionLost, match="No server answers"):

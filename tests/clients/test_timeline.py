@@ -39,6 +39,6 @@ def test_a_final_that_was_cut_off_has_the_words_that_it_has() -> None:
     assert known(final(10, SPLIT, (Word("said", 7, 8.5),))) == 8.5
 
 
-def test_without_words_what_follows_tells() -> None:
+def test_a_final_without_words_is_judged_by_the_next() -> None:
     assert known(final(10, SPLIT), partial(7.25)) == 7.25
     assert known(final(10, SPLIT), partial(3, channel=1)) == 9, "the server keeps none of the rest"

@@ -78,6 +78,6 @@ def test_any_chunking_gives_the_same_samples(encoding, channels, data, cuts):
 
 
 @pytest.mark.parametrize(("encoding", "channels"), [("opus", 1), ("mulaw", 0), ("mulaw", 9)])
-def test_what_cannot_be_decoded_is_refused(encoding, channels):
+def test_undecodable_audio_is_refused(encoding, channels):
     with pytest.raises(SettingsError):
         StreamDecoder(encoding, channels)

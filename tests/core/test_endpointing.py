@@ -24,7 +24,7 @@ def feed(subject, answers):
     return [event for answer in answers if (event := subject.feed(answer))]
 
 
-def test_every_state_knows_what_to_do_with_everything_heard():
+def test_every_state_handles_every_event():
     assert set(TRANSITIONS) == set(State)
     assert all(set(row) == set(FrameClass) for row in TRANSITIONS.values())
 
@@ -47,7 +47,7 @@ def test_the_pre_roll_reaches_neither_before_the_stream_nor_into_the_last_uttera
     assert second.speech_sample == 16 * FRAME
 
 
-def test_a_click_begins_nothing_and_prolongs_nothing():
+def test_a_click_neither_begins_nor_prolongs_an_utterance():
     subject = endpointer()
     clicks = ([True] + [False] * 9) * 20
     assert feed(subject, clicks) == []
@@ -56,13 +56,13 @@ def test_a_click_begins_nothing_and_prolongs_nothing():
     assert endpoint.decided_sample == (200 + 21 + 25) * FRAME
 
 
-def test_a_short_word_after_a_pause_goes_on_with_the_utterance():
+def test_a_short_word_after_a_pause_continues_the_utterance():
     subject = endpointer()
     (_, endpoint) = feed(subject, [True] * 20 + [False] * 15 + [True] * 3 + [False] * 30)
     assert endpoint.speech_end_sample == 38 * FRAME
 
 
-def test_flickering_speech_is_sustained_enough_to_begin():
+def test_interrupted_speech_is_sustained_enough_to_begin():
     (onset,) = feed(endpointer(), [False] * 20 + [True, True, False] * 4)
     assert onset.speech_sample == 20 * FRAME
 
@@ -77,7 +77,7 @@ def test_endpointing_can_change_in_mid_utterance():
 
 
 @pytest.mark.parametrize("silence", [0, 3])
-def test_a_forced_end_leaves_nothing_of_itself_to_the_next(silence):
+def test_a_forced_end_does_not_affect_the_next_utterance(silence):
     subject = endpointer()
     feed(subject, [True] * 10 + [False] * silence)
     here = (10 + silence) * FRAME
@@ -88,7 +88,7 @@ def test_a_forced_end_leaves_nothing_of_itself_to_the_next(silence):
     assert (onset.start_sample, onset.speech_sample) == (here, here)
 
 
-def test_a_forced_end_in_silence_ends_nothing_and_settles_all():
+def test_a_forced_end_in_silence_settles_all_audio_without_a_final():
     subject = endpointer()
     feed(subject, [False] * 10 + [True] * 3)
     assert subject.force_end() is None

@@ -196,7 +196,7 @@ def test_silence_and_a_gap_settle_at_once():
     assert session.settled == session.received == 31 * SAMPLE_RATE
 
 
-def test_a_mark_before_a_gap_comes_back_after_the_finals_before_it():
+def test_a_mark_before_a_gap_returns_after_the_finals_before_it():
     script = Script([(2.0, 0.1)])
     session = a_session()
     session.receive_audio(script.pcm)
@@ -208,7 +208,7 @@ def test_a_mark_before_a_gap_comes_back_after_the_finals_before_it():
     assert kinds.index(Final) < kinds.index(MarkReached)
 
 
-def test_a_gap_beyond_the_limit_is_told_and_ignored():
+def test_a_gap_beyond_the_limit_is_reported_and_ignored():
     session = a_session(SessionTuning(max_gap_s=10.0))
     session.receive_gap(10 * SAMPLE_RATE)
     session.receive_gap(10 * SAMPLE_RATE + 1)

@@ -63,7 +63,7 @@ def test_speech_keeps_its_level(hertz, loss_db):
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_one_sample_that_is_no_number_spoils_no_other(wrong):
+def test_a_nan_sample_affects_no_other_sample(wrong):
     samples = np.random.default_rng(1).uniform(-1, 1, 40_000).astype(np.float32)
     silent, broken = samples.copy(), samples.copy()
     silent[[0, 300]], broken[[0, 300]] = 0, wrong
@@ -107,7 +107,7 @@ def test_a_quiet_microphone_with_an_offset_is_as_good_as_one_without(speech, fin
     assert seconds[1] == pytest.approx(seconds[0], abs=0.2)
 
 
-def test_it_costs_next_to_nothing():
+def test_it_takes_almost_no_time():
     one, chunk = HighPass(), np.ones(320, np.float32)
     began = process_time()
     for _ in range(5_000):  # 100 seconds of audio

@@ -33,7 +33,7 @@ def test_ways_to_write_a_code(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["xx", "xx-US", "", "english please", "auto-de-fe", "-en", "de"])
-def test_what_a_model_does_not_know_stays_as_it_is(text: str) -> None:
+def test_special_tokens_that_a_model_lacks_stay_as_text(text: str) -> None:
     assert language_code(text, ("en",)) == text
 
 

@@ -19,7 +19,7 @@ TEXTS = st.text("ab1 .,!?-’“”«»()（）。、「」字っカ한é\u0301�
 
 
 @given(TEXTS)
-def test_the_short_way_finds_what_the_rules_allow(text: str) -> None:
+def test_the_fast_implementation_gives_the_results_of_the_rules(text: str) -> None:
     allowed = list(line_break_breakables(text))
     found = break_positions(text, range(1, len(text)))
     for at in found:

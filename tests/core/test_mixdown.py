@@ -73,7 +73,7 @@ def test_a_channel_that_begins_later_is_added():
     np.testing.assert_allclose(heard[later], (first + second)[later] / 2, atol=1e-6)
 
 
-def test_what_is_very_quiet_is_mixed_too():
+def test_very_quiet_channels_are_mixed_too():
     voice = noise(height=1e-4)
     assert decibels(mix(voice, voice)) == pytest.approx(decibels(voice), abs=0.1)
 
@@ -113,7 +113,7 @@ def test_a_polarity_that_changes_is_followed():
     assert sum(lost) * STEP / RATE < 0.5
 
 
-def test_a_sample_that_is_no_number_spoils_nothing_else():
+def test_a_sample_that_is_nan_affects_no_other_sample():
     voice = noise()
     broken = voice.copy()
     broken[5000] = np.nan

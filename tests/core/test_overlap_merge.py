@@ -26,19 +26,19 @@ def test_a_repeated_word_is_kept():
     assert first_new_word(settled, heard, 0) == 1
 
 
-def test_the_same_words_said_much_later_are_new():
+def test_the_same_words_much_later_are_new():
     settled = said("no no no", start=0.0)
     heard = said("no no no", start=6.0)
     assert first_new_word(settled, heard, 0) == 0
 
 
-def test_settled_words_that_are_heard_differently_are_passed_over():
+def test_settled_words_that_are_recognised_differently_are_skipped():
     settled = said("we met to-day and then", start=0.0)
     heard = [*said("we met", start=0.0), *said("today when", start=0.65), *said("left", start=2.0)]
     assert [word.text for word in heard[first_new_word(settled, heard, 0) :]] == [" left"]
 
 
-def test_what_follows_the_last_settled_word_is_new_though_it_seems_to_be_said_in_the_pause():
+def test_words_after_the_last_settled_word_are_new_even_in_the_pause():
     settled = said("the musical banks", start=0.0)
     heard = [*said("musical banks and", start=0.3), *said("the trial", start=3.0)]
     start_sample = 3 * 16_000
@@ -68,7 +68,7 @@ def test_longest_common_sequence_skips_what_differs_in_the_middle():
     assert common_words(one, other) == [(0, 0), (1, 1), (3, 3), (4, 4)]
 
 
-def test_of_two_equal_matches_the_closer_in_time_wins():
+def test_the_closer_in_time_of_two_equal_matches_wins():
     settled = [Word(" the", 16_000, 19_200, 1.0)]
     heard = [Word(" the", 4_000, 7_200, 1.0), Word(" the", 16_000, 19_200, 1.0)]
     assert common_words(settled, heard) == [(0, 1)]

@@ -73,7 +73,7 @@ def test_a_read_is_a_copy():
     assert buffer.read(0, 10).tolist() == [1.0] * 10
 
 
-def test_what_is_not_held_is_refused():
+def test_a_checkpoint_with_another_hash_is_refused():
     buffer = RollingBuffer()
     buffer.append(np.zeros(100, np.float32))
     buffer.discard_before(40)
@@ -84,7 +84,7 @@ def test_what_is_not_held_is_refused():
         buffer.discard_before(101)
 
 
-def test_an_hour_that_is_discarded_as_it_comes_takes_no_more_room():
+def test_an_hour_that_is_discarded_on_arrival_uses_constant_memory():
     buffer = RollingBuffer()
     chunk = np.zeros(320, np.float32)
     for _ in range(20_000):

@@ -61,7 +61,7 @@ def test_partials_come_within_a_second_and_commit():
     assert len(partials[-1].committed) >= 9
 
 
-def test_no_partials_where_none_are_wanted():
+def test_no_partials_if_they_are_switched_off():
     script = Script([(4.0, 1.0)])
     events = rehearse(a_session(partials=False), script, script.pcm)
     assert of(Partial, events) == []
@@ -136,7 +136,7 @@ def test_no_load_costs_a_word(script, loads):
     assert loads[-1] in told or set(loads) == {Load.NORMAL}
 
 
-def test_under_load_partials_come_more_seldom_or_not_at_all():
+def test_under_load_partials_are_less_frequent_or_absent():
     script = Script([(6.0, 1.0)])
     counts = {}
     for load in Load:
@@ -148,7 +148,7 @@ def test_under_load_partials_come_more_seldom_or_not_at_all():
     assert counts[Load.FINALS_ONLY] == 0
 
 
-def test_where_nothing_is_heard_for_long_partials_come_more_seldom():
+def test_without_words_for_long_partials_are_less_frequent():
     script = Script([(20.0, 1.0)])
     spoken = script.words
     script.words = [word for word in spoken if word.start_sample > 12 * SAMPLE_RATE]
@@ -161,7 +161,7 @@ def test_where_nothing_is_heard_for_long_partials_come_more_seldom():
     assert final_text(events) == script.text
 
 
-def test_a_change_of_load_is_told_at_once_and_once():
+def test_a_change_of_load_is_sent_immediately_and_once():
     session = a_session()
     for load in (Load.NORMAL, Load.SLOW_PARTIALS, Load.SLOW_PARTIALS, Load.NORMAL):
         session.receive_load(load)
@@ -244,7 +244,7 @@ def test_the_previous_hypothesis_is_the_draft():
     assert draft == tuple(token for word in heard.words for token in word.tokens) != ()
 
 
-def test_a_window_is_awaited_until_its_utterance_has_words_to_show():
+def test_the_next_window_waits_until_the_utterance_has_words_to_show():
     script = Script([(3.0, 1.0), (3.0, 1.0)])
     script.words = [word for word in script.words if word.start_sample > 2 * SAMPLE_RATE]
     session = a_session()
@@ -336,7 +336,7 @@ def test_finalize_in_the_middle_of_a_word_and_its_mark():
     assert ended.settled == ended.received == len(script.samples)
 
 
-def test_a_mark_comes_back_at_once_in_silence_and_waits_for_speech():
+def test_a_mark_returns_immediately_in_silence_and_after_speech_otherwise():
     script = Script([(2.0, 2.0)])
     session = a_session()
     session.receive_mark(1)
@@ -353,7 +353,7 @@ def test_a_mark_comes_back_at_once_in_silence_and_waits_for_speech():
 @given(scripts, st.integers(0, 14 * SAMPLE_RATE))
 @example(Script([(2.0, 1.0)]), 8_000 + 640)
 @settings(max_examples=60, deadline=None)
-def test_a_mark_comes_back_behind_every_word_that_began_before_it(script, place):
+def test_a_mark_returns_after_every_word_that_began_before_it(script, place):
     """Wherever it falls: in an onset that is not yet an utterance, or just before a split."""
     session = a_session(max_utterance_s=5)
     place = min(place, len(script.samples)) // 320 * 320  # a frame of the detector
@@ -435,7 +435,7 @@ def test_accounts_are_exact_at_any_rate(rate):
     assert ended.received == ended.settled == len(samples)
 
 
-def test_a_failed_window_is_told_and_the_stream_goes_on():
+def test_a_failed_window_is_reported_and_the_stream_continues():
     script = Script([(2.0, 1.0), (2.0, 1.0)])
     session = a_session(partials=False)
     session.receive_audio(script.pcm)
@@ -448,7 +448,7 @@ def test_a_failed_window_is_told_and_the_stream_goes_on():
     assert [len(final.words) for final in of(Final, events)] == [0, 6]
 
 
-def test_a_final_tells_which_guards_removed_words_that_have_no_others_in_their_place():
+def test_a_final_names_the_guards_that_removed_words_without_replacement():
     script = Script([(2.0, 1.0), (2.0, 1.0)])
     session = a_session(partials=False)
     session.receive_audio(script.pcm)
@@ -496,7 +496,7 @@ def test_words_before_a_long_pause_are_no_context(pause_s, begins_s):
 
 @pytest.mark.slow
 @given(st.lists(st.integers(1, 3_000), min_size=2, max_size=8))
-def test_after_a_break_the_client_goes_on_at_what_is_held(pieces):
+def test_after_a_break_the_client_continues_at_the_received_sample(pieces):
     session, data = a_session(channels=2), bytes(64_000)
     for size in pieces:
         at = session.held * 4
@@ -527,7 +527,7 @@ def test_no_word_of_a_final_lies_behind_what_is_settled(script):
             assert all(word.end_sample <= said for word in before), "nothing before it is missing"
 
 
-def test_a_broken_sample_at_the_end_is_told():
+def test_an_incomplete_last_sample_is_reported():
     session = a_session()
     session.receive_audio(bytes(101))
     session.receive_eof()
@@ -537,7 +537,7 @@ def test_a_broken_sample_at_the_end_is_told():
     assert events[-1].received == 50
 
 
-def test_audio_after_the_end_is_told():
+def test_audio_after_the_end_is_reported():
     session = a_session()
     session.receive_eof()
     session.receive_eof()
@@ -561,7 +561,7 @@ def test_configure_changes_what_follows():
     assert of(SpeechEnded, session.events_to_send())
 
 
-def test_an_utterance_is_heard_with_the_words_before_it():
+def test_an_utterance_is_decoded_with_the_words_before_it():
     script = Script([(3.0, 1.0), (3.0, 1.0), (3.0, 20.0), (3.0, 1.0)])
     session = a_session(SessionTuning(context_s=6.0), partials=False)
     windows = []
@@ -592,7 +592,7 @@ def auto_windows(heard, seconds):
     return expected, [final.language for final in finals]
 
 
-def test_a_language_is_expected_once_enough_was_heard_of_it():
+def test_a_language_is_expected_after_enough_speech_in_it():
     expected, finals = auto_windows(["cy", "fr"], 5.0)
     first = expected.index("fr")
     assert set(expected[:first]) == {""}  # what the first second sounded like binds nobody
@@ -601,14 +601,14 @@ def test_a_language_is_expected_once_enough_was_heard_of_it():
     assert finals == ["fr"] * len(finals)
 
 
-def test_of_short_utterances_the_first_final_says_what_to_expect():
+def test_the_first_final_of_short_utterances_sets_the_expected_language():
     expected, _ = auto_windows([], 1.5)
     assert expected[0] == ""
     assert expected[-1] == "fr"
 
 
 @pytest.mark.parametrize(("second", "alone"), [("de", True), ("fr", False)])
-def test_what_was_said_in_another_language_is_not_heard_again(second, alone):
+def test_context_in_another_language_is_not_decoded_again(second, alone):
     script = Script([(4.0, 1.0), (4.0, 1.0)])
     session, windows = a_session(language="auto"), []
     for start in range(0, len(script.pcm), 16_000):
@@ -636,7 +636,7 @@ def test_words_of_two_languages_agree_on_nothing():
 
 
 @pytest.mark.parametrize(("asked", "committed"), [("auto", [0, 0, 9]), ("en", [9, 9, 9])])
-def test_sure_words_of_a_language_that_is_heard_once_are_not_committed(asked, committed):
+def test_confident_words_of_a_language_that_is_detected_once_are_not_committed(asked, committed):
     script = Script([(6.0, 1.0)])
     session = a_session(language=asked)
     heard = ["th", "en", "en"] if asked == "auto" else ["en"] * 3

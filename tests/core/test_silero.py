@@ -53,7 +53,7 @@ def test_probabilities_are_those_of_the_shipped_network(weights, speech):
                 assert network.probability(window) == pytest.approx(theirs, abs=1e-4)
 
 
-def test_many_windows_at_once_are_judged_as_one_by_one(weights, speech):
+def test_windows_of_a_batch_are_judged_independently(weights, speech):
     heard = windows(np.concatenate([np.zeros(48_000, np.float32), speech[: 12 * 16_000]]))
     alone, together = Silero(weights), Silero(weights)
     one_by_one = [alone.probability(window) for window in heard]
@@ -73,7 +73,7 @@ def test_probabilities_stay_probabilities(weights, samples):
     assert all(0 <= network.probability(window) <= 1 for window in windows(samples))
 
 
-def test_the_network_sleeps_through_silence_and_steady_noise(weights):
+def test_the_network_does_not_run_in_silence_and_steady_noise(weights):
     for samples in (np.zeros(16_000 * 60), noise(60, -60), noise(60, -40)):
         gate = SileroGate(weights)
         assert not answers(gate, samples).any()
@@ -90,7 +90,7 @@ def test_noise_that_the_first_gate_lets_pass_is_no_speech(weights):
 
 
 @pytest.mark.slow
-def test_a_network_that_slept_answers_as_one_that_did_not(weights, speech):
+def test_a_detector_that_was_paused_gives_the_same_results(weights, speech):
     """Once awake, the gate's answers are those of a network that heard everything."""
     samples = np.concatenate([np.zeros(16_000 * 5, np.float32), speech])
     awake = SileroGate(weights)
@@ -102,14 +102,14 @@ def test_a_network_that_slept_answers_as_one_that_did_not(weights, speech):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("gain_db", [0, -10, -20, -30])
-def test_quiet_speech_is_heard_like_loud(weights, speech, gain_db):
+def test_quiet_speech_is_recognised_like_loud_speech(weights, speech, gain_db):
     loud = answers(SileroGate(weights), speech)
     quiet = answers(SileroGate(weights), speech * 10 ** (gain_db / 20))
     assert loud.mean() > 0.6
     assert quiet.mean() > 0.9 * loud.mean()  # at -30 dB, most of it is below -65 dBFS
 
 
-def test_a_stream_may_open_in_mid_word(weights, speech):
+def test_a_stream_may_begin_in_the_middle_of_a_word(weights, speech):
     loud = int(np.argmax(np.abs(speech) > 0.1))
     endpointer = Endpointer(300, 90, 500, WINDOW_SAMPLES)
     heard = map(endpointer.feed, answers(SileroGate(weights), speech[loud : loud + 32_000]))
@@ -117,7 +117,7 @@ def test_a_stream_may_open_in_mid_word(weights, speech):
     assert first.speech_sample < 0.2 * 16_000
 
 
-def test_a_short_word_after_long_silence_is_heard_whole(weights, speech):
+def test_a_short_word_after_long_silence_is_complete(weights, speech):
     """A second of speech amid silence: the utterance begins before it, by the pre-roll."""
     begin = int(np.argmax(np.abs(speech) > 0.05))
     word = speech[begin : begin + 8_000]

@@ -29,7 +29,7 @@ def texts(made: list[Cue]) -> list[str]:
     return [" / ".join(cue.lines) for cue in made]
 
 
-def test_they_break_where_the_sentence_does() -> None:
+def test_lines_break_at_sentences() -> None:
     assert texts(cues(spoken(DICKENS))) == [
         "It was the best of times, / it was the worst of times,",
         "it was the age of wisdom, / it was the age of foolishness.",
@@ -126,7 +126,7 @@ def test_sentences_of_han_have_cues_of_their_own() -> None:
         "각각" * 40,
     ],
 )
-def test_a_wide_word_is_divided_between_what_readers_take_for_characters(text: str) -> None:
+def test_a_wide_word_is_divided_between_grapheme_clusters(text: str) -> None:
     for words in ([TimedWord(f" {text}", 0.0, 15.0, 0.9)], letters(text, 0.1)):
         lines = [line for cue in cues(words) for line in cue.lines]
         assert "".join(lines) == text
@@ -146,7 +146,7 @@ def test_the_punctuation_of_french_stays_with_its_word() -> None:
 
 @pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=30), max_size=20))
-def test_nothing_of_any_script_is_lost(texts: list[str]) -> None:
+def test_no_character_of_any_script_is_lost(texts: list[str]) -> None:
     said = [TimedWord(f" {text}", i * 0.5, i * 0.5 + 0.4, 0.9) for i, text in enumerate(texts)]
     shown = "".join(line for cue in cues(said) for line in cue.lines)
     assert "".join(shown.split()) == "".join("".join(texts).split())

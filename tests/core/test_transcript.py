@@ -29,21 +29,21 @@ def test_words_that_two_hypotheses_agree_on_are_committed():
     assert texts(transcript.tentative) == ["best", "of"]
 
 
-def test_the_last_word_of_a_hypothesis_waits_for_company():
+def test_the_last_word_of_a_hypothesis_is_not_committed_alone():
     transcript = Transcript()
     transcript.receive(said("it was", 0.0), 0, END)
     transcript.receive(said("it was", 0.0), 0, END)
     assert texts(transcript.committed) == ["it"]
 
 
-def test_a_word_is_committed_only_when_what_follows_was_heard():
+def test_a_word_is_committed_only_after_later_words_are_recognised():
     transcript = Transcript()
     for _ in range(2):
         transcript.receive(said("it was the best of times", 0.0), 0, 16_000 * 185 // 100)
     assert texts(transcript.committed) == ["it", "was", "the"]
 
 
-def test_a_word_that_the_model_is_sure_of_is_committed_when_it_is_heard_once():
+def test_a_confident_word_is_committed_when_it_is_recognised_once():
     sure = [replace(word, confidence=0.99) for word in said("it was the best", 0.0)]
     transcript = Transcript(tuning=SessionTuning(sure_from=0.95, sure_delay_ms=500))
     transcript.receive([*sure, *said("of times", 1.2)], 0, SAMPLE_RATE)
@@ -52,14 +52,14 @@ def test_a_word_that_the_model_is_sure_of_is_committed_when_it_is_heard_once():
     assert texts(transcript.committed) == ["it", "was", "the", "best", "of"]
 
 
-def test_a_sure_word_waits_for_the_unsure_one_before_it():
+def test_a_likely_word_waits_for_the_unlikely_one_before_it():
     sure = [replace(word, confidence=0.99) for word in said("was the best", 0.3)]
     transcript = Transcript()
     transcript.receive([*said("it", 0.0), *sure], 0, 4 * SAMPLE_RATE)
     assert transcript.committed == ()
 
 
-def test_a_word_that_the_model_is_unsure_of_is_committed_later():
+def test_an_unconfident_word_is_committed_later():
     unsure = [replace(word, confidence=0.3) for word in said("was the best of times", 0.3)]
     heard = [*said("it", 0.0), *unsure]
     tuning = SessionTuning(commit_delay_ms=1000, unsure_delay_ms=3000, guesses_below=0.0)
@@ -71,7 +71,7 @@ def test_a_word_that_the_model_is_unsure_of_is_committed_later():
     assert texts(transcript.committed) == ["it", "was", "the"]
 
 
-def test_a_word_that_is_heard_differently_each_time_is_committed_in_the_end():
+def test_a_word_that_differs_in_each_hypothesis_is_committed_in_the_end():
     transcript = Transcript(tuning=SessionTuning(commit_delay_ms=1000, unsure_delay_ms=3000))
     for heard_s in (2, 3):
         transcript.receive(said(f"it was {heard_s} best of times", 0.0), 0, heard_s * SAMPLE_RATE)
@@ -80,7 +80,7 @@ def test_a_word_that_is_heard_differently_each_time_is_committed_in_the_end():
     assert texts(transcript.committed) == ["it", "was", "the"]
 
 
-def test_what_two_hypotheses_agree_on_stays_where_a_window_begins_after_it():
+def test_agreed_words_stay_when_the_window_begins_after_them():
     unsure = [replace(word, confidence=0.4) for word in said("it was the best of times", 0.0)]
     transcript = Transcript(tuning=SessionTuning(guesses_below=0.0))
     for _ in range(2):
@@ -96,7 +96,7 @@ def test_what_two_hypotheses_agree_on_stays_where_a_window_begins_after_it():
     assert text_of(transcript.words) == "hit was the vest of times it was the worst"
 
 
-def test_a_word_is_shown_once_it_was_heard_to_its_end():
+def test_a_word_is_shown_once_it_is_complete():
     transcript = Transcript(tuning=SessionTuning(edge_ms=100))
     heard = said("it was the best", 0.0)  # ends at 1.15 s
     transcript.receive(heard, 0, round(1.2 * SAMPLE_RATE))
@@ -106,7 +106,7 @@ def test_a_word_is_shown_once_it_was_heard_to_its_end():
     assert texts(transcript.committed + transcript.shown) == ["it", "was", "the", "best"]
 
 
-def test_a_word_that_the_model_guesses_is_shown_when_it_is_heard_twice():
+def test_a_guessed_word_is_shown_when_it_is_recognised_twice():
     guess = replace(said("vest", 0.6)[0], confidence=0.2)
     heard = [*said("it was", 0.0), guess, *said("of", 0.9)]
     transcript = Transcript()
@@ -123,7 +123,7 @@ def test_a_word_that_the_model_guesses_is_shown_when_it_is_heard_twice():
         ("it was", "it was the best of times it was"),  # heard once
     ],
 )
-def test_what_is_read_stays_until_something_else_is_heard_twice(contradiction, after_it):
+def test_shown_words_stay_until_others_are_recognised_twice(contradiction, after_it):
     transcript = Transcript(tuning=UNHURRIED)
     transcript.receive(said("it was the best of times", 0.0), 0, 3 * SAMPLE_RATE)
     transcript.receive(said(contradiction, 0.0), 0, 4 * SAMPLE_RATE)
@@ -132,7 +132,7 @@ def test_what_is_read_stays_until_something_else_is_heard_twice(contradiction, a
     assert text_of(transcript.shown) == after_it
 
 
-def test_what_is_read_vanishes_when_nothing_is_heard_twice():
+def test_shown_words_vanish_when_nothing_is_recognised_twice():
     transcript = Transcript(tuning=UNHURRIED)
     transcript.receive(said("thank you", 0.0), 0, 2 * SAMPLE_RATE)
     transcript.receive((), 0, 3 * SAMPLE_RATE)
@@ -141,7 +141,7 @@ def test_what_is_read_vanishes_when_nothing_is_heard_twice():
     assert transcript.shown == ()
 
 
-def test_a_committed_word_is_shown_against_what_is_read():
+def test_a_committed_word_is_timed_against_the_spoken_words():
     sure = [replace(word, confidence=0.99) for word in said("hit was the best", 0.0)]
     transcript = Transcript()
     transcript.receive(said("it was", 0.0), 0, SAMPLE_RATE)
@@ -150,7 +150,7 @@ def test_a_committed_word_is_shown_against_what_is_read():
     assert text_of(transcript.shown) == "of times"
 
 
-def test_words_heard_differently_later_stay_as_committed():
+def test_committed_words_stay_if_later_hypotheses_differ():
     transcript = Transcript()
     for _ in range(2):
         transcript.receive(said("it was the best of times", 0.0), 0, END)
@@ -166,7 +166,7 @@ def test_a_window_that_starts_at_a_cut_adds_only_what_is_new():
     assert text_of(transcript.words) == "it was the best of times it was the worst"
 
 
-def test_context_is_heard_again_but_not_said_again():
+def test_context_is_decoded_again_but_not_returned():
     transcript = Transcript(context=said("the best of", 0.0))
     transcript.receive(said("best of times", 0.3), 0, END)
     assert texts(transcript.words) == ["times"]
@@ -192,7 +192,7 @@ def test_agreement_ignores_case_and_punctuation():
     assert agreement(said("It was. The", 0.0), said("it was the best", 0.0)) == 3
 
 
-def test_text_is_as_the_model_spells_it():
+def test_text_has_the_spelling_of_the_model():
     assert text_of(said("It was, the best.", 0.0)) == "It was, the best."
 
 
@@ -231,7 +231,7 @@ def test_a_sentence_that_two_hypotheses_agree_on_does_not_vanish():
     assert texts(transcript.tentative) == ["it", "was", "the", "worst", "of", "times"]
 
 
-def test_what_the_model_guesses_is_neither_committed_nor_outlives_a_final_that_hears_nothing():
+def test_guesses_are_not_committed_and_vanish_with_an_empty_final():
     transcript = Transcript()
     guesses = [replace(word, confidence=0.5) for word in said("it was the best of times", 0.0)]
     for _ in range(3):
@@ -242,7 +242,7 @@ def test_what_the_model_guesses_is_neither_committed_nor_outlives_a_final_that_h
     assert transcript.tentative == ()
 
 
-def test_a_word_or_two_in_noise_vanish_when_they_are_heard_no_more():
+def test_a_word_or_two_in_noise_vanish_if_they_are_not_recognised_again():
     transcript = Transcript(tuning=SessionTuning(commit_delay_ms=10_000))
     for _ in range(2):
         transcript.receive(said("thank you", 0.0), 0, 2 * SAMPLE_RATE)

@@ -42,17 +42,17 @@ def test_steady_noise_begins_no_utterance(colour, dbfs):
     assert onsets(noise(colour, dbfs)) == []
 
 
-def test_loud_steady_noise_is_soon_known_for_noise():
+def test_loud_steady_noise_is_soon_classified_as_noise():
     assert share_of_speech(noise("white", -20)) < 0.05
 
 
 @pytest.mark.parametrize("gain_db", [0, -10, -20])
-def test_speech_is_heard_loud_or_quiet(speech, gain_db):
+def test_speech_is_detected_at_any_level(speech, gain_db):
     # A third of the recording is the reader's pauses.
     assert share_of_speech(speech * 10 ** (gain_db / 20)) > 0.5
 
 
-def test_a_stream_may_open_in_mid_word(speech):
+def test_a_stream_may_begin_in_the_middle_of_a_word(speech):
     loud = int(np.argmax(np.abs(speech) > 0.1))
     (first, *_) = onsets(speech[loud : loud + 32_000])
     assert first.speech_sample < 0.2 * 16_000

@@ -14,7 +14,7 @@ from tests.distil.small import small_teacher, write_examples
     seed=st.integers(0, 3),
     number=st.integers(0, 5),
 )
-def test_a_pass_takes_every_row_once(lengths, batch, seed, number):
+def test_an_epoch_uses_every_row_once(lengths, batch, seed, number):
     batches = batches_of_pass(lengths, batch, seed, number)
     assert sorted(i for rows in batches for i in rows) == list(range(len(lengths)))
     assert len(batches) == -(-len(lengths) // batch)
@@ -31,7 +31,7 @@ def test_each_pass_is_in_another_order_and_rows_of_a_length_are_together():
 
 
 @pytest.mark.slow
-def test_what_is_learnt_lines_up(tmp_path):
+def test_targets_and_inputs_are_aligned(tmp_path):
     teacher = small_teacher()
     folder = write_examples(tmp_path, teacher, n=6)
     batch = read_batch(folder, (4, 1, 3))

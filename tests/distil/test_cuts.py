@@ -49,13 +49,13 @@ def test_windows_stay_within_their_run_and_what_a_window_holds(passage):
         assert SHORTEST_S - 1e-9 <= cut.end_s - cut.start_s <= USUAL_LONGEST_S
 
 
-def test_chance_is_of_the_seed_the_passage_and_the_variant_alone(passage):
+def test_random_numbers_depend_on_seed_passage_and_variant_only(passage):
     assert cut_of(passage, 3, 2, seed=0) == cut_of(passage, 3, 2, seed=0)
     others = {cut_of(passage, n, v, s) for n, v, s in ((3, 2, 0), (4, 2, 0), (3, 1, 0), (3, 2, 1))}
     assert len(others) == 4
 
 
-def test_all_that_can_be_done_to_a_window_is_done_to_some(passage):
+def test_every_corruption_is_applied_to_some_windows(passage):
     cuts = [cut_of(passage, number, 1, seed=0) for number in range(600)]
     assert {cut.noise for cut in cuts} == {*NOISES, ""}
     assert {cut.speed for cut in cuts} == {*SPEEDS, 1.0}
@@ -70,7 +70,7 @@ def test_speed_shortens_or_lengthens(passage, speed, seconds):
     assert len(samples) / SAMPLE_RATE == pytest.approx(seconds, abs=0.02)
 
 
-def test_a_telephone_takes_the_treble(passage):
+def test_a_telephone_line_removes_high_frequencies(passage):
     samples = read_cut(passage, Cut(1.0, 4.0, phone=True), np.random.default_rng(0))
     power = np.square(np.abs(np.fft.rfft(samples)))
     hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)

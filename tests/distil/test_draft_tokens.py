@@ -3,7 +3,7 @@ from stream.distil.examples import Example
 from tests.distil.small import small_teacher
 
 
-def test_what_was_said_most_comes_first_then_the_lowest_numbers():
+def test_frequent_tokens_come_first_then_low_ids():
     vocabulary = small_teacher().vocabulary
     said = [Example(0, 0, 0, 8, tokens, "", -0.1, "") for tokens in ((30, 31, 30), (30, 31, 12))]
     assert draft_tokens(said, vocabulary, size=2) == (30, 31, vocabulary.end_of_text)

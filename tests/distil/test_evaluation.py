@@ -59,7 +59,7 @@ def test_weights_that_are_shared_count_once():
 
 @pytest.mark.model
 @pytest.mark.parametrize("batch", [1, 3])
-def test_drafts_change_no_word_and_the_student_speaks_for_itself(base_checkpoint, speech, batch):
+def test_drafts_change_no_word_and_the_student_is_scored_alone(base_checkpoint, speech, batch):
     heard = [
         recording(speech[at : at + 4 * SAMPLE_RATE], name=f"{at}.wav")
         for at in range(0, 12 * SAMPLE_RATE, 4 * SAMPLE_RATE)

@@ -36,7 +36,7 @@ def test_rows_belong_to_their_example(teacher, tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["a line half written", "rows without a line", "nothing"])
-def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(teacher, tmp_path, harm):
+def test_a_killed_training_run_resumes_exactly(teacher, tmp_path, harm):
     whole = write_examples(tmp_path / "whole", teacher, n=12)
     write_examples(tmp_path / "killed", teacher, n=7)
     lines, audio = tmp_path / "killed" / LINES, tmp_path / "killed" / AUDIO
@@ -75,7 +75,7 @@ def test_the_recipe_is_read_as_it_was_written(teacher, tmp_path):
     assert read_recipe(tmp_path) == small_recipe(teacher)
 
 
-def test_a_folder_without_examples_says_what_makes_them(teacher, tmp_path):
+def test_an_empty_folder_of_examples_is_an_error_that_names_the_command(teacher, tmp_path):
     with pytest.raises(UsageError, match="distil label"):
         Examples(tmp_path)
     with appending(tmp_path, small_recipe(teacher)):
@@ -100,7 +100,7 @@ def test_folders_are_read_as_one(teacher, tmp_path):
     assert Examples(tmp_path / "one", tmp_path / "other", limits=(2, 3)).counts == (2, 3)
 
 
-def test_folders_of_two_teachers_are_no_one_student(teacher, tmp_path):
+def test_folders_of_two_teachers_cannot_train_one_student(teacher, tmp_path):
     write_examples(tmp_path / "one", teacher, n=2)
     write_examples(tmp_path / "other", small_teacher(seed=1), n=2)
     with pytest.raises(UsageError, match="differ in their teacher_sha256"):

@@ -55,7 +55,7 @@ def said(folder):
 
 
 @pytest.mark.slow
-def test_labels_are_what_the_teacher_says_and_hears(manifest, teacher, tmp_path):
+def test_labels_are_the_teachers_tokens_and_encoder_output(manifest, teacher, tmp_path):
     folder = label(manifest, teacher, tmp_path, variants=2)
     assert [(e.variant, e.passage) for e in folder.examples] == [
         (variant, passage) for variant in (0, 1) for passage in range(5)
@@ -77,7 +77,7 @@ def test_labels_are_what_the_teacher_says_and_hears(manifest, teacher, tmp_path)
 
 
 @pytest.mark.slow
-def test_in_int8_the_teacher_hears_what_the_server_hears(manifest, teacher, tmp_path):
+def test_in_int8_the_teacher_has_the_encoder_of_the_server(manifest, teacher, tmp_path):
     folder = label(manifest, teacher, tmp_path, variants=1, batch=8, precision="int8")
     server = Whisper.from_checkpoint(teacher, "cpu", "int8")
     for i, passage in enumerate(read_passages(manifest)):
@@ -114,7 +114,7 @@ def test_a_run_that_is_stopped_leaves_whole_examples(manifest, teacher, tmp_path
     assert said(stopped) == said(label(manifest, teacher, tmp_path / "whole", variants=1))
 
 
-def test_an_ending_that_is_none_is_noted(manifest, teacher, tmp_path):
+def test_an_unusual_end_is_logged(manifest, teacher, tmp_path):
     folder = label(manifest, teacher, tmp_path, variants=1)
     assert {e.ending for e in folder.examples} <= {ending.value for ending in Ending}
 
@@ -125,7 +125,7 @@ def test_only_a_whole_passage_has_a_reference(manifest):
     assert read_job(passage, 2, 1, seed=0).reference is None
 
 
-def test_timestamps_are_taught_where_they_are_wanted(teacher, manifest):
+def test_timestamps_are_trained_if_requested(teacher, manifest):
     # A vocabulary of 49 tokens has no room for timestamps, but the opening shows what is asked for.
     recipe = recipe_of(teacher, manifest, timestamps=True)
     assert teacher.vocabulary.no_timestamps not in recipe.opening

@@ -39,7 +39,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_formula(hidden):
     assert judgement.loss == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_student_that_is_its_teacher_diverges_nowhere(hidden):
+def test_a_copy_of_the_teacher_has_no_divergence(hidden):
     student, _, _ = hidden
     said = (student @ PROJECTION.T).argmax(-1)
     _, judgement = distillation_loss(student, student.detach(), said, PROJECTION, ALL)

@@ -22,7 +22,7 @@ def runs(path):
     return [(passage.run, passage.run_end_s) for passage in read_passages(path)]
 
 
-def test_a_speaker_that_goes_on_is_one_run(tmp_path):
+def test_uninterrupted_speech_is_one_run(tmp_path):
     path = write_manifest(tmp_path, line(0, 4), line(4.2, 9), line(9.3, 12))
     assert runs(path) == [(0, 12), (0, 12), (0, 12)]
 
@@ -40,7 +40,7 @@ def test_everything_else_is_another_run(tmp_path, second):
     assert runs(write_manifest(tmp_path, line(0, 4), second)) == [(0, 4), (1, 9)]
 
 
-def test_nobody_knows_whether_speakers_without_a_name_are_one(tmp_path):
+def test_speakers_without_a_name_are_not_merged(tmp_path):
     path = write_manifest(tmp_path, line(0, 4, speaker=""), line(4.2, 9, speaker=None))
     assert runs(path) == [(0, 4), (1, 9)]
 
@@ -64,7 +64,7 @@ def test_a_span_of_a_file_at_16_khz(tmp_path):
     [("{", "not a manifest"), ('{"start": 1}', "not a manifest"), ('"a"', "not a manifest"),
      ('{"audio": "a.wav", "start": 3, "end": 2}', "from 3 to 2 s")],
 )  # fmt: skip
-def test_what_is_no_manifest_is_refused_in_words(tmp_path, content, message):
+def test_a_file_that_is_no_manifest_is_refused_with_a_sentence(tmp_path, content, message):
     path = tmp_path / "manifest.jsonl"
     path.write_text(content)
     with pytest.raises(UsageError, match=message):

@@ -37,7 +37,7 @@ def without_clock(rows):
 
 
 @pytest.mark.slow
-def test_a_run_leaves_a_student_that_is_better(teacher, examples, tmp_path):
+def test_a_training_run_improves_the_student(teacher, examples, tmp_path):
     journal = run(teacher, examples, tmp_path)
     assert [row["step"] for row in journal.validations] == [0, 20, 40, 60]
     first, last = journal.validations[0], journal.validations[-1]
@@ -50,7 +50,7 @@ def test_a_run_leaves_a_student_that_is_better(teacher, examples, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(teacher, examples, tmp_path):
+def test_a_stopped_training_run_resumes_exactly(teacher, examples, tmp_path):
     whole = run(teacher, examples, tmp_path / "whole")
     # Stopped between checkpoints: what was noted after the last one is done again.
     run(teacher, examples, tmp_path / "stopped", replace(SETTINGS, steps=40, decay_steps=0))

@@ -6,7 +6,7 @@ def example(passage, *, variant=0, words=None, errors=None, ending="end of text"
     return Example(passage, 0, variant, 8, (1, 2), ending, sure, "text", words, errors)
 
 
-def test_a_passage_that_was_heard_wrong_is_dropped_in_every_variant():
+def test_a_passage_with_wrong_labels_is_dropped_in_every_variant():
     examples = [
         example(0, words=10, errors=1),
         example(1, words=10, errors=2),
@@ -18,14 +18,14 @@ def test_a_passage_that_was_heard_wrong_is_dropped_in_every_variant():
     assert (found.far_from_reference, found.rejected) == (2, 0)
 
 
-def test_what_nobody_wrote_down_is_kept_if_the_teacher_was_sure():
+def test_untranscribed_passages_are_kept_if_the_teacher_is_confident():
     examples = [example(0), example(1, ending="loop"), example(2, sure=-1.3)]
     found = select(examples, max_wer=10)
     assert found.kept == (0,)
     assert found.rejected == 2
 
 
-def test_a_label_where_nothing_was_said_is_all_wrong():
+def test_a_label_for_silence_is_all_wrong():
     assert word_error_rate(example(0, words=0, errors=3)) == 300
     assert word_error_rate(example(0, words=0, errors=0)) == 0
     assert word_error_rate(example(0)) is None

@@ -58,7 +58,7 @@ def test_passages_are_of_whole_sentences(wordnet):
     assert some(3, 5) == some(3, 5) != some(4, 5)
 
 
-def test_the_more_words_are_new_the_sooner_a_sentence_is_read(tmp_path):
+def test_a_sentence_with_more_new_words_is_read_sooner(tmp_path):
     for part in ("noun", "adj", "adv"):
         (tmp_path / f"data.{part}").write_text("")
     common = [f'say no such thing {i}; "you say it so {"so " * i}"' for i in range(60)]
@@ -102,7 +102,7 @@ def test_a_book_without_a_sentence_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("flite"), reason="needs flite")
-def test_what_is_spoken_can_be_labelled(wordnet, tmp_path):
+def test_spoken_passages_can_be_labelled(wordnet, tmp_path):
     manifest = speak(wordnet, (), tmp_path / "out", 2, seed=1)
     found = read_passages(manifest)
     texts = [json.loads(line)["text"] for line in manifest.read_text().splitlines()]

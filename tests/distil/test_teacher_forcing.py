@@ -26,7 +26,7 @@ def test_the_logits_are_those_of_the_cached_decoder(model):
 
 
 @torch.no_grad()
-def test_what_is_skipped_is_heard_and_not_returned(model):
+def test_skipped_audio_is_decoded_and_not_returned(model):
     audio = torch.randn(2, 8, model.dims.d_model)
     n_positions, tokens = torch.tensor([8, 8]), torch.randint(0, 40, (2, 6))
     whole = hidden_states(model.decoder, tokens, audio, n_positions)

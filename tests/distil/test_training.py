@@ -54,7 +54,7 @@ def test_the_loss_falls(teacher, folder):
 
 
 @pytest.mark.slow
-def test_a_run_from_a_seed_repeats_exactly(teacher, folder):
+def test_a_training_run_with_the_same_seed_is_identical(teacher, folder):
     one, other = a_trainer(teacher, folder), a_trainer(teacher, folder)
     assert losses(one) == losses(other)
     assert all(torch.equal(w, weights(other)[name]) for name, w in weights(one).items())
@@ -80,7 +80,7 @@ def test_an_interrupted_run_goes_on_exactly(teacher, folder, tmp_path, stopped_a
 
 
 @pytest.mark.slow
-def test_a_run_may_be_prolonged_until_its_rate_falls(teacher, folder, tmp_path):
+def test_a_training_run_may_be_prolonged_until_its_rate_falls(teacher, folder, tmp_path):
     path, longer = tmp_path / "checkpoint.safetensors", replace(SETTINGS, steps=60)
     stopped = a_trainer(teacher, folder)
     before = losses(stopped, 30)
@@ -94,7 +94,7 @@ def test_a_run_may_be_prolonged_until_its_rate_falls(teacher, folder, tmp_path):
         a_trainer(teacher, folder, longer).load(path)
 
 
-def test_another_run_is_not_gone_on_with(teacher, folder, tmp_path):
+def test_a_different_run_is_not_resumed(teacher, folder, tmp_path):
     stopped = a_trainer(teacher, folder)
     losses(stopped, 1)
     stopped.save(tmp_path / "checkpoint.safetensors")

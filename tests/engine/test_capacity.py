@@ -19,7 +19,7 @@ def test_a_second_of_speech_takes_its_partials_and_its_share_of_a_final():
     assert cost.streams(partial_hop_ms=2000) == pytest.approx(4.8)
 
 
-def test_a_quota_counts_as_the_part_of_a_core_that_it_is(monkeypatch, nonsense):
+def test_a_quota_below_one_core_counts_as_a_fraction(monkeypatch, nonsense):
     monkeypatch.setattr(cores, "cpu_quota", lambda folder: 0.5)
     assert measure_capacity(nonsense).cores == 0.5
 
@@ -47,7 +47,7 @@ def test_a_final_costs_more_than_a_partial_with_its_draft(nonsense):
     assert passes == [4] + [1] * 36
 
 
-def test_a_machine_that_is_too_slow_for_one_stream_is_told_what_to_do(caplog):
+def test_a_machine_too_slow_for_one_stream_gets_advice(caplog):
     with caplog.at_level(logging.WARNING):
         warn_if_too_slow("base", Capacity(partial_s=2.0, final_s=4.0, cores=2))
     assert "too slow for one live stream with base" in caplog.text
@@ -55,13 +55,13 @@ def test_a_machine_that_is_too_slow_for_one_stream_is_told_what_to_do(caplog):
     assert "make run MODEL=tiny.en" in caplog.text
 
 
-def test_a_machine_that_is_fast_enough_is_told_nothing(caplog):
+def test_a_fast_machine_gets_no_advice(caplog):
     with caplog.at_level(logging.INFO):
         warn_if_too_slow("base", Capacity(partial_s=0.3, final_s=0.6, cores=2))
     assert not caplog.text
 
 
-def test_for_the_smallest_model_there_is_no_smaller_one(caplog):
+def test_no_smaller_model_is_suggested_for_the_smallest(caplog):
     warn_if_too_slow("tiny.en", Capacity(partial_s=2.0, final_s=4.0, cores=2))
     assert "make run" not in caplog.text
 

@@ -127,7 +127,9 @@ def test_a_final_supersedes_the_partial_that_waits(engine: Engine, gated: GatedT
     assert not engine.owes("s")
 
 
-def test_forgets_what_waits_and_what_is_in_flight(engine: Engine, gated: GatedTranscriber) -> None:
+def test_a_closed_stream_leaves_no_queued_or_running_window(
+    engine: Engine, gated: GatedTranscriber
+) -> None:
     gone: SimpleQueue[Hypothesis] = SimpleQueue()
     answers: SimpleQueue[Hypothesis] = SimpleQueue()
     engine.submit(a_window(1, "gone"), gone.put)

@@ -18,7 +18,7 @@ from tests.engine.pretended_gpu import NAME, pretended_gpu
 from tests.engine.windows import a_window
 
 
-def test_tensors_of_two_devices_do_not_meet():
+def test_tensors_of_two_devices_are_not_mixed():
     with pretended_gpu() as awaited:
         there = torch.arange(3.0).to(NAME, non_blocking=True)
         assert there.device.type == NAME

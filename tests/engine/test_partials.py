@@ -75,7 +75,7 @@ def test_a_window_is_full_at_the_limit_of_its_own_session():
         )
 
 
-def test_nothing_is_committed_before_a_final_was_heard():
+def test_nothing_is_committed_before_the_first_final():
     script = Script([(6.0, 1.5)])
     session = a_session(SessionTuning(commit_partials=False))
     events = rehearse(session, script, script.pcm)
@@ -86,7 +86,7 @@ def test_nothing_is_committed_before_a_final_was_heard():
     assert text_of(word for e in events if isinstance(e, Final) for word in e.words) == script.text
 
 
-def test_without_an_assistant_it_cannot_hear_partials():
+def test_without_an_assistant_it_cannot_transcribe_partials():
     with pytest.raises(UsageError, match="name the assistant"):
         load_transcriber("base", partials="assistant")
 

@@ -88,7 +88,7 @@ class AnyOrder(RuleBasedStateMachine):
 TestAnyOrder = AnyOrder.TestCase
 
 
-def test_a_newer_partial_keeps_the_turn_of_the_older() -> None:
+def test_a_newer_partial_takes_the_queue_position_of_the_older() -> None:
     scheduler = Scheduler(max_batch=1)
     scheduler.add(a_window(1, utterance=1))
     scheduler.add(a_window(2, utterance=2))
@@ -136,7 +136,7 @@ def a_file_window(number: int, session: str = "file") -> Window:
     return replace(a_window(number, session), kind=WindowKind.FILE)
 
 
-def test_recordings_wait_for_everybody_who_speaks() -> None:
+def test_recordings_wait_for_live_streams() -> None:
     scheduler = Scheduler()
     scheduler.add(a_file_window(1))
     scheduler.add(a_window(2, "a", final=False))
@@ -146,7 +146,7 @@ def test_recordings_wait_for_everybody_who_speaks() -> None:
     assert scheduler.next_batch() == []
 
 
-def test_while_somebody_is_there_a_recording_goes_window_by_window() -> None:
+def test_beside_live_streams_a_recording_is_decoded_window_by_window() -> None:
     scheduler = Scheduler()
     scheduler.add(a_window(0, "a"))
     assert ids(scheduler.next_batch()) == [0]
@@ -166,7 +166,7 @@ def test_recordings_take_turns() -> None:
     assert ids(scheduler.next_batch()) == [1, 2]
 
 
-def test_a_server_that_is_never_idle_transcribes_recordings_all_the_same() -> None:
+def test_a_server_that_is_never_idle_still_transcribes_recordings() -> None:
     scheduler = Scheduler(max_batch=1)
     scheduler.add(a_file_window(0))
     scheduler.add(a_file_window(1))
@@ -177,7 +177,7 @@ def test_a_server_that_is_never_idle_transcribes_recordings_all_the_same() -> No
     assert [served.index(0), served.index(1)] == [PATIENCE, 2 * PATIENCE + 1]
 
 
-def test_recordings_are_forgotten() -> None:
+def test_finished_recordings_are_released() -> None:
     scheduler = Scheduler()
     scheduler.add(a_file_window(1))
     scheduler.add(a_file_window(2, "other"))

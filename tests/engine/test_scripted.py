@@ -10,7 +10,9 @@ SCRIPT = counting(10)
 
 
 @given(start=st.integers(0, 160_000), n_samples=st.integers(0, 80_000))
-def test_hears_the_words_inside_the_window(start: int, n_samples: int) -> None:
+def test_the_scripted_transcriber_returns_the_words_inside_the_window(
+    start: int, n_samples: int
+) -> None:
     window = a_window(start_sample=start, n_samples=n_samples)
     (hypothesis,) = ScriptedTranscriber(SCRIPT).transcribe([window])
     heard = set(hypothesis.words)

@@ -68,7 +68,7 @@ def plain(recognizer, windows):
     return heard(recognizer, windows)
 
 
-def test_a_batch_writes_what_transformers_writes_and_is_cut_where_it_reads_on(plain, expected):
+def test_a_batch_gives_the_tokens_and_the_cuts_of_transformers(plain, expected):
     for one, (tokens, reads_on_s) in zip(plain, expected, strict=True):
         assert list(one.result.tokens) == tokens
         if one.cut is not None:
@@ -76,7 +76,7 @@ def test_a_batch_writes_what_transformers_writes_and_is_cut_where_it_reads_on(pl
     assert [one.cut is None for one in plain] == [False, False, True, True]
 
 
-def test_words_are_of_the_text_alone(recognizer, plain):
+def test_words_contain_no_timestamps(recognizer, plain):
     begin = recognizer.vocabulary.timestamp_begin
     for one in plain:
         text = [token for token in one.result.tokens if token < begin]
@@ -111,7 +111,7 @@ def test_rows_with_and_without_timestamps_share_a_batch(recognizer, windows, pla
     assert all(token < recognizer.vocabulary.timestamp_begin for token in text[0])
 
 
-def test_what_is_not_said_is_left_to_the_next_window(tiny_checkpoint, speech):
+def test_skipped_words_are_left_to_the_next_window(tiny_checkpoint, speech):
     transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     start = 5 * SAMPLE_RATE
     hypothesis = transcriber.transcribe([stamped(speech[: 30 * SAMPLE_RATE], start)])[0]

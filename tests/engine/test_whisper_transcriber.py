@@ -36,7 +36,7 @@ class Lacking(torch.nn.Module):
         raise RuntimeError("no such operator here")
 
 
-def test_a_way_that_does_not_work_here_is_told_at_start(tiny_checkpoint):
+def test_a_way_that_fails_on_this_machine_is_reported_at_start(tiny_checkpoint):
     """Not window by window, by a server that looks ready."""
     transcriber = WhisperTranscriber(tiny_checkpoint, device="cpu")
     transcriber.recognizer.model.encoder.layers[0].attend = Lacking()
@@ -62,7 +62,7 @@ def bounds(hypothesis) -> list[int]:
     return [sample for w in hypothesis.words for sample in (w.start_sample, w.end_sample)]
 
 
-def test_it_hears_the_words_and_where_they_are(transcriber, speech):
+def test_it_recognises_the_words_and_their_times(transcriber, speech):
     heard = transcriber.transcribe([window(seconds(speech, 0, 8), start=160_000)])[0]
     assert heard.failure == ""
     assert "it was the worst of times" in text(heard).lower()
@@ -75,7 +75,7 @@ def test_it_hears_the_words_and_where_they_are(transcriber, speech):
     assert heard.timing.decoder_passes > len(heard.words)
 
 
-def test_the_words_do_not_depend_on_where_the_window_lies(transcriber, speech):
+def test_the_words_do_not_depend_on_the_position_of_the_window(transcriber, speech):
     here, there = (
         transcriber.transcribe([window(seconds(speech, 0, 5), start)])[0].words
         for start in (0, 99_000)
@@ -87,7 +87,7 @@ def test_the_words_do_not_depend_on_where_the_window_lies(transcriber, speech):
     assert list(there) == moved
 
 
-def test_a_batch_says_what_each_window_says_alone(transcriber, speech):
+def test_a_batch_gives_each_window_the_words_that_it_has_alone(transcriber, speech):
     windows = [window(seconds(speech, a, b)) for a, b in ((0, 4), (4, 12), (12, 17), (20, 22))]
     together = [text(h) for h in transcriber.transcribe(windows)]
     assert together == [text(transcriber.transcribe([w])[0]) for w in windows]
@@ -104,7 +104,7 @@ def test_the_words_make_the_next_windows_draft(transcriber, speech):
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 1_599, 32_000])
-def test_nothing_said_costs_nothing(transcriber, n_samples):
+def test_silence_needs_no_window(transcriber, n_samples):
     silence = window(np.zeros(n_samples), speech=())
     short = window(np.zeros(min(n_samples, 1_599)))
     for heard in transcriber.transcribe([silence, short]):
@@ -114,7 +114,7 @@ def test_nothing_said_costs_nothing(transcriber, n_samples):
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-3, 0.05])
-def test_noise_that_the_vad_took_for_speech_is_not_put_into_many_words(transcriber, level):
+def test_noise_that_the_vad_classified_as_speech_has_few_words(transcriber, level):
     noise = np.random.default_rng(0).normal(0, 1, 5 * SAMPLE_RATE) * level
     assert len(transcriber.transcribe([window(noise)])[0].words) <= 2
 
@@ -129,7 +129,7 @@ def test_noise_that_the_vad_took_for_speech_is_not_put_into_many_words(transcrib
         ("RR", False, False),
     ],
 )
-def test_what_somebody_waits_for_takes_the_cores_that_are_free(kinds, awaited, cores_wanted):
+def test_live_windows_use_the_free_cores(kinds, awaited, cores_wanted):
     kind = {"P": WindowKind.PARTIAL, "F": WindowKind.FINAL, "R": WindowKind.FILE}
     windows = [replace(window(np.zeros(1600)), kind=kind[letter]) for letter in kinds]
     windows[-1] = replace(windows[-1], awaited=awaited)
@@ -146,7 +146,7 @@ def test_a_window_that_fails_does_not_lose_its_neighbours(transcriber, speech):
     assert heard[1].failure.startswith("The model failed")
 
 
-def test_a_language_that_the_model_has_not_is_a_failure(base_checkpoint, speech):
+def test_a_language_that_the_model_lacks_is_a_failure(base_checkpoint, speech):
     base = WhisperTranscriber(base_checkpoint, device="cpu")
     asked = window(seconds(speech, 0, 3), options=DecodingOptions(language="xx"))
     assert "no language 'xx'" in base.transcribe([asked])[0].failure
@@ -156,7 +156,7 @@ def test_a_language_that_the_model_has_not_is_a_failure(base_checkpoint, speech)
     assert "de" in base.languages
 
 
-def test_more_than_whisper_hears_at_once_is_heard_in_turn(transcriber, speech):
+def test_more_than_one_window_of_audio_is_decoded_in_turn(transcriber, speech):
     heard = text(transcriber.transcribe([window(speech)])[0]).lower()
     assert "best of times" in heard
     assert "comparison only" in heard  # its last words, 44 s on
@@ -178,7 +178,7 @@ def test_the_reference_is_plain_decoding(transcriber, speech):
         ("fr", "de", 0.0, False),
     ],
 )
-def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s, alone):
+def test_speech_after_another_language_is_decoded_without_context(expected, heard_in, own_s, alone):
     options = DecodingOptions(language="auto", expected_language=expected)
     own = round(own_s * SAMPLE_RATE)
     heard_window = window(np.zeros(8 * SAMPLE_RATE), options=options, own_sample=own)
@@ -202,7 +202,7 @@ def test_speech_after_another_language_is_heard_alone(expected, heard_in, own_s,
         ({Fault.LOOP, Fault.DIFFUSE}, -0.6, [(False, False), (True, False), (True, False)]),
     ],
 )
-def test_what_is_doubted_is_heard_once_more_where_that_is_worth_its_time(faults, log_p, again):
+def test_doubtful_finals_are_decoded_again_if_worth_the_time(faults, log_p, again):
     result = DecodeResult((), (log_p,), "en", 0.0, Ending.END_OF_TEXT, 1, 0, 0, None)
     heard = Reading((), result, frozenset(faults))
     kinds = (WindowKind.PARTIAL, WindowKind.FINAL, WindowKind.FILE)
@@ -226,7 +226,7 @@ def test_the_parts_of_a_sure_repetition_are_decoded_in_its_place():
 
 
 @pytest.mark.parametrize(("copies", "gap_s"), [(3, 0.9), (5, 0.15)])
-def test_a_phrase_that_was_spoken_again_and_again_comes_as_often(
+def test_a_phrase_that_was_spoken_several_times_is_transcribed_as_often(
     transcriber, speech, copies, gap_s
 ):
     phrase = seconds(speech, 2.35, 4.45)  # it was the worst of times

@@ -22,7 +22,7 @@ def write_manifest(folder, speech, seconds):
 
 
 @pytest.mark.model
-def test_speech_is_scored_and_silence_stays_silent(speech, tmp_path, capsys):
+def test_speech_is_scored_and_silence_has_no_words(speech, tmp_path, capsys):
     status = evaluate(
         write_manifest(tmp_path, speech, 8),
         suite=("speech", "silence"),
@@ -88,7 +88,7 @@ def test_repeats_are_counted_from_one(speech, tmp_path, repeats):
         evaluate(write_manifest(tmp_path, speech, 3), repeats=repeats)
 
 
-def test_nothing_to_play_is_the_callers_fault():
+def test_an_empty_manifest_is_an_error():
     with pytest.raises(UsageError, match="manifest"):
         evaluate()
 

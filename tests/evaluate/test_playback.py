@@ -61,7 +61,7 @@ async def test_violations_of_the_protocol_and_of_commits_are_counted():
     ]
 
 
-async def test_trailing_silence_is_played_and_no_part_of_the_recording():
+async def test_trailing_silence_is_played_but_not_scored():
     pace = Pace(fast=True, trailing_silence_s=0.1)
     (played,) = await play_all([recording(1600)], Parrot(), "", pace)
     assert played.text == "6400 bytes"

@@ -17,6 +17,6 @@ def test_it_serves_until_the_end_of_the_block():
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_start_says_why():
+def test_a_server_that_cannot_start_prints_the_reason():
     with pytest.raises(UsageError, match="no-such-model"), server_process("no-such-model", 1):
         pass

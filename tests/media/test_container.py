@@ -48,7 +48,7 @@ def test_samples_come_before_the_end(tmp_path: Path) -> None:
     decoder.flush()
 
 
-def test_what_is_no_container_is_told() -> None:
+def test_bytes_that_are_no_container_are_reported() -> None:
     samples, problem = decoded(b"These are notes.\n" * 5000, 1000)
     assert samples.shape == (1, 0)
     assert "no container" in problem
@@ -64,7 +64,7 @@ def test_channels(tmp_path: Path) -> None:
     assert "has 2 channels, not 3" in problem
 
 
-def test_more_channels_than_can_be_read_are_told_as_such() -> None:
+def test_too_many_channels_are_a_named_error() -> None:
     file = io.BytesIO()
     soundfile.write(file, np.zeros((16_000, 10)), 16_000, format="WAV")
     decoder = ContainerDecoder(1)

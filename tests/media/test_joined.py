@@ -165,7 +165,7 @@ def test_chunks_behind_the_audio_are_no_sound(name: bytes, in_riff: bool) -> Non
 
 
 @pytest.mark.parametrize("announced", [2_000_000_000, 1_000_000_000, 1 << 30, 0x7FFF_0000])
-def test_a_length_that_was_a_guess_is_no_damage(announced: int) -> None:
+def test_a_wrong_length_in_a_header_is_no_damage(announced: int) -> None:
     data = with_sizes(announced + 36, announced, sound("WAV", 300))
     samples, damage = read_one(data)
     assert (len(samples), damage) == (2 * RATE, "")
@@ -173,7 +173,7 @@ def test_a_length_that_was_a_guess_is_no_damage(announced: int) -> None:
         assert recording.duration_s == pytest.approx(2.0)
 
 
-def test_a_length_in_an_aiff_file_that_was_a_guess_is_no_damage() -> None:
+def test_a_wrong_length_in_an_aiff_header_is_no_damage() -> None:
     data = bytearray(sound("AIFF", 300))
     at = data.index(b"COMM") + 10
     data[at : at + 4] = struct.pack(">I", 0x3FFF_FFFF)
@@ -184,7 +184,7 @@ def test_a_length_in_an_aiff_file_that_was_a_guess_is_no_damage() -> None:
 
 
 @pytest.mark.parametrize(("fraction", "told"), [(0.5, True), (0.02, True), (1.0, False)])
-def test_a_file_that_is_cut_off_is_still_told(fraction: float, told: bool) -> None:
+def test_a_truncated_file_is_still_reported(fraction: float, told: bool) -> None:
     file = io.BytesIO()
     soundfile.write(file, tone(600, 8_000), 8_000, format="WAV")
     data = file.getvalue()
@@ -197,7 +197,7 @@ def test_tags_between_joined_mp3_files_are_no_damage(tag: bytes) -> None:
     assert read_one(data)[1] == ""
 
 
-def test_a_damaged_mp3_file_is_still_told() -> None:
+def test_a_damaged_mp3_file_is_still_reported() -> None:
     data = bytearray(STREAMED["mp3"](300) * 3)
     rng = np.random.default_rng(0)
     data[6_000:20_000] = rng.bytes(14_000)
@@ -205,7 +205,7 @@ def test_a_damaged_mp3_file_is_still_told() -> None:
 
 
 @pytest.mark.parametrize("kind", ["W64", "CAF"])
-def test_bytes_that_cannot_be_decoded_are_told(kind: str) -> None:
+def test_bytes_that_cannot_be_decoded_are_reported(kind: str) -> None:
     file = io.BytesIO()
     soundfile.write(file, tone(4), RATE, format=kind)
     _, damage = read(io.BytesIO(file.getvalue() * 2))
@@ -213,7 +213,7 @@ def test_bytes_that_cannot_be_decoded_are_told(kind: str) -> None:
     assert read(io.BytesIO(file.getvalue()))[1] == ""
 
 
-def test_a_second_file_without_sound_is_told_and_a_third_is_decoded() -> None:
+def test_a_second_file_without_sound_is_reported_and_a_third_is_decoded() -> None:
     broken = sound("WAV", 700)[:20] + b"\x99\x99" + sound("WAV", 700)[22:]  # an unknown codec
     data = sound("WAV", 300) + broken + sound("WAV", 1100)
     samples, damage = read_one(data)
@@ -224,7 +224,7 @@ def test_a_second_file_without_sound_is_told_and_a_third_is_decoded() -> None:
     assert problem
 
 
-def test_a_session_tells_what_was_left_out_and_goes_on() -> None:
+def test_a_session_reports_what_was_skipped_and_continues() -> None:
     broken = sound("WAV", 700)[:20] + b"\x99\x99" + sound("WAV", 700)[22:]
     session = Session("s", StreamSettings(encoding="container"), container=ContainerDecoder)
     for one in (sound("WAV", 300), broken, sound("WAV", 1100)):

@@ -50,7 +50,7 @@ def test_sound_files(tmp_path: Path, name: str, rate: int) -> None:
     ("name", "codec"), [("a.m4a", "aac"), ("a.webm", "libopus"), ("a.mkv", "aac"), ("a.mp4", "aac")]
 )
 @pytest.mark.parametrize("video", [False, True])
-def test_what_cameras_and_browsers_write(
+def test_containers_of_cameras_and_browsers(
     tmp_path: Path, name: str, codec: str, video: bool
 ) -> None:
     video = video and name != "a.webm"
@@ -110,7 +110,7 @@ def test_a_file_that_is_cut_off(tmp_path: Path, name: str) -> None:
         ("list.mp3", b"ffconcat version 1.0\nfile %b/a.wav\n", "not a sound"),
     ],
 )
-def test_what_holds_no_sound(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+def test_files_without_sound(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     soundfile.write(tmp_path / "a.wav", tone(), RATE)  # a playlist could name it
     path = tmp_path / name
     path.write_bytes(content.replace(b"%b", str(tmp_path).encode()))
@@ -132,7 +132,7 @@ def test_a_sound_file_without_samples(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [9, 10, 16, 24])
 @pytest.mark.parametrize("name", ["a.wav", "a.caf"])
-def test_more_channels_than_there_are_parties(tmp_path: Path, channels: int, name: str) -> None:
+def test_more_channels_than_parties(tmp_path: Path, channels: int, name: str) -> None:
     soundfile.write(tmp_path / name, np.zeros((RATE, channels)), RATE)
     with pytest.raises(MediaError, match=f"has {channels} channels; use 1 to 8"):
         read(tmp_path / name)

@@ -7,7 +7,7 @@ from stream.protocols.arrival_times import GRAIN_S, ArrivalTimes
 
 
 @given(st.lists(st.floats(0.0001, 0.5), min_size=1, max_size=200), st.floats(0, 1))
-def test_says_when_audio_had_arrived(steps: list[float], where: float) -> None:
+def test_arrival_times_are_recorded(steps: list[float], where: float) -> None:
     """Audio arrives in real time, so its own end is its time of arrival."""
     arrivals = ArrivalTimes()
     end = 0.0
@@ -24,7 +24,7 @@ def test_says_when_audio_had_arrived(steps: list[float], where: float) -> None:
     assert len(arrivals) <= end / GRAIN_S * 2 + 2
 
 
-def test_knows_nothing_at_first() -> None:
+def test_a_new_estimate_is_empty() -> None:
     assert ArrivalTimes().time_of(1.0) is None
 
 

@@ -127,7 +127,7 @@ def test_a_message_that_changes_nothing(message: Any) -> None:
 
 
 @pytest.mark.parametrize("junk", ["no JSON", "[]", "{}"])
-def test_a_message_that_cannot_be_read(junk: str) -> None:
+def test_a_malformed_message(junk: str) -> None:
     protocol = streaming()
     assert play(protocol, junk)[-1]["type"] == "Error"
     assert protocol.closing
@@ -160,7 +160,7 @@ def test_languages() -> None:
     assert turns(play(detecting, *PCM, TERMINATE))[0]["language_code"] == "en"
 
 
-def test_what_has_no_effect_is_told() -> None:
+def test_settings_without_effect_are_reported() -> None:
     sent = play(streaming(f"{RAW}&speaker_labels=true&filter_profanity=true&domain=medical-v1"))
     assert [m["type"] for m in sent] == ["Begin", "Warning", "Warning", "Warning"]
 

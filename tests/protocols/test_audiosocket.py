@@ -68,7 +68,7 @@ def test_wide_band_calls() -> None:
     assert said(converse(protocol, HELLO, audio(0x12, 16_000), HANG_UP)) == TEXTS
 
 
-def test_keys_are_told_with_their_time() -> None:
+def test_keys_are_reported_with_their_time() -> None:
     second = 50 * 323
     pieces = [frame(0x03, b"1"), audio()[:second], frame(0x03, b"5"), frame(0x03, b"\xff")]
     shared = converse(a_protocol(), HELLO, *pieces, audio()[second:], HANG_UP)
@@ -90,7 +90,7 @@ def test_an_error_ends_the_call_with_its_finals(payload: bytes, reason: str) -> 
     assert protocol.counts.errors == 1
 
 
-def test_settings_hold_for_every_call() -> None:
+def test_settings_apply_to_every_call() -> None:
     protocol = a_protocol(endpointing_ms="300", room="lobby")
     converse(protocol, HELLO, audio())
     assert protocol.session
@@ -110,7 +110,7 @@ def test_settings_hold_for_every_call() -> None:
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + bytes(70_000),
     ],
 )
-def test_what_is_no_call_is_closed(call: bytes) -> None:
+def test_a_connection_that_is_no_call_is_closed(call: bytes) -> None:
     protocol = a_protocol()
     converse(protocol, call)
     assert protocol.closing
@@ -148,9 +148,7 @@ def test_a_frame_of_an_unknown_kind_is_left_out_and_the_call_goes_on(
         (frame(0x01, b"short"), "UUID"),
     ],
 )
-def test_a_refusal_in_the_middle_of_a_call_gives_the_finals_of_what_came(
-    wrong: bytes, reason: str
-) -> None:
+def test_a_refusal_during_a_call_comes_after_the_finals(wrong: bytes, reason: str) -> None:
     protocol = a_protocol()
     call = audio()
     first = 180 * 323  # 3.6 s: the first utterance, and the beginning of the second

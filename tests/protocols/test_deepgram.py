@@ -131,7 +131,7 @@ def test_any_division_of_the_audio_gives_the_same_results(cuts: list[int]) -> No
     assert results(play(listen(), *parts, CLOSE)) == expected
 
 
-def test_a_stream_without_endpoints_has_finals_all_the_same() -> None:
+def test_a_stream_without_endpoints_still_has_finals() -> None:
     sent = play(listen(f"{RAW}&endpointing=false"), *PCM, CLOSE)
     assert text(sent) == ALL
     assert not any(m["speech_final"] for m in results(sent))
@@ -147,7 +147,7 @@ def test_endpointing(asked: str, waits: int) -> None:
     assert session.settings.endpointing_ms == waits
 
 
-def test_speech_and_the_end_of_an_utterance_are_told() -> None:
+def test_speech_and_the_end_of_an_utterance_are_sent() -> None:
     sent = play(listen(f"{RAW}&vad_events=true&utterance_end_ms=1000"), *PCM, CLOSE)
     order = [m["type"] for m in sent]
     assert order == [
@@ -230,7 +230,7 @@ def test_opus_with_and_without_a_container() -> None:
     assert sent[-1]["type"] == "Error"
 
 
-def test_a_container_that_is_none() -> None:
+def test_bytes_that_are_no_container() -> None:
     service = replace(SERVICE, container=ContainerDecoder)
     protocol = opened(DeepgramProtocol, "model=nova-3", service)
     sent = play(protocol, b"no audio " * 3_000, CLOSE)
@@ -254,12 +254,12 @@ def test_a_container_that_is_none() -> None:
         (f"{RAW}{'&keyterm=word' * 1}{''.join(f'&keyterm=w{i}' for i in range(501))}", "key terms"),
     ],
 )
-def test_what_is_refused_before_the_handshake(query: str, words: str) -> None:
+def test_refusals_before_the_handshake(query: str, words: str) -> None:
     with pytest.raises(PeerError, match=words):
         listen(query)
 
 
-def test_what_has_no_effect_is_told() -> None:
+def test_settings_without_effect_are_reported() -> None:
     protocol = listen(f"{RAW}&diarize=true&numerals=true&replace=a:b&dictation=false&no_delay=true")
     warned = [one["parameter"] for one in play(protocol, CLOSE)[-1]["warnings"]]
     assert warned == ["diarize", "numerals", "replace"]
@@ -282,14 +282,14 @@ def test_key_terms() -> None:
 
 
 @pytest.mark.parametrize("junk", ["no JSON", "[]", "7", '{"type": "Dance"}', "[" * 100_000, "{}"])
-def test_a_message_that_cannot_be_read(junk: str) -> None:
+def test_a_malformed_message(junk: str) -> None:
     protocol = listen()
     (error,) = play(protocol, junk)
     assert (error["type"], error["variant"]) == ("Error", "SchemaError")
     assert text(play(protocol, KEEP, *PCM, CLOSE)) == ALL
 
 
-def test_the_older_end_of_a_stream() -> None:
+def test_the_older_form_of_the_end_message() -> None:
     protocol = listen()
     sent = play(protocol, *PCM, b"", *PCM, CLOSE)
     assert text(sent) == ALL
@@ -311,7 +311,7 @@ def test_a_client_that_is_silent() -> None:
     assert (frame.code, frame.reason[:8]) == (1011, "NET-0001")
 
 
-def test_a_refusal_is_deepgrams() -> None:
+def test_a_refusal_has_the_form_of_deepgram() -> None:
     refusal = DeepgramProtocol.refusal(401, "not_authorised", "The key is wrong.")
     assert '"err_code":"INVALID_AUTH"' in refusal.body
     assert refusal.headers["dg-error"] == "The key is wrong."

@@ -62,7 +62,7 @@ def test_an_eager_end_after_which_the_speaker_goes_on() -> None:
     assert turns(sent)[-1] == ("EndOfTurn", 0, ALL)
 
 
-def test_a_turn_of_little_confidence_waits_for_the_timeout() -> None:
+def test_a_turn_of_low_confidence_waits_for_the_timeout() -> None:
     def doubtful(window: Any) -> Hypothesis:
         words = vendors.SCRIPT.answer(window).words
         return Hypothesis(window, tuple(replace(word, confidence=0.65) for word in words))

@@ -32,7 +32,7 @@ WALES = "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
         "☎️ 12*#",
     ],
 )
-def test_names_that_people_have(name: str) -> None:
+def test_names_of_people_are_accepted(name: str) -> None:
     assert label_of(name) == unicodedata.normalize("NFC", name)
 
 
@@ -73,7 +73,7 @@ def test_all_spaces_are_a_space_and_accents_are_composed(text: str, label: str) 
         "\ufdd0",
     ],
 )
-def test_what_does_not_belong_is_named(text: str) -> None:
+def test_unknown_keys_are_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"U\+[0-9A-F]{4,5} \(.+\) is not allowed"):
         label_of(text)
 
@@ -92,7 +92,7 @@ def test_the_length_is_that_of_the_label() -> None:
 
 
 @given(st.text(max_size=90))
-def test_a_label_is_one_line_and_stays_itself(text: str) -> None:
+def test_a_label_is_one_line_and_keeps_its_text(text: str) -> None:
     try:
         label = label_of(text)
     except ValueError:

@@ -46,7 +46,7 @@ def test_start_offers_what_a_stream_can_be_set_to() -> None:
     assert set(messages.Configured.__struct_fields__) == settable | {"seq"}
 
 
-def test_the_errors_of_the_session_are_ours() -> None:
+def test_errors_of_the_session_have_the_types_of_the_client() -> None:
     core = ROOT / "stream" / "core"
     codes = {
         line.split('Failure("')[1].split('"')[0]

@@ -153,13 +153,13 @@ def test_keepalive_opens_nothing() -> None:
     assert stream.protocol.session is None
 
 
-def test_another_start_heals_one_that_could_not_be_read() -> None:
+def test_an_unreadable_cache_is_rewritten_at_the_next_start() -> None:
     stream = Stream()
     stream.receive('{"type":"start","chanels":2}', '{"type":"start","channels":2}', bytes(640))
     assert [m["type"] for m in stream.sent] == ["error", "ready"]
 
 
-def test_marks_come_back_behind_the_finals_of_what_was_before_them() -> None:
+def test_marks_return_after_the_finals_of_earlier_audio() -> None:
     stream = Stream()
     third = len(SCRIPT.pcm) // 3 * 2
     stream.receive(SCRIPT.pcm[:third], '{"type":"finalize","mark":7}')
@@ -170,7 +170,7 @@ def test_marks_come_back_behind_the_finals_of_what_was_before_them() -> None:
     assert [m["id"] for m in stream.of_type("mark")] == [7, 8]
 
 
-def test_what_comes_after_end_is_refused_and_ignored() -> None:
+def test_messages_after_the_end_are_refused_and_ignored() -> None:
     stream = Stream()
     stream.protocol.receive_binary(SCRIPT.pcm, stream.now)
     stream.protocol.receive_text('{"type":"end"}', stream.now)
@@ -248,7 +248,7 @@ def test_the_memory_of_arrivals_stays_small() -> None:
     assert len(stream.protocol.sessions.get("id").arrivals) < 1000
 
 
-def test_a_window_that_fails_is_told_and_the_stream_goes_on() -> None:
+def test_a_window_that_fails_is_reported_and_the_stream_continues() -> None:
     stream = Stream("partials=false")
     stream.protocol.receive_binary(SCRIPT.pcm, stream.now)
     failed = 0
@@ -267,19 +267,19 @@ def test_a_window_that_fails_is_told_and_the_stream_goes_on() -> None:
 def test_only_audio_in_a_container_is_compressed(encoding: str) -> None:
     service = replace(SERVICE, container=ContainerDecoder)
     started = Stream(service=service)
-    assert not started.protocol.compressed  # nothing is known yet
+    assert not started.protocol.sessions.compressed  # nothing is known yet
     started.receive(json.dumps({"type": "start", "encoding": encoding}))
-    assert started.protocol.compressed == (encoding == "container")
+    assert started.protocol.sessions.compressed == (encoding == "container")
     asked = Stream(f"encoding={encoding}", service)
     asked.receive(bytes(2))
-    assert asked.protocol.compressed == (encoding == "container")
+    assert asked.protocol.sessions.compressed == (encoding == "container")
 
 
 def test_a_container_that_is_refused_is_no_compressed_stream() -> None:
     stream = Stream()
     sent = stream.receive(json.dumps({"type": "start", "encoding": "container"}))
     assert [message["type"] for message in sent] == ["error"]
-    assert not stream.protocol.compressed
+    assert not stream.protocol.sessions.compressed
 
 
 def test_every_row_is_a_protocol_that_clients_can_reach() -> None:
@@ -334,7 +334,7 @@ def test_a_field_without_a_value_is_left_out_of_a_query(query: str) -> None:
     assert stream.protocol.membership is None
 
 
-def test_a_blank_among_several_values_of_a_query() -> None:
+def test_a_blank_value_in_a_repeated_query_parameter() -> None:
     stream = Stream("keyterms=&keyterms=Ada&language=en&language=")
     stream.receive('{"type":"configure"}')
     (configured,) = stream.of_type("configured")
@@ -368,9 +368,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("wrong", REFUSED)
 @pytest.mark.parametrize("ended", [False, True])
-def test_a_refusal_in_the_middle_of_a_stream_gives_the_finals_of_what_came(
-    wrong: str, ended: bool
-) -> None:
+def test_a_refusal_during_a_stream_comes_after_the_finals(wrong: str, ended: bool) -> None:
     text, code, close_code = REFUSED[wrong]
     if ended and code == "bad_settings":
         return  # after `end`, any `start` is a message too late
@@ -409,7 +407,7 @@ def test_an_error_of_the_server_closes_at_once() -> None:
     assert stream.protocol.closing == Closing(1011, "internal")
 
 
-def test_gaps_in_a_container_are_told_with_their_times() -> None:
+def test_gaps_in_a_container_are_reported_with_their_times() -> None:
     samples = SCRIPT.samples
     cut = round(3.2 * 16_000)
 

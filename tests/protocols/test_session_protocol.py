@@ -91,7 +91,7 @@ class FailingTicker(TickerProtocol):
         super().send_event(opened, event)
 
 
-def test_an_event_that_is_a_fatal_error_is_told_once_and_after_the_finals() -> None:
+def test_a_fatal_error_is_sent_once_and_after_the_finals() -> None:
     protocol = FailingTicker(SERVICE, "id", {})
     sent = converse(protocol, b"A" + SCRIPT.pcm)
     assert finals(sent) == SCRIPT.text

@@ -55,14 +55,14 @@ def test_two_tracks_are_interleaved_as_soon_as_both_are_there() -> None:
     assert mixer.add("outbound", 0, packet(2)) == bytes([1, 2]) * PACKET
 
 
-def test_what_never_came_is_silence() -> None:
+def test_lost_packets_are_silence() -> None:
     mixer = Filling(("inbound",))
     heard = mixer.add("inbound", 0, packet(1)) + mixer.add("inbound", 60, packet(2))
     assert lane(heard, 0, 1) == [1, SILENCE, SILENCE, 2]
     assert mixer.filled == 2 * PACKET
 
 
-def test_a_track_that_says_nothing_does_not_hold_up_the_other() -> None:
+def test_a_track_without_audio_does_not_block_the_other() -> None:
     mixer = Filling(BOTH)
     heard = b"".join(mixer.add("inbound", i * 20, packet(1)) for i in range(50))
     ahead = PATIENCE_MS // 20
@@ -73,7 +73,7 @@ def test_a_track_that_says_nothing_does_not_hold_up_the_other() -> None:
     assert lane(heard, 1) == [SILENCE] * 45 + [2] + [SILENCE] * 4
 
 
-def test_what_comes_too_late_is_counted() -> None:
+def test_late_packets_are_counted() -> None:
     mixer = Filling(BOTH)
     for i in range(50):
         mixer.add("inbound", i * 20, packet(1))
@@ -82,14 +82,14 @@ def test_what_comes_too_late_is_counted() -> None:
 
 
 @pytest.mark.parametrize("off_ms", [-9, -1, 0, 1, 9])
-def test_clocks_that_round_leave_no_holes(off_ms: int) -> None:
+def test_rounded_clocks_leave_no_gaps(off_ms: int) -> None:
     mixer = Filling(("inbound",))
     mixer.add("inbound", 0, packet(1))
     assert mixer.add("inbound", 20 + off_ms, packet(2)) == packet(2)
     assert (mixer.filled, mixer.late) == (0, 0)
 
 
-def test_a_mad_timestamp_costs_nothing() -> None:
+def test_an_absurd_timestamp_causes_no_work() -> None:
     mixer = Filling(("inbound",))
     assert mixer.add("inbound", 2**50, packet(1)) == packet(1)
 

@@ -37,9 +37,9 @@ def a_protocol() -> TwilioProtocol:
 @pytest.mark.parametrize("protocol", [TwilioProtocol, AudioSocketProtocol])
 def test_a_call_is_not_compressed(protocol: type[TwilioProtocol | AudioSocketProtocol]) -> None:
     call = protocol(SERVICE, "id", {})
-    assert not call.compressed
+    assert not call.sessions.compressed
     query = {"encoding": ["container"]}
-    assert not protocol(SERVICE, "id", query).compressed
+    assert not protocol(SERVICE, "id", query).sessions.compressed
 
 
 def call(call: TwilioCall) -> tuple[TwilioProtocol, list[events.Event]]:
@@ -115,7 +115,7 @@ def test_parameters_without_a_value_are_left_out() -> None:
         ("می\u200cنا", ("می\u200cنا", "Agent")),
     ],
 )
-def test_a_track_without_a_label_keeps_its_usual_one(
+def test_a_track_without_a_label_has_the_default_one(
     speakers: str, labels: tuple[str, ...]
 ) -> None:
     protocol, _ = call(TwilioCall(("inbound", "outbound"), speakers=speakers))
@@ -188,7 +188,7 @@ def test_a_stop_ends_the_wait_for_what_is_missing() -> None:
     assert protocol.lost == 1
 
 
-def test_a_call_without_a_stop_loses_nothing_that_came() -> None:
+def test_a_call_without_a_stop_loses_no_received_audio() -> None:
     call = TwilioCall(("inbound", "outbound"))
     frames = [call.connected(), call.start()]
     frames += [call.media("inbound", at, AUDIO[at * 160 :][:160]) for at in range(50)]
@@ -202,7 +202,7 @@ def test_a_call_without_a_stop_loses_nothing_that_came() -> None:
     assert protocol.session.received == 60 * 160
 
 
-def test_keys_are_told_and_marks_change_nothing() -> None:
+def test_keys_are_reported_and_marks_change_nothing() -> None:
     twilio = TwilioCall()
     frames = [
         twilio.connected(),
@@ -305,7 +305,7 @@ REFUSED: dict[str, Callable[[TwilioCall], str | bytes]] = {
 
 
 @pytest.mark.parametrize("wrong", REFUSED)
-def test_a_refusal_in_the_middle_of_a_call_gives_the_finals_of_what_came(wrong: str) -> None:
+def test_a_refusal_during_a_call_comes_after_the_finals(wrong: str) -> None:
     twilio = TwilioCall()
     connected, start, *media = twilio.messages(AUDIO)[:-1]
     protocol = a_protocol()
@@ -320,7 +320,7 @@ def test_a_refusal_in_the_middle_of_a_call_gives_the_finals_of_what_came(wrong: 
     assert protocol.counts.errors == 1
 
 
-def test_a_refusal_takes_messages_along_that_wait_for_a_missing_one() -> None:
+def test_a_refusal_first_processes_messages_that_wait_for_a_missing_one() -> None:
     connected, start, *media, _ = TwilioCall().messages(AUDIO)
     protocol = a_protocol()
     shared = converse(protocol, connected, start, *media[:100], *media[101:110], "hello")
@@ -367,7 +367,7 @@ def test_a_jump_in_the_timestamps_is_a_gap(tracks: tuple[str, ...]) -> None:
     assert protocol.counts.filled_s == pytest.approx(30 * len(tracks))
 
 
-def test_a_timestamp_beyond_the_limit_is_told_and_ignored() -> None:
+def test_a_timestamp_beyond_the_limit_is_reported_and_ignored() -> None:
     twilio = TwilioCall()
     frames = [twilio.connected(), twilio.start()]
     frames += [twilio.media("inbound", 10**7 * (at > 50) + at, bytes(160)) for at in range(100)]

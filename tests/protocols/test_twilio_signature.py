@@ -19,7 +19,7 @@ def signed(token: str, shown: str, host: str, target: str, public_url: str | Non
 @pytest.mark.parametrize(
     "url", ["wss://calls.example/v1/twilio", "wss://calls.example:8443/v1/twilio?language=de"]
 )
-def test_we_sign_as_twilio_does(url: str) -> None:
+def test_signatures_equal_those_of_twilio(url: str) -> None:
     assert sign(TOKEN, url) == VALIDATOR.compute_signature(url, {})
     assert VALIDATOR.validate(url, {}, sign(TOKEN, url))
 
@@ -51,7 +51,7 @@ def test_what_twilio_called(called: str, host: str, public_url: str | None) -> N
         ("wss://calls.example/v1/twilio?room=x", TOKEN),
     ],
 )
-def test_what_twilio_did_not_call(called: str, token: str) -> None:
+def test_requests_that_twilio_did_not_sign(called: str, token: str) -> None:
     shown = RequestValidator(token).compute_signature(called, {})
     assert not signed(TOKEN, shown, "calls.example", TARGET, None)
 

@@ -40,7 +40,7 @@ def test_cuts_move_to_pauses() -> None:
     assert rehearsal.said == names(words)
 
 
-def test_where_nobody_pauses_windows_overlap() -> None:
+def test_without_pauses_windows_overlap() -> None:
     samples, words = speak((0, 100))
     rehearsal = Rehearsal(words, chunk_length_s=20, stride_s=3).play(samples)
     for one, other in zip(rehearsal.windows, rehearsal.windows[1:], strict=False):
@@ -85,7 +85,7 @@ class Stumbling(Rehearsal):
         ]
 
 
-def test_a_window_that_fails_is_told_and_costs_no_other() -> None:
+def test_a_window_that_fails_is_reported_and_affects_no_other() -> None:
     samples, words = speak((0, 20), (24, 44), (48, 68))
     rehearsal = Stumbling(words).play(samples)
     assert len(rehearsal.windows) == 3
@@ -109,7 +109,7 @@ class Mishearing(Rehearsal):
         return tuple(replace(w, text=" mangled") if i in edges else w for i, w in enumerate(words))
 
 
-def test_of_an_overlap_the_middle_is_believed() -> None:
+def test_in_an_overlap_the_cut_is_in_the_middle() -> None:
     samples, words = speak((0, 100))
     rehearsal = Mishearing(words, chunk_length_s=20).play(samples)
     inner = names(words)[2:-2]
@@ -124,7 +124,7 @@ class Polyglot(Rehearsal):
         return [replace(a, language="de" if a.window.id else "en") for a in answers]
 
 
-def test_segments_know_their_language() -> None:
+def test_segments_have_their_language() -> None:
     samples, words = speak((0, 20), (24, 44))
     rehearsal = Polyglot(words).play(samples)
     assert [s.language for s in rehearsal.segments] == ["en", "de"]

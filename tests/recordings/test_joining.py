@@ -18,7 +18,7 @@ def joined(before: list[Word], after: list[Word], overlap_s: tuple[float, float]
     return "".join(word.text for word in (*kept, *fresh)).strip()
 
 
-def test_they_change_over_where_they_agree() -> None:
+def test_overlapping_hypotheses_are_joined_where_they_agree() -> None:
     before = said("one two three four fife", 0.0)
     after = said("too three four five six", 0.5)
     assert joined(before, after, (0.5, 2.5)) == "one two three four five six"
@@ -33,12 +33,12 @@ def test_without_a_common_word_the_middle_decides() -> None:
     assert joined(before, after, (1.0, 2.0)) == "a b c x y z"
 
 
-def test_what_is_said_twice_stays_twice() -> None:
+def test_words_spoken_twice_stay_twice() -> None:
     before, after = said("very very very", 0.0), said("very very good", 0.5)
     assert joined(before, after, (0.5, 1.5)) == "very very very good"
 
 
-def test_one_of_them_heard_nothing() -> None:
+def test_one_of_two_windows_without_words() -> None:
     assert joined(said("a b", 0.0), [], (0.5, 1.0)) == "a b"
     assert joined([], said("a b", 0.5), (0.5, 1.0)) == "a b"
 

@@ -23,7 +23,7 @@ def test_a_sentence_is_a_segment() -> None:
     assert texts(Segmenter(), said) == ["It was the best.", "Was it the worst?", "It was!"]
 
 
-def test_abbreviations_end_nothing() -> None:
+def test_abbreviations_end_no_sentence() -> None:
     assert texts(Segmenter(), words("So Mr. Lorry said. Yes.")) == ["So Mr. Lorry said.", "Yes."]
 
 
@@ -34,7 +34,7 @@ def test_a_pause_ends_a_segment() -> None:
     ]
 
 
-def test_what_is_too_long_is_divided_at_a_comma() -> None:
+def test_long_passages_are_divided_at_a_comma() -> None:
     said = words("word " * 30 + "comma, " + "word " * 30)
     first, *rest = texts(Segmenter(), said)
     assert first.endswith("comma,")
@@ -46,5 +46,5 @@ def test_words_may_come_one_by_one() -> None:
     assert texts(Segmenter(), *([word] for word in said)) == texts(Segmenter(), said)
 
 
-def test_of_no_words_comes_nothing() -> None:
+def test_no_words_give_nothing() -> None:
     assert texts(Segmenter()) == []

@@ -25,7 +25,7 @@ def test_a_window_moves_to_where_the_last_complete_sentence_ended() -> None:
     assert rehearsal.said == [w.text.strip() for w in words]
 
 
-def test_where_no_sentence_ends_the_word_that_may_be_cut_off_is_heard_again() -> None:
+def test_without_a_sentence_end_the_possibly_truncated_word_is_decoded_again() -> None:
     samples, words = speak((0, 35))
     rehearsal = sequential(words).play(samples)
     first, second = rehearsal.windows
@@ -35,7 +35,7 @@ def test_where_no_sentence_ends_the_word_that_may_be_cut_off_is_heard_again() ->
     assert rehearsal.said == [w.text.strip() for w in words]
 
 
-def test_speech_that_a_window_left_unheard_begins_the_next_one() -> None:
+def test_speech_that_a_window_skipped_begins_the_next_window() -> None:
     samples, words = speak((0, 10), (10.5, 20))
     heard = [word for word in words if word.end_sample <= 10 * SECOND]
     rehearsal = sequential(heard).play(samples)
@@ -44,7 +44,7 @@ def test_speech_that_a_window_left_unheard_begins_the_next_one() -> None:
     assert again == second  # once more, without the text before
 
 
-def test_each_window_reads_what_was_said_before() -> None:
+def test_each_window_has_the_text_before_it() -> None:
     samples, words = speak((0, 70))
     rehearsal = sequential(words, prompt="Names.").play(samples)
     assert rehearsal.windows[0].options.prompt == "Names."
@@ -55,7 +55,7 @@ def test_each_window_reads_what_was_said_before() -> None:
         assert other.options.prompt.endswith(before[-1])
 
 
-def test_what_was_said_before_begins_with_a_whole_word() -> None:
+def test_the_text_before_begins_with_a_complete_word() -> None:
     samples, words = speak((0, 120))
     prompts = [window.options.prompt for window in sequential(words).play(samples).windows]
     assert 150 < len(prompts[-1]) <= 200
@@ -80,7 +80,7 @@ class SilencedByText(Rehearsal):
         return [replace(h, words=()) if h.window.options.prompt else h for h in heard]
 
 
-def test_where_the_text_before_leaves_a_window_without_words_it_is_heard_without() -> None:
+def test_a_window_without_words_is_decoded_again_without_the_text_before() -> None:
     samples, words = speak((0, 70))
     rehearsal = SilencedByText(words, long_form="sequential").play(samples)
     assert rehearsal.said == [w.text.strip() for w in words]

@@ -56,7 +56,7 @@ def test_batches_run_side_by_side_and_are_joined_in_order():
     assert transcriber.batches[:-2] == [4] * (len(transcriber.batches) - 2)  # the last are shared
 
 
-def test_the_last_windows_are_shared_out():
+def test_the_last_windows_are_shared_between_batches():
     samples, words = talk(minutes=1)
     transcriber = TwoAtOnce(words)
     meet = Barrier(2, timeout=10)
@@ -72,7 +72,7 @@ def test_the_last_windows_are_shared_out():
     assert said == [word.text.strip() for word in words]
 
 
-def test_a_sequential_form_is_read_no_further_than_its_window():
+def test_the_sequential_algorithm_reads_no_further_than_its_window():
     samples, words = talk(minutes=3)
     transcriber = TwoAtOnce(words)
     read = 0

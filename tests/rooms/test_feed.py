@@ -15,7 +15,7 @@ def segments(room: Room, at_s: float) -> list[str]:
     return [line for line in listed(room, at_s) if line.endswith(".vtt")]
 
 
-def test_a_segment_is_listed_once_nothing_can_be_added_to_it() -> None:
+def test_a_segment_is_listed_once_it_is_complete() -> None:
     room = a_room()
     ada = seated(room, "Ada")
     assert segments(room, 1) == []

@@ -72,7 +72,7 @@ def test_an_answer_comes_between_what_it_answers_and_what_follows() -> None:
     assert [cue.lines for cue in all_cues(lines)] == [(text,) for _, _, text in said]
 
 
-def test_who_speaks_on_is_not_shown_twice_at_once() -> None:
+def test_a_continuing_speaker_is_not_shown_twice() -> None:
     lines = [
         Final(line=i, speaker="Ada", start=start, end=start + 0.3, text="Yes.")
         for i, start in enumerate((1.0, 1.4, 5.0))

@@ -73,7 +73,7 @@ def test_a_line_grows_and_stays() -> None:
     assert room.snapshot().finals == (sent[-1],)
 
 
-def test_speakers_interleave_by_time() -> None:
+def test_turns_of_speakers_are_ordered_by_time() -> None:
     room = a_room()
     ada, bob = seated(room, "Ada"), seated(room, "Bob", at_s=4)
     receive(room, ada, final(9, "third", 2))
@@ -104,7 +104,7 @@ def test_a_room_is_over_with_its_last_stream_and_may_go_on() -> None:
     assert room.live
 
 
-def test_who_leaves_in_the_middle_of_a_word_leaves_what_was_heard() -> None:
+def test_a_stream_that_ends_in_mid_word_keeps_its_words() -> None:
     room = a_room()
     ada = seated(room, "Ada")
     receive(room, ada, partial(0, "this is", "short"))
@@ -114,7 +114,7 @@ def test_who_leaves_in_the_middle_of_a_word_leaves_what_was_heard() -> None:
     assert texts(room) == [("Ada", "this is short")]
 
 
-def test_a_line_that_comes_to_nothing_is_taken_back() -> None:
+def test_a_line_without_final_words_is_removed() -> None:
     room = a_room()
     ada = seated(room, "Ada")
     assert receive(room, ada, final(0, "", 1)) == [], "nobody has seen it"
@@ -125,7 +125,7 @@ def test_a_line_that_comes_to_nothing_is_taken_back() -> None:
     assert room.finals == []
 
 
-def test_what_is_settled_for_all_is_settled() -> None:
+def test_audio_settled_in_all_channels_is_settled() -> None:
     room = a_room()
     ada = seated(room, "Ada")
     receive(room, ada, progress(10, 9), at_s=10)
@@ -139,7 +139,7 @@ def test_what_is_settled_for_all_is_settled() -> None:
     assert room.settled_s(OPENED + 15) == 12
 
 
-def test_who_sends_nothing_is_waited_for_a_little_while() -> None:
+def test_a_client_that_sends_nothing_is_given_a_grace_period() -> None:
     room = a_room()
     ada, bob = seated(room, "Ada"), seated(room, "Bob")
     receive(room, ada, progress(10, 9.5), at_s=10)
@@ -151,7 +151,7 @@ def test_who_sends_nothing_is_waited_for_a_little_while() -> None:
     assert room.settled_s(OPENED + 70) == 60 - STALLED_AFTER_S, "she has said something"
 
 
-def test_a_pause_is_no_time_of_the_stream_but_of_the_room() -> None:
+def test_a_pause_advances_the_clock_of_the_room_only() -> None:
     room = a_room()
     ada = seated(room, "Ada")
     for second in range(1, 11):
@@ -163,7 +163,7 @@ def test_a_pause_is_no_time_of_the_stream_but_of_the_room() -> None:
     assert [(line.start, line.text) for line in room.finals] == [(8, "before"), (611, "after")]
 
 
-def test_a_stream_that_is_opened_early_speaks_when_it_does() -> None:
+def test_a_stream_that_is_opened_early_sends_audio_later() -> None:
     room = a_room()
     ada = seated(room, "Ada", at_s=10)
     receive(room, ada, progress(1, 0.5), at_s=91)
@@ -172,7 +172,7 @@ def test_a_stream_that_is_opened_early_speaks_when_it_does() -> None:
 
 
 @pytest.mark.parametrize("before", [1, 10])
-def test_audio_that_was_held_up_was_spoken_when_it_was(before: int) -> None:
+def test_delayed_audio_keeps_its_time(before: int) -> None:
     """A connection breaks for half a minute; what was said meanwhile comes in a burst."""
     room = a_room()
     ada = seated(room, "Ada")
@@ -198,7 +198,7 @@ def test_a_recording_that_is_sent_at_once_keeps_its_times() -> None:
     assert room.finals[0].start == 55
 
 
-def test_a_key_is_told_and_not_kept() -> None:
+def test_a_telephone_key_is_reported_and_not_stored() -> None:
     room = a_room()
     number, _ = room.add_member(["Caller"], 1, 8_000, OPENED + 3)
     (key,) = receive(room, number, events.KeyPressed(0, "5", 2 * SAMPLE_RATE))
@@ -206,7 +206,7 @@ def test_a_key_is_told_and_not_kept() -> None:
     assert room.finals == []
 
 
-def test_a_room_of_before_goes_on_where_it_was() -> None:
+def test_a_stored_room_continues_where_it_ended() -> None:
     before = a_room()
     ada = seated(before, "Ada")
     receive(before, ada, final(0, "before"))
@@ -217,6 +217,6 @@ def test_a_room_of_before_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.parametrize("event", [events.SpeechStarted(0, 1, 0), events.Ended(0, 0, 0.0, 0)])
-def test_readers_are_not_told_everything(event: events.Event) -> None:
+def test_readers_do_not_receive_private_fields(event: events.Event) -> None:
     room = a_room()
     assert receive(room, seated(room, "Ada"), event) == []

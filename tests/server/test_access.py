@@ -60,7 +60,7 @@ def test_a_default_port_in_the_host_makes_no_difference(
     assert access.origin_allowed(fields, ServerConfig()) == let_in
 
 
-def test_of_a_repeated_header_the_last_counts() -> None:
+def test_the_last_of_repeated_headers_counts() -> None:
     fields = [("Host", "a"), ("Origin", "http://a"), ("Origin", "http://evil.example")]
     assert not access.origin_allowed(fields, ServerConfig())
     fields = [("Authorization", "Bearer no"), ("Authorization", "Bearer secret")]

@@ -7,7 +7,7 @@ import pytest
 
 from stream.config import ServerConfig
 from stream.errors import UsageError
-from stream.protocols import PROTOCOLS
+from stream.protocols.protocol_table import PROTOCOLS
 from stream.server.addresses import client_of, forwarded_base, host_allowed, is_loopback, within
 from stream.server.addresses import networks as networks_of
 from stream.server.app import Server

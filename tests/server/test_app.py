@@ -72,7 +72,7 @@ async def test_a_port_that_is_taken() -> None:
             await Server(ServerConfig(port=port)).listen()
 
 
-async def test_draining_gives_everybody_their_finals(speech: NDArray[np.float32]) -> None:
+async def test_draining_sends_every_stream_its_finals(speech: NDArray[np.float32]) -> None:
     gated = GatedTranscriber()
     audio = pcm(speech[: 5 * 16_000])
     async with serving(gated) as server, client(server) as websocket:
@@ -94,7 +94,7 @@ async def test_draining_gives_everybody_their_finals(speech: NDArray[np.float32]
     assert websocket.close_code == 1001
 
 
-async def test_draining_takes_no_longer_than_it_may(speech: NDArray[np.float32]) -> None:
+async def test_draining_ends_within_its_limit(speech: NDArray[np.float32]) -> None:
     gated = GatedTranscriber()
     async with serving(gated, drain_s=0.1) as server, client(server) as websocket:
         await send_audio(websocket, pcm(speech[: 5 * 16_000]))
@@ -108,7 +108,7 @@ async def test_draining_takes_no_longer_than_it_may(speech: NDArray[np.float32])
         await closing
 
 
-async def test_a_server_within_a_program() -> None:
+async def test_a_server_embedded_in_a_program() -> None:
     transcriber = ScriptedTranscriber([])
     async with running_server(ServerConfig(port=0), transcriber) as address:
         url = address.replace("http", "ws") + "v1/stream"
@@ -186,7 +186,7 @@ async def test_a_signal_to_restart_sends_clients_to_the_next_server(
 
 
 @pytest.mark.slow
-async def test_a_second_signal_ends_at_once(process: subprocess.Popen[str]) -> None:
+async def test_a_second_signal_stops_immediately(process: subprocess.Popen[str]) -> None:
     url = await address_of(process)
     websocket = await connect(url, compression=None, ping_interval=None)
     await websocket.send('{"type":"start"}')

@@ -114,21 +114,21 @@ async def test_a_body_of_any_size_comes_in_pieces() -> None:
     ],
     ids=["TLS", "no host", "a head too large"],
 )
-async def test_what_is_no_request_is_told_so(sent: bytes) -> None:
+async def test_a_malformed_request_gets_an_error(sent: bytes) -> None:
     async with open_door() as door, client(door) as (reader, writer):
         writer.write(sent)
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /live HT", PLAIN % 0 + UPGRADE[:-1]])
-async def test_half_a_head_is_not_waited_for_for_ever(sent: bytes) -> None:
+async def test_an_incomplete_request_head_times_out(sent: bytes) -> None:
     async with open_door(head_timeout_s=0.1) as door, client(door) as (reader, writer):
         writer.write(sent)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1000)
 
 
-async def test_who_does_not_read_is_cut_off() -> None:
+async def test_a_client_that_does_not_read_is_disconnected() -> None:
     gone = asyncio.Event()
 
     async def endless(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -144,7 +144,7 @@ async def test_who_does_not_read_is_cut_off() -> None:
         assert await gone.wait()
 
 
-async def test_closing_lets_whoever_answers_see_the_client_go() -> None:
+async def test_a_close_is_visible_to_the_response() -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:

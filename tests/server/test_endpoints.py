@@ -336,7 +336,7 @@ PATHS = ("v1/stream", "v1/twilio", "ticker/stage", "v1/rooms/stage/events")
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_clients_without_a_key_take_no_place(path: str) -> None:
+async def test_clients_without_a_key_use_no_slot(path: str) -> None:
     async with serving_toys(api_key="secret", max_sessions=1) as server:
         for _ in range(3):
             with pytest.raises(InvalidStatus) as refused:

@@ -25,7 +25,7 @@ def pass_time(ladder: LoadLadder, now: float, seconds: float) -> float:
 
 @pytest.mark.slow
 @given(moments)
-def test_whatever_happens_it_comes_down_by_itself(history) -> None:
+def test_the_ladder_always_returns_by_itself(history) -> None:
     ladder, now = LoadLadder(), 0.0
     for step_s, waited_s, final in history:
         now += step_s
@@ -38,7 +38,7 @@ def test_whatever_happens_it_comes_down_by_itself(history) -> None:
 
 @pytest.mark.slow
 @given(moments)
-def test_one_rung_at_a_time_and_never_two_climbs_at_once(history) -> None:
+def test_the_ladder_moves_one_step_at_a_time(history) -> None:
     ladder, now = LoadLadder(), 0.0
     steps, climbed_at = [0], float("-inf")
     for step_s, waited_s, final in history:
@@ -72,7 +72,7 @@ def test_short_waits_change_nothing(history) -> None:
         assert not ladder.update(now)
 
 
-def test_late_finals_lead_to_the_top_and_only_there_is_nobody_let_in() -> None:
+def test_late_finals_lead_to_the_highest_step_and_only_there_streams_are_refused() -> None:
     ladder, now = LoadLadder(), 100.0
     seen = [ladder.rung]
     while ladder.rung.admits:
@@ -84,7 +84,7 @@ def test_late_finals_lead_to_the_top_and_only_there_is_nobody_let_in() -> None:
     assert now - 100.0 < len(LADDER) * CLIMB_S
 
 
-def test_it_stays_while_waits_are_over_half_of_what_led_there() -> None:
+def test_a_step_is_kept_while_waits_exceed_half_of_its_threshold() -> None:
     ladder, now = LoadLadder(), 0.0
     ladder.note_wait(1.0, False, now)
     assert ladder.update(now)

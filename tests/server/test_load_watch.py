@@ -26,7 +26,7 @@ from tests.server.serving import (
 LATE = (Wait(WindowKind.FINAL, 5.0),)
 
 
-async def test_a_change_is_told_once() -> None:
+async def test_a_change_is_reported_once() -> None:
     told: list[Load] = []
     watch = LoadWatch(Metrics(), told.append)
     for tick in range(100):
@@ -57,7 +57,7 @@ def at_the_top(server: Server) -> None:
 
 
 @pytest.mark.slow
-async def test_streams_are_told_and_new_ones_refused() -> None:
+async def test_streams_are_informed_and_new_ones_refused() -> None:
     async with serving() as server, client(server) as websocket:
         await websocket.send('{"type":"start"}')
         assert (await receive(websocket, "ready"))[-1]["type"] == "ready"
@@ -74,7 +74,7 @@ async def test_streams_are_told_and_new_ones_refused() -> None:
         assert ending[-2]["load"] == "finals_only"
 
 
-async def test_who_was_lost_comes_back_through_the_closed_door_and_is_told() -> None:
+async def test_a_lost_stream_resumes_on_a_busy_server_and_is_informed() -> None:
     async with serving() as server:
         first = await client(server)
         await first.send('{"type":"start"}')
@@ -91,7 +91,7 @@ async def test_who_was_lost_comes_back_through_the_closed_door_and_is_told() -> 
             await receive(second)
 
 
-async def test_a_stream_that_begins_under_load_is_told() -> None:
+async def test_a_stream_that_begins_under_load_is_informed() -> None:
     async with serving() as server:
         assert server.state.load_watch
         server.state.load_watch.look(LATE, server.state.load_watch._loop.time())
@@ -103,7 +103,7 @@ async def test_a_stream_that_begins_under_load_is_told() -> None:
             await receive(websocket)
 
 
-async def test_a_window_that_waits_is_seen_and_an_upload_is_not() -> None:
+async def test_queued_windows_of_streams_count_and_those_of_uploads_do_not() -> None:
     transcriber = GatedTranscriber()
     async with serving(transcriber) as server, client(server) as live, client(server) as upload:
         assert server.state.engine

@@ -16,7 +16,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"distil_stream_{name}", labels)
 
 
-def test_they_are_documented() -> None:
+def test_all_metrics_are_documented() -> None:
     names = [family.name for family in Metrics().registry.collect()]
     ours = [name for name in names if name.startswith("distil_stream_")]
     assert len(ours) >= 15
@@ -35,7 +35,7 @@ def test_they_count_batches() -> None:
     assert value(metrics, "engine_seconds_total") == 0.5
 
 
-def test_they_count_the_words_that_guards_removed_from_finals() -> None:
+def test_metrics_count_the_words_that_guards_removed() -> None:
     metrics = Metrics()
     dropped = (DroppedWord("loop", 1), DroppedWord("loop", 2), DroppedWord("unsure", 3))
     final = Hypothesis(a_window(final=True), words=(), dropped=dropped)
@@ -55,7 +55,7 @@ def test_they_count_streams() -> None:
     assert value(metrics, "messages_coalesced_total") == 7
 
 
-def test_they_watch_the_engine() -> None:
+def test_metrics_contain_the_queue_of_the_engine() -> None:
     metrics = Metrics()
     engine = Engine(ScriptedTranscriber([]))
     metrics.watch(engine)

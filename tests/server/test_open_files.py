@@ -23,7 +23,7 @@ def test_the_limit_is_raised_and_never_lowered(limits: tuple[int, int]) -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600 + OTHER_FILES, limits[1])
 
 
-def test_what_the_system_does_not_allow_is_said(
+def test_a_refusal_of_the_operating_system_is_reported(
     limits: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     if limits[1] == resource.RLIM_INFINITY:

@@ -31,7 +31,7 @@ puts = st.one_of(
 
 
 @given(st.lists(st.one_of(puts, st.just("take"))))
-def test_drops_only_what_a_newer_one_says(steps: list[object]) -> None:
+def test_only_superseded_windows_are_dropped(steps: list[object]) -> None:
     outbox = Outbox()
     put: list[QueuedMessage] = []
     taken: list[QueuedMessage] = []

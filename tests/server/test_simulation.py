@@ -57,7 +57,7 @@ def test_every_batch_is_as_it_should_be(speakers, engine, max_batch):
 @pytest.mark.slow
 @given(speakers, engines, st.integers(1, 8))
 @settings(max_examples=60, deadline=None)
-def test_every_final_is_taken_and_nobody_stands_before_one_who_waits(speakers, engine, max_batch):
+def test_every_final_is_accepted_and_no_stream_overtakes_a_waiting_one(speakers, engine, max_batch):
     simulation = Simulation(speakers, cost(*engine), max_batch).run()
     taken = [w.session for moment in simulation.taken for w in finals(moment.batch)]
     assert Counter(taken) == {s.name: len(s.talk) for s in speakers}
@@ -71,7 +71,7 @@ def test_every_final_is_taken_and_nobody_stands_before_one_who_waits(speakers, e
                 before.add(leader.session)
 
 
-def test_those_who_come_do_not_stand_before_one_who_waits():
+def test_new_streams_do_not_overtake_a_waiting_one():
     """Short calls come faster than they are served; a long one still gets its turn."""
     long_call = Speaker("long", 0.0, ((1.0, 0.5),) * 5)
     calls = [Speaker(f"call {i}", i * 0.25, ((1.0, 0.5),)) for i in range(100)]
@@ -111,7 +111,7 @@ def test_the_lag_of_those_who_were_let_in_is_bounded(seed, engine, max_batch):
 
 
 @pytest.mark.parametrize("streams", [2, 40])
-def test_a_server_with_room_stays_at_the_foot_and_a_full_one_comes_down_again(streams):
+def test_a_server_with_capacity_stays_at_the_lowest_step_and_a_full_one_returns(streams):
     crowd = [Speaker(f"s{i}", 1.0 * i, ((5.0, 1.0),) * 6) for i in range(streams)]
     late = Speaker("late", 400.0, ((3.0, 1.0),))
     ladder = LoadLadder()

@@ -27,7 +27,7 @@ class Recording(ScriptedTranscriber):
         return super().transcribe(windows)
 
 
-async def test_the_engine_knows_a_full_window_by_the_tuning_of_its_server(
+async def test_the_engine_uses_the_window_limit_of_its_server(
     speech: NDArray[np.float32],
 ) -> None:
     model, assistant = Recording(), Recording()
@@ -55,7 +55,7 @@ async def test_the_engine_knows_a_full_window_by_the_tuning_of_its_server(
 
 
 @pytest.mark.parametrize(("onset_ms", "found"), [(90, True), (60_000, False)])
-async def test_speech_begins_alike_in_streams_and_in_uploads(
+async def test_speech_begins_at_the_same_sample_in_streams_and_uploads(
     speech: NDArray[np.float32], onset_ms: int, found: bool
 ) -> None:
     samples = speech[: 10 * SAMPLE_RATE]

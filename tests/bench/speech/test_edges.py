@@ -15,14 +15,14 @@ from stream.bench.speech.edges import (
 from stream.evaluate.measures.record import TimedWord
 
 
-def test_of_a_phrase_only_both_ends_are_known():
+def test_a_phrase_has_only_its_outer_edges_known():
     one, two, three = phrase("How are – you?", 1.0, 2.0)
     assert [word.text for word in (one, two, three)] == ["How", "are", "you?"]
     assert (one.start_s, three.end_s) == (1.0, 2.0)
     assert all(map(isnan, (one.end_s, two.start_s, two.end_s, three.start_s)))
 
 
-def test_known_edges_of_words_that_were_heard_are_compared():
+def test_known_edges_of_recognised_words_are_compared():
     errors = EdgeErrors()
     said = [*phrase("good morning", 1.0, 2.0), TimedWord("Anne", 2.5, 3.0)]
     heard = [

@@ -51,5 +51,5 @@ def test_the_edges_of_joined_prompts_are_known(folders):
     assert audio.seconds == wait.end_s
 
 
-def test_a_prompt_is_trimmed_to_its_sound():
+def test_a_telephone_prompt_is_trimmed_to_its_sound():
     assert trimmed(Audio(burst(0.5, 0.4, 0.3), RATE)).seconds == pytest.approx(0.4, abs=0.01)

@@ -127,7 +127,7 @@ const REFUSALS = [
   { status: 401, ready: 200, code: "not_authorised", kind: ServerError },
   { status: 403, ready: 200, code: "refused", kind: ServerError },
   { status: 404, ready: 200, code: "no_websocket", kind: ServerError },
-  { status: 429, ready: 200, code: "busy", kind: ServerError },
+  { status: 429, ready: 200, code: "busy", kind: ConnectionLost },
   { status: 503, ready: 503, code: "not_ready", kind: ConnectionLost },
   { status: 503, ready: 200, code: "busy", kind: ConnectionLost },
   { status: 426, ready: 200, code: "no_websocket", kind: ConnectionLost },

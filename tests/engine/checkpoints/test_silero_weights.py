@@ -39,7 +39,7 @@ def test_another_file_is_refused(tmp_path):
         read_weights(other)
 
 
-def test_without_the_wheel_webrtcvad_decides_and_the_log_says_so(monkeypatch, caplog):
+def test_without_the_wheel_webrtcvad_is_used_and_logged(monkeypatch, caplog):
     monkeypatch.setattr(silero_weights, "DISTRIBUTION", "no-such-wheel")
     assert weights_file() is None
     assert isinstance(choose_detector("silero")(16_000), WebRtcVad)
@@ -56,7 +56,7 @@ def test_detectors_by_name(caplog):
     assert not caplog.records
 
 
-def test_nothing_is_imported_for_it():
+def test_it_imports_no_library():
     check = (
         "import sys; from stream.engine.voice_detectors import choose_detector; "
         "choose_detector('silero'); sys.exit(bool({'torch', 'silero_vad'} & set(sys.modules)))"

@@ -19,7 +19,7 @@ from stream.errors import CheckpointError
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_what_ships_is_what_was_trained(name):
+def test_the_shipped_weights_are_those_that_were_trained(name):
     layers, shortlist = read_layers(name)
     student = STUDENTS[name]
     assert {key.removeprefix(LAYERS).split(".")[0] for key in layers} == {

@@ -62,7 +62,7 @@ def test_a_draft_and_an_assistant_go_together(teacher, student, audio):
     assert [r.tokens for r in assisted] == [r.tokens for r in alone]
 
 
-def test_an_assistant_that_is_right_saves_passes(teacher, audio):
+def test_a_mostly_right_assistant_saves_passes(teacher, audio):
     alone = run(teacher, audio, [0])[0]
     assisted = run(teacher, audio, [0], teacher)[0]
     assert assisted.accepted == assisted.drafted > 0
@@ -70,7 +70,7 @@ def test_an_assistant_that_is_right_saves_passes(teacher, audio):
     assert alone.passes <= BUDGET + 1
 
 
-def test_rows_that_left_before_anything_was_proposed_are_not_taken_for_others(teacher, audio):
+def test_rows_that_ended_before_a_proposal_are_not_confused_with_others(teacher, audio):
     budgets = [1, 1, *[BUDGET] * (ROWS - 2)]
     n_positions = torch.tensor([40 - row for row in range(ROWS)])
     requests = [replace(request(), max_new_tokens=budget) for budget in budgets]
@@ -80,7 +80,7 @@ def test_rows_that_left_before_anything_was_proposed_are_not_taken_for_others(te
     assert sum(result.drafted for result in results) > 0
 
 
-def test_where_the_drafts_are_right_the_assistant_hears_nothing(teacher, audio, monkeypatch):
+def test_with_accepted_drafts_the_assistant_is_not_run(teacher, audio, monkeypatch):
     heard = []
     student = nonsense_model(seed=9)
     prefill = student.prefill_cache
@@ -110,12 +110,12 @@ def proposal(acceptance, draft_cost):
     ("acceptance", "fewest", "most"),
     [(0.0, 0, 0), (0.2, 0, 0), (0.6, 1, 2), (0.9, 4, 6), (1, 100, 100)],
 )
-def test_a_proposal_is_as_long_as_it_is_worth(acceptance, fewest, most):
+def test_a_proposal_is_as_long_as_it_saves_time(acceptance, fewest, most):
     assert fewest <= proposal(acceptance, 0.3) <= most
 
 
 @pytest.mark.parametrize("acceptance", [0.45, 0.8, 0.9])
-def test_dearer_drafts_are_shorter(acceptance):
+def test_drafts_that_take_more_time_are_shorter(acceptance):
     assert proposal(acceptance, 0.47) < proposal(acceptance, 0.35)
 
 
@@ -124,7 +124,7 @@ def test_rows_make_a_draft_dearer_on_the_cpu_alone():
     assert draft_cost(1, "cuda") == draft_cost(8, "cuda")
 
 
-def test_an_assistant_that_is_mostly_wrong_is_asked_less_and_less(teacher, audio):
+def test_a_mostly_wrong_assistant_is_used_less_and_less(teacher, audio):
     result = run(teacher, audio, [0], nonsense_model(seed=9))[0]
     assert result.accepted < result.drafted / 2
     assert result.drafted < BUDGET
@@ -150,7 +150,7 @@ def tokens_of(hypothesis: Hypothesis) -> list[int]:
 
 
 @pytest.mark.model
-def test_a_student_does_not_change_what_its_teacher_hears(tiny_checkpoint, speech):
+def test_a_student_does_not_change_its_teachers_encoder(tiny_checkpoint, speech):
     windows = [
         Window("s", i, 0, i, WindowKind.FINAL, at, speech[at : at + 80_000], ((at, at + 80_000),))
         for i, at in enumerate(range(16_000, 400_000, 80_000))

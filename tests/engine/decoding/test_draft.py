@@ -24,7 +24,7 @@ def say(draft: list[int], truth: list[int]) -> int:
     return passes
 
 
-def test_a_draft_that_is_right_takes_one_pass():
+def test_an_accepted_draft_takes_one_pass():
     assert say(list(range(50)), list(range(50))) == 1
 
 
@@ -34,7 +34,7 @@ def test_another_first_token_costs_a_few_passes():
     assert say(draft, truth) <= 6
 
 
-def test_a_token_that_is_left_out_or_put_in_is_stepped_over():
+def test_an_omitted_or_inserted_token_is_skipped():
     whole = list(range(60))
     assert say(whole, whole[3:]) <= 5
     assert say(whole[3:], whole) <= 9
@@ -42,7 +42,7 @@ def test_a_token_that_is_left_out_or_put_in_is_stepped_over():
     assert say(whole, [*whole[:30], *whole[32:]]) <= 5
 
 
-def test_where_nothing_is_right_little_is_proposed():
+def test_a_wrong_assistant_proposes_little():
     reference = DraftCursor(list(range(100, 160)))
     reference.advance(60, 0, 1)
     assert len(reference.proposal(60)) == GUESSED

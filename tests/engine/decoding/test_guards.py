@@ -26,7 +26,7 @@ tokens = st.lists(st.integers(0, 50_000), max_size=60)
 
 
 @given(before=tokens, phrase=st.lists(st.integers(), min_size=1, max_size=LONGEST_LOOP))
-def test_a_phrase_said_often_enough_is_a_loop_and_is_kept_once(before, phrase):
+def test_a_phrase_repeated_often_enough_is_a_loop_and_is_kept_once(before, phrase):
     repeats = max(LOOP_REPEATS, -(-LOOP_TOKENS // len(phrase)))
     said = before + phrase * (repeats + 1)
     period = loop_period(said)
@@ -43,7 +43,7 @@ def test_words_that_differ_are_no_loop(said):
     assert list(without_loop(said)) == said
 
 
-def test_people_repeat_themselves():
+def test_true_repetitions_are_kept():
     assert loop_period([1, 2] * 4) == 0  # "no, no, no, no"
     assert loop_period([5, 6, 7, 8, 9] * 3) == 0  # a refrain
 
@@ -60,7 +60,7 @@ def test_a_second_of_speech_has_room_for_a_few_words():
     assert too_many_tokens(40, speech_s=1.0)
 
 
-def test_tokens_without_time_are_a_crowd():
+def test_tokens_without_time_are_crowded():
     speaking = [i * 0.15 for i in range(12)]
     again = [speaking[-1] + 0.02 * i for i in range(1, 12)]
     assert not any(crowded(speaking))
@@ -80,7 +80,7 @@ def test_attention_spreads_over_so_many_positions():
     assert spread_nats(attention[:, :0]) == 0
 
 
-def test_tokens_that_are_found_behind_the_one_before_leap_back():
+def test_tokens_placed_before_their_predecessor_jump_back():
     attention = np.zeros((2, 5, 300), np.float32)
     for token, position in enumerate((10, 40, 37, 80, 20)):
         attention[:, token, position] = 1.0
@@ -112,12 +112,12 @@ ORDERLY, TO_AND_FRO = tuple(range(0, 400, 40)), (0, 200, 40, 240, 80, 280, 120, 
         (ORDERLY, 100, -0.3, False),
     ],
 )
-def test_the_less_sure_the_nearer_together_and_the_more_in_order(at, width, log_p, found):
+def test_unconfident_words_must_be_nearer_and_in_order(at, width, log_p, found):
     assert (diffusion_nats(listening(*at, width=width), log_p) > 4.4) == found
     assert diffusion_nats(listening(*at, width=width), log_p) < inf
 
 
-def test_what_is_repeated_is_sure_of_itself_and_heard_all_the_same():
+def test_confident_repetitions_are_decoded_again():
     assert diffusion_nats(listening(*ORDERLY, width=100), -0.1, repeats=True) > 4.4
     assert diffusion_nats(listening(*TO_AND_FRO, width=70), -0.1, repeats=True) < 4.4
 

@@ -20,15 +20,15 @@ def test_the_beginning_of_a_term_is_made_a_little_likelier():
     assert boosted(["bob"], "hello") == {" ": BEGIN_BONUS}
 
 
-def test_a_term_that_has_begun_is_made_likelier_in_either_case():
+def test_a_term_that_has_begun_is_boosted_in_upper_and_lower_case():
     assert boosted(["bob"], "hello ") == {" ": BEGIN_BONUS, "b": GO_ON_BONUS, "B": GO_ON_BONUS}
 
 
-def test_a_term_that_is_complete_is_over():
+def test_a_complete_term_is_boosted_no_more():
     assert boosted(["bob"], " bob") == {" ": BEGIN_BONUS}
 
 
-def test_what_went_wrong_is_not_followed():
+def test_faulty_text_is_not_used_as_context():
     assert boosted(["bob"], " bx") == {" ": BEGIN_BONUS}
 
 

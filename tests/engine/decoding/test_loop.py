@@ -86,7 +86,7 @@ def test_a_draft_never_changes_the_words(model, encoded, greedy, rows, kinds, wh
         assert result.accepted <= min(result.drafted, BUDGET)
 
 
-def test_a_right_draft_takes_one_pass(model, encoded, greedy):
+def test_a_correct_draft_takes_one_pass(model, encoded, greedy):
     for i, result in enumerate(run(model, encoded, draft=[r.tokens for r in greedy])):
         assert result.accepted == result.drafted
         if result.ending is Ending.END_OF_TEXT:
@@ -97,7 +97,7 @@ def test_a_right_draft_takes_one_pass(model, encoded, greedy):
 @pytest.mark.slow
 @given(rows=st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=ROWS, unique=True))
 @settings(max_examples=25, deadline=None)
-def test_a_row_says_the_same_alone_and_in_any_batch(model, encoded, greedy, rows):
+def test_a_row_has_the_same_tokens_alone_and_in_any_batch(model, encoded, greedy, rows):
     assert [r.tokens for r in run(model, encoded, rows)] == [greedy[i].tokens for i in rows]
 
 
@@ -107,7 +107,7 @@ def test_attention_has_a_line_for_each_choice(encoded, greedy):
         np.testing.assert_allclose(result.attention.sum(-1), 1, atol=1e-4)
 
 
-def test_what_is_suppressed_is_not_said(greedy):
+def test_suppressed_tokens_are_never_chosen(greedy):
     for result in greedy:
         assert not {*result.tokens} & {*VOCABULARY.suppressed, *range(41, 60)}
         assert result.tokens[0] not in VOCABULARY.suppressed_at_start
@@ -130,7 +130,7 @@ def test_rows_with_and_without_prompts_and_drafts_mix(model, encoded, greedy):
     assert [r.tokens for r in mixed] == expected
 
 
-def test_the_language_is_heard_where_it_is_asked_for(model, encoded):
+def test_the_language_is_detected_if_requested(model, encoded):
     heard = [r.language for r in run(model, encoded, language=["auto"] * ROWS)]
     assert {*heard} <= {*VOCABULARY.languages}
     mixed = run(model, encoded, language=["de", *["auto"] * (ROWS - 1)])
@@ -155,7 +155,7 @@ def test_the_expected_language_is_held_on_to(model, encoded):
     assert [r.language for r in unknown] == heard
 
 
-def test_rules_of_a_row_sway_its_words_and_not_their_probabilities(model, encoded, greedy):
+def test_rules_of_a_row_change_its_words_but_not_their_probabilities(model, encoded, greedy):
     class Prefer:
         def apply(self, logits, before):
             logits[:, 8] += 100
@@ -166,7 +166,7 @@ def test_rules_of_a_row_sway_its_words_and_not_their_probabilities(model, encode
     assert [r.tokens for r in told[1:]] == [r.tokens for r in greedy[1:]]
 
 
-def test_a_language_that_the_model_has_not_is_refused(model, encoded):
+def test_a_language_that_the_model_lacks_is_refused(model, encoded):
     with pytest.raises(ValueError, match="no language 'xx'"):
         run(model, encoded, language=["xx"] * ROWS)
 
@@ -194,7 +194,7 @@ def test_samples_are_drawn_alike_every_time_and_in_any_batch(model, encoded, gre
     assert everything != [r.tokens for r in greedy]
 
 
-def test_a_loop_stops_its_row(model, encoded, greedy):
+def test_a_loop_ends_the_decoding_of_its_row(model, encoded, greedy):
     looping = Whisper(SMALL).requires_grad_(False).eval()
     looping.load_state_dict(model.state_dict())
     looping.decoder.layer_norm.weight.zero_()
@@ -207,7 +207,7 @@ def test_a_loop_stops_its_row(model, encoded, greedy):
     assert len(result.tokens) < BUDGET
 
 
-def test_listening_past_the_speech_stops_a_row(model, encoded):
+def test_attention_beyond_the_speech_ends_a_row(model, encoded):
     result = run(model, encoded, rows=[0], speech_positions=[-1])[0]
     assert result.ending is Ending.PAST_SPEECH
     assert len(result.tokens) < BUDGET
@@ -240,7 +240,7 @@ def test_timestamps_win_where_together_they_are_likelier_than_any_text():
     assert torch.isinf(logits[0, :NO]).all()
 
 
-def test_filters_tell_positions_apart():
+def test_filters_distinguish_positions():
     logits = torch.zeros(3, SMALL.vocab_size)
     before = [(), (1,), ()]
     for rule in filters_for(VOCABULARY, timestamps=False, device=logits.device):

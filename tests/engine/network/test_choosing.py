@@ -95,7 +95,7 @@ NETWORK_OPERATIONS = [name for name in OPERATIONS if name != "threads"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
-def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
+def test_a_slow_way_is_not_chosen_if_another_is_accurate(network, name):
     """However slow all but one of the right ways are, that one is taken."""
     right = right_ways(network, name)
     for way in right:
@@ -109,7 +109,7 @@ def test_a_slow_way_is_not_taken_if_another_is_right(network, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
-def test_a_way_that_is_right_in_its_probe_works_in_the_network(network, name):
+def test_a_way_that_is_accurate_in_its_probe_works_in_the_network(network, name):
     """The probe is in inference mode; the network is built of parameters, and is not."""
     mel, n_frames = torch.randn(1, DIMS.n_mels, 200), torch.tensor([200])
     tokens = torch.arange(6)[None]
@@ -132,7 +132,7 @@ def test_a_way_that_is_right_in_its_probe_works_in_the_network(network, name):
 
 
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
-def test_a_wrong_way_is_never_taken(network, name):
+def test_an_inaccurate_way_is_never_chosen(network, name):
     operation = OPERATIONS[name]
     for way in operation.ways:
         if way != operation.reference:
@@ -143,7 +143,7 @@ def test_a_wrong_way_is_never_taken(network, name):
 
 
 @pytest.mark.parametrize("name", NETWORK_OPERATIONS)
-def test_a_way_of_numbers_that_are_none_is_never_taken(network, name):
+def test_a_way_that_returns_nan_is_never_chosen(network, name):
     operation = OPERATIONS[name]
     way = next(way for way in operation.ways if way != operation.reference)
     broken = altered(operation, way, after=lambda x: x * torch.nan)
@@ -222,7 +222,7 @@ def test_a_way_that_cannot_win_is_neither_compiled_nor_timed(network):
     assert "int8" not in choice.ms["encoder_attention"]
 
 
-def test_a_quick_look_that_finds_nothing_leaves_the_way_to_the_timing(network):
+def test_a_quick_check_without_result_leaves_the_decision_to_the_timing(network):
     operation = OPERATIONS["encoder_attention"]
     row = replace(operation.ways["float32"], too_slow=lambda: None)
     table = {"encoder_attention": replace(operation, ways={**operation.ways, "float32": row})}
@@ -251,7 +251,7 @@ def test_bytes_are_slow_if_their_product_takes_longer_than_that_of_floats(
         assert reason is None
 
 
-def test_a_choice_is_kept_and_read_back(network, monkeypatch, tmp_path):
+def test_a_choice_is_stored_and_read_again(network, monkeypatch, tmp_path):
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path))
     made = []
     monkeypatch.setattr(
@@ -268,21 +268,21 @@ def test_a_choice_is_kept_and_read_back(network, monkeypatch, tmp_path):
     assert len(made) == 6
 
 
-def test_a_choice_of_another_machine_or_quota_is_not_taken(network, monkeypatch):
+def test_a_choice_of_another_machine_or_quota_is_not_used(network, monkeypatch):
     key = cache_key(*network)
     assert cache_key(*network) == key
     monkeypatch.setattr(choosing, "cpu_quota", lambda folder: 0.5)
     assert cache_key(*network) != key
 
 
-def test_a_folder_that_cannot_be_written_costs_the_cache_alone(network, monkeypatch, tmp_path):
+def test_without_a_writable_folder_only_the_cache_is_lost(network, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DISTIL_STREAM_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(choosing, "measure_ways", lambda *args: Choice(DEFAULT_WAYS, {}, {}))
     assert choose_ways(*network).ways == DEFAULT_WAYS
 
 
-def test_what_an_operator_warns_of_is_not_shown_at_start(network, monkeypatch, tmp_path):
+def test_warnings_of_operators_are_not_shown_at_start(network, monkeypatch, tmp_path):
     """That it is slow is measured; the text is one of sixty lines of C++."""
 
     def warns(*args):
@@ -305,7 +305,7 @@ def test_without_a_home_the_ways_are_measured_at_each_start(network, monkeypatch
     assert choose_ways(*network).ways == DEFAULT_WAYS
 
 
-def test_a_choice_for_siblings_is_not_taken_on_whole_cores(network, monkeypatch):
+def test_a_choice_for_siblings_is_not_used_on_whole_cores(network, monkeypatch):
     key = cache_key(*network)
     monkeypatch.setattr(choosing, "whole_cores", lambda cpus: 64)
     assert cache_key(*network) != key
@@ -320,12 +320,14 @@ def test_a_choice_for_siblings_is_not_taken_on_whole_cores(network, monkeypatch)
         ({}, "an unknown processor"),
     ],
 )
-def test_the_name_of_a_processor_is_what_pytorch_knows_of_it(monkeypatch, facts, name):
+def test_the_name_of_a_processor_has_the_instructions_that_pytorch_reports(
+    monkeypatch, facts, name
+):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: facts)
     assert processor() == name
 
 
-def test_a_choice_says_what_the_others_would_have_taken():
+def test_a_choice_reports_the_times_of_the_other_ways():
     choice = Choice(
         {"encoder_attention": "float32"}, {"encoder_attention": {"int8": 40.0, "float32": 1.0}}, {}
     )

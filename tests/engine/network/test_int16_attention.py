@@ -56,12 +56,12 @@ def test_heads_have_any_even_size(size):
     assert error(random_qkv(101, 3, size), 3) < 0.003
 
 
-def test_a_head_of_an_odd_size_is_refused():
+def test_a_number_of_heads_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="odd"):
         attend_int16(torch.zeros(4, 3 * 14), 2, torch.zeros(4, 14))
 
 
-def test_what_all_positions_have_in_common_costs_no_precision():
+def test_a_common_offset_of_all_positions_costs_no_precision():
     qkv = random_qkv(400, 8, 64)
     plain = error(qkv)
     qkv[:, 512:] += 50 * torch.randn(1024)

@@ -29,7 +29,7 @@ def test_it_is_attention(n):
 
 
 @pytest.mark.slow
-def test_what_all_positions_have_in_common_costs_no_precision():
+def test_a_common_offset_of_all_positions_costs_no_precision():
     torch.manual_seed(2)
     qkv = torch.randn(400, 3 * 512)
     plain = error(qkv)
@@ -61,7 +61,7 @@ def test_extreme_numbers_do_not_overflow():
 
 
 @pytest.mark.slow
-def test_nor_where_a_cpu_adds_products_up_in_16_bits():
+def test_extreme_numbers_do_not_overflow_on_avx2():
     test = f"{__file__}::{test_extreme_numbers_do_not_overflow.__name__}"
     old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
     subprocess.run([sys.executable, "-m", "pytest", "-q", test], env=old, check=True)

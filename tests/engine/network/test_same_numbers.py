@@ -25,7 +25,7 @@ def step(before: int, n_new: int, rows: int) -> DecodeStep:
     return DecodeStep(positions[None], slots, after - n_new, after - before, after, mask)
 
 
-def test_new_tokens_among_those_said():
+def test_new_tokens_among_repeated_ones():
     torch.manual_seed(1)
     qkv = torch.randn(3, 65, 3 * 512)
     said, plain = (

@@ -28,7 +28,7 @@ def test_operations_that_are_not_named_take_the_default():
     assert ways == {**DEFAULT_WAYS, "encoder_linear": "float32", "threads": "one"}
 
 
-def test_what_is_written_is_read_back():
+def test_written_files_are_read_again():
     ways = {**DEFAULT_WAYS, "encoder_attention": "float32"}
     assert parse_ways(as_setting(ways)) == ways
 
@@ -43,7 +43,7 @@ def test_what_is_written_is_read_back():
         ("encoder_attention=", "no way '' for encoder_attention; use one of int16"),
     ],
 )
-def test_what_does_not_exist_is_refused_with_what_does(text, said):
+def test_an_unknown_name_is_refused_with_the_list_of_names(text, said):
     with pytest.raises(UsageError, match=said):
         parse_ways(text)
 

@@ -125,7 +125,7 @@ def test_a_row_is_the_same_alone_and_padded_in_a_batch(small, frames, seed):
 
 @pytest.mark.model
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_speech_reads_the_same_alone_and_padded_in_a_batch(tiny_checkpoint, speech, precision):
+def test_speech_has_the_same_text_alone_and_padded_in_a_batch(tiny_checkpoint, speech, precision):
     model = Whisper.from_checkpoint(tiny_checkpoint, precision=precision)
     samples = torch.from_numpy(speech)
     mels = [log_mel(samples[: seconds * 16_000], 80) for seconds in (3, 11, 7)]
@@ -203,9 +203,7 @@ def quantised() -> Whisper:
     alone=st.booleans(),
     n_positions=st.integers(1, 37),
 )
-def test_in_int8_a_draft_gives_the_very_numbers_of_single_tokens(
-    quantised, passes, alone, n_positions
-):
+def test_in_int8_a_draft_gives_the_bits_of_single_tokens(quantised, passes, alone, n_positions):
     torch.manual_seed(sum(passes))
     n_tokens, batch = min(sum(passes), 80), 1 if alone else 3
     audio = torch.randn(batch, 37, 128)

@@ -77,7 +77,7 @@ def test_any_attention_gives_a_position_a_token_in_order(n_rows, n_positions, se
     assert found[-1] < n_positions
 
 
-def test_a_short_transcript_ends_where_it_was_heard():
+def test_a_short_transcript_ends_at_its_audio():
     """Two words and thirty times as much audio that nobody listened to: no guess beyond."""
     rng = np.random.default_rng(0)
     weights = rng.uniform(0, 1e-4, (6, 3, 700))

@@ -29,13 +29,13 @@ def edges_ms(found):
     return [((w.start_sample - START) // MS, (w.end_sample - START) // MS) for w in found]
 
 
-def test_two_words_part_where_the_pause_is():
+def test_two_words_are_divided_at_the_pause():
     sound = audio((500, 1000), (1400, 2000))
     found = set_edges(words((500, 800), (1200, 2000)), sound, START)
     assert edges_ms(found) == [(500, 1000), (1400, 2000)]
 
 
-def test_words_without_a_pause_part_where_attention_says():
+def test_words_without_a_pause_are_divided_by_attention():
     sound = audio((500, 2000))
     found = set_edges(words((500, 900), (900, 2000)), sound, START)
     assert edges_ms(found) == [(500, 900), (900, 2000)]
@@ -47,20 +47,20 @@ def test_the_first_and_the_last_edge_are_sounds():
     assert edges_ms(found) == [(500, 900), (900, 2000)]
 
 
-def test_a_pause_far_away_parts_no_words():
+def test_a_distant_pause_separates_no_words():
     sound = audio((200, 1200), (1900, 2900))
     found = set_edges(words((200, 400), (400, 2900)), sound, START)
     assert edges_ms(found)[0] == (200, 400)
 
 
-def test_in_loud_noise_nothing_moves():
+def test_in_loud_noise_no_word_is_moved():
     sound = audio((500, 1000), (1400, 2000), floor=0.1)
     placed = words((500, 800), (1200, 2000))
     assert list(set_edges(placed, sound, START)) == placed
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(100), np.zeros(48_000)])
-def test_silence_has_no_words_to_move(samples):
+def test_without_words_nothing_is_moved(samples):
     placed = words((0, 0))
     assert list(set_edges(placed, samples.astype(np.float32), START)) == placed
     assert set_edges([], samples.astype(np.float32), START) == ()

@@ -6,7 +6,7 @@ from stream.engine.words.reading import read
 from tests.engine.words.test_reading import START, TEXT_END, result, span, spell, word
 
 
-def test_speech_after_the_last_word_is_a_stretch_of_its_own():
+def test_speech_after_the_last_word_is_an_uncovered_span():
     heading = [word(" Chapter", 0.3, 0.6, 1), word(" 12.", 0.6, 1.1, 2, 3)]
     whole = span(speech=((0.3, 1.3), (2.4, 9.5)), draft=(1, 2, 3, 4, 5))
     rest = uncovered_tail(whole, heading)
@@ -17,7 +17,7 @@ def test_speech_after_the_last_word_is_a_stretch_of_its_own():
     assert len(rest.samples) == rest.end_sample - rest.start_sample
 
 
-def test_a_draft_that_said_something_else_is_none_of_the_rest():
+def test_a_draft_that_was_rejected_gives_no_further_proposals():
     rest = uncovered_tail(span(draft=(8, 9, 4, 5)), [word(" a", 0, 1, 1)])
     assert rest.draft == ()
 
@@ -30,17 +30,17 @@ def test_a_draft_that_said_something_else_is_none_of_the_rest():
         [],
     ],
 )
-def test_words_that_cover_the_speech_leave_no_rest(words):
+def test_words_that_cover_the_speech_leave_no_uncovered_span(words):
     assert uncovered_tail(span(), words) is None
 
 
-def test_what_whisper_cannot_hear_at_once_is_a_rest():
+def test_audio_beyond_one_window_is_left_over():
     long = span(seconds=44, speech=((0, 44),))
     assert long.end_sample == START + 30 * SAMPLE_RATE
     assert uncovered_tail(long, []).start_sample == long.end_sample
 
 
-def test_what_the_model_passed_over_is_a_stretch_of_its_own():
+def test_skipped_speech_is_an_uncovered_span():
     """The first word was said after 8 s: the path through the attention begins in the corner."""
     row = result((8, 8.4), (8.5, 9), (9, 9.5), (9.5, 10))
     words = read(span(), row, spell, TEXT_END).words
@@ -52,7 +52,7 @@ def test_what_the_model_passed_over_is_a_stretch_of_its_own():
     assert part.draft == ()
 
 
-def test_what_was_passed_over_between_two_words_too():
+def test_skipped_speech_between_two_words():
     row = result((0.5, 1), (1, 1.5), (8, 8.5), (8.5, 9), (9.5, 10))
     words = read(span(), row, spell, TEXT_END).words
     (part,) = uncovered_spans(span(), read(span(), row, spell, TEXT_END).words)
@@ -62,13 +62,13 @@ def test_what_was_passed_over_between_two_words_too():
     )
 
 
-def test_a_silence_between_two_words_is_left_alone():
+def test_a_silence_between_two_words_is_not_changed():
     quiet = span(speech=((0.5, 1.5), (8, 9.5)))
     row = result((0.5, 1), (1, 1.5), (8, 8.5), (8.5, 9), (9.5, 10))
     assert list(uncovered_spans(quiet, read(quiet, row, spell, TEXT_END).words)) == []
 
 
-def test_a_guess_that_lasts_long_is_not_looked_into():
+def test_a_long_guess_is_not_split():
     """Silence that the voice detector took for speech is "you"; three looks make it three."""
     row = result((8, 8.4), (9.5, 10), log_p=-1.0)
     assert list(uncovered_spans(span(), read(span(), row, spell, TEXT_END).words)) == []

@@ -38,7 +38,7 @@ def test_a_passage_within_the_context_does_not_make_the_utterance_vanish():
     assert text_of(transcript.committed) == "work in our presence it was pleasant and"
 
 
-def test_words_without_audio_beside_the_passage_that_holds_them_are_not_said_twice():
+def test_words_without_audio_beside_their_passage_are_not_doubled():
     whole = words("we will", 0, 1) + words("be able to", 1, 1.01) + words("work in", 5, 6)
     passage = words("for all and will be able to", 1.3, 4.8)
     assert text_of(join([whole, passage])) == "we will for all and will be able to work in"

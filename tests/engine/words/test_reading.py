@@ -57,7 +57,7 @@ def heard(*words: Word, faults=(), log_p=-0.1) -> Reading:
     return Reading(words, result((0, 1), log_p=log_p), frozenset(faults))
 
 
-def test_words_lie_where_they_were_heard():
+def test_words_have_the_times_of_their_audio():
     row = result((1, 2), (2, 2.5), (4, 5), (5, 5.5))
     words = read(span(), row, spell, TEXT_END).words
     assert [w.text for w in words] == [" w0", " w1", " w2"]
@@ -71,7 +71,7 @@ def test_words_lie_where_they_were_heard():
     ("width_s", "log_p", "diffuse"),
     [(0.5, -0.6, False), (8.0, -0.6, True), (8.0, -0.1, False)],
 )
-def test_guesses_that_were_heard_nowhere_in_particular_are_no_words(width_s, log_p, diffuse):
+def test_guesses_without_a_place_in_the_audio_are_removed(width_s, log_p, diffuse):
     row = result(*[(1 + 0.5 * i, 1 + 0.5 * i + width_s) for i in range(4)], log_p=log_p)
     found = read(span(), row, spell, TEXT_END, diffuse_nats=4.3)
     assert (Fault.DIFFUSE in found.faults) == diffuse
@@ -90,7 +90,7 @@ def test_half_a_character_is_no_word():
     assert [w.text for w in read(span(), row, spell_bytes, TEXT_END).words] == [" dé"]
 
 
-def test_words_keep_to_the_speech_at_both_ends():
+def test_words_are_within_the_speech_at_both_ends():
     row = result((1, 2), (2, 4), (8, 9))
     words = read(span(speech=((0.8, 3.5),)), row, spell, TEXT_END).words
     assert words[0].start_sample == START + round(0.8 * SAMPLE_RATE)
@@ -135,7 +135,7 @@ def test_the_cut_is_after_the_last_complete_segment(tokens, words, end_s):
         assert (cut.words, cut.sample) == (words, START + end_s * SAMPLE_RATE)
 
 
-def test_what_was_not_spoken_is_not_counted_before_the_cut():
+def test_words_that_were_not_spoken_are_not_counted_before_the_cut():
     row = result(*[(i / 2, i / 2 + 0.5) for i in range(7)], tokens=(1000, 7, 8, 1100, 1100, 9))
     found = read(span(), row, spell, TEXT_END)
     unsure = replace(found, faults=frozenset({Fault.UNSURE}))
@@ -143,7 +143,7 @@ def test_what_was_not_spoken_is_not_counted_before_the_cut():
     assert without_invented_words(found, span().speech).cut == found.cut
 
 
-def test_unsure_words_where_no_speech_is_are_no_words():
+def test_unconfident_words_outside_speech_are_removed():
     row = result((0, 1), (1, 2), log_p=-1.5, no_speech=0.9)
     assert read(span(), row, spell, TEXT_END).words == ()
     sure = result((0, 1), (1, 2), log_p=-0.5, no_speech=0.9)
@@ -165,18 +165,18 @@ def spread(n: int):
         (result(*spread(9), *[(2.7, 2.72)] * 10), Fault.CROWDED),
     ],
 )
-def test_each_fault_has_its_sign(row, fault):
+def test_each_kind_of_fault_is_detected(row, fault):
     assert fault in read(span(), row, spell, TEXT_END).faults
 
 
-def test_words_that_the_speech_has_no_time_for_are_a_fault():
+def test_more_words_than_the_speech_has_time_for_are_a_fault():
     row = result(*spread(20))
     assert read(span(), row, spell, TEXT_END).faults == frozenset()
     short = read(span(speech=((0.0, 0.5),)), row, spell, TEXT_END)
     assert Fault.TOO_MANY in short.faults
 
 
-def test_fewer_faults_win_then_surer_tokens():
+def test_fewer_faults_win_then_higher_confidence():
     sure, unsure = heard(log_p=-0.1), heard(log_p=-0.4)
     looping = heard(faults=[Fault.LOOP], log_p=-0.01)
     assert better(sure, unsure) is better(unsure, sure) is sure
@@ -203,26 +203,26 @@ def copies(*lengths_s: float, text="a b c", start_s=0.0) -> list[Word]:
     return words
 
 
-def test_a_loop_of_guesses_is_cut_after_its_first_time():
+def test_a_loop_of_guesses_keeps_its_first_copy():
     words = [word(f" w{i % 4}", i, i + 1, i % 4, 9 + i % 4) for i in range(20)]
     first = word(" a", 0, 0, 77)
     kept = left(first, *words, faults=[Fault.LOOP, Fault.DOUBTFUL], log_p=-0.6)
     assert kept == ["a", "w0", "w1", "w2", "w3"]
 
 
-def test_of_a_loop_the_copies_with_audio_stay_but_not_the_last_which_has_no_end():
+def test_in_a_loop_the_copies_with_audio_stay_except_the_incomplete_last():
     said = copies(1, 1, 1, 1, 3)
     assert left(*said, faults=[Fault.LOOP]) == ["a", "b", "c"] * 4
     assert left(*copies(1, 1, 0.05, 0.05, 0.05), faults=[Fault.LOOP]) == ["a", "b", "c"] * 2
 
 
-def test_of_words_said_twice_those_without_time_go():
+def test_repeated_words_without_time_are_removed():
     words = [word(" a", 0, 1), word(" b", 1, 2), word(" a", 2, 2), word(" b", 2, 2.01)]
     assert left(*words, faults=[Fault.CROWDED]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("fault", [Fault.COMPRESSION, Fault.TOO_MANY])
-def test_of_a_repetition_the_copies_with_audio_stay(fault):
+def test_in_a_repetition_the_copies_with_audio_stay(fault):
     assert left(*copies(1, 1.2, 0.9, 0.1, 0.0), faults=[fault]) == ["a", "b", "c"] * 3
     assert left(*copies(1, 1.2, 0.9, 1, 1), faults=[fault], log_p=-0.6) == ["a", "b", "c"]
 
@@ -275,7 +275,7 @@ def test_guesses_that_may_be_speech_are_kept_with_their_problem():
     assert without_invented_words(found, span().speech).words == ()
 
 
-def test_words_that_a_guard_removes_are_told_with_its_code():
+def test_words_that_a_guard_removes_are_reported_with_its_code():
     speech = ((START, START + 10 * SAMPLE_RATE),)
     words = [*copies(1, 1, 0.0), word(" d", 3, 4)]
     found = without_invented_words(heard(*words, faults=[Fault.COMPRESSION]), speech)
@@ -287,7 +287,7 @@ def test_words_that_a_guard_removes_are_told_with_its_code():
     assert [d.guard for d in quiet.dropped] == ["no_speech"]
 
 
-def test_a_phrase_that_was_spoken_again_and_again_is_no_fault():
+def test_a_phrase_that_was_spoken_several_times_is_no_fault():
     """Each copy has its time, although the text is compressible and the attention is wide."""
     row = result(*spread(30), tokens=(7, 8, 9) * 10)
     found = read(span(), row, spell, TEXT_END, diffuse_nats=0.0)
@@ -295,7 +295,7 @@ def test_a_phrase_that_was_spoken_again_and_again_is_no_fault():
     assert len(found.words) == 30
 
 
-def test_a_copy_that_was_passed_over_is_a_fault():
+def test_a_copy_that_was_skipped_is_a_fault():
     lengths = [0.3] * 12 + [0.6] + [0.3] * 8
     ends = np.cumsum([0.0, *lengths, 0.3])
     row = result(*pairwise(ends), tokens=(7, 8, 9) * 7)

@@ -74,12 +74,12 @@ def test_copies_in_silence_were_not_spoken():
     assert without_audio(words, speech) == frozenset({4, 5, 6, 7})
 
 
-def test_a_copy_may_share_the_audio_of_one_that_is_twice_as_long():
+def test_a_copy_may_use_the_audio_of_a_copy_of_twice_its_length():
     words = spoken("a b c " * 4, [0.3, 0.3, 0.3, 0.3, 1.2, 0.3, 0.01, 0.01, 0.01, 0.3, 0.3, 0.3])
     assert without_audio(words, SPEECH) == frozenset()
 
 
-def test_a_copy_that_is_missing_leaves_its_audio_to_the_one_beside_it():
+def test_the_audio_of_a_missing_copy_counts_for_its_neighbour():
     even = [0.3] * 12
     assert not lacks_copies(spoken("a b c " * 4, even), SPEECH)
     assert lacks_copies(spoken("a b c " * 4, [*even[:5], 1.2, *even[6:]]), SPEECH)

@@ -74,7 +74,7 @@ def test_a_mark_stays_with_its_letter():
         ("", []),
     ],
 )
-def test_a_word_of_such_a_script_is_parted(text, parts):
+def test_a_word_of_a_script_without_spaces_is_divided(text, parts):
     assert graphemes(text) == parts
 
 
@@ -91,7 +91,7 @@ def test_a_broken_byte_costs_no_more_than_itself():
     assert [token for piece in pieces for token in piece.tokens] == [0, 1, 2, 3]
 
 
-def test_a_closing_mark_takes_no_time():
+def test_a_closing_punctuation_mark_takes_no_time():
     (piece,) = split_words(range(3), spelled(" Yes", "!", '"'))
     assert spoken_tokens(piece, spelled(" Yes", "!", '"')) == 1
 

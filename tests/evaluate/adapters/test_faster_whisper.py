@@ -25,14 +25,14 @@ def test_the_parts_of_a_model_are_joined(tmp_path):
 
 
 @pytest.mark.model
-def test_it_hears_what_is_said(speech):
+def test_it_recognises_the_words(speech):
     pytest.importorskip("faster_whisper", reason="the extra yardstick is not installed")
     transcribe = load_offline("faster-whisper", "tiny.en")
     text = transcribe(Audio(to_int16(speech[: 6 * 16_000]), 16_000)).text
     assert "best of times" in text.lower()
 
 
-def test_it_says_how_to_get_it():
+def test_the_error_names_the_command_that_installs_it():
     try:
         import faster_whisper  # noqa: F401
     except ImportError:

@@ -50,14 +50,14 @@ async def test_the_gain_of_a_repeat_is_not_rounded_away(shape):
     assert feed(10, fast=True).encoding == "pcm_s16le"
 
 
-async def test_fast_the_clock_is_what_was_handed_out():
+async def test_without_pacing_the_clock_is_the_audio_sent():
     fed = feed(640, fast=True)
     assert fed.now_s() == 0
     assert [fed.now_s() async for _ in fed.chunks()] == pytest.approx([0.04, 0.08])
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0])
-async def test_nothing_is_handed_out_before_it_was_spoken(speed):
+async def test_no_audio_is_sent_before_its_time(speed):
     fed = feed(1600, rate=16_000, fast=False, speed=speed)
     loop = asyncio.get_running_loop()
     began_s, due_s = loop.time(), [0.04, 0.08, 0.1]

@@ -40,7 +40,7 @@ def progress(seq):
     return Progress(seq=seq, received=0, settled=0)
 
 
-def test_a_gap_in_the_numbers_is_noticed():
+def test_a_gap_in_the_sequence_numbers_is_detected():
     assert broken(progress(1), progress(2)) == []
     assert broken(progress(1), progress(3)) == ["message 3 follows message 1"]
 

@@ -9,7 +9,7 @@ from stream.evaluate.material.recordings import Audio
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 28, 29, 100])
-def test_long_audio_is_cut_into_pieces_that_whisper_hears(seconds):
+def test_long_audio_is_cut_into_windows_of_whisper(seconds):
     samples = np.random.default_rng(0).uniform(-1, 1, seconds * 16_000).astype(np.float32)
     cut = list(pieces(samples))
     np.testing.assert_array_equal(np.concatenate(cut), samples)

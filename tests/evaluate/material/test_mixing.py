@@ -34,7 +34,7 @@ def test_loud_noise_does_not_clip():
     assert 30_000 < np.abs(mixed).max() <= 32_767
 
 
-def test_chance_depends_on_the_names_and_nothing_else():
+def test_random_numbers_depend_on_the_names_only():
     speech = Audio(to_int16(tone(1000, 1)), RATE)
     noises = [recording(np.random.default_rng(i).normal(0, 0.1, RATE)) for i in range(5)]
 

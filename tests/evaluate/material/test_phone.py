@@ -21,7 +21,7 @@ def test_the_band(rate, hertz, passes):
     assert samples.std() * np.sqrt(2) == pytest.approx(0.5 * passes, abs=0.01)
 
 
-def test_what_is_above_the_band_does_not_fold_into_it():
+def test_frequencies_above_the_band_do_not_alias():
     assert np.abs(narrow_band(tone(5000, 16_000))).max() < 0.001
 
 

@@ -112,7 +112,7 @@ def test_noise_holds_no_words_and_an_unknown_text_stays_unknown(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", '{"text": "no audio"}', "[1]"])
-def test_what_is_no_manifest_is_refused(tmp_path, content):
+def test_a_file_that_is_no_manifest_is_refused(tmp_path, content):
     path = tmp_path / "set.jsonl"
     path.write_text(content)
     with pytest.raises(UsageError, match=r"set\.jsonl"):
@@ -127,7 +127,7 @@ def test_missing_files_are_named(tmp_path):
         recording.read()
 
 
-def test_cuts_may_follow_each_other_at_once_and_keep_their_words_times(tmp_path):
+def test_consecutive_cuts_keep_the_times_of_their_words(tmp_path):
     for name in ("a.wav", "b.wav"):
         soundfile.write(tmp_path / name, np.full(1000, 0.5), 10_000)
     word = {"word": "one", "start": 0.01, "end": 0.05}
@@ -148,5 +148,5 @@ def test_cuts_may_follow_each_other_at_once_and_keep_their_words_times(tmp_path)
         ("rain.wav", "rain"),
     ],
 )
-def test_noise_is_told_by_its_path(name, category):
+def test_noise_is_recognised_by_its_path(name, category):
     assert noise_category(name) == category

@@ -29,7 +29,7 @@ def test_reverberation_decays_by_60_db_in_its_time():
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
-def test_the_farther_the_more_reverberation(place, rate):
+def test_reverberation_grows_with_distance(place, rate):
     response = impulse_response(place, rate, rng())
     assert response[0] == 1
     assert np.square(response[1:]).sum() == pytest.approx(place.reverberant_power)
@@ -37,7 +37,7 @@ def test_the_farther_the_more_reverberation(place, rate):
     assert Place(0.9, 0.4, 20).reverberant_power == pytest.approx(1, abs=0.01)
 
 
-def test_the_direct_sound_comes_when_it_came():
+def test_the_direct_sound_keeps_its_time():
     heard = reverberant(click(), PLACES[0], rng()).samples
     assert int(np.abs(heard).argmax()) == 4000
     assert not heard[:4000].any()

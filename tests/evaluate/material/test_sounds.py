@@ -51,7 +51,7 @@ def test_a_dial_tone_is_two_tones():
     assert set(np.argsort(found)[-2:]) == {350, 440}
 
 
-def test_a_cadence_is_silent_in_between():
+def test_a_tone_cadence_has_silence_between_its_tones():
     samples = cadence(np.ones(3 * RATE), 0.5, 1.0)
     assert samples[: RATE // 2].all()
     assert not samples[RATE // 2 : 3 * RATE // 2].any()

@@ -87,7 +87,7 @@ def test_silence_needs_no_manifest():
     assert {r.text for r in found} == {""}
 
 
-def test_enough_voices_make_a_babble():
+def test_babble_has_enough_voices():
     found = played("silence", noises=[rain()])
     assert found[-1].condition == "rain"
     assert found[-2].condition == "babble of 8 voices"

@@ -9,7 +9,7 @@ from stream.evaluate.measures.record import TimedWord
 from stream.evaluate.measures.scoring import judged
 
 
-def test_words_of_like_confidence_are_held_together():
+def test_words_of_similar_confidence_are_grouped():
     words = [Judged(0.92, True)] * 9 + [Judged(0.98, False)] + [Judged(0.1, False)] * 2
     low, high = calibration(words)
     assert (low.low, low.words, low.right) == (0.1, 2, 0.0)
@@ -44,7 +44,7 @@ def heard(*words):
         ("the cat", [], []),
     ],
 )
-def test_a_word_is_right_where_it_was_said(reference, words, expected):
+def test_a_word_is_correct_at_its_time(reference, words, expected):
     found = judged(reference, heard(*words))
     if expected is None:
         assert sum(word.right for word in found) == 2
@@ -52,5 +52,5 @@ def test_a_word_is_right_where_it_was_said(reference, words, expected):
         assert [word.right for word in found] == expected
 
 
-def test_words_without_confidence_are_not_judged():
+def test_words_without_confidence_are_not_scored():
     assert judged("a", [TimedWord("a", 0, 1)]) == []

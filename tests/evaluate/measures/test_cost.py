@@ -29,7 +29,7 @@ def test_the_machine_is_at_least_as_busy_as_this_process():
 
 
 @pytest.mark.slow
-def test_a_child_of_the_child_counts():
+def test_cpu_time_of_grandchildren_counts():
     with subprocess.Popen(
         [sys.executable, "-c", CHILD + "; print('bye')"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -43,7 +43,7 @@ def test_a_child_of_the_child_counts():
     assert cost.cpu_s >= 0
 
 
-def test_what_is_not_seen_is_not_said():
+def test_hidden_captions_are_not_announced():
     with measured(Cost("elsewhere", "speech"), None) as cost:
         pass
     cost.audio_s = 10

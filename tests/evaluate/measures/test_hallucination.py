@@ -18,7 +18,7 @@ FIVE = ["a", "b", "c", "d", "e"]
     ("words", "count"),
     [([], 0), (FIVE, 0), (FIVE * 2, 1), (FIVE * 3, 6), (["no"] * 10, 5), (FIVE[:4] * 1, 0)],
 )
-def test_ngrams_that_come_again(words, count):
+def test_repeated_ngrams(words, count):
     assert repeated_ngrams(words) == count
 
 
@@ -28,7 +28,7 @@ def test_never_more_than_there_are_ngrams(words):
     assert 0 <= repeated_ngrams([str(word) for word in words]) <= max(0, len(words) - 5)
 
 
-def test_what_people_repeat_is_counted_beside():
+def test_true_repetitions_are_counted_separately():
     loop, said = "thank you " * 10, "row row row row row row your boat"
     assert repetitions(said, loop) == Repetitions(transcript=14, reference=1)
     assert Repetitions(1, 2) + Repetitions(3, 4) == Repetitions(4, 6)

@@ -41,12 +41,12 @@ def test_the_manifests_times_win_over_the_systems_own():
     assert found.word_end_error == ms(100, 0, 200)
 
 
-def test_a_word_that_was_not_said_has_no_time():
+def test_a_word_that_was_not_spoken_has_no_time():
     found = latencies(CAT, [TimedWord("the", 0.25, 0.5), TimedWord("sat", 1.0, 1.5)])
     assert found.word_to_final == ms(1700, 700)
 
 
-def test_where_the_stream_ended_first_nothing_is_said_of_its_final():
+def test_an_ended_stream_has_no_latency_of_its_final():
     found = latencies(
         [shown(1.0, "The", "cat"), finished(1.1, "The cat", [0.4, 0.8], by_silence=False)]
     )
@@ -65,13 +65,13 @@ def test_a_cut_inside_the_stream_counts_for_its_words_and_not_as_an_end_of_speec
     assert found.speech_end_to_final == ms(1000)
 
 
-def test_a_word_counts_as_shown_once_it_is_there_whatever_happens_next():
+def test_a_word_counts_as_shown_at_its_first_appearance():
     events = [shown(1, "", "cat"), shown(2, "", "dog"), shown(3, "cat"), finished(4, "cat", [0.5])]
     (caption,) = captions(events)
     assert appearances(caption) == ({0: 1}, {0: 3})
 
 
-def test_nothing_shown_nothing_found():
+def test_without_captions_no_word_is_found():
     assert latencies([]) == latencies([finished(1, "")]) == Latencies()
 
 

@@ -34,7 +34,7 @@ def test_errors_add_up_before_they_become_a_rate():
     assert WordErrors(0, insertions=2).rate == 0.0
 
 
-def test_what_is_missing_or_added_has_a_time():
+def test_omitted_and_inserted_words_have_times():
     heard = [
         TimedWord(word, i, i + 0.5)
         for i, word in enumerate(["Mr.", "Smith,", "one", "one", "called"])

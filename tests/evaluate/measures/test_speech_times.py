@@ -13,7 +13,7 @@ def noise(seconds, dbfs):
 
 
 @pytest.mark.parametrize("gain_db", [0, -30])
-def test_vowels_are_found_at_any_level(gain_db):
+def test_vowels_are_detected_at_any_level(gain_db):
     samples = recording.samples()[:, 0] * np.float32(10 ** (gain_db / 20))
     spans = spoken_spans(samples + noise(recording.SECONDS, -85))
     assert spans[0][0] == pytest.approx(0.5 * 16_000, abs=1_600)
@@ -26,7 +26,7 @@ def test_what_is_no_voice(samples):
     assert spoken_spans(samples) == []
 
 
-def test_breath_before_a_word_is_no_vowel():
+def test_breath_before_a_word_is_not_taken_as_a_vowel():
     samples = recording.samples()[:, 0] + noise(recording.SECONDS, -85)
     samples[4_000:6_400] += noise(0.15, -25)
     assert spoken_spans(samples)[0][0] >= 0.5 * 16_000 - 1_600

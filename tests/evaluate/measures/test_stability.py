@@ -48,7 +48,7 @@ def test_a_recording():
     assert ages(events) == [3]
 
 
-def test_a_caption_that_vanishes_was_erased():
+def test_a_caption_that_vanishes_counts_as_erased():
     assert stability([shown(1, "", "boo who")]).erased == 2
     assert stability([shown(1, "", "boo who"), finished(2, "")]).erased == 2
     assert Stability(erased=2).normalised_erasure == 0
@@ -72,7 +72,7 @@ def test_utterances_are_counted_apart():
         (finished(2, "the old man"), True),
     ],
 )
-def test_committed_words_may_grow_and_nothing_else(later, broken):
+def test_committed_text_may_only_grow(later, broken):
     found = changed_commits([shown(1, "The old", "mad"), later])
     assert bool(found) == broken
     assert all("'The old'" in sentence for sentence in found)
@@ -82,7 +82,7 @@ words = st.lists(st.sampled_from(["a", "b", "c"]), max_size=6)
 
 
 @given(st.lists(words, min_size=1, max_size=6))
-def test_what_only_grows_is_steady_and_nothing_changes_more_than_it_is_erased(texts):
+def test_text_that_only_grows_is_stable(texts):
     events = [shown(i, "", " ".join(text)) for i, text in enumerate(texts)]
     total = stability([*events, finished(9, " ".join(texts[-1]))])
     assert 0 <= total.unstable <= total.erased

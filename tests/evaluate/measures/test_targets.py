@@ -24,11 +24,11 @@ def test_what_was_measured():
     }
 
 
-def test_nothing_measured_but_promises():
+def test_a_system_without_measurements_has_its_commits_checked():
     (row,) = targets({"suites": {}, "violations": 2})
     assert (row["measured"], row["met"]) == (2, False)
 
 
-def test_played_fast_nothing_is_said_of_flicker():
+def test_without_pacing_flicker_is_not_reported():
     found = targets({"suites": SUITES, "violations": 0, "pace": "fast"})
     assert not any("erasure" in row["target"] for row in found)

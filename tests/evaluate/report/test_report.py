@@ -74,7 +74,7 @@ def test_latency_and_stability_are_those_of_the_suite():
     assert (found["words"], found["right"]) == (3, 1.0)
 
 
-def test_played_fast_there_are_no_latencies():
+def test_without_pacing_latencies_are_not_reported():
     fast = result("a", "a")
     fast.played.real_time = False
     found = as_json([fast])["suites"]["speech"]["latency_ms"]
@@ -83,7 +83,7 @@ def test_played_fast_there_are_no_latencies():
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_tables_show_the_groups_and_what_went_wrong(width):
+def test_tables_show_the_groups_and_the_failures(width):
     output = io.StringIO()
     odd = result("a", "b", failure="It broke.")
     results = [*RESULTS, odd]
@@ -96,7 +96,7 @@ def test_tables_show_the_groups_and_what_went_wrong(width):
     assert "p95" in text
 
 
-def test_the_page_is_whole_and_comes_from_nowhere_else():
+def test_the_page_is_complete_and_loads_from_no_other_host():
     odd = [result("a", "<b>", failure="It <broke>.")]
     text = page(SUMMARY, RESULTS) + page(as_json(odd), odd)
     assert text.count("<svg") >= 6
@@ -122,7 +122,7 @@ def test_the_json_holds_every_event(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_run_went_well_when_promises_were_kept_and_silence_stayed_silent():
+def test_a_run_passes_if_no_commit_changed_and_silence_has_no_words():
     assert result("a", "b").went_well()
     assert not result("a", "b", failure="It broke.").went_well()
     assert not result("", "boo", kind="silence").went_well()

@@ -35,7 +35,7 @@ async def test_health_and_metrics() -> None:
         assert "distil_stream_ready 1.0" in body
 
 
-async def test_what_the_page_offers_its_reader() -> None:
+async def test_the_controls_of_the_page() -> None:
     async with serving() as server:
         status, headers, body = await get(server, "/v1/info")
         assert (status, headers["content-type"]) == (200, "application/json")
@@ -70,7 +70,7 @@ async def test_a_stream_without_a_websocket() -> None:
         assert (status, headers["upgrade"]) == (426, "websocket")
 
 
-async def test_a_page_may_ask_why_its_websocket_does_not_open() -> None:
+async def test_a_page_can_query_why_its_websocket_is_refused() -> None:
     ours, theirs = "Origin: https://captions.example", "Origin: https://evil.example"
     config = {"max_sessions": 1, "api_key": "k", "allow_origin": ("https://captions.example:443",)}
     async with serving(**config) as server:

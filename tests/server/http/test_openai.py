@@ -204,7 +204,7 @@ async def test_pages_of_an_origin_that_is_allowed(talk: io.BytesIO, origin: str)
             assert headers.get("access-control-allow-origin") == allowed
 
 
-async def test_an_object_without_meaning_is_ignored(talk: io.BytesIO) -> None:
+async def test_an_object_without_known_fields_is_ignored(talk: io.BytesIO) -> None:
     async with serving() as server, talking_to(server) as theirs:
         heard = await theirs.audio.transcriptions.create(
             model="whisper-1", file=talk, chunking_strategy={"type": "server_vad"}
@@ -316,7 +316,7 @@ async def test_a_temporary_folder_that_is_gone(
         assert "Traceback" not in caplog.text
 
 
-async def test_what_is_no_recording() -> None:
+async def test_a_file_that_is_no_recording() -> None:
     notes = io.BytesIO(b"These are notes.\n" * 100)
     notes.name = "notes.mp3"
     async with serving() as server, talking_to(server) as theirs:
@@ -384,7 +384,7 @@ async def test_one_more_than_there_is_room_for(talk: io.BytesIO) -> None:
 
 
 @pytest.mark.slow
-async def test_a_client_that_hangs_up_costs_nothing_more(
+async def test_a_client_that_hangs_up_causes_no_more_work(
     speech: NDArray[np.float32], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "stream.server")
@@ -409,7 +409,7 @@ async def test_a_client_that_hangs_up_costs_nothing_more(
     assert all(line.startswith("an upload was stopped:") for line in said)
 
 
-async def test_the_log_says_what_became_of_an_upload_and_nothing_of_what_it_is(
+async def test_the_log_reports_the_result_of_an_upload_without_its_content(
     talk: io.BytesIO, caplog: pytest.LogCaptureFixture
 ) -> None:
     notes = io.BytesIO(b"These are notes.\n" * 100)
@@ -443,7 +443,7 @@ async def consumed(request: Any, stream: bool) -> None:
             pass
 
 
-async def test_draining_finishes_uploads_and_takes_no_more(talk: io.BytesIO) -> None:
+async def test_draining_finishes_uploads_and_accepts_no_more(talk: io.BytesIO) -> None:
     gated = GatedTranscriber()
     async with serving(gated) as server, talking_to(server) as theirs:
         first = asyncio.create_task(
@@ -461,7 +461,7 @@ async def test_draining_finishes_uploads_and_takes_no_more(talk: io.BytesIO) -> 
 
 
 @pytest.mark.slow
-async def test_who_speaks_goes_before_an_upload(speech: NDArray[np.float32]) -> None:
+async def test_live_windows_go_before_uploads(speech: NDArray[np.float32]) -> None:
     """With a final and a recording's windows waiting, the final is first."""
     order: list[str] = []
 
@@ -492,7 +492,7 @@ async def test_who_speaks_goes_before_an_upload(speech: NDArray[np.float32]) -> 
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/audio/translations"])
-async def test_they_want_a_post(path: str) -> None:
+async def test_only_post_is_accepted(path: str) -> None:
     async with serving() as server:
         assert (await get(server, path))[0] == 405
 
@@ -508,7 +508,7 @@ async def test_a_form_that_is_none() -> None:
         writer.close()
 
 
-async def test_an_upload_that_stops_coming() -> None:
+async def test_an_upload_that_stalls() -> None:
     async with serving(idle_s=0.2) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.door.port)
         writer.write(

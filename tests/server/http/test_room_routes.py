@@ -98,7 +98,7 @@ async def test_readers_come_and_go_and_are_counted() -> None:
 
 
 @pytest.mark.slow
-async def test_draining_lets_readers_go() -> None:
+async def test_draining_disconnects_readers() -> None:
     async with serving(drain_s=WAIT_S) as server, reading(server) as messages:
         await anext(messages)
         await asyncio.wait_for(server.drain(), WAIT_S / 2)

@@ -35,7 +35,7 @@ async def everything(reader: Reader) -> list[dict[str, Any]]:
     return [json.loads(message) async for message in reader]
 
 
-async def test_who_comes_late_reads_what_was_said() -> None:
+async def test_a_late_reader_gets_the_earlier_lines() -> None:
     rooms = rooms_of()
     room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "before", 1))
@@ -80,7 +80,7 @@ async def test_a_slow_reader_gets_the_newest_partial_and_every_final() -> None:
     assert guess["tentative"] == "guess 999"
 
 
-async def test_a_reader_that_reads_nothing_is_let_go() -> None:
+async def test_a_reader_that_reads_nothing_is_disconnected() -> None:
     rooms = rooms_of()
     room, ada = rooms.join(MEMBER)
     reader = rooms.read("standup")
@@ -118,7 +118,7 @@ async def test_rooms_are_kept_for_their_time(tmp_path: Path, in_a_file: bool) ->
     assert [m["type"] for m in await everything(reader)] == ["room"], "it ends with the room"
 
 
-async def test_a_room_goes_on_while_it_is_kept() -> None:
+async def test_a_room_continues_while_it_is_stored() -> None:
     clock = Clock()
     rooms = rooms_of(clock=clock)
     room, ada = rooms.join(MEMBER)
@@ -131,7 +131,7 @@ async def test_a_room_goes_on_while_it_is_kept() -> None:
     assert rooms.listing()[0].ended_at is None
 
 
-def test_what_a_killed_server_had_heard_is_there_when_it_comes_back(tmp_path: Path) -> None:
+def test_the_transcript_of_a_killed_server_is_there_after_its_restart(tmp_path: Path) -> None:
     before = rooms_of(tmp_path / "rooms.db")
     room, ada = before.join(MEMBER)
     before.receive(room, ada, final(0, "kept"))
@@ -144,7 +144,7 @@ def test_what_a_killed_server_had_heard_is_there_when_it_comes_back(tmp_path: Pa
     assert [line.text for line in kept.finals] == ["kept"]
 
 
-def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
+def test_a_file_that_another_user_has_locked(tmp_path: Path, caplog) -> None:
     rooms = rooms_of(tmp_path / "rooms.db")
     room, ada = rooms.join(MEMBER)
     rooms.receive(room, ada, final(0, "before"))
@@ -162,7 +162,7 @@ def test_a_file_that_somebody_else_has_locked(tmp_path: Path, caplog) -> None:
     assert [line.text for line in kept.finals] == ["before", "meanwhile", "after"]
 
 
-def test_a_line_that_can_never_be_written_does_not_hold_up_the_others() -> None:
+def test_a_line_that_cannot_be_written_does_not_block_others() -> None:
     rooms = rooms_of()
     room, ada = rooms.join(MEMBER)
     (line,) = room.receive(ada, final(0, "kept"), 0.0)

@@ -69,7 +69,7 @@ class Receiver:
         return [json.loads(request.content) for request in self.requests]
 
 
-async def test_what_is_said_is_sent_in_order_and_signed() -> None:
+async def test_events_are_sent_in_order_and_signed() -> None:
     receiver = Receiver(204)
     await receiver.call()
     assert [message["type"] for message in receiver.received] == [
@@ -94,7 +94,7 @@ async def test_what_is_said_is_sent_in_order_and_signed() -> None:
 
 
 @pytest.mark.parametrize("trouble", [500, 404, 302, httpx2.ConnectError("refused")])
-async def test_what_fails_is_tried_again_with_its_id(trouble: int | Exception) -> None:
+async def test_failures_are_retried_with_the_same_id(trouble: int | Exception) -> None:
     receiver = Receiver(trouble, trouble, 200)
     await receiver.call()
     first = receiver.requests[:3]
@@ -104,7 +104,7 @@ async def test_what_fails_is_tried_again_with_its_id(trouble: int | Exception) -
     assert receiver.outcomes == ["delivered"] * 4
 
 
-async def test_what_fails_for_good_is_counted_and_the_next_is_sent() -> None:
+async def test_permanent_failures_are_counted_and_the_next_event_is_sent() -> None:
     receiver = Receiver(*[500] * TRIES, 200)
     await receiver.call()
     assert receiver.outcomes == ["failed", *["delivered"] * 3]
@@ -123,7 +123,7 @@ async def test_a_key_is_sent_on_and_is_in_no_transcript() -> None:
     assert ended["data"]["lines"] == []
 
 
-async def test_an_address_that_hangs_holds_up_nothing() -> None:
+async def test_an_address_that_hangs_blocks_no_other() -> None:
     hanging = asyncio.Event()
 
     async def hang(request: httpx2.Request) -> httpx2.Response:
@@ -161,7 +161,7 @@ def test_a_secret_that_is_none(secret: str | None) -> None:
         Webhook("http://example.test", secret, lambda outcome: None)
 
 
-def test_waits_grow_and_stay_bearable() -> None:
+def test_retry_delays_grow_and_are_bounded() -> None:
     waits = [wait_s(tries) for tries in range(1, TRIES)]
     assert waits == sorted(waits)
     assert waits[0] == 1

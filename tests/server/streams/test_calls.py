@@ -54,7 +54,7 @@ async def test_a_call_from_twilio() -> None:
         assert texts(server, "CA123") == texts(server, "CA123", "Agent") == SAID
 
 
-async def test_a_call_that_twilio_cuts_gets_its_words() -> None:
+async def test_a_call_that_twilio_ends_abruptly_gets_its_finals() -> None:
     async with serving(recording.transcriber()) as server:
         websocket = await client(server, path="v1/twilio")
         *messages, _ = TwilioCall().messages(phone_audio())
@@ -77,7 +77,7 @@ async def test_silence_in_place_of_what_was_lost_is_counted() -> None:
 
 
 @pytest.mark.parametrize("token", ["12345", "another"])
-async def test_only_twilio_may_call_where_a_token_is_set(token: str) -> None:
+async def test_with_a_token_only_twilio_can_call(token: str) -> None:
     async with serving(recording.transcriber(), twilio_auth_token="12345", api_key="k") as server:
         shown = RequestValidator(token).compute_signature(
             f"wss://{urlsplit(url(server)).netloc}/v1/twilio", {}
@@ -98,7 +98,7 @@ async def test_only_twilio_may_call_where_a_token_is_set(token: str) -> None:
 
 
 @pytest.mark.slow
-async def test_a_setting_that_does_not_fit_is_the_reason_of_the_closing() -> None:
+async def test_an_invalid_setting_is_the_close_reason() -> None:
     async with serving() as server:
         async with client(server, path="v1/twilio") as websocket:
             call = TwilioCall(language="xx")
@@ -118,7 +118,7 @@ async def test_a_call_from_asterisk() -> None:
         assert texts(server, UUID) == SAID
 
 
-async def test_a_server_that_is_too_busy_takes_no_call() -> None:
+async def test_a_busy_server_refuses_calls() -> None:
     async with serving(recording.transcriber(), audiosocket_port=0) as server:
         at_the_top(server)
         reader, writer = await dial(server)
@@ -126,7 +126,7 @@ async def test_a_server_that_is_too_busy_takes_no_call() -> None:
         writer.close()
 
 
-async def test_a_call_that_asterisk_cuts_gets_its_words() -> None:
+async def test_a_call_that_asterisk_ends_abruptly_gets_its_finals() -> None:
     async with serving(recording.transcriber(), audiosocket_port=0) as server:
         _, writer = await dial(server)
         writer.write(HELLO + b"".join(slin_frames()))
@@ -148,7 +148,7 @@ async def test_draining_ends_a_call_that_is_silent() -> None:
         assert texts(server, UUID) == SAID[:1]
 
 
-async def test_what_is_no_audiosocket_is_cut_off() -> None:
+async def test_a_client_of_another_protocol_is_disconnected() -> None:
     async with serving(audiosocket_port=0) as server:
         reader, writer = await dial(server)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + bytes(70_000))
@@ -156,7 +156,7 @@ async def test_what_is_no_audiosocket_is_cut_off() -> None:
         writer.close()
 
 
-async def test_a_full_server_takes_no_call() -> None:
+async def test_a_full_server_refuses_calls() -> None:
     async with serving(audiosocket_port=0, max_sessions=1) as server, client(server) as first:
         await first.send('{"type":"start"}')
         await receive(first, "ready")
@@ -193,7 +193,7 @@ async def test_speakers_of_native_streams_share_a_room() -> None:
         assert server.state.rooms.live == {}
 
 
-async def test_who_vanishes_leaves_the_room_what_was_said() -> None:
+async def test_a_vanished_stream_leaves_its_words_in_the_room() -> None:
     async with serving(recording.transcriber(), resume_s=0) as server:
         async with client(server, "room=standup") as websocket:
             await websocket.send(recording.pcm())
@@ -203,7 +203,7 @@ async def test_who_vanishes_leaves_the_room_what_was_said() -> None:
         assert texts(server, "standup", "Speaker 1") == SAID
 
 
-async def test_who_lost_the_connection_goes_on_in_the_room() -> None:
+async def test_a_resumed_stream_continues_in_the_room() -> None:
     async with serving(recording.transcriber()) as server:
         pcm = recording.pcm()
         async with client(server, "room=standup&speakers=Ada") as websocket:
@@ -225,7 +225,7 @@ async def test_who_lost_the_connection_goes_on_in_the_room() -> None:
         assert server.state.rooms.live == {}
 
 
-async def test_who_does_not_come_back_leaves_the_room() -> None:
+async def test_a_stream_that_does_not_resume_leaves_the_room() -> None:
     async with serving(recording.transcriber(), resume_s=0.1) as server:
         async with client(server, "room=standup") as websocket:
             await websocket.send(recording.pcm()[: 7 * 16_000])
@@ -237,7 +237,7 @@ async def test_who_does_not_come_back_leaves_the_room() -> None:
         assert texts(server, "standup", "Speaker 1") == SAID[:1]
 
 
-async def test_what_is_said_in_a_call_reaches_the_webhook() -> None:
+async def test_the_words_of_a_call_reach_the_webhook() -> None:
     received: list[tuple[dict[str, str], bytes]] = []
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -93,7 +93,9 @@ async def test_text_that_is_not_utf_8() -> None:
 
 
 @pytest.mark.slow
-async def test_a_container_as_it_comes(tmp_path: Path, speech: NDArray[np.float32]) -> None:
+async def test_a_container_that_arrives_in_pieces(
+    tmp_path: Path, speech: NDArray[np.float32]
+) -> None:
     samples = np.repeat(speech[: 10 * 16_000], 3)  # at 48 kHz
     data = write_media(tmp_path / "a.webm", samples, "libopus").read_bytes()
     async with serving() as server, client(server, "encoding=container") as websocket:
@@ -107,7 +109,7 @@ async def test_a_container_as_it_comes(tmp_path: Path, speech: NDArray[np.float3
     assert messages[-1]["settled"] == received == pytest.approx(160_000, abs=1_000)
 
 
-async def test_what_comes_after_end_is_told_and_ignored(speech: NDArray[np.float32]) -> None:
+async def test_messages_after_the_end_are_reported_and_ignored(speech: NDArray[np.float32]) -> None:
     gated = GatedTranscriber()
     audio = pcm(speech[: 4 * 16_000])
     async with serving(gated) as server, client(server) as websocket:
@@ -146,7 +148,7 @@ async def test_a_silent_client_gets_its_finals_and_is_closed(speech: NDArray[np.
     assert websocket.close_code == 4000
 
 
-async def test_a_client_that_never_speaks_is_closed() -> None:
+async def test_a_client_that_sends_no_message_is_closed() -> None:
     async with serving(idle_s=0.2) as server, client(server) as websocket:
         assert await receive_all(websocket) == []
         assert websocket.close_code == 4000
@@ -181,7 +183,7 @@ async def test_a_half_open_client_is_cut_off(speech: NDArray[np.float32]) -> Non
 @pytest.mark.parametrize(
     "idle_s", [60.0, 0.5], ids=["too many messages wait", "its socket takes nothing"]
 )
-async def test_a_client_that_reads_nothing_is_closed_and_costs_the_others_nothing(
+async def test_a_client_that_reads_nothing_is_closed_and_delays_no_other(
     speech: NDArray[np.float32], idle_s: float
 ) -> None:
     narrow = socket.socket()
@@ -220,7 +222,7 @@ async def test_a_client_that_reads_gets_any_number_of_messages_at_once(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("frame_bytes", [SECOND, 1 << 20])
-async def test_a_client_that_is_ahead_is_not_read(
+async def test_a_client_that_sends_ahead_of_real_time_is_not_read(
     speech: NDArray[np.float32], frame_bytes: int
 ) -> None:
     gated = GatedTranscriber()
@@ -240,7 +242,7 @@ async def test_a_client_that_is_ahead_is_not_read(
 
 
 @pytest.mark.slow
-async def test_one_that_has_to_be_ahead_is_read(speech: NDArray[np.float32]) -> None:
+async def test_a_client_that_must_send_ahead_is_read(speech: NDArray[np.float32]) -> None:
     """Without partials an utterance of 9 s has no hypothesis; waiting would be for ever."""
     async with serving(max_ahead_s=1.0) as server, client(server, "partials=false") as websocket:
         await send_audio(websocket, pcm(speech))
@@ -266,7 +268,7 @@ class Broken(ScriptedTranscriber):
         return [Hypothesis(window, words=None) for window in windows]  # type: ignore[arg-type]
 
 
-async def test_a_fault_of_ours_ends_one_stream_with_an_error(
+async def test_an_internal_error_ends_one_stream_with_an_error(
     speech: NDArray[np.float32], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(Broken([])) as server, client(server) as websocket:

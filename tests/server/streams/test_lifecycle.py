@@ -106,6 +106,7 @@ class FakeSessions:
     """One session at most, in a room or not."""
 
     audio_clock_s = 0.0
+    decoding = False
 
     def __init__(self) -> None:
         self._opened: list[SimpleNamespace] = []
@@ -115,7 +116,7 @@ class FakeSessions:
 
     def open(self, session_id: str, room: str | None = None) -> None:
         membership = RoomMembership(room, 1, 16_000) if room else None
-        session = SimpleNamespace(id=session_id)
+        session = SimpleNamespace(id=session_id, decoder=None)
         self._opened = [SimpleNamespace(session=session, membership=membership)]
 
     @property
@@ -127,8 +128,8 @@ class FakeProtocol:
     """Streams that answer each message, and get their finals when the test says so."""
 
     pending_s = 0.0
-    compressed = False
     idle_s = None
+    has_steps = False
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id

@@ -22,7 +22,7 @@ def test_remembers_the_last_frames(frames: list[str], limit: int, number: int) -
         assert number not in range(len(frames) + 1)
 
 
-def test_never_forgets_the_last() -> None:
+def test_the_last_value_is_kept() -> None:
     buffer = ReplayBuffer(limit_bytes=1)
     buffer.append("a long frame")
     buffer.append("another")

@@ -62,7 +62,7 @@ async def in_one_piece(server, audio: bytes) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cut_at", [SECOND // 2 + 1, 3 * SECOND + 7, 7 * SECOND])
-async def test_it_goes_on_where_it_was(audio: bytes, cut_at: int) -> None:
+async def test_it_continues_where_it_stopped(audio: bytes, cut_at: int) -> None:
     async with serving() as server:
         whole = await in_one_piece(server, audio)
         first = await client(server)
@@ -88,7 +88,7 @@ async def test_it_goes_on_where_it_was(audio: bytes, cut_at: int) -> None:
         assert await metric(server, 'distil_stream_sessions_closed_total{close_code="1000"}') == 2
 
 
-async def test_what_is_heard_meanwhile_waits_for_the_client(audio: bytes) -> None:
+async def test_events_during_an_interruption_wait_for_the_client(audio: bytes) -> None:
     gated = GatedTranscriber()
     async with serving(gated) as server:
         first = await client(server)
@@ -155,7 +155,7 @@ async def refused(server, ready: dict) -> bool:
         return message["type"] == "error"
 
 
-async def test_one_that_was_kept_for_too_long() -> None:
+async def test_a_stream_that_was_parked_for_too_long() -> None:
     async with serving(resume_s=0.05) as server:
         first = await client(server)
         ready = await opened(first)
@@ -177,7 +177,7 @@ async def test_a_server_that_keeps_nothing() -> None:
         assert await refused(server, {**ready, "resume_token": "x"})
 
 
-async def test_a_client_that_closes_does_not_mean_to_come_back() -> None:
+async def test_a_client_that_closes_normally_is_not_parked() -> None:
     async with serving() as server:
         async with client(server) as first:
             ready = await opened(first)
@@ -186,7 +186,7 @@ async def test_a_client_that_closes_does_not_mean_to_come_back() -> None:
         assert await refused(server, ready)
 
 
-async def test_those_who_come_take_the_places_of_those_who_are_lost() -> None:
+async def test_new_streams_take_the_slots_of_lost_ones() -> None:
     async with serving(max_sessions=2) as server:
         ready = []
         for _ in range(2):
@@ -202,7 +202,7 @@ async def test_those_who_come_take_the_places_of_those_who_are_lost() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 8])
-async def test_those_who_come_back_find_their_places(n: int) -> None:
+async def test_returning_streams_find_their_slots(n: int) -> None:
     async with serving(max_sessions=n) as server:
         first = [await client(server) for _ in range(n)]
         ready = [await opened(websocket) for websocket in first]
@@ -216,7 +216,7 @@ async def test_those_who_come_back_find_their_places(n: int) -> None:
                 assert (await receive(websocket, "ready", "error"))[-1]["type"] == "ready"
 
 
-async def test_who_comes_back_twice_at_once_is_served_once() -> None:
+async def test_two_simultaneous_resumptions_serve_one() -> None:
     async with serving() as server, client(server) as first:
         ready = await opened(first)
         async with client(server) as second, client(server) as third:
@@ -230,9 +230,7 @@ async def test_who_comes_back_twice_at_once_is_served_once() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", ["nobody comes back", "the server drains"])
 @pytest.mark.parametrize("partials", [True, False])
-async def test_the_room_of_a_stream_that_is_given_up_has_its_last_words(
-    ends: str, partials: bool
-) -> None:
+async def test_a_room_gets_the_last_words_of_an_abandoned_stream(ends: str, partials: bool) -> None:
     resume_s = 0.3 if ends == "nobody comes back" else 60
     async with serving(recording.transcriber(), vad="webrtc", resume_s=resume_s) as server:
         first = await client(server)
@@ -251,7 +249,7 @@ async def test_the_room_of_a_stream_that_is_given_up_has_its_last_words(
     assert [line.text for line in room.finals] == ["one two three four", "five six seven"]
 
 
-async def test_a_server_that_restarts_says_so(audio: bytes) -> None:
+async def test_a_restarting_server_closes_with_its_code(audio: bytes) -> None:
     async with serving() as server, client(server) as websocket:
         await opened(websocket)
         closing = asyncio.create_task(server.close(RESTARTING))
@@ -261,7 +259,7 @@ async def test_a_server_that_restarts_says_so(audio: bytes) -> None:
         await closing
 
 
-async def test_a_stream_that_is_kept_goes_on_with_half_a_sample_less(audio: bytes) -> None:
+async def test_a_parked_stream_drops_half_a_sample(audio: bytes) -> None:
     async with serving(ScriptedTranscriber(counting())) as server:
         first = await client(server)
         ready = await opened(first)

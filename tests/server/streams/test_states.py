@@ -37,7 +37,7 @@ def test_every_state_is_reached_and_leads_to_the_end(state: State) -> None:
 
 
 @pytest.mark.parametrize("event", Event)
-def test_every_event_leads_somewhere(event: Event) -> None:
+def test_every_event_has_a_transition(event: Event) -> None:
     assert any(event in row for row in TRANSITIONS.values())
 
 

@@ -23,7 +23,7 @@ def test_an_upload_is_ahead_after_two_seconds_of_audio() -> None:
     assert not pace.is_live(0.0, UPLOAD_AHEAD_S + 0.1)
 
 
-def test_silence_before_the_first_audio_is_no_credit() -> None:
+def test_silence_before_the_first_audio_allows_no_sending_ahead() -> None:
     pace = UploadDetector(now=0.0)
     pace.note_message(100.0, 100.0, audio_s=0.0)
     assert not pace.is_live(100.0, UPLOAD_AHEAD_S + 0.1)
