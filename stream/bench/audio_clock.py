@@ -55,7 +55,7 @@ class CachedTranscriber:
 
     transcriber: Transcriber
     cpu_s: float = 0.0
-    """CPU seconds of all requested windows; a stored one counts with the time that it first took."""
+    """CPU seconds of all requested windows; a stored one counts with its first time."""
     _results: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
     _before: tuple[object, ...] = ()
     """The windows of this rehearsal so far."""
