@@ -37,7 +37,7 @@ TRAILING_S = 1.0
 def delay_s(window: Window) -> float:
     """Return the simulated seconds to transcribe a window.
 
-    They are about what the model `base` takes on two idle CPU cores.
+    They approximate the time that the model `base` takes on two idle CPU cores.
     """
     encoded_s = max(8.0, len(window.samples) / SAMPLE_RATE + 2.0)
     return 0.06 + 0.016 * encoded_s
@@ -47,20 +47,21 @@ def delay_s(window: Window) -> float:
 class CachedTranscriber:
     """Transcribes each window once and returns the stored hypothesis for the same window later.
 
-    Windows are compared without their drafts, since a draft changes the cost but never the words,
-    but with all windows before them, because the encoder remembers these. (After stored ones it
-    remembers nothing, and encodes the next window in full.)
+    Windows are compared without their drafts, since a draft changes the cost but never the words.
+    Two windows are the same only if all windows before them in the rehearsal are, too, because the
+    encoder keeps results of those. (A stored hypothesis leaves no such results, so the next window
+    that is transcribed is encoded in full.)
     """
 
     transcriber: Transcriber
     cpu_s: float = 0.0
-    """CPU seconds of all requested windows; a stored window counts what it took the first time."""
+    """CPU seconds of all requested windows; a stored one counts with its first time."""
     _results: dict[object, tuple[Hypothesis, float]] = field(default_factory=dict)
     _before: tuple[object, ...] = ()
     """The windows of this rehearsal so far."""
 
     def begin(self, session: str) -> None:
-        """Begin a rehearsal, of which nothing is remembered yet."""
+        """Start a rehearsal, and remove what the encoder has kept of this session."""
         self._before = ()
         if self.transcriber.memories is not None:
             self.transcriber.memories.forget(session)
@@ -131,7 +132,7 @@ class Rehearsal:
 
 
 def recorded_event(event: events.Event, endpointing_ms: int) -> Event | None:
-    """Convert an event of a session to one of the record; None if the record does not need it."""
+    """Convert an event of a session to one of `measures.record`; None if it has no counterpart."""
     match event:
         case events.SpeechStarted(channel, utterance, sample):
             return SpeechBegan((channel, utterance), sample / SAMPLE_RATE)

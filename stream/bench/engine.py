@@ -90,7 +90,7 @@ def run(
     windows
         Number of windows of each length.
     rounds
-        How often each system is timed.
+        Number of times that each system is timed.
     others
         Time faster-whisper and transformers, too.
     memory
@@ -236,8 +236,8 @@ def speed_row(
     Args:
         contender: the contender.
         window_s: seconds of audio in a window.
-        times: its rounds.
-        results: its result for each window.
+        times: the rounds of the contender.
+        results: the contender's result for each window.
         baseline: the rounds of faster-whisper, or None.
         plain: the results of transformers, or None.
         singly: the rounds of the same contender with a batch of one window, or None.

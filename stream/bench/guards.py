@@ -1,10 +1,10 @@
 """`bench guards`: measures which results the guards against guesses and babble remove.
 
 Speech, noise and babble are streamed without partials, and each window of a final is decoded before
-guards remove words. For speech, the words are aligned with the reference. From that follows what a
-guard costs (right words of speech) and what it saves (wrong words, and words where nobody speaks)
-at each limit. The limit against babble depends on the model's alignment heads: it is calibrated
-with this command for each model.
+guards remove words. For speech, the words are aligned with the reference. So the words that a guard
+removes at each limit can be counted: right words of speech, which are its cost, and wrong words and
+words without any speech, which are its benefit. The limit against babble depends on the model's
+alignment heads: it is calibrated with this command for each model.
 """
 
 import json
@@ -56,12 +56,12 @@ class Case:
 
     @property
     def unsure(self) -> bool:
-        """Whether its words are guesses."""
+        """Whether the words are guesses, because of their low log-probability."""
         return Fault.UNSURE.code in self.faults
 
     @property
     def recognised(self) -> bool:
-        """Whether at least half of its words are right."""
+        """Whether at least half of the words are right."""
         return self.right > 0 and self.right >= self.wrong
 
 
@@ -76,7 +76,7 @@ def run(
     ways: str = "default",
     show: bool = False,
 ) -> None:
-    """Print tables of what the guards remove at each limit, and one JSON line.
+    """Print tables of the words that the guards remove at each limit, and one JSON line.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def chosen_limit(cases: Sequence[Case]) -> float | None:
 
 
 def print_limits(cases: Sequence[Case]) -> None:
-    """Print what the guard against babble removes at each limit."""
+    """Print the results and words that the guard against babble removes at each limit."""
     speech = [case for case in cases if case.group == "speech"]
     noise = [case for case in cases if case.group != "speech"]
     print(f"{len(speech)} results in speech, {len(noise)} without speech\n")
@@ -217,7 +217,9 @@ def print_limits(cases: Sequence[Case]) -> None:
 
 
 def print_guesses(cases: Sequence[Case], limit_nats: float) -> None:
-    """Print what is left if all guesses are removed, and if those stay that may be speech.
+    """Print the results that are left if all guesses are removed, and if some are kept.
+
+    The guesses that are kept are those that may be speech.
 
     Args:
         cases: the results.

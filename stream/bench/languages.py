@@ -122,9 +122,9 @@ class LanguageRow:
     heard: dict[str, int]
     """Number of finals by reported language."""
     switches: int
-    """How often the reported language changed from one final to the next."""
+    """Number of times that the reported language changed from one final to the next."""
     spoken_switches: int
-    """How often the spoken language changed."""
+    """Number of times that the spoken language changed."""
     broken: int
     """Events with an incomplete character."""
 

@@ -59,8 +59,8 @@ def run(
         Speed of playing in the last part; it must be so low that both servers can show all
         captions that are due.
     bar_s
-        Limit for the 95th percentile of the time from the end of speech to the final, beyond
-        endpointing.
+        Limit, in seconds, for the 95th percentile of the time from the end of speech to the final,
+        less the endpointing time.
     usual
         Also measure the usual server: faster-whisper in int8, 30 s windows, a model behind a lock.
     report

@@ -27,7 +27,7 @@ TICK_S = 0.05
 """Interval at which the lateness of the player's event loop is measured, as in the server."""
 
 RECOVERY_S = 120.0
-"""Longer than a server needs to return from its highest load level to 0."""
+"""Seconds; more than a server needs to return from its highest load level to 0."""
 
 BUCKET_S = 10
 """Seconds of continuous speech for which one cost is measured."""
@@ -81,7 +81,9 @@ class LoadRow:
 
     @property
     def late_ms(self) -> float | None:
-        """The 95th percentile of end of speech to final, minus endpointing; None if no finals."""
+        """The 95th percentile of the time from the end of speech to the final, in milliseconds,
+        less the endpointing time; None if there are no finals.
+        """
         p95 = self.final_ms.get("p95")
         return None if p95 is None else p95 - ENDPOINTING_MS
 
@@ -156,9 +158,9 @@ def measure(system: System, recordings: Sequence[Recording]) -> LoadRow:
 
 
 async def timed(playing: Coroutine[Any, Any, list[Played]]) -> tuple[list[Played], list[float]]:
-    """Await a coroutine, and measure how late the event loop is meanwhile.
+    """Await a coroutine, and measure how late the event loop is while the coroutine runs.
 
-    Returns its result, and the lateness in milliseconds, measured every `TICK_S`.
+    Returns the result of the coroutine, and the lateness in milliseconds, measured every `TICK_S`.
     """
     loop = asyncio.get_running_loop()
     task, late_ms = asyncio.create_task(playing), []
@@ -173,7 +175,7 @@ def settle(system: System) -> None:
     """Wait until a server has returned to load level 0 after the step before.
 
     Raises:
-        UsageError: it has not after `RECOVERY_S` seconds.
+        UsageError: the server is still busy after `RECOVERY_S` seconds.
     """
     end_s = time.monotonic() + RECOVERY_S
     while system.has_metrics and read_metrics(system.url).values[LOAD] > 0:

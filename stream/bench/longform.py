@@ -2,7 +2,8 @@
 
 All systems have the same weights. They take turns on each recording, and the order rotates from one
 recording to the next, so that other load on the machine slows all of them alike; ratios are those
-of the sums. Only the audio is read beforehand: cutting, voice detection and joining are timed.
+of the summed times. Only the audio is read beforehand: cutting, voice detection and joining are
+timed.
 """
 
 import json

@@ -28,11 +28,11 @@ class LongRow:
     faster_whisper: float | None
     """Time of faster-whisper divided by this time; None without it."""
     faster_whisper_cpu: float | None
-    """The same for CPU time."""
+    """CPU time of faster-whisper divided by this CPU time; None without it."""
     transformers: float | None
     """Time of transformers divided by this time; None without it."""
     transformers_cpu: float | None
-    """The same for CPU time."""
+    """CPU time of transformers divided by this CPU time; None without it."""
 
 
 def as_table(title: str, rows: Sequence[LongRow]) -> Table:

@@ -1,8 +1,8 @@
-"""`bench loop`: how long the server keeps others waiting while a client attacks it.
+"""`bench loop`: measures how long other clients wait for the server while one client attacks it.
 
 Eight live streams run, each attack runs for some seconds beside them, and `/healthz` is requested
-all the time. The server has a scripted model and a process of its own, so that its time is that of
-its own code.
+all the time. The server has a scripted model and a process of its own, so that the time is spent in
+the server's own code.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ Attack = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class LoopRow:
-    """How long `/healthz` took during an attack, in milliseconds."""
+    """The response times of `/healthz` during an attack, in milliseconds."""
 
     attack: str
     requests: int
@@ -90,7 +90,7 @@ async def measure(address: str, name: str, seconds: float) -> LoopRow:
 
 @contextmanager
 def attacking(name: str, address: str) -> Iterator[None]:
-    """Attack in a process of its own during the block, so that it does not delay the requests."""
+    """Attack while the block runs, in another process, so that attacks do not delay requests."""
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=attack_in_process, args=(name, address), daemon=True)
     process.start()
@@ -115,7 +115,7 @@ async def repeat(attack: Attack, address: str) -> None:
 
 
 async def talk(address: str) -> None:
-    """Stream silence at the pace of speech, and drop what the server sends."""
+    """Stream silence at the pace of speech, and discard the server's messages."""
     async with websocket(address, "/v1/stream") as socket:
         while True:
             await socket.send(FRAME)
@@ -156,7 +156,7 @@ def silent_flac(seconds: float) -> bytes:
 
 
 async def nothing(address: str) -> None:
-    """Attack nobody."""
+    """Wait a second, without an attack: the baseline."""
     await asyncio.sleep(1)
 
 

@@ -1,10 +1,10 @@
-"""`bench page`: measures when the captions page shows a word as committed, and the page's share.
+"""`bench page`: measures the time until the captions page shows a word as committed.
 
-Recordings are the microphone of a real Chromium. A probe in the page (`page_probe.js`) notes when
-audio is sent, when messages arrive and when they are painted. A word counts as spoken at its last
-sample. The origin of this clock is the frame of audio that was sent with the least delay; so the
-latency of the browser's audio capture, before the page receives the sound, is not included. Word
-times are those of the model.
+It also measures the page's share of that time. Recordings are the microphone of a real Chromium. A
+probe in the page (`page_probe.js`) notes when audio is sent, when messages arrive and when they are
+painted. A word counts as spoken at its last sample, and the time of a sample counts from the frame
+of audio that was sent with the least delay. So the latency of the browser's audio capture, before
+the page receives the sound, is not included. Word times are those of the model.
 """
 
 import json

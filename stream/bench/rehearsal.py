@@ -121,7 +121,8 @@ def run(
     refresh_s
         Seconds before the end of a window that are always encoded again.
     reach_s
-        Seconds of the memory before these, to which their positions attend.
+        Seconds of the memory, before those of refresh_s, to which the positions encoded again
+        attend.
     memory_margin_s
         Seconds of silence after a window that is encoded with memory.
     finals_from_memory

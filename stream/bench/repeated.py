@@ -1,8 +1,9 @@
-"""`bench repeated`: counts the copies of repeated speech that are recognised, and the work.
+"""`bench repeated`: counts the copies of repeated speech that are recognised, and their cost.
 
 Repeated speech (`speech.repeated`) is streamed on the audio clock and transcribed as files. Each
-phrase is also transcribed alone: a repetition should have no more errors than that, once for each
-copy. The work is compared with that of varied speech of the same phrases and pauses.
+phrase is also transcribed alone: a repetition should have at most as many errors as the phrase
+alone, times the number of copies. The cost, in CPU time and decoder passes, is compared with that
+of varied speech of the same phrases and pauses.
 """
 
 import json
@@ -51,15 +52,15 @@ class Row:
     words: int
     errors: int
     errors_alone: int
-    """Errors of the phrases alone, once for each copy."""
+    """Errors of the phrases alone, multiplied by the number of copies."""
 
 
 @dataclass(slots=True)
 class Work:
-    """What the transcription of some audio took."""
+    """The cost of transcribing some audio."""
 
     seconds: float = 0.0
-    """Of audio."""
+    """Seconds of audio."""
     cpu_s: float = 0.0
     passes: int = 0
     """Decoder passes."""
@@ -88,7 +89,7 @@ class Counting:
         return found
 
     def begin(self) -> Work:
-        """Count from zero in a new object, and return it."""
+        """Replace `work` by a new object that counts from zero, and return that object."""
         self.work = Work()
         return self.work
 
@@ -161,7 +162,7 @@ def sentences(manifest: Path) -> list[Recording]:
     """Return sentences of a manifest, spread evenly over it.
 
     Raises:
-        UsageError: it has no short recording with known text.
+        UsageError: the manifest has no short recording with known text.
     """
     usable = [one for one in read_manifest(manifest) if one.text]
     usable = [one for one in usable if one.read().seconds <= LONGEST_SENTENCE_S]
@@ -199,7 +200,7 @@ class Result:
 
     @property
     def found(self) -> int:
-        """How many copies were recognised, by the number of words."""
+        """Number of copies that were recognised, estimated from the number of words."""
         words = compared(self.text_alone) or compared(self.repetition.phrase.text)
         return round(len(compared(self.text).split()) / len(words.split()))
 
@@ -210,7 +211,7 @@ class Result:
 
     @property
     def errors_alone(self) -> int:
-        """Word errors of the phrase alone, once for each copy."""
+        """Word errors of the phrase alone, multiplied by the number of copies."""
         return self.repetition.copies * errors(self.repetition.phrase.text, self.text_alone)
 
     @property

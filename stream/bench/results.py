@@ -66,7 +66,7 @@ def readme_of(text: str, runs: Sequence[Run]) -> str:
     """Return the README with the figures of these runs.
 
     Raises:
-        UsageError: it lacks the marks.
+        UsageError: the text has no marks for the figures.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

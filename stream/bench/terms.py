@@ -19,7 +19,7 @@ from stream.evaluate.measures.scoring import normalised
 
 LEAST_LETTERS = 5
 MOST_FREQUENT = 2
-"""The most occurrences of a term in all recordings."""
+"""A term occurs at most this number of times in all recordings together."""
 MOST_TERMS = 60
 
 

@@ -59,7 +59,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A turn, and what the server answered."""
+    """The result of one turn: the delay of its final, and its word errors."""
 
     ttfs_ms: float
     """Milliseconds from the end of speech to the final with `from_finalize`."""
@@ -161,7 +161,10 @@ def read_turn(recording: Recording) -> Turn | None:
 
 
 def speech_end_s(samples: NDArray[np.float32]) -> float:
-    """Return the end of the last frame that Silero's network takes for speech; 0 without any."""
+    """Return the end, in seconds, of the last frame that Silero's network classifies as speech.
+
+    Returns 0 if there is no such frame.
+    """
     detector = choose_detector("silero")(SAMPLE_RATE)
     size = detector.frame_samples
     silence = np.zeros(SAMPLE_RATE, np.float32)

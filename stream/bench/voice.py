@@ -61,7 +61,7 @@ class Case:
     rate: int = SAMPLE_RATE
     """Sample rate of the source, in hertz."""
     filtered: bool = True
-    """Whether the detectors get what the high-pass filter of a session returns."""
+    """Whether the samples pass the high-pass filter of a session before the detectors."""
 
 
 @dataclass(slots=True)
@@ -182,7 +182,10 @@ def noisy_twins(recordings: Sequence[Recording]) -> Iterator[Case]:
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
-    """Return at most `limit` recordings, evenly spread: neighbours are often of one speaker."""
+    """Return at most `limit` recordings, taken evenly from the whole list.
+
+    Neighbours in a list often have the same speaker.
+    """
     n = len(recordings) if limit is None else min(limit, len(recordings))
     return [recordings[i * len(recordings) // n] for i in range(n)]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.bench.audio_clock import CachedTranscriber, Rehearsal
-from stream.bench.speech.edges import EdgeErrors, bias_ms, close, median_ms
+from stream.bench.speech.edges import EdgeErrors, bias_ms, close, percentile_ms
 from stream.bench.speech.espeak import speak
 from stream.bench.speech.forced import Aligner
 from stream.bench.speech.prompts import joined, prompts
@@ -136,11 +136,11 @@ def measure(kind: str, references: Iterator[Reference], cached: CachedTranscribe
         minutes=round(seconds / 60, 1),
         said=errors.said,
         found=errors.found,
-        start_median=round(median_ms(errors.starts)),
-        start_p90=round(median_ms(errors.starts, 90)),
+        start_median=round(percentile_ms(errors.starts)),
+        start_p90=round(percentile_ms(errors.starts, 90)),
         start_bias=round(bias_ms(errors.starts)),
-        end_median=round(median_ms(errors.ends)),
-        end_p90=round(median_ms(errors.ends, 90)),
+        end_median=round(percentile_ms(errors.ends)),
+        end_p90=round(percentile_ms(errors.ends, 90)),
         end_bias=round(bias_ms(errors.ends)),
         within_100_ms=round(close(errors.starts + errors.ends), 3),
         backwards=errors.backwards,

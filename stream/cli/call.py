@@ -79,7 +79,7 @@ def call(
     model
         Name of the model: `base` by default; with --server, the model of that server.
     endpointing_ms
-        Silence that ends a utterance, in milliseconds.
+        Silence that ends an utterance, in milliseconds.
     json
         Print a JSON object for each utterance, with the times of its words.
     fast
@@ -118,7 +118,9 @@ def call(
 async def play(
     line: "PhoneLine", url: str, settings: dict[str, Any], fast: bool, view: "Turns | JsonLines"
 ) -> bool:
-    """Stream the call and show the dialogue; return False if the server reported an error."""
+    """Stream the call to its end, and show the dialogue; return False if the server reported an
+    error.
+    """
     dialogue = Dialogue()
     succeeded = True
     with view:
@@ -152,7 +154,7 @@ class PhoneLine:
         self._tracks = list(zip(files, counts, strict=True))
 
     async def frames(self, fast: bool) -> AsyncIterator[bytes]:
-        """Yield a packet every 20 ms; without a delay if `fast`."""
+        """Yield a packet every 20 ms, or without a delay if `fast`."""
         now = asyncio.get_running_loop().time
         began = now()
         for number, packet in enumerate(self._packets()):

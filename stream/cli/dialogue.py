@@ -1,14 +1,14 @@
 """Sorts the finals of several channels by the start of their utterances.
 
-A final arrives at the end of its utterance, so that of a long turn arrives after that of a short
-interjection. A final is therefore held back while an utterance that began before it is open.
+A final arrives at the end of its utterance, so the final of a long turn arrives after the final of
+a short interjection. A final is therefore held back while an utterance that began earlier is open.
 """
 
 from distil_stream_client import Final, ServerEvent, SpeechStarted
 
 
 class Dialogue:
-    """Takes the events of a stream, and returns its finals in order."""
+    """Takes the events of a stream, and returns its finals in the order of their start."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], float] = {}

@@ -29,32 +29,32 @@ def add(
     audio_s_an_hour: float | None = None,
     days: float | None = None,
 ) -> None:
-    """Add a key, and print it: it is stored nowhere else.
+    """Add a key, and print its secret, which is stored nowhere.
 
-    A server that runs uses it within a second.
+    A running server accepts the key within a second.
 
     Parameters
     ----------
     name
         Name of the key, for logs and for the owner of rooms.
     file
-        The file of keys; it is made if there is none.
+        The file of keys; it is created if there is none.
     may
         What the key may do: stream, upload, administer, record; may be repeated.
     open_rooms
-        Pattern of the names of rooms that it may open, such as "desk-*"; may be repeated.
+        Pattern of the names of rooms that the key may open, such as "desk-*"; may be repeated.
     speak_in
-        Pattern of rooms of other keys in which it may speak; may be repeated.
+        Pattern of rooms of other keys in which the key may speak; may be repeated.
     read_rooms
-        Pattern of rooms of other keys that it may read; may be repeated.
+        Pattern of rooms of other keys that the key may read; may be repeated.
     labels
-        Pattern of the labels under which it may speak in rooms; may be repeated.
+        Pattern of the labels under which the key may speak in rooms; may be repeated.
     max_streams
-        Streams at once.
+        Greatest number of streams at the same time.
     max_uploads
-        Recordings at once.
+        Greatest number of recordings at the same time.
     audio_s_an_hour
-        Seconds of audio within an hour, of streams and recordings together.
+        Greatest number of seconds of audio within an hour, streams and recordings together.
     days
         Days after which the key expires.
     """
@@ -91,7 +91,7 @@ def list_keys(*, file: File) -> None:
 
 @app.command
 def revoke(name: str, *, file: File) -> None:
-    """Remove a key. A server that runs ends its streams within a second.
+    """Remove a key. A running server ends the streams of the key within a second.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def number(limit: float | None) -> str:
 
 
 def expiry_of(key: Key) -> str:
-    """Return when a key expires or has expired."""
+    """Return the time in UTC at which a key expires or has expired, as text; else `never`."""
     if key.expires is None:
         return "never"
     expired = " (expired)" if key.expired(datetime.now(UTC).timestamp()) else ""

@@ -18,7 +18,7 @@ BENCHMARKS = {
     "load": "Streams that a server can serve, compared with a usual server.",
     "longform": "Time and word errors on long recordings, compared with others.",
     "idle": "The cost of streams without speech.",
-    "loop": "How long others wait while a client attacks the server.",
+    "loop": "How long other clients wait while one attacks the server.",
     "margins": "Word errors by the length of the silence after the speech.",
     "readers": "The cost of many readers of one room.",
     "short-windows": "Repetitions in short windows, by the length that is encoded.",
@@ -28,8 +28,8 @@ BENCHMARKS = {
     "word-times": "Errors of the word times.",
     "page": "Latency of committed words on the captions page, in a real browser.",
     "rehearsal": "The effect of session settings, simulated on the audio clock.",
-    "guards": "What the guards against invented text remove, at each limit.",
-    "repeated": "Copies that are recognised in repeated speech, and the work.",
+    "guards": "Words that the guards against invented text remove, at each limit.",
+    "repeated": "Copies that are recognised in repeated speech, and their cost.",
     "save": "Run a measurement and store its result.",
     "results": "Write docs/benchmarks.md from stored results.",
     "ttfs": "Time from the end of speech to its final, as agents measure it.",
@@ -43,7 +43,7 @@ app = App(
 )
 bench = App(name="bench", help="Measure speed and accuracy on this machine.", sort_key=4)
 app.command(bench)
-# Named, not imported, because their libraries take long to import.
+# The commands are named by their paths instead of imported, because their libraries load slowly.
 app.command(
     "stream.cli.transcribe:transcribe", help="Transcribe recordings, locally or through a server."
 )

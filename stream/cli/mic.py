@@ -26,7 +26,8 @@ FRAME_MS = 40
 """Milliseconds of audio in one message."""
 
 MAX_QUEUED_S = 30
-"""Seconds of audio that are queued while the server accepts none; then the oldest are dropped."""
+"""Most seconds of audio that are queued while the server accepts none; beyond that, the oldest
+audio is dropped."""
 
 STATUS_BY_LOAD = {
     "normal": "Listening. Ctrl-C ends.",
@@ -122,7 +123,7 @@ async def caption(
 def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` on the first Ctrl-C within the block; the second interrupts as usual."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield  # it runs in the background of a shell, where Ctrl-C is for the foreground program
+        yield  # this command runs in the background of a shell: Ctrl-C is for another program
         return
     loop = asyncio.get_running_loop()
 
@@ -130,7 +131,7 @@ def first_interrupt(act: Callable[[], None]) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
         act()
 
-    with suppress(NotImplementedError):  # on Windows, where the first interrupts as well
+    with suppress(NotImplementedError):  # on Windows, where the first Ctrl-C also interrupts
         loop.add_signal_handler(signal.SIGINT, once)
     try:
         yield
@@ -218,7 +219,7 @@ class Microphone:
 
 
 class FrameQueue:
-    """Queues recorded frames, `MAX_QUEUED_S` seconds at most; a full queue drops the oldest."""
+    """Queues at most `MAX_QUEUED_S` seconds of recorded frames; then it drops the oldest frame."""
 
     def __init__(self) -> None:
         self.dropped_s = 0.0
@@ -231,7 +232,7 @@ class FrameQueue:
             self._put(frame)
 
     def stop(self) -> None:
-        """Let `frames` end after the queued frames."""
+        """Let `frames` end when it has yielded the queued frames; later frames are ignored."""
         if not self._stopped:
             self._stopped = True
             self._put(b"")

@@ -1,6 +1,6 @@
 """Draws live captions in a terminal: a title, the last lines that fit, and a status line.
 
-They are drawn on the alternate screen of the terminal. At the end, the transcript is printed on the
+All are drawn on the alternate screen of the terminal. At the end, the transcript is printed on the
 normal screen, where it can be scrolled and copied.
 """
 
@@ -32,7 +32,10 @@ class Caption:
 
 
 class Screen:
-    """A context manager that shows captions by key, if the output is a terminal."""
+    """Holds the captions, and draws them on a terminal within a `with` block.
+
+    At the end of the block the transcript is printed, whether or not the output is a terminal.
+    """
 
     def __init__(self, title: str, console: Console | None = None) -> None:
         self.title = title
@@ -63,7 +66,10 @@ class Screen:
     def show(
         self, key: Hashable, start: float, speaker: str, committed: str, tentative: str = ""
     ) -> None:
-        """Set the words of an utterance; without words, it is removed."""
+        """Set the words of the utterance `key`, or remove the utterance if there are none.
+
+        The change becomes visible with `refresh`.
+        """
         self._colour(speaker)
         if committed or tentative:
             self.captions[key] = Caption(start, speaker, committed, tentative)

@@ -167,7 +167,10 @@ def transcribe(
 async def stream_files(
     files: Sequence[Path], recognition: RecognitionOptions, streaming: StreamOptions
 ) -> bool:
-    """Stream recordings to a server, which is started if none is named; True if none failed."""
+    """Stream recordings one after the other to a server; return whether all succeeded.
+
+    If no server is named, one is started.
+    """
     from stream.cli.transcribe_remote import own_server, transcribe_files
 
     settings: dict[str, Any] = {

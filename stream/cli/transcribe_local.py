@@ -28,12 +28,13 @@ SUFFIXES = tuple(
         *("ts", "wav", "webm", "wma", "wmv"),
     )
 )
-"""Suffixes of the files that are used from a folder; a file that is named can have any."""
+"""Suffixes of the files that are transcribed if a folder is named; a file that is named itself can
+have any suffix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """How recordings are transcribed and where the transcripts go."""
+    """Options of the transcription, and the format and the folder of the transcripts."""
 
     format: str = "txt"
     output: Path | None = None

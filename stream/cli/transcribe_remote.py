@@ -148,13 +148,13 @@ class Captions:
         self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def speaker(self, channel: int) -> str:
-        """Return the prefix of a line: the file if there are several, the channel if there are."""
+        """Return the prefix of a line: the file and the channel, each only if there are several."""
         return self.label + (f"[{channel}] " if self.channels > 1 else "")
 
 
 @asynccontextmanager
 async def own_server(model: str) -> AsyncIterator[str]:
-    """Run a server in this process on a free port; yields its address."""
+    """Run a server in this process, on a free port, until the block ends; yield its address."""
     from stream.config import ServerConfig
     from stream.engine.model_families import load_transcriber
     from stream.server.running import running

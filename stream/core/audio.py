@@ -25,16 +25,16 @@ def samples_of_ms(ms: float) -> int:
 
 
 BRIDGED = samples_of_ms(200)
-"""Samples of the longest gap that is silence within an utterance: ten lost packets of a call. A
-longer gap ends the utterance."""
+"""16 kHz samples. A gap of at most this length (ten lost packets of a call) is filled with silence
+and does not end the utterance; a longer gap ends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Time without audio, between two pieces of it."""
+    """A part of a stream's time for which there is no audio, such as that of lost packets."""
 
     samples: int
-    """Of each channel, at the rate of the audio around it."""
+    """Length in samples of each channel, at the rate of the audio around the gap."""
 
 
 PCM16_SCALE = 1 / 32_768
@@ -73,7 +73,7 @@ BYTES_PER_SAMPLE = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
 Sound = NDArray[np.float32] | Gap
-"""Samples in -1..1, (channels, n_samples), or time without them."""
+"""Either samples in -1..1, (channels, n_samples), or a gap between samples."""
 
 
 class AudioDecoder(Protocol):
@@ -85,10 +85,10 @@ class AudioDecoder(Protocol):
 
     @property
     def owes_sounds(self) -> bool:
-        """Whether more sounds of the bytes so far follow, by way of `Session.receive_sounds`."""
+        """Whether audio is still being decoded, which the caller will pass to `receive_sounds`."""
 
     def take_problems(self) -> list[str]:
-        """Return what could not be decoded, in sentences, each once."""
+        """Return a sentence for each decoding error that no earlier call has returned."""
 
     def forget_leftover(self) -> None:
         """Drop the bytes of the incomplete sample frame; the client sends that frame again."""
@@ -97,11 +97,11 @@ class AudioDecoder(Protocol):
         """Return the samples that are complete now, and the gaps between them, in order."""
 
     def flush(self) -> Sequence[Sound]:
-        """Return the same at the end of the stream."""
+        """Return the remaining samples and gaps, because no more bytes follow."""
 
 
 class StreamDecoder:
-    """Decodes the raw audio of one stream; the division into messages makes no difference."""
+    """Decodes the raw audio of one stream, whose bytes may be divided at any point."""
 
     def __init__(self, encoding: str, channels: int) -> None:
         """Raise `SettingsError` for an unknown encoding or an unsupported number of channels."""

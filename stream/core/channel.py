@@ -38,7 +38,8 @@ def shows_language(window: Window) -> bool:
 class Channel:
     """Turns the samples and hypotheses of one channel into windows and events.
 
-    `windows_to_transcribe` and `events_to_send` return what the previous calls have produced.
+    The `receive_*` methods store windows and events, which `windows_to_transcribe` and
+    `events_to_send` return.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Channel:
         detector: VoiceDetector,
         window_ids: Iterator[int],
     ) -> None:
-        """Begin a channel.
+        """Start at sample 0, with no open utterance.
 
         Args:
             session: id of the session, for its windows.
@@ -100,9 +101,10 @@ class Channel:
         self.force_endpoint()
 
     def receive_gap(self, n_samples: int) -> None:
-        """Let time pass without audio: samples at the client's rate. A long gap ends the utterance.
+        """Advance the clock over a gap of `n_samples` at the client's rate, and emit `AudioGap`.
 
-        A short one is silence within the utterance: a lost packet does not divide a sentence.
+        A gap of at most `BRIDGED` is filled with silence, so that a lost packet does not divide a
+        sentence. A longer gap ends the open utterance.
         """
         self._audio.append(self._high_pass.feed(self._resampler.flush()))
         start, skipped = self._audio.end_sample, self._resampler.skip(n_samples)
@@ -159,7 +161,7 @@ class Channel:
 
     @property
     def _hops(self) -> int | None:
-        """Number of hops of new audio after which a partial is due; None for no partials."""
+        """Factor of the usual amount of new audio between partials; None for no partials."""
         if not self.settings.partials or self.load is Load.FINALS_ONLY:
             return None
         return SLOW_HOPS if self.load is Load.SLOW_PARTIALS else 1
@@ -188,7 +190,10 @@ class Channel:
 
     @property
     def lag_samples(self) -> int:
-        """16 kHz samples of the oldest pending utterance that no hypothesis covers yet; else 0."""
+        """Number of 16 kHz samples of the oldest pending utterance that no hypothesis covers yet.
+
+        Gaps do not count. The number is 0 if no utterance is pending.
+        """
         if not self._utterances:
             return 0
         utterance = self._utterances[0]
@@ -196,7 +201,7 @@ class Channel:
         return self._audio.stored(covered, self._now) if covered < self._now else 0
 
     def _judge_rest(self) -> None:
-        """Judge the last samples, which are less than a frame: silence fills it."""
+        """Classify the last samples, which do not fill a frame, by padding them with silence."""
         end = self._audio.end_sample
         self._audio.append(np.zeros((self._now - end) % self._detector.frame_samples, np.float32))
         self._detect_speech()

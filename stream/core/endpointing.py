@@ -1,18 +1,22 @@
 """Detects where utterances begin and end, from one decision of the voice detector per frame.
 
-Theory of operation. Three states: SILENCE between utterances, SPEECH inside one, HANGOVER inside
-one that may be over. Each frame, with those just before it, is of one of four classes:
+There are three states: SILENCE between utterances, SPEECH inside an utterance, and HANGOVER inside
+an utterance that may be over. The voice detector's decisions on a frame and on the frames just
+before it put the frame into one of four classes:
 
-- QUIET: the frame is not speech, or is a lone speech frame without another in the two before it.
-  A lone frame is a click or an error of the detector: it neither begins nor prolongs speech.
-- VOICED: the frame is speech, and so is one of the two before it.
-- SUSTAINED: the frame is speech, and of the last `onset_ms` / 0.7 at least `onset_ms` are speech.
-- TIMEOUT: the frame is QUIET, and for `endpointing_ms` nothing was VOICED.
+- QUIET: the frame is not speech, or neither of the two frames before it is speech. A lone speech
+  frame is a click or an error of the detector: it neither begins nor prolongs speech.
+- VOICED: the frame is speech, and so is at least one of the two frames before it.
+- SUSTAINED: the frame is speech, and within the last `onset_ms` / 0.7 there are `onset_ms` of
+  speech frames. This class takes precedence over the two above.
+- TIMEOUT: the frame is QUIET, an utterance is open, and its last VOICED or SUSTAINED frame ended at
+  least `endpointing_ms` before the end of this frame.
 
-Only SUSTAINED speech begins an utterance, so noise seldom does; VOICED is enough to continue one,
-so a short word after a pause is not lost. The transition from SILENCE to SPEECH is the onset, and
-the transition back to SILENCE is the endpoint. The pre-roll makes up for the detector's delay at an
-onset; it never includes audio of the previous utterance.
+Only a SUSTAINED frame begins an utterance, so noise seldom does. A VOICED frame is enough to
+continue one, so a short word after a pause is not lost. The transition from SILENCE to SPEECH is
+the onset, and the transition back to SILENCE is the endpoint. The detector reacts late, so an
+utterance includes `pre_roll_ms` of audio before its first speech frame, but never audio of the
+previous utterance.
 
 The module handles neither audio nor text: time is the number of samples fed.
 """
@@ -25,12 +29,12 @@ from math import ceil
 from stream.core.audio import SAMPLES_PER_MS
 
 MERGED_GAP_MS = 200
-"""A shorter gap between speech frames is the closure of a consonant or an error of the detector:
-it is part of the span."""
+"""Two speech frames with a shorter gap between them belong to one span of speech: the gap is the
+closure of a consonant or an error of the detector."""
 
 
 class State(Enum):
-    """Whether the audio is in an utterance."""
+    """The state of an `Endpointer`; the module docstring defines each."""
 
     SILENCE = auto()
     SPEECH = auto()
@@ -73,7 +77,7 @@ class Onset:
     """An utterance has begun."""
 
     start_sample: int
-    """The first speech frame less the pre-roll, but not before the end of the last utterance."""
+    """`speech_sample` less the pre-roll, but not before the end of the last utterance."""
     speech_sample: int
     """The first sample of the first speech frame."""
 
@@ -92,12 +96,12 @@ EndpointEvent = Onset | Endpoint
 
 
 class Endpointer:
-    """Detects the utterances of one channel."""
+    """Finds the onset and the endpoint of each utterance of one channel."""
 
     def __init__(
         self, pre_roll_ms: int, onset_ms: int, endpointing_ms: int, frame_samples: int
     ) -> None:
-        """Begin in silence.
+        """Start at sample 0, in the state SILENCE.
 
         Args:
             pre_roll_ms: as in `SessionTuning`.
@@ -110,7 +114,7 @@ class Endpointer:
         self.now_sample = 0
         """Samples fed so far."""
         self.speech_end_sample = 0
-        """The end of the last voiced frame of this utterance, or of the previous one."""
+        """The end of the last voiced frame of the open utterance; of the last one if none is."""
         self.state = State.SILENCE
         self._frame_samples = frame_samples
         self._pre_roll_samples = pre_roll_ms * SAMPLES_PER_MS
@@ -159,9 +163,9 @@ class Endpointer:
         return None
 
     def force_end(self) -> Endpoint | None:
-        """End the utterance here, if there is one, for a client that requests its finals.
+        """End the open utterance at `now_sample`, and return its endpoint; None if none is open.
 
-        No later utterance includes audio before this sample, whether there was one or not.
+        In both cases no later utterance includes audio before `now_sample`.
         """
         was_in_speech = self.in_speech
         self.state = State.SILENCE
@@ -169,7 +173,10 @@ class Endpointer:
         return endpoint if was_in_speech else None
 
     def skip_to(self, sample: int) -> None:
-        """Let time pass without frames, after `force_end`: no speech goes on or begins in it."""
+        """Advance `now_sample` over a gap without frames, after which no older audio is included.
+
+        Call `force_end` first: no utterance may be open.
+        """
         self.now_sample = self._boundary_sample = sample
         self._recent.clear()
 

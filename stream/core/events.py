@@ -9,7 +9,7 @@ from stream.core.windows import EngineTiming, Word
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Speech has begun."""
+    """An utterance has begun; its speech starts at `sample`, after the pre-roll."""
 
     channel: int
     utterance: int
@@ -18,7 +18,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """Speech has ended: enough silence follows it, or the utterance was cut off."""
+    """An utterance is over, because silence followed or it was cut; its speech ends at `sample`."""
 
     channel: int
     utterance: int
@@ -52,12 +52,14 @@ class Final:
     words: tuple[Word, ...]
     language: str
     speech_end_sample: int
-    """The last sample of speech; latency counts from here."""
+    """The last sample of speech, from which latency counts."""
     endpoint_ms: float
-    """Audio between the last sample of speech and the decision that the utterance is over."""
+    """Milliseconds of audio from the end of the speech to the decision that the utterance is
+    over."""
     timing: EngineTiming
     problems: tuple[str, ...] = ()
-    """Codes of the guards that removed words for which there are no others."""
+    """Codes of the guards that removed words without a replacement, and of those whose words were
+    kept because nothing would have been left."""
 
     @property
     def confidence(self) -> float:
@@ -73,13 +75,14 @@ class Progress:
     settled: int
     """All audio before this sample is in a final or holds no speech."""
     lag_ms: float
-    """Milliseconds of received speech that no hypothesis covers yet, in the channel with most."""
+    """Milliseconds of received speech that no hypothesis covers yet, in the channel that has the
+    most of it."""
     load: Load = Load.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
 class MarkReached:
-    """Every sample received before the mark is settled."""
+    """All audio that was received before the mark is in a final or holds no speech."""
 
     id: int
 

@@ -122,17 +122,17 @@ OTHER_CODES = {
 
 
 def language_code(text: str, known: Collection[str]) -> str:
-    """Return the language code of the model that a text names, or `auto`.
+    """Return the model's code for the language that a client requests.
 
     The text may be a code in capitals, a tag with a region or a script (`en-US`, `zh_Hant_TW`,
     `pt_BR.UTF-8`), another code of the same language (`nb`, `iw`) or an English name.
 
     Args:
-        text: the language that was requested.
+        text: the language that was requested, or `auto`.
         known: the codes that the model supports.
 
     Returns:
-        One of `known`, or `auto`; the text unchanged if it names neither.
+        One of `known`, or `auto`; the text unchanged if it is neither.
     """
     asked = text.strip().lower()
     tag = asked.replace("_", "-").split(".")[0].split("-")[0]

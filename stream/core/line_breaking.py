@@ -95,7 +95,8 @@ def smallest_parts(text: str, most: int) -> list[str]:
 
     Args:
         text: the word, with the space before it.
-        most: the columns up to which clusters that belong together are joined.
+        most: width in columns. Clusters that belong together are joined only if the part is not
+            wider than this.
     """
     parts: list[str] = []
     for cluster in GRAPHEME.findall(text):

@@ -7,7 +7,7 @@ SLOW_HOPS = 3
 
 
 class Load(Enum):
-    """What a server omits under load; it never omits finals."""
+    """Which messages a server omits because it is busy; it never omits finals."""
 
     NORMAL = "normal"
     SLOW_PARTIALS = "slow_partials"

@@ -1,13 +1,13 @@
-"""Mixes several channels to one, so that what is in them never cancels.
+"""Mixes several channels to one, so that their sounds do not cancel each other.
 
-The sum of two channels of opposite polarity is silence. So each channel is added with the sign with
-which it agrees with those before it: the mix is the sum of two channels, or their difference.
-Channels that are silent do not make the others quieter. Where a film has a centre channel, which
-carries its dialogue, it keeps its full level, and the others are added to it more quietly.
+The sum of two channels of opposite polarity is silence. So a channel is subtracted instead of added
+if it correlates negatively with the mix of the channels before it. Channels that are silent do not
+make the others quieter. If a film has a centre channel, which carries the dialogue, that channel
+keeps its full level, and the others are added more quietly.
 
-The signs are decided for each 20 ms of the recording, by the correlation over about the last
-0.15 s, and change within 10 ms. They keep their value unless the correlation is clear: two people
-who speak at once on two channels do not correlate, and their sum is not touched.
+The sign of each channel is decided for each 20 ms of the recording, from the correlation over about
+the last 0.15 s, and changes within 10 ms. A sign stays as it was unless the correlation is clear:
+two people who speak at once on two channels do not correlate.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,17 @@ STEP = SAMPLE_RATE // 50
 """Samples for which the signs are decided at once: 20 ms."""
 
 FADE = SAMPLE_RATE // 100
-"""Samples in which a change takes place."""
+"""Number of samples (10 ms) in which a gain changes to a new value."""
 
 MEMORY = float(np.exp(-STEP / (0.15 * SAMPLE_RATE)))
-"""How much of the correlation of the past remains after a step."""
+"""Share of the correlations of the past that remains after a step."""
 
 CLEAR = 0.6
-"""Correlation from which a channel has the same polarity; below the negative, the opposite one."""
+"""A channel that correlates with the mix by more than this is added, and by less than the negative
+of this subtracted."""
 
 AUDIBLE = 10.0**-7
-"""Mean square of a channel that is not silent: -70 dB of full scale."""
+"""A channel is silent until the mean square of a step is above this: -70 dB of full scale."""
 
 CENTRE = "FC"
 """FFmpeg's name of the channel of a film's dialogue."""
@@ -44,12 +45,12 @@ SURROUND = 0.25
 
 
 class Mixdown:
-    """Mixes one recording; any chunking gives the same samples."""
+    """Mixes the channels of one recording; any chunking gives the same samples."""
 
     def __init__(self, channels: int, names: Sequence[str] = ()) -> None:
         """Take the number of channels, and their names, such as FL, FR and FC, if they are known.
 
-        Samples are at 16 kHz; at another rate the times above are other ones.
+        The durations above hold for samples at 16 kHz.
         """
         self._channels = channels
         self._names = tuple(names) if len(names) == channels else ("",) * channels
@@ -58,11 +59,14 @@ class Mixdown:
         self._audible = np.zeros(channels, bool)
         self._signs = np.ones(channels)
         self._gains: NDArray[np.float64] | None = None
-        """Of each channel at the end of the last step; None before the first one."""
+        """The gain of each channel at the end of the last step; None before the first step."""
         self._pending = np.zeros((channels, 0), np.float32)
 
     def feed(self, samples: Block) -> Block:
-        """Take samples, (channels, n_samples); return those that are mixed by now, (1, n)."""
+        """Take samples, (channels, n_samples); return the mix of all complete steps, (1, n).
+
+        If there is only one channel, the samples are returned at once, unchanged.
+        """
         if self._channels == 1:
             return samples
         self._pending = np.concatenate([self._pending, samples], axis=1)
@@ -70,7 +74,7 @@ class Mixdown:
         return self._mix(n_steps * STEP)
 
     def flush(self) -> Block:
-        """Return the rest, (1, n_samples): at the end, before a gap, or if no audio may wait."""
+        """Return the mix of the samples of an incomplete step, (1, n_samples)."""
         return self._mix(self._pending.shape[1])
 
     def _mix(self, n_samples: int) -> Block:
@@ -101,7 +105,7 @@ class Mixdown:
         gains = np.zeros(self._channels)
         for channel in self._order:
             own = self._correlations[channel, channel]
-            power = gains @ self._correlations @ gains  # of the mix of the channels before
+            power = gains @ self._correlations @ gains  # of the mix of the channels before this one
             if own > 0 and power > 0:
                 correlation = (gains @ self._correlations[channel]) / np.sqrt(own * power)
                 if abs(correlation) > CLEAR:
@@ -110,7 +114,7 @@ class Mixdown:
         return gains
 
     def _weights(self) -> NDArray[np.float64]:
-        """Return how much of each channel is in the mix, (channels,)."""
+        """Return the weight of each channel in the mix, without its sign, (channels,)."""
         audible = self._audible
         loud = [self._names[i] for i in self._order if audible[i]]
         if CENTRE not in loud:

@@ -14,11 +14,11 @@ from stream.core.audio import SAMPLE_RATE
 from stream.core.windows import Word
 
 SAME_WORD_TOLERANCE = SAMPLE_RATE
-"""Samples by which the times of a word in two hypotheses may differ: attention gives times to about
-0.1 s, but a word at the edge of a window can be off by several tenths."""
+"""Samples by which the times of a word in two hypotheses may differ. Times from attention are off
+by about 0.1 s, but at the edge of a window by several tenths of a second."""
 PASSED_OVER = 0.5
-"""If the model recognises none of the words before an utterance, and at most this share of their
-number in their place, it passed over them."""
+"""A share of the number of context words. If a hypothesis has none of the words before the
+utterance, and at most this share of other words in their place, the model passed over them."""
 
 
 def normalise(text: str) -> str:
@@ -43,8 +43,8 @@ def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sa
     index = last_found + 1
     if settled and last_settled == len(settled) - 1:
         return index  # the order of the words counts, even if their times in a pause contradict it
-    # Nothing is settled, or the hypothesis has other words in the place of the last settled ones:
-    # those are skipped by their times.
+    # Nothing is settled, or the hypothesis has other words in the place of the last settled words.
+    # These other words are skipped by their times.
     end = max(start_sample, settled[-1].end_sample if settled else 0)
     first = index
     while index < len(hypothesis) and midpoint(hypothesis[index]) < end:
@@ -59,8 +59,8 @@ def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sa
 def common_words(settled: Sequence[Word], hypothesis: Sequence[Word]) -> list[tuple[int, int]]:
     """Return the common sequence with the greatest sum of match scores, as pairs of indices.
 
-    Found by dynamic programming. A pair of equal words counts as `match_score` returns, so of two
-    sequences of equal length the one whose times are closer wins.
+    Found by dynamic programming. `match_score` gives the score of a pair of equal words, so of two
+    sequences of equal length the one whose times are closer is returned.
     """
     keys = [normalise(word.text) for word in settled]
     hypothesis_keys = [normalise(word.text) for word in hypothesis]

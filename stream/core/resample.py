@@ -28,7 +28,7 @@ ATTENUATION_DB = 90.0
 the 4 kHz of a telephone."""
 
 MAX_TABLE_PHASES = 640
-"""The most rows of taps that are stored: as many as 11025 Hz has phases. For rates with more phases
+"""Greatest number of stored rows of taps: the phases of 11025 Hz. For rates with more phases
 (12345 Hz has 3200), taps are interpolated linearly between two rows. The error of that,
 (pi / phases)**2 / 8, is below -110 dB."""
 
@@ -66,7 +66,7 @@ class Resampler:
     """Resamples one channel to 16 kHz."""
 
     def __init__(self, source_rate: int) -> None:
-        """Prepare to resample from `source_rate`, 8000 to 48000 Hz."""
+        """Resample from `source_rate`, 8000 to 48000 Hz."""
         common = gcd(source_rate, SAMPLE_RATE)
         self.source_rate = source_rate
         self._phases = SAMPLE_RATE // common
@@ -100,9 +100,9 @@ class Resampler:
         return self._advance(-(-self._received * self._phases // self._step))
 
     def skip(self, n_samples: int) -> int:
-        """Let time pass without input, after `flush`; return how many outputs are left out.
+        """Advance over a gap of `n_samples` without input; return the length of the gap at 16 kHz.
 
-        The input around the gap is taken to be silence.
+        Call `flush` first. The filter takes the input within the gap to be silence.
         """
         self._received += n_samples
         if self._step == self._phases:
@@ -110,7 +110,8 @@ class Resampler:
         until = -(-self._received * self._phases // self._step)
         skipped, self._sent = until - self._sent, until
         self._first_centre = until * self._step // self._phases
-        # The silence that reaches from the left half of the next output's taps to the next input.
+        # Silence before the next input sample, from the first sample that the taps of the next
+        # output cover.
         self._input = np.zeros(self._received - self._first_centre + self._reach - 1, np.float32)
         return skipped
 

@@ -1,6 +1,6 @@
-"""A buffer of the recent samples of one channel, addressed by absolute samples.
+"""A buffer of the recent samples of one channel, addressed by absolute sample indices.
 
-Where time passed without audio there is a gap: it takes no memory and reads as silence.
+A gap, for which there is no audio, takes no memory and is read as zeros.
 """
 
 import numpy as np
@@ -16,16 +16,16 @@ class RollingBuffer:
     def __init__(self) -> None:
         self._data = np.empty(INITIAL_CAPACITY, np.float32)
         self._offset = 0
-        """Where in the array the first stored sample lies."""
+        """Index of the first stored sample in the array."""
         self._gaps: list[tuple[int, int]] = []
-        """[start_sample, end_sample) of each gap that is not before `start_sample`, in order."""
+        """[start, end) of each gap that does not end before `start_sample`, in order."""
         self.start_sample = 0
         """The oldest sample that can still be read."""
         self.end_sample = 0
-        """The sample after the newest: how many were appended or skipped in all."""
+        """The sample after the newest, and so the number of all samples appended or skipped."""
 
     def append(self, samples: NDArray[np.float32]) -> None:
-        """Take (n_samples,) more, in amortised constant time for each."""
+        """Append samples, (n_samples,), in amortised constant time for each."""
         stored = self.stored(self.start_sample, self.end_sample)
         if self._offset + stored + len(samples) > len(self._data):
             self._make_room(stored, stored + len(samples))
@@ -34,13 +34,13 @@ class RollingBuffer:
         self.end_sample += len(samples)
 
     def skip(self, n_samples: int) -> None:
-        """Let time pass without audio: the next samples are appended after the gap."""
+        """Append a gap of `n_samples`; do nothing if that is not positive."""
         if n_samples > 0:
             self._gaps.append((self.end_sample, self.end_sample + n_samples))
             self.end_sample += n_samples
 
     def _make_room(self, stored: int, needed: int) -> None:
-        # Moving pays for itself only when at least half of the array is free again after it.
+        # Half of the array is left free, so that samples are seldom moved.
         capacity = len(self._data)
         while capacity < 2 * needed:
             capacity *= 2

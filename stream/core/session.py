@@ -31,7 +31,8 @@ CONFIGURABLE = frozenset({"language", "partials", "endpointing_ms", "keyterms", 
 """The settings that `receive_configure` may change."""
 
 MAX_MARKS = 256
-"""Most outstanding marks, a bound on memory: one for each frame of 40 ms for ten seconds."""
+"""Greatest number of outstanding marks, a bound on memory: enough for one every 40 ms for ten
+seconds."""
 
 
 class Session:
@@ -45,7 +46,7 @@ class Session:
         detector: MakeDetector = webrtc_vad,
         container: Callable[[int], AudioDecoder] | None = None,
     ) -> None:
-        """Begin a session.
+        """Start at sample 0, before any audio.
 
         Args:
             session_id: id of the session, for its windows.
@@ -63,32 +64,33 @@ class Session:
         self.id = session_id
         self.settings = settings
         self.received = 0
-        """Samples of each channel fed to it so far, at the client's rate; gaps count."""
+        """Samples passed to each channel so far, at the client's rate; gaps count."""
         self.gap_samples = 0
-        """How many of these are gaps, in which no audio came."""
+        """The number of samples of `received` that were in gaps, without audio."""
         self.ended = False
         self.load = Load.NORMAL
         self._no_more_audio = False
         """Whether the client has sent all its audio."""
         self._all_decoded = False
-        """Whether in addition all of it is decoded."""
+        """Whether the client has sent all its audio, and all of it was decoded."""
         self._windows: list[Window] = []
         self._events: list[Event] = []
         self._marks: list[tuple[int, list[int]]] = []
-        """Outstanding marks, each with the `judged_sample` of every channel when it came."""
+        """The id of each outstanding mark, with every channel's `judged_sample` when it arrived."""
         self._finals_reported = 0
         self._decoded = False
         """Whether any audio could be decoded."""
         self.decoder: AudioDecoder
-        """If its sounds come later than the bytes, the caller passes them to `receive_sounds`."""
+        """If it returns samples later than it gets the bytes, the caller passes the samples to
+        `receive_sounds`."""
         if settings.encoding != CONTAINER:
             self.decoder = StreamDecoder(settings.encoding, settings.channels)
         elif container is not None:
             self.decoder = container(settings.channels)
         else:
             raise SettingsError("encoding", "Containers are not decoded here; use pcm_s16le.")
-        # Audio is fed in steps of 20 ms, channel by channel, however it was divided into messages:
-        # the order of events must not depend on that.
+        # Audio is passed on in steps of 20 ms, channel by channel, so that the order of events does
+        # not depend on how the client divides its audio into messages.
         self._step = settings.sample_rate // 50
         self._pending = np.zeros((settings.channels, 0), np.float32)
         tuning, window_ids = tuning or SessionTuning(), count()
@@ -107,23 +109,23 @@ class Session:
         self._receive_sounds(self.decoder.decode(data))
 
     def receive_sounds(self, sounds: Sequence[Sound]) -> None:
-        """Take samples and gaps that `decoder` has returned later than the bytes of the client."""
+        """Take samples and gaps that `decoder` had not returned when their bytes were received."""
         if not self._all_decoded:
             self._receive_sounds(sounds)
             self._end_if_decoded()
 
     def receive_break(self) -> None:
-        """Drop an incomplete sample frame, because the client continues with sample `held`."""
+        """Drop an incomplete sample frame; a client that reconnects sends from sample `held`."""
         self.decoder.forget_leftover()
 
     def receive_gap(self, n_samples: int) -> None:
-        """Let time pass without audio, in all channels: a hole in time stamps, lost packets.
+        """Advance the clock of all channels over a gap without audio, such as lost packets.
 
-        The clock advances, and an utterance ends unless the gap is as short as a few packets. No
-        samples are made for the gap, and no speech is detected in it.
+        Open utterances end, unless the gap is at most `BRIDGED`. A gap longer than `max_gap_s` is
+        ignored, with a `Failure`; so is any gap after the end of the audio, without one.
 
         Args:
-            n_samples: of each channel, at the client's rate.
+            n_samples: length of the gap in samples of each channel, at the client's rate.
         """
         if not self._no_more_audio and n_samples > 0:
             self._receive_gap(n_samples)
@@ -155,7 +157,7 @@ class Session:
         self._settle()
 
     def receive_finalize(self, mark: int | None = None) -> None:
-        """Cut all utterances off here, even in the middle of a word, so that their finals follow.
+        """End all open utterances now, even in the middle of a word, so that their finals follow.
 
         If `mark` is given, `MarkReached` follows the finals.
         """
@@ -214,7 +216,7 @@ class Session:
         self._report()
 
     def receive_eof(self) -> None:
-        """End the audio; the finals for the rest of it follow, and then `Ended`."""
+        """End the audio; the remaining finals follow, and then `Ended`. Later calls do nothing."""
         if self._no_more_audio:
             return
         if self.decoder.leftover:
@@ -228,7 +230,7 @@ class Session:
         self._end_if_decoded()
 
     def _end_if_decoded(self) -> None:
-        """End the audio of all channels once the last of it is decoded."""
+        """End all channels if the client has sent all its audio and all of it is decoded."""
         if self.decoder.owes_sounds or not self._no_more_audio:
             return
         self._feed(self._pending.shape[1])
@@ -289,7 +291,7 @@ class Session:
         self._advance(n_samples)
 
     def _advance(self, n_samples: int) -> None:
-        """Move the clock of the client's samples, and report each second."""
+        """Add `n_samples` to `received`, and emit `Progress` if a further second is complete."""
         seconds = self.received // self.settings.sample_rate
         self.received += n_samples
         if self.received // self.settings.sample_rate > seconds:
@@ -302,7 +304,7 @@ class Session:
         self._events += channel.events_to_send()
 
     def _settle(self) -> None:
-        """Emit the progress, the marks and the `Ended` that new finals have made due."""
+        """Emit the `Progress`, `MarkReached` and `Ended` events that are due now."""
         if self._finals() > self._finals_reported:
             self._report()
         while self._marks and self._all_final_before(self._marks[0][1]):

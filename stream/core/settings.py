@@ -1,4 +1,4 @@
-"""The settings of a stream that its client chooses, and the tuning that its server sets for all.
+"""The settings of one stream, chosen by its client, and the tuning of all streams of a server.
 
 A setting of a stream takes this path: the fields of the client's first message, `messages.Start`,
 or of the query string become `StreamSettings` in `protocols/start_settings.py`; `Session` keeps
@@ -29,7 +29,7 @@ terms take 20 ms, a prompt of a megabyte takes a second. The model uses about 10
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """What a client chose for one stream; `check` raises for values that are out of range."""
+    """The settings that a client chose for one stream; `check` raises for values out of range."""
 
     encoding: str = "pcm_s16le"
     sample_rate: int = 16_000
@@ -95,7 +95,8 @@ class SessionTuning:
     onset_ms: int = 90
     """Speech that must be detected before an utterance begins."""
     tail_ms: int = 240
-    """Silence after the speech that the window of a final includes; its decoding waits for it."""
+    """Silence after the speech that the window of a final includes; the window is not requested
+    before it."""
     final_ahead_ms: int = 260
     """The decoding of a final begins this long before the endpoint is confirmed. It does not begin
     in every pause, because speech continues after most pauses."""
@@ -115,15 +116,16 @@ class SessionTuning:
     longer than the window of a partial, so for most sentences only the final commits the word."""
     unsure_delay_ms: int = 12_000
     guesses_below: float = 0.6
-    """Words of less mean confidence are guesses: no partial commits any of them, and a final
-    without words removes them."""
+    """Mean confidence below which all words of a hypothesis are guesses: they are not committed
+    early, and a later hypothesis without words removes them."""
     edge_ms: int = 100
     """A word that ends within this distance of the end of a partial's window may be cut off. It is
     not shown until a window contains all of it."""
     shown_from: float = 0.6
     """A word of less confidence is shown only if two hypotheses agree on it."""
     first_shown_from: float = 0.3
-    """The same for the first words of an utterance, which should be shown early."""
+    """Takes the place of `shown_from` for the first words of an utterance, which should be shown
+    early."""
     max_partial_s: float = 10.0
     """The longest window of a partial, provided that a gap between two known words allows it to
     start so late. It bounds the cost of a partial in a long utterance. Until it is reached, the
@@ -142,13 +144,14 @@ class SessionTuning:
     """Audio before an utterance that its windows include: the model recognises a sentence better
     with the previous one."""
     context_pause_s: float = 6.0
-    """The longest pause after the previous words with which they are context. Beside a long pause
-    the model often passes over speech, or repeats it."""
+    """The longest pause before an utterance across which the previous words are used as context.
+    Near a long pause the model often passes over speech, or repeats it."""
 
 
 def for_memory(tuning: SessionTuning) -> SessionTuning:
-    """Return the tuning for an engine that remembers what it encoded.
+    """Return the tuning for an engine whose encoder keeps results of earlier windows.
 
-    Windows of partials keep their beginning for eight seconds (docs/decisions/024).
+    The windows of partials grow from 8 s to 16 s before one starts anew, so that they have the same
+    start for eight seconds (docs/decisions/024).
     """
     return replace(tuning, max_partial_s=16.0, restart_partial_s=8.0)

@@ -1,15 +1,15 @@
-"""Two voice detectors in series: webrtcvad after a noise floor, and Silero's network after both.
+"""A voice detector of two stages: webrtcvad with a noise floor, then Silero's network.
 
-The first gate is very cheap and passes all speech, but also noise of doors, dogs and keys. While it
-is open, and for half a second longer, the network decides. Otherwise the network does not run, so a
-silent stream costs very little. When the network starts again, it first gets the last half second
-of audio, and continues from the state in which it stopped: from an empty state it took 50 % more
-noise for speech.
+The first stage is very cheap and passes all speech, but also noise of doors, dogs and keys. While
+it detects speech, and for half a second longer, the network decides. Otherwise the network does not
+run, so a silent stream costs very little. When the network starts again, it first gets the last
+half second of audio, and continues from the state in which it stopped: from an empty state it took
+50 % more noise for speech.
 
 The network was trained on speech of ordinary loudness and misses words that are 30 dB quieter. So
 its input is amplified until the loudest of the last seconds is as loud as ordinary speech.
 
-`distil-stream bench voice` measures the effect of the constants here; see docs/decisions/008.
+`distil-stream bench voice` measures the effect of the constants below; see docs/decisions/008.
 """
 
 from collections import deque
@@ -31,12 +31,12 @@ LEAVE = 0.35
 
 FIRST_GATE_AGGRESSIVENESS = 0
 FIRST_GATE_RISE_DB = 4.0
-"""How far a frame must rise above the noise floor to open the first gate. It is less than for
-webrtcvad alone, where it is 6 dB: in noise as loud as the speech, a gate of 6 dB was closed at half
-of the words that were lost."""
+"""How far a frame must rise above the noise floor to be speech for the first stage. It is less than
+the 6 dB of webrtcvad alone: in noise as loud as the speech, half of the words that were lost did
+not rise by 6 dB."""
 
 AWAKE_WINDOWS = 16
-"""0.5 s: how long the network runs on after the first gate has closed."""
+"""0.5 s: how long the network runs from a frame that is speech for the first stage."""
 
 REPLAYED_WINDOWS = 16
 """0.5 s: how much of the preceding audio the network gets first when it starts again."""
@@ -52,12 +52,12 @@ that pauses are not amplified."""
 
 
 class SileroGate:
-    """A `VoiceDetector`: webrtcvad, then the network."""
+    """A `VoiceDetector` that runs the network only during and shortly after webrtcvad's speech."""
 
     frame_samples = WINDOW_SAMPLES
 
     def __init__(self, weights: SileroWeights, enter: float = ENTER, leave: float = LEAVE) -> None:
-        """Prepare to detect speech.
+        """Start in silence.
 
         Args:
             weights: weights of the network for 16 kHz or 8 kHz.
@@ -65,14 +65,14 @@ class SileroGate:
             leave: probability below which speech ends.
         """
         self.windows_judged = 0
-        """How many windows the network has run on."""
+        """Number of windows on which the network has run."""
         self._first = WebRtcVad(FIRST_GATE_AGGRESSIVENESS, FIRST_GATE_RISE_DB)
         self._network = Silero(weights)
         # Audio sent at 8 kHz has nothing above 4 kHz, so every second 16 kHz sample is enough.
         self._every = WINDOW_SAMPLES // weights.window_samples
         self._enter, self._leave = enter, leave
         self._unjudged = np.zeros(0, np.float32)
-        """Samples that wait for the first gate, whose frame length does not divide 512."""
+        """Samples that do not fill a frame of the first stage, whose length does not divide 512."""
         self._recent: deque[Array] = deque(maxlen=REPLAYED_WINDOWS)
         self._loudest = LOUD_DBFS - MAX_GAIN_DB
         self._awake = 0
@@ -112,7 +112,9 @@ class SileroGate:
         return self._speaking
 
     def _first_gate_opens(self, frame: Array) -> bool:
-        """Pass the samples to the first gate, and return whether any frame completed is speech."""
+        """Pass a frame to the first stage; return whether any of its own frames so completed is
+        speech.
+        """
         self._unjudged = np.concatenate([self._unjudged, frame])
         is_open = False
         while len(self._unjudged) >= self._first.frame_samples:

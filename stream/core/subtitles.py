@@ -52,7 +52,7 @@ PART_PRICE = 12.0
 
 
 class Word(Protocol):
-    """The properties of a word that are used here."""
+    """The properties of a word that this module reads."""
 
     @property
     def text(self) -> str:
@@ -192,7 +192,7 @@ def units(words: Sequence[Word]) -> list[Unit]:
 
 
 class Run:
-    """The units between two silences, which are divided into cues; a cue is a range of units."""
+    """Divides the units between two silences into cues; a cue is a range of units."""
 
     def __init__(self, units: Sequence[Unit], label_columns: int) -> None:
         self.units = units
@@ -264,7 +264,9 @@ class Run:
         return i > start and self._width(i, end) <= LINE_COLUMNS
 
     def _price(self, start: int, end: int) -> float:
-        """Return the price of a cue of units [start, end): for where it ends and how it reads."""
+        """Return the price of a cue of units [start, end): of the break at its end, and of what
+        makes it hard to read.
+        """
         last_of_run = end == len(self.units)
         price = CUE_PRICE + (0.0 if last_of_run else self._prices[end])
         until_s = self.units[end - 1].end_s + SILENCE_S if last_of_run else self.units[end].start_s

@@ -27,11 +27,11 @@ SENTENCE = 4
 Whisper sometimes recognises nothing in a long window. Fewer words may have been noise."""
 RUN_UP = 2 * SAMPLE_RATE
 """Samples at the beginning of a window in which the words of an earlier window are retained,
-because that one had more context before them."""
+because that earlier window had more context before them."""
 
 
 class Transcript:
-    """The words of an utterance, from the hypotheses of its growing or sliding windows."""
+    """Holds the words of an utterance, and updates them with the hypothesis of each window."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Transcript:
         start_sample: int = 0,
         tuning: SessionTuning | None = None,
     ) -> None:
-        """Begin a transcript.
+        """Start without words of the utterance.
 
         Args:
-            context: words of the previous utterance, which this one's first windows include. New
-                words come after the last of them; if a hypothesis does not contain it, they come
-                after `start_sample`.
+            context: words of the previous utterance, which the first windows of this utterance
+                include. The words of this utterance are those after the last context word; if a
+                hypothesis does not contain that word, those after `start_sample`.
             start_sample: first sample of the utterance.
             tuning: tuning of the server; None for the defaults.
         """
@@ -54,7 +54,7 @@ class Transcript:
         self._agreed = 0  # number of leading tentative words that two hypotheses share
         self._end_alike = False  # whether both hypotheses end after these words
         self._covered_sample = 0
-        self._seen: tuple[Word, ...] = ()  # shown before the last hypothesis
+        self._seen: tuple[Word, ...] = ()  # committed and shown before the last hypothesis
         self.committed: tuple[Word, ...] = ()
         self.tentative: tuple[Word, ...] = ()
 
@@ -137,7 +137,7 @@ class Transcript:
         self._commit(len(self.tentative))
 
     def words_from(self, sample: int) -> tuple[Word, ...]:
-        """Return the words that are certain or agreed on, and end after the sample.
+        """Return the words that end after the sample and are unlikely to change.
 
         These are words of the context, committed words, and the leading tentative words on which
         two hypotheses agree.
@@ -152,7 +152,7 @@ class Transcript:
         settled = [word for word in before if word.end_sample > window_start]
         fresh = hypothesis[first_new_word(settled, hypothesis, self._start_sample) :]
         last = before[-1:]
-        # A word whose time lies in the pause before the utterance is moved to its beginning.
+        # A word whose time lies in the pause before the utterance is moved to `_start_sample`.
         return monotone(fresh, max(self._start_sample, last[0].end_sample if last else 0))
 
     def _guesses(self, words: Sequence[Word]) -> bool:
@@ -164,7 +164,7 @@ class Transcript:
         return sure < self._tuning.guesses_below * len(words)
 
     def _n_certain(self) -> int:
-        """Return the number of leading tentative words after which enough audio is covered."""
+        """Return how many leading tentative words are followed by enough covered audio."""
         for count, word in enumerate(self.tentative):
             delay_ms = self._delay_ms(word, agreed=count < self._agreed)
             if word.end_sample > self._covered_sample - samples_of_ms(delay_ms):
@@ -187,10 +187,10 @@ class Transcript:
 
 
 def retained_words(agreed: tuple[Word, ...], window_start: int) -> tuple[Word, ...]:
-    """Return the agreed words that a window must not change, because it starts after the first.
+    """Return the agreed words that the hypothesis of a later window must not change.
 
-    These are the words before the window and those in its first seconds (`RUN_UP`), for which it
-    has no context. Returns none if the window includes the first agreed word.
+    These are the words before the window, and those in its first seconds (`RUN_UP`), for which the
+    window has little context. Returns none if the window includes the first agreed word.
     """
     if not agreed or agreed[0].end_sample > window_start:
         return ()
@@ -208,9 +208,9 @@ def agreement(before: Sequence[Word], now: Sequence[Word]) -> int:
 
 
 def monotone(words: Iterable[Word], floor: int) -> tuple[Word, ...]:
-    """Return the words with their times raised where needed, so that none is before the last.
+    """Return the words, with later times where needed, so that none overlaps the word before it.
 
-    No time is before the sample `floor`.
+    No word starts before the sample `floor`.
     """
     ordered = []
     for word in words:

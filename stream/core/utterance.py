@@ -1,10 +1,11 @@
 """One utterance, from its onset to its final.
 
 It is *open* while speech goes on, *closed* once its end is known, and *finished* when a hypothesis
-covers all of it. Its successor requests no windows before that: they begin with the last words of
-this utterance, because the model recognises a sentence better with the previous one. An utterance
-that is too long without a pause is *split*: it is closed in the middle of the speech and contains
-the words that are safely before that point; the successor gets the others.
+covers all of it. The next utterance requests no windows until this one is finished: its windows
+begin with the last words of this one, because the model recognises a sentence better with the
+previous one. An utterance that is too long without a pause is *split*: it is closed in the middle
+of the speech and contains the words that end at least a second before that point; the next
+utterance gets the later words.
 """
 
 from stream.core.audio import SAMPLE_RATE, samples_of_ms
@@ -15,7 +16,7 @@ from stream.core.window_planning import Span, Windowing, context_sample, cut_sam
 from stream.core.windows import DroppedWord, EngineTiming, Hypothesis, WindowKind, Word
 
 SPLIT_GUARD = SAMPLE_RATE
-"""Samples before a split; a word in them may be incomplete, so the successor gets it."""
+"""Samples before a split; a word in them may be incomplete, so the next utterance gets it."""
 
 
 class Utterance:
@@ -30,9 +31,9 @@ class Utterance:
         self.index = index
         self.start_sample = start_sample
         self.speech_sample = speech_sample
-        """Where its speech begins, after the pre-roll."""
+        """The sample at which the speech begins, after the pre-roll."""
         self.end_sample: int | None = None
-        """Where the audio to transcribe ends; None while open."""
+        """The sample at which the audio to transcribe ends; None while the utterance is open."""
         self.speech_end_sample = start_sample
         self.decided_sample = start_sample
         """Number of samples that had been classified when the end was decided."""
@@ -41,9 +42,9 @@ class Utterance:
         self.revision = 0
         self.language = ""
         self.timing = EngineTiming()
-        self._dropped: tuple[DroppedWord, ...] = ()  # by guards, from the hypotheses that stand
+        self._dropped: tuple[DroppedWord, ...] = ()  # by guards, from the last hypothesis
         self._kept: set[str] = set()  # codes of guards whose words were kept
-        self._dropped_before: tuple[DroppedWord, ...] = ()  # and before the last cut
+        self._dropped_before: tuple[DroppedWord, ...] = ()  # by guards, before the last cut
         self.transcript = Transcript(tuning=tuning)
         self._tuning = tuning
         self._overlap = round(tuning.overlap_s * SAMPLE_RATE)
@@ -88,7 +89,8 @@ class Utterance:
         Args:
             now: sample up to which the voice detector has classified the audio.
             speech_end: the sample after the last speech so far.
-            hops: number of hops of new audio after which a partial is due; None for no partials.
+            hops: factor of the usual amount of new audio that makes a partial due; None for no
+                partials.
             endpointing_ms: silence that ends the utterance.
         """
         if self._windowing is None or self.finished:
@@ -123,9 +125,9 @@ class Utterance:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Codes of the guards that removed words, if no other words are in their place.
+        """Codes of the guards that removed words without a replacement.
 
-        Also those of guards whose words are kept, because nothing would be left without them.
+        They include those of guards whose words were kept because nothing would have been left.
         """
         codes = {
             word.guard
@@ -177,7 +179,7 @@ class Utterance:
         self._finish_if_covered()
 
     def drop_context(self) -> None:
-        """Start no further window before this utterance, as its context is in another language."""
+        """Start no later window before the utterance: the context is in another language."""
         if self._windowing is not None:
             self._windowing.start_sample = max(self.start_sample, self._windowing.start_sample)
 

@@ -48,7 +48,8 @@ class VoiceDetector(Protocol):
 
 
 MakeDetector = Callable[[int], VoiceDetector]
-"""Returns a detector for a client's sample rate; frames are passed to it at 16 kHz in any case."""
+"""A function that returns a new detector for a client's sample rate; whatever that rate is, the
+detector gets its frames at 16 kHz."""
 
 
 class WebRtcVad:
@@ -57,7 +58,7 @@ class WebRtcVad:
     frame_samples = FRAME_SAMPLES
 
     def __init__(self, aggressiveness: int = 2, rise_db: float = RISE_DB) -> None:
-        """Prepare to detect speech.
+        """Start without a noise floor.
 
         Args:
             aggressiveness: webrtcvad's mode, from 0 (most frames are speech) to 3.

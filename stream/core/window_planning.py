@@ -25,7 +25,7 @@ class Span:
     end_sample: int
     kind: WindowKind
     full: bool
-    """Whether it is as long as a window may be."""
+    """Whether the window has the greatest length, `max_window_s`."""
 
 
 class Windowing:
@@ -57,8 +57,8 @@ class Windowing:
         """Return the window due while the utterance is open, and record it as in flight.
 
         The final is decoded ahead of the endpoint: its window is requested after `patience` samples
-        of silence, and its words become final unless speech continues. If `patience` is longer than
-        `tail_ms`, a partial is requested in the pause before it. Returns None if no window is due.
+        of silence, and its words become final unless speech continues. A partial may be requested
+        earlier in the same silence, after `tail_ms` of it. Returns None if no window is due.
 
         Args:
             now: sample at which a window may end.
@@ -100,13 +100,18 @@ class Windowing:
         return end_sample - start_sample >= self._limit
 
     def advance(self, known: Sequence[Word]) -> None:
-        """Move the earliest start forward, as far as the longest window no longer reaches it."""
+        """Move `start_sample` to a gap between known words, past all that no window can include.
+
+        A window of the greatest length that ends at `covered_sample` starts there or earlier.
+        """
         self.start_sample = earliest_start(
             known, self.covered_sample - self._limit, self.start_sample
         )
 
     def cut(self, known: Sequence[Word]) -> None:
-        """Move the earliest start to the last gap between known words that leaves `overlap_s`."""
+        """Move `start_sample` to the last gap between known words that leaves `overlap_s` of audio
+        before `covered_sample`.
+        """
         self.start_sample = cut_sample(
             known, self.covered_sample - self._overlap, self.start_sample
         )
@@ -136,7 +141,7 @@ class Windowing:
         return start if end_sample - start < self._limit else self.start_sample
 
     def _start_of_partial(self, end_sample: int, known: Sequence[Word]) -> int:
-        """Return where the partial before it began, until the window is too long; then later."""
+        """Return the start of the previous partial's window, or a later one if it is too early."""
         start = self._partial_start
         if start is None or start < self.start_sample or end_sample - start >= self._partial_limit:
             restart = end_sample - self._partial_restart

@@ -37,7 +37,7 @@ class Cut:
     """A window, and how its audio is changed."""
 
     start_s: float
-    """Position in the file."""
+    """Seconds from the start of the file."""
     end_s: float
     silence_s: float = DEFAULT_MARGIN_S
     """Silence after the speech; more is added up to the shortest length that the server encodes."""
@@ -114,7 +114,7 @@ def make_noise(
 
     Args:
         name: one of `NOISES`.
-        passage: a babble is mixed from the speech of its file.
+        passage: the passage; a babble is mixed from the speech of its file.
         n_samples: length of the noise.
         rng: the random generator.
     """
@@ -136,7 +136,10 @@ def make_noise(
 def in_noise(
     samples: NDArray[np.float32], noise: NDArray[np.float64], snr_db: float
 ) -> NDArray[np.float32]:
-    """Mix samples (n_samples,) with noise; speech without pauses is `snr_db` decibels above it."""
+    """Mix speech with noise, both (n_samples,), so that the speech is `snr_db` decibels louder.
+
+    Pauses do not count in the level of the speech. The mixture is made quieter if it would clip.
+    """
     power = max(float(np.square(noise).mean()), 1e-12)
     gain = np.sqrt(speech_power(samples, SAMPLE_RATE) / power / 10 ** (snr_db / 10))
     mixed = samples + noise * gain

@@ -29,7 +29,7 @@ RECIPE, LINES, AUDIO, HIDDEN = "recipe.json", "examples.jsonl", "audio.f16", "hi
 
 @dataclass(frozen=True, slots=True)
 class LabelRecipe:
-    """How the examples of a folder are made; another recipe needs another folder."""
+    """The teacher and the options with which all examples of a folder are made."""
 
     teacher: str
     teacher_sha256: str
@@ -240,7 +240,7 @@ def complete_bytes(path: Path) -> int:
 
 
 def cut(path: Path, n_bytes: int) -> None:
-    """Truncate a file to `n_bytes`; create it if it does not exist. It must not be shorter."""
+    """Truncate a file, which must have at least `n_bytes`; create it if it does not exist."""
     path.touch()
     assert path.stat().st_size >= n_bytes, f"{path} lost bytes"
     os.truncate(path, n_bytes)

@@ -38,7 +38,7 @@ class Progress:
 
 
 class Journal:
-    """The files of a run, and its table."""
+    """Writes the figures of a run to files, and shows them as a table."""
 
     def __init__(self, folder: Path, done: int) -> None:
         """Open the journal of a run that continues after step `done`; drop the rows of later steps.
@@ -77,7 +77,7 @@ class Journal:
         self._live = None
 
     def count(self, step: Step) -> None:
-        """Add the figures of a step, until `note` writes their sum."""
+        """Add the figures of a step to those that the next `note` will write."""
         self._judged += step.judgement
         self._norms += step.gradient_norm
         self._n_steps += 1

@@ -93,9 +93,9 @@ def recipe_of(
 
 
 def as_served(model: Whisper, *, encoder: bool) -> Whisper:
-    """Return the model as the server runs it: on the CPU in its ways for int8, otherwise unchanged.
+    """Return the model as the server runs it: on the CPU with int8 kernels, otherwise unchanged.
 
-    Layers that are not quantised are shared with the model.
+    The layers that are not quantised are shared with `model`.
 
     Args:
         model: the model, in float32.
@@ -131,7 +131,7 @@ class Labeller:
     ) -> None:
         """Build the teacher in float32; its encoder computes in `recipe.precision`."""
         self.model = Whisper.from_checkpoint(teacher, device, "float32")
-        self.speaker = as_served(self.model, encoder=recipe.precision == "int8")
+        self.served = as_served(self.model, encoder=recipe.precision == "int8")
         self.vocabulary = teacher.vocabulary
         self.tokenizer = teacher.tokenizer
         self.alignment_heads = teacher.alignment_heads
@@ -148,7 +148,7 @@ class Labeller:
         """
         audio, n_positions = self._encode(jobs)
         results = decode(
-            self.speaker,
+            self.served,
             self.vocabulary,
             audio,
             n_positions,
@@ -177,7 +177,7 @@ class Labeller:
         n_frames = torch.tensor([mel.shape[1] for mel in mels])
         if self.recipe.precision == "int8":  # row by row, as the server does
             pairs = zip(mels, n_frames, strict=True)
-            rows = [self.speaker.encode(mel[None], n[None])[0] for mel, n in pairs]
+            rows = [self.served.encode(mel[None], n[None])[0] for mel, n in pairs]
             return pad_sequence(rows, batch_first=True).half().float(), (n_frames + 1) // 2
         batch = torch.zeros(len(mels), self.model.dims.n_mels, int(n_frames.max()))
         for row, mel in zip(batch, mels, strict=True):
@@ -224,8 +224,9 @@ def label_passages(
     variants: int,
     batch: int,
 ) -> Iterator[int]:
-    """Label all variants of all passages that the folder lacks; yield the number of its examples.
+    """Label all variants of all passages that the folder lacks, and add them to the folder.
 
+    Yields the number of windows labelled so far, first that of the folder as it is.
     The first variant of all passages comes first, so that even an incomplete folder has all
     speakers.
 

@@ -22,9 +22,10 @@ VOICES = ("awb", "rms", "slt", "awb", "rms", "slt", "kal16")
 """The voices of flite at 16 kHz, repeated by their frequency; the last one sounds robotic."""
 PITCH_HZ, STRETCH = (85.0, 150.0), (0.8, 1.15)
 HIGHER = {"slt": 1.5}
+"""Factor of the pitch, by voice."""
 WORDS = (8, 40)
-"""Range of the number of words to which a passage is filled with whole sentences; longer sentences
-of books are left out."""
+"""Fewest and most words of a passage: a number in this range is drawn, and whole sentences are
+added until it is reached. Sentences of books with more words than the most are left out."""
 EXAMPLE_SHARE = 0.6
 """Share of WordNet's examples among the sentences drawn; the others are its definitions."""
 DRAWN = 16

@@ -60,7 +60,7 @@ class Trainer:
         chosen: tuple[int, ...],
         settings: TrainingSettings,
     ) -> None:
-        """Prepare the training of the student's decoder layers; all other weights are frozen.
+        """Start before the first step; only the student's decoder layers are trained.
 
         Args:
             student: made by `student_of`.

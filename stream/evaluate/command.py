@@ -186,7 +186,10 @@ def write_report(summary: dict[str, Any], results: Sequence[Result], folder: Pat
 
 
 def spread(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
-    """Return at most `limit` recordings, evenly spread: neighbours are often of one speaker."""
+    """Return at most `limit` recordings, taken evenly from the whole list.
+
+    Neighbours in a list often have the same speaker.
+    """
     if limit is None or limit >= len(recordings):
         return list(recordings)
     return [recordings[i * len(recordings) // limit] for i in range(limit)]

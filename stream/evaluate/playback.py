@@ -21,12 +21,12 @@ from stream.evaluate.measures.record import (
 from stream.evaluate.measures.stability import changed_commits
 
 ENDPOINTING_MS = 500
-"""Silence that ends an utterance: the protocol's default, and included in finals' latencies."""
+"""Silence that ends an utterance: the protocol's default. The latencies of finals include it."""
 
 
 @dataclass(slots=True)
 class Played:
-    """A recording and the events of the system."""
+    """A recording that was played, and the events that the system emitted for it."""
 
     recording: Recording
     seconds: float = 0.0
@@ -36,11 +36,11 @@ class Played:
     failure: str = ""
     """Why the stream could not be played to its end; empty if it was."""
     late_ms: float = 0.0
-    """The largest delay of a chunk by the feeder."""
+    """The largest delay, in milliseconds, with which `Feed` sent a chunk."""
 
     @property
     def text(self) -> str:
-        """The transcript."""
+        """The text of all finals."""
         return transcript(self.events)
 
     @property
@@ -78,7 +78,7 @@ class Pace:
 
 
 async def play(recording: Recording, adapter: StreamingAdapter, url: str, pace: Pace) -> Played:
-    """Stream a recording, and return its events; a broken stream is noted in `failure`."""
+    """Stream a recording to its end, and return its events, or those before the stream failed."""
     audio = await asyncio.to_thread(recording.read)
     feed = Feed(audio, fast=pace.fast, speed=pace.speed, trailing_silence_s=pace.trailing_silence_s)
     played = Played(recording, audio.seconds, real_time=not pace.fast)

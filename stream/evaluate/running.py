@@ -17,7 +17,7 @@ from stream.evaluate.report.results import Result, by_suite
 from stream.evaluate.server_process import server_process
 
 SILENT_STREAMS = 16
-"""Recordings without words that are played at the same time, at least."""
+"""Least number of recordings of the suite silence that are played at the same time."""
 
 
 @contextmanager

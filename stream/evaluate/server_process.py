@@ -21,7 +21,7 @@ MAX_SESSIONS = 64
 
 
 USUAL_COMMAND = (sys.executable, "-m", "stream.bench.rivals.usual_server")
-"""Runs a server that is built the usual way, for comparison."""
+"""Runs the server that `rivals.usual_server` defines, for comparison."""
 
 
 @contextmanager

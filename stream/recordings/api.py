@@ -200,7 +200,7 @@ class Run:
 
     @property
     def processed_s(self) -> float:
-        """Seconds of audio that were read; all but the last windows of it are transcribed."""
+        """Seconds of audio that were read; the last windows of it may not be transcribed yet."""
         return self._transcribing.processed_s if self._transcribing else 0.0
 
     def transcription(self, segments: Iterable[Segment]) -> Transcription:
@@ -223,7 +223,8 @@ class OpenedSource:
     channels: int
     duration_s: float | None
     problems: Any
-    """Called after the last block; returns one sentence for each part that was damaged."""
+    """A function that is called after the last block, and returns one sentence for each part that
+    was damaged."""
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from stream.core.windows import Word
 def join(
     before: Sequence[Word], after: Sequence[Word], overlap: tuple[int, int]
 ) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
-    """Return the words to use of the first window and of the second, without duplicates.
+    """Return the words to keep from the first window, and those to keep from the second.
 
-    `overlap` is the span of samples that both windows contain.
+    No word of the overlap is in both. `overlap` is the span of samples that both windows contain.
     """
     start, end = overlap
     middle = (start + end) // 2

@@ -55,7 +55,7 @@ class LongFormAlgorithm(ABC):
         self._request_windows()
 
     def receive_gap(self, n_samples: int) -> None:
-        """Let time pass without audio, in 16 kHz samples; makes windows due."""
+        """Add a gap of `n_samples` at 16 kHz, for which there is no audio; makes windows due."""
         self._track.receive_gap(n_samples)
         self._request_windows()
 

@@ -20,7 +20,7 @@ class TimedWord:
     tokens: tuple[int, ...] = ()
     """The tokens of the model that spell the word; empty if they are not known."""
     log_probabilities: tuple[float, ...] = ()
-    """Of each token; empty if they are not known."""
+    """The log probability of each token; empty if they are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Segmenter:
 
 
 def longest_gap(words: Sequence[TimedWord]) -> int:
-    """Return the index of the word with the longest gap before it, in the last two thirds.
+    """Return the index of the word, among the last two thirds, with the longest gap before it.
 
     A gap after a comma counts as 0.3 s longer. Returns len(words) if there is only one word.
     """

@@ -19,7 +19,7 @@ PROMPT_CHARACTERS = 200
 """Length of the previous text in the prompt: a sentence or two. Whisper accepts up to 220 tokens,
 but an error in the prompt tends to be repeated in the next window (docs/decisions/014)."""
 MIN_PROGRESS = SAMPLE_RATE
-"""Samples between the starts of two windows, at least."""
+"""Smallest number of samples between the starts of two windows."""
 
 
 class Sequential(LongFormAlgorithm):

@@ -17,7 +17,7 @@ Span = tuple[int, int]
 
 
 class SpeechTrack:
-    """The audio that is still needed, and its speech; memory does not grow with the recording."""
+    """Holds the audio of one channel since the last `forget_before`, and its spans of speech."""
 
     def __init__(self, detector: VoiceDetector, tuning: SessionTuning) -> None:
         """Create an empty track; `tuning` sets the detection of onsets, as in a live stream."""
@@ -44,7 +44,7 @@ class SpeechTrack:
         self._analyse()
 
     def receive_gap(self, n_samples: int) -> None:
-        """Let time pass without audio; speech goes on only in a gap of a few packets."""
+        """Add a gap of `n_samples` at 16 kHz; if it exceeds `BRIDGED`, speech ends before it."""
         if n_samples <= BRIDGED:
             self._audio.append(np.zeros(max(n_samples, 0), np.float32))
             self._analyse()
@@ -69,7 +69,7 @@ class SpeechTrack:
         self.analysed_sample = whole_to
 
     def _analyse_rest(self) -> None:
-        """Run the VAD on the last samples, which are less than a frame, padded with silence."""
+        """Run the VAD on the last samples, which do not fill a frame, padded with silence."""
         rest = self._audio.read(self.analysed_sample, self._audio.end_sample)
         if len(rest):
             frame = np.zeros(self._detector.frame_samples, np.float32)

@@ -30,7 +30,7 @@ class Transcribing:
         options: FileOptions,
         batch_size: int,
     ) -> None:
-        """Prepare to transcribe.
+        """Create an algorithm for each channel; the iteration reads and transcribes the audio.
 
         Args:
             sounds: samples at 16 kHz, (channels, n_samples) each, and gaps between them.
@@ -41,7 +41,8 @@ class Transcribing:
             batch_size: number of windows in a batch.
         """
         self.processed_s = 0.0
-        """Seconds of audio and of gaps that were read; their windows are transcribed, or nearly."""
+        """Seconds of audio and of gaps that were read; the last windows of them may not be
+        transcribed yet."""
         self._sounds = sounds
         self._transcriber = transcriber
         self._scheduler = Scheduler(batch_size)
@@ -81,7 +82,10 @@ class Transcribing:
         return [problem for algorithm in self._algorithms for problem in algorithm.problems]
 
     def _transcribe(self, pool: ThreadPoolExecutor, enough: int) -> Iterator[Segment]:
-        """Transcribe until fewer than `enough` windows wait; yield the completed segments."""
+        """Start batches, wait until fewer than `enough` windows are queued, and yield segments.
+
+        If `enough` is 0, wait until all windows are transcribed. The segments are those completed.
+        """
         while True:
             for algorithm in self._algorithms:
                 for window in algorithm.windows_to_transcribe():

@@ -12,13 +12,13 @@ from stream.rooms.room import Room
 
 
 def words(line: Final, before: str = "") -> Iterator[Piece]:
-    """Yield the words of a line, with times in proportion to their length.
+    """Yield the words of a line with estimated times, in proportion to the length of the words.
 
-    A room does not store the times of words.
+    A room stores the times of lines only.
 
     Args:
         line: the line whose words are returned.
-        before: the text before it, in the same cues.
+        before: text before the line in the same cues; it decides whether a space follows it.
     """
     per_letter_s = (line.end - line.start) / max(len(line.text), 1)
     position = 0

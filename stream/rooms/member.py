@@ -1,12 +1,12 @@
 """A stream that is part of a room: the labels of its channels, and the mapping of its times.
 
-Theory of operation. The clock of a stream is the count of its samples. It stops while the client
-sends no audio, for example while a page is paused, or before a client starts to record. A member
-therefore has anchors: an anchor is the difference between the clock of the room and that of the
-stream, from some time of the stream on. The newest sample was spoken at the time of its arrival, or
-earlier by the delay of its transport. If the difference grows by more than `PAUSE_S`, the client
-is taken to have paused, and a new anchor is added. If the audio was only delayed, it then arrives
-faster than real time, and the difference of the new anchor decreases again.
+The clock of a stream is the count of its samples. It stops while the client sends no audio, for
+example while a page is paused, or before a client starts to record. A member therefore has anchors:
+an anchor holds a time of the stream, and the difference between the clock of the room and that of
+the stream from that time on. The newest sample was spoken at the time of its arrival, or earlier by
+the delay of its transport. If the difference grows by more than `PAUSE_S`, the client is taken to
+have paused, and a new anchor is added. If the audio was only delayed, it then arrives faster than
+real time, and the difference of the new anchor decreases again.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Member:
     """Converts the times of a stream to those of its room. All times are in seconds."""
 
     def __init__(self, speakers: Sequence[str], sample_rate: int, now_s: float) -> None:
-        """Begin with a stream that joins the room now.
+        """Let sample 0 of the stream be at `now_s` on the clock of the room.
 
         Args:
             speakers: labels of all channels.
@@ -76,7 +76,11 @@ class Member:
         return round(self._to_room_clock(sample / SAMPLE_RATE), 3)
 
     def settled_s(self, now_s: float) -> float:
-        """Return the time on the room's clock before which all words of the stream are final."""
+        """Return the time on the room's clock before which no further line of the stream begins.
+
+        It goes on with the clock if the stream has sent no audio for `STALLED_AFTER_S`, unless
+        audio of it is still being transcribed.
+        """
         pending = self._received_s - self._settled_s > PENDING_S
         settled_s = self._to_room_clock(self._settled_s)
         return (

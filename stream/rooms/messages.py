@@ -72,9 +72,9 @@ class Listing(Struct, frozen=True, kw_only=True):
     opened_at: float
     """Seconds since 1970."""
     ended_at: float | None
-    """None while it is live."""
+    """Seconds since 1970; None while the room is live."""
     lines: int
     owner: str | None
-    """Name of the key to which it belongs; None if to none."""
+    """Name of the key that owns the room; None if no key does."""
     about: dict[str, str]
-    """What the streams report about themselves, such as the telephone number of a call."""
+    """Facts that the streams report about themselves, such as the telephone number of a call."""

@@ -1,10 +1,10 @@
 """A room: the words of several streams as one conversation.
 
-Theory of operation. A stream is added to the room as a member, with a label for each of its
-channels, and passes on the events of its session. `Member` converts their times to the clock of the
-room, so that the utterances of all streams interleave by time. Each method returns the messages to
-send to every reader; a reader that connects later is sent a snapshot first. The room reads no
-clock: callers pass the time as `now`, in seconds since 1970.
+A stream is added to the room as a member, with a label for each of its channels. The room takes the
+events of the stream's session, and `Member` converts their times to the clock of the room, so that
+the utterances of all streams interleave by time. The methods that change the room return the
+messages to send to every reader; a reader that connects later is sent a snapshot first. The room
+reads no clock: callers pass the time as `now`, in seconds since 1970.
 """
 
 from bisect import insort
@@ -17,8 +17,8 @@ from stream.rooms.member import Member
 from stream.rooms.messages import Final, Key, Live, Message, Partial, Snapshot
 
 MAX_ABOUT_BYTES = 16 * 1024
-"""Characters of the facts about all streams of a room, with their names: each message to the
-webhook has them. Twilio allows 500 for a parameter of a call."""
+"""Greatest total length of the facts in `Room.about` and their names, counted in characters: each
+message to the webhook contains them. Twilio allows 500 characters for a parameter of a call."""
 
 Utterance = tuple[int, int, int]
 """Number of the member, channel, number of the utterance in its stream."""
@@ -33,7 +33,7 @@ class Room:
     """Seconds since 1970."""
     about: dict[str, str] = field(default_factory=dict)
     owner: str | None = None
-    """Name of the key to which the room belongs; None if to none."""
+    """Name of the key that owns the room; None if no key does."""
     finals: list[Final] = field(default_factory=list)
     _settled_s: float = 0.0
     _members: dict[int, Member] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Room:
         return copied
 
     def add_about(self, about: Mapping[str, str]) -> int:
-        """Add facts about a stream; return how many have no room within `MAX_ABOUT_BYTES`."""
+        """Add facts about a stream; return how many were left out due to `MAX_ABOUT_BYTES`."""
         left_out = 0
         for name, value in about.items():
             others = sum(len(n) + len(v) for n, v in self.about.items() if n != name)
@@ -183,7 +183,8 @@ class Room:
     ) -> list[Message]:
         """Store a line, unless it is empty; return its final.
 
-        An empty final is returned only if the line had a partial, which it then removes.
+        An empty final is returned only if a partial of the line was sent, so that readers remove
+        that partial.
         """
         was_shown = self._partials.pop(key, None) is not None
         if not text and not was_shown:

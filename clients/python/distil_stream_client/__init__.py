@@ -27,11 +27,11 @@ is raised; if a connection fails, `ConnectionLost`. A stream on which the server
 for `ready.limits.idle_s` seconds also ends with `ConnectionLost` (`close_code` 4000): call
 `keepalive` in longer pauses, or connect with `keep_alive=True`.
 
-If the connection is lost after that, the client reconnects for at most `reconnect_s` seconds (60),
-also if the server restarts: sending waits meanwhile, the stream continues where it was, and no word
-is lost or doubled. A further `Ready` among the events indicates a new connection. If a server was
-replaced in the middle of an utterance, the `committed` words of a later `Partial` may differ from
-those of earlier ones.
+If the connection of an open stream is lost, the client reconnects for at most `reconnect_s` seconds
+(60), also if the server restarts: sending waits until it is connected, the stream continues where
+it was, and no word is lost or doubled. A further `Ready` among the events indicates a new
+connection. If a server was replaced in the middle of an utterance, the `committed` words of a later
+`Partial` may differ from those of earlier ones.
 
 `StreamProtocol` is the same stream without I/O, for other kinds of sockets.
 """

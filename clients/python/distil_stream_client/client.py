@@ -1,4 +1,4 @@
-"""A stream to the server over asyncio: connects `StreamProtocol` to a websocket and to the time."""
+"""A stream to the server over asyncio: connects `StreamProtocol` to a websocket and to a clock."""
 
 import asyncio
 from collections import deque
@@ -46,7 +46,7 @@ async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator["Stream
 
     Raises:
         ServerError: the server refused the stream.
-        ConnectionLost: there was no server, or it did not get ready.
+        ConnectionLost: no server answered, or it did not send `ready` in time.
     """
     # The options that are not popped are the fields of `start`.
     settings: dict[str, Any] = dict(options)
@@ -69,7 +69,7 @@ async def connect(url: str, **options: Unpack[Options]) -> AsyncIterator["Stream
 async def transcribe(
     url: str, audio: AsyncIterable[bytes], **options: Unpack[Options]
 ) -> AsyncGenerator[ServerEvent, None]:
-    """Send `audio` and, meanwhile, yield every event after `Ready`, up to `Ended`.
+    """Send `audio`, and at the same time yield every event after `Ready`, up to `Ended`.
 
     Takes the arguments of `connect`, and raises the same errors as `connect` and those of `audio`.
     Wrap it in `contextlib.aclosing` if you may stop early.
@@ -88,7 +88,8 @@ async def transcribe(
 class Stream:
     """An open stream. One task may send while another one iterates over the events.
 
-    Sending waits while the server does not read, and while a lost connection is opened again.
+    The methods that send return when everything has been sent. They wait while the server does not
+    read and while a lost connection is opened again, and raise the failure if the stream fails.
     """
 
     websocket: ClientConnection
@@ -131,7 +132,9 @@ class Stream:
         self._carry_out()
 
     async def open(self) -> None:
-        """Open the first connection; raises `ServerError` or `ConnectionLost`."""
+        """Open the first connection, and wait for `ready`; raises `ServerError` or
+        `ConnectionLost`.
+        """
         self._pass_on(self.protocol.open)
         await self._until(lambda: bool(self.protocol.ready) or self._is_over)
         if not self.protocol.ready:
@@ -141,7 +144,10 @@ class Stream:
             pass
 
     async def close(self) -> None:
-        """Close the stream at once; unsent audio and events that are still due are lost."""
+        """Close the stream, and wait for its connections to close.
+
+        Unsent audio and events that are still due are lost.
+        """
         self._pass_on(self.protocol.close)
         if self._timer:
             self._timer.cancel()
@@ -211,7 +217,7 @@ class Stream:
         raise StopAsyncIteration
 
     async def receive(self) -> ServerEvent:
-        """Receive one event; a `Ready` means that a lost connection has been replaced.
+        """Wait for one event; a `Ready` means that a lost connection has been replaced.
 
         Raises `ServerError` for a fatal error, `ConnectionLost` if the stream ended too early.
         """
@@ -220,7 +226,7 @@ class Stream:
             raise self._failure or self.protocol.failure or ConnectionLost("The stream is over.")
         event = self._inbox.popleft()
         if len(self._inbox) < MOST_UNREAD:
-            self._tell()
+            self._wake()
         if isinstance(event, Ended):
             self.ended = event
         return event
@@ -255,7 +261,7 @@ class Stream:
                 self._leave(action)
         self._inbox += self.protocol.events_to_tell()
         self._set_timer()
-        self._tell()
+        self._wake()
 
     def _leave(self, action: Action) -> None:
         """Close or abort the current connection, and cancel its task.
@@ -280,7 +286,7 @@ class Stream:
             leaving.add_done_callback(self._leaving.discard)
 
     def _started(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Return a task for the work; if it raises, close the stream and pass the exception on."""
+        """Start a task; if it raises, close the stream, and raise the exception to the reader."""
 
         def note_fault(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (fault := task.exception()):
@@ -301,7 +307,7 @@ class Stream:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(wake_at_s + self._unread_s, self._pass_on, lambda: None)
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         """Wake all tasks that wait for a change."""
         self._news.set()
         self._news = asyncio.Event()
@@ -346,7 +352,10 @@ class Stream:
             writing.cancel()
 
     async def _write(self, websocket: ClientConnection) -> None:
-        """Send frames of the protocol until the connection ends; wait while the server does."""
+        """Send the frames of the protocol until the connection ends.
+
+        Wait while there is no frame, and while the server does not read.
+        """
         try:
             await websocket.send(self.protocol.start_message())
             while True:
@@ -357,16 +366,16 @@ class Stream:
                     continue
                 if self._sending:
                     self._sending = False
-                    self._tell()
+                    self._wake()
                 await self._news.wait()
         except ConnectionClosed:
             pass  # `_converse` reports it, after the messages that came before.
         finally:
             self._sending = False
-            self._tell()
+            self._wake()
 
     async def _until_there_is_room(self, websocket: ClientConnection) -> None:
-        """Wait while too many events are unread, and stop the time of the protocol meanwhile."""
+        """Wait while too many events are unread; stop the time of the protocol during the wait."""
         clock = asyncio.get_running_loop().time
         live = self.protocol.state is State.LIVE
         if not live or len(self._inbox) < MOST_UNREAD:

@@ -1,8 +1,8 @@
 """Presents the streams of several servers, one after the other, as one stream of the application.
 
-The module holds what outlives a connection: the audio and the requests that are not settled, the
-settings in force, and the counts of samples, seconds, utterances and messages. It does not handle
-connections.
+The state that outlives a connection consists of the audio and the requests that are not settled,
+the settings in force, and the counts of samples, seconds, utterances and messages. The module does
+not handle connections.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ class Continuity:
     """
 
     def __init__(self, settings: Mapping[str, Any], *, wanted: bool) -> None:
-        """Begin with nothing sent and nothing received.
+        """Start with nothing sent and nothing received.
 
         Args:
             settings: the fields of `start`.
@@ -44,7 +44,7 @@ class Continuity:
         """Names of the settings in all `configure` messages so far."""
         self._received = 0
         """Samples that the server has reported as received."""
-        self._told = 0
+        self._delivered = 0
 
     # Messages to the server
 
@@ -141,6 +141,6 @@ class Continuity:
         for event in events:
             if isinstance(event, Mark) and not self.log.answer(event.id):
                 continue  # Two connections answered the same request.
-            self._told += 1
-            numbered.append(replace(event, seq=self._told))
+            self._delivered += 1
+            numbered.append(replace(event, seq=self._delivered))
         return numbered

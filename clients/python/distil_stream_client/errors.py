@@ -2,11 +2,11 @@
 
 
 class ServerError(Exception):
-    """The server refused: `code` is for programs, `message` for people.
+    """The server refused the stream or ended it with an error; `message` is for people.
 
-    `code` is that of the server's `error` message. If the server opened no websocket, it is
-    `not_authorised` if the key is missing or wrong, and else `http_` with the status of the
-    response, such as `http_503`.
+    `code`, which is for programs, is that of the server's `error` message. If the server opened no
+    websocket, `code` is `not_authorised` if the key is missing or wrong, and otherwise `http_` with
+    the status of the response, such as `http_503`.
     """
 
     def __init__(self, code: str, message: str) -> None:

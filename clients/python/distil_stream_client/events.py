@@ -129,7 +129,8 @@ class Final(ServerEvent):
     """Probability, 0..1."""
     words: tuple[Word, ...] = ()
     problems: tuple[str, ...] = ()
-    """Codes of the guards that removed words which were probably not spoken; usually none."""
+    """Codes of the guards that removed words which were probably not spoken, or that found all
+    words doubtful; usually none."""
     latency: Latency = Latency()
 
 

@@ -44,7 +44,7 @@ ANSWERED_EVERY_S = 2.0
 """Seconds of audio within which a server must answer; it reports progress after each second."""
 
 MOST_DOUBLINGS = 20
-"""The most times that a wait is doubled, so that it stays finite."""
+"""Greatest number of times that a wait is doubled, so that it stays finite."""
 
 KEEPALIVE_PART = 0.3
 """Fraction of the server's `idle_s` after which a keepalive is sent if nothing else was sent."""
@@ -98,7 +98,7 @@ class Backoff:
 class Patience:
     """Decides when a server that has not answered is considered lost.
 
-    The time doubles with each silence, because the server may only be slow.
+    The time that a server has to answer doubles with each silence, because it may only be slow.
     """
 
     def __init__(self, silent_s: float) -> None:
@@ -119,11 +119,11 @@ class Patience:
         self._owed_since_s = None
 
     def note_progress(self) -> None:
-        """Record that the server makes progress: the time is `silent_s` again."""
+        """Record that the server makes progress: the time to answer is `silent_s` again."""
         self._silences = 0
 
     def note_given_up(self) -> None:
-        """Record that the server was considered lost: the next time is twice as long."""
+        """Record that the server was considered lost: the next time to answer is twice as long."""
         self._owed_since_s = None
         self._silences = min(self._silences + 1, MOST_DOUBLINGS)
 

@@ -58,7 +58,7 @@ class StreamProtocol:
         keep_alive: bool = False,
         random: Callable[[], float] = random_numbers.random,
     ) -> None:
-        """Prepare a stream.
+        """Start in the state `NEW`, before `open`.
 
         Args:
             settings: the fields of `start`.
@@ -66,8 +66,8 @@ class StreamProtocol:
                 replaced, infinity for no limit.
             silent_s: seconds without an expected answer after which the connection is considered
                 lost; doubled after each such loss without progress.
-            open_timeout_s: most seconds that the opening of a websocket may take, and again the
-                `ready` after it.
+            open_timeout_s: greatest number of seconds until a websocket is open, and again from
+                then until its `ready` arrives.
             keep_alive: whether the stream stays open while the application sends nothing. Then
                 keepalives are sent in time, and if the server still ends the stream, a new one
                 continues it.
@@ -291,13 +291,13 @@ class StreamProtocol:
         self._has_socket = False
 
     def _give_connection_up(self, why: str) -> None:
-        # After a close frame the server would drop the stream, so a stream that can be resumed is
-        # left without one.
+        # After a close frame the server would drop the stream. So if the stream can be resumed, the
+        # websocket is aborted without one.
         self._drop(Action.ABORT if self._token else Action.CLOSE)
         self.receive_lost(ConnectionLost(why))
 
     def _lose(self, why: Failure, *, at_once: bool = False) -> None:
-        """Reconnect after a wait; fail if that has been tried for `reconnect_s`.
+        """Reconnect after a wait; fail if the wait would exceed `reconnect_s` since the loss.
 
         If `at_once`, there is no wait after a good connection.
         """
@@ -377,7 +377,7 @@ class StreamProtocol:
             self._move(Cause.FINISH)
             return
         # If the stream ended because it was idle, another one is opened only if there is unsent
-        # audio or the application wants to keep the stream alive.
+        # audio or the application has chosen `keep_alive`.
         wanted = code != policy.IDLE or self._keep_alive or self.continuity.has_more(early)
         if self.continuity.possible and code in policy.RETRIED_CLOSES and wanted:
             self._lose(ended_by_server(code), at_once=True)

@@ -42,7 +42,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """Committed and tentative words; a final line without text must be removed."""
+        """Committed and tentative words. A viewer removes a line that is final and has no text."""
         return self.committed + self.tentative
 
 
@@ -156,7 +156,7 @@ def parse(message: str | bytes) -> RoomEvent | None:
 
 
 def line_of(fields: dict[str, Any]) -> Line:
-    """Return the `Line` with the fields of a message, which may be final or not."""
+    """Return the `Line` with the fields of a `partial` or `final` message."""
     final = fields["type"] == "final"
     return Line(
         line=fields["line"],

@@ -153,9 +153,10 @@ def connect(url: str, **options: Unpack[Options]) -> Iterator[Stream]:
 def transcribe(
     url: str, audio: Iterable[bytes], **options: Unpack[Options]
 ) -> Iterator[ServerEvent]:
-    """Send `audio` and, meanwhile, yield every event after `Ready`, up to `Ended`.
+    """Send `audio`, and at the same time yield every event after `Ready`, up to `Ended`.
 
-    `audio` is read on a separate thread; an exception that it raises is raised here.
+    `audio` is read on a separate thread; if it raises an exception, the events up to `Ended` are
+    yielded, and then the exception is raised to the caller.
     """
     failures: list[Exception] = []
     with connect(url, **options) as stream:

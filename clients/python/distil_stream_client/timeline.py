@@ -1,15 +1,15 @@
 """Presents several streams of the server to the application as one.
 
 A server that no longer has a stream receives the unsettled audio as a new stream, and counts
-samples, seconds and utterances from the beginning of that one. A `Timeline` adds the offsets that
-make these counts continue.
+samples, seconds and utterances from the beginning of the new stream. A `Timeline` adds the offsets
+that make these counts continue.
 
-It also holds finals back. A final is not settled until the `Progress` after it has arrived: if the
-server changes before that, its audio is sent again, and its words would be shown twice. So a final
-is released together with the `Progress` after it. A final that was cut off in the middle of speech
-without a request is held back until the server has received more audio. The reason: a server that
-is being stopped receives no more audio and may cut a word in two, and the next server recognises
-the whole word.
+A `Timeline` also holds finals back. A final is not settled until the `Progress` after it has
+arrived: if the server changes before that, the audio of the final is sent again, and its words
+would be shown twice. So a final is released together with the `Progress` after it. A final that was
+cut off in the middle of speech without a request is held back until the server has received more
+audio. The reason: a server that is being stopped receives no more audio and may cut a word in two,
+and the next server recognises the whole word.
 """
 
 import dataclasses
@@ -37,7 +37,8 @@ class Timeline:
 
     def __init__(self, sample_rate: int, endpointing_ms: float = 500) -> None:
         self.endpointing_ms = endpointing_ms
-        """Milliseconds of silence that end an utterance; with less, the utterance was cut off."""
+        """Milliseconds of silence that end an utterance. An utterance with less silence after it
+        was cut off."""
         self.cut_asked = False
         """Whether a request of the client cuts off the current utterance."""
         self.settled = 0
@@ -68,16 +69,18 @@ class Timeline:
     def receive(self, event: ServerEvent) -> list[ServerEvent]:
         """Take an event of the current server stream; return the events that can be delivered."""
         self.last_seq = event.seq or self.last_seq
-        event = self._on_the_whole(event)
+        event = self._on_whole_timeline(event)
         if isinstance(event, SpeechStarted):
             self.cut_asked = False
         self._held.append(event)
-        return self.release() if isinstance(event, Ended) or self._may_be_told() else []
+        return self.release() if isinstance(event, Ended) or self._may_be_delivered() else []
 
-    def _may_be_told(self) -> bool:
-        """Return whether the events held back are settled, so that they can be delivered.
+    def _may_be_delivered(self) -> bool:
+        """Return whether the events held back can be delivered.
 
-        They are if no other server could be sent their audio again, or recognise it better.
+        They can if there is no final among them, or if the last event is the `Progress` that
+        settles the finals. If a final was cut off, either the server must have received more audio
+        since then, or a mark must have answered the request that cut it off.
         """
         finals = [i for i, held in enumerate(self._held) if isinstance(held, Final)]
         cut_off = [i for i in finals if self._was_cut_off(self._held[i])]
@@ -124,7 +127,7 @@ class Timeline:
         known = self.known.get(event.channel, 0)
         self.known[event.channel] = min(known, round(event.start * self._rate))
 
-    def _on_the_whole(self, event: ServerEvent) -> ServerEvent:
+    def _on_whole_timeline(self, event: ServerEvent) -> ServerEvent:
         """Return the event with the counts of the server stream converted to the whole timeline."""
         match event:
             case Ready():

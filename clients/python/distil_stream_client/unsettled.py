@@ -49,7 +49,7 @@ class Unsettled:
     def __init__(
         self, encoding: str = "pcm_s16le", channels: int = 1, *, keeps: bool = True
     ) -> None:
-        """Make an empty log.
+        """Create an empty log.
 
         Args:
             encoding: encoding of the audio; any if `keeps` is False.

@@ -1,8 +1,8 @@
 """The systems that `bench engine` times: our engine in variants, faster-whisper, transformers.
 
 All have the same weights, transcribe the same windows, and decode greedily and without timestamps.
-The other two pad to 30 s, as in the original Whisper, and have neither drafts nor batches of
-windows.
+faster-whisper and transformers pad to 30 s, as in the original Whisper, and have neither drafts nor
+batches of windows.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ Draft = Literal["none", "right", "last", "wrong"]
 those of another window."""
 
 HOP_S = 0.5
-"""New audio from one partial of an utterance to the next."""
+"""Seconds of new audio from one partial of an utterance to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,11 @@ def ours(
 def ours_remembering(
     transcriber: WhisperTranscriber, windows: Sequence[Window], batches: Sequence[int]
 ) -> list[Contender]:
-    """Return our engine with the encoder's memory, and as draft the tokens of a hop before.
+    """Return our engine with the encoder's memory, with each batch size.
 
-    Each window is a stream of its own, of which all but the last hop was transcribed before. The
-    words may differ from those of a full encoding, so tokens are not checked.
+    Each window is a stream of its own, of which all but the last hop was transcribed before; the
+    tokens of that are the draft. The words may differ from those of a full encoding, so tokens are
+    not checked.
     """
     streams = [replace(w, session=f"{w.session} {i}") for i, w in enumerate(windows)]
     earlier = [beginning(w, len(w.samples) / SAMPLE_RATE - HOP_S) for w in streams]

@@ -1,8 +1,8 @@
 """The systems that `bench longform` compares: ours, faster-whisper, and transformers.
 
-All have the same weights, are set to English, and decode greedily. The other two divide long
-recordings in their own way: faster-whisper's batched pipeline removes silence and fills windows of
-30 s; the pipeline of transformers uses chunks of a fixed length and joins their overlaps.
+All have the same weights, are set to English, and decode greedily. Each divides long recordings in
+its own way: faster-whisper's batched pipeline removes silence and fills windows of 30 s; the
+pipeline of transformers uses chunks of a fixed length and joins their overlaps.
 """
 
 from collections.abc import Callable, Iterator

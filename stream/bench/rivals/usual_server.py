@@ -60,7 +60,7 @@ class LockedModel:
         self._lock = asyncio.Lock()
 
     async def transcribe(self, samples: NDArray[np.float32]) -> list[Segment]:
-        """Transcribe samples (n_samples,) at 16 kHz, when the model is free."""
+        """Wait until the model is free, and transcribe samples, (n_samples,) at 16 kHz."""
         async with self._lock:
             return await asyncio.to_thread(self._transcribe, samples)
 
@@ -87,7 +87,7 @@ class Utterance:
 
 
 class Stream:
-    """The stream of one client."""
+    """Serves the stream of one client: its audio, its utterances and their transcripts."""
 
     def __init__(
         self, websocket: ServerConnection, model: LockedModel, detector: VoiceDetector

@@ -74,7 +74,7 @@ def out_of_order(words: Sequence[TimedWord]) -> int:
     return overlapping + sum(word.end_s < word.start_s for word in words)
 
 
-def median_ms(errors: Sequence[float], percent: float = 50) -> float:
+def percentile_ms(errors: Sequence[float], percent: float = 50) -> float:
     """Return a percentile of the absolute errors, in milliseconds; NaN if there are none."""
     return 1000 * float(np.percentile(np.abs(errors), percent)) if len(errors) else nan
 

@@ -40,18 +40,19 @@ A_SENTENCE = "a sentence"
 
 COPIES = (2, 3, 4, 5, 7, 9, 10)
 PAUSES_S = (0.15, 0.3, 0.6, 1.0)
-"""Between two copies. The shortest is that between two words, the longest ends an utterance."""
+"""Seconds of silence between two copies. The shortest pause is like that between two words, the
+longest ends an utterance."""
 WITHIN_S = 0.2
-"""Between the prompts of a copy."""
+"""Seconds of silence between the prompts of a copy."""
 REST_S = 2.0
-"""After a repetition."""
+"""Seconds of silence after a repetition."""
 LONGEST_S = 60.0
-"""A repetition is not longer than this; there are at least two copies."""
+"""A repetition is not longer than this, unless two copies of its phrase already are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phrase:
-    """What is repeated: a sort, its text, and its audio at 16 kHz."""
+    """A phrase that can be repeated: its sort, its text, and its audio at 16 kHz."""
 
     sort: str
     text: str
@@ -138,7 +139,10 @@ def varied(of: Sequence[Repetition], seed: int = 0) -> list[Recording]:
 
 
 def joined(pieces: Sequence[Audio], pauses_s: Sequence[float]) -> Audio:
-    """Return pieces of the same rate, with a pause after each but the last ones without one."""
+    """Join pieces of audio with the same sample rate, with silences between them.
+
+    Piece i is followed by `pauses_s[i]` seconds; the pieces beyond the last pause by none.
+    """
     rate = pieces[0].rate
     samples = []
     for number, piece in enumerate(pieces):

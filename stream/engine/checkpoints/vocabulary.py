@@ -35,7 +35,7 @@ class Vocabulary:
     suppressed: tuple[int, ...]
     """Tokens that are never chosen: special ones, and symbols typical of transcripts of noise."""
     suppressed_at_start: tuple[int, ...]
-    """Tokens that are never chosen first: a blank and the end."""
+    """Tokens that are never chosen first: a space and the end of the text."""
 
     @property
     def multilingual(self) -> bool:

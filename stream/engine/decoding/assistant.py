@@ -26,9 +26,10 @@ reading weights and a pass of many rows by arithmetic. The measured cost of the 
 lower (docs/decisions/015), but with these values windows are decoded fastest. An assistant with two
 of 32 layers would cost less, and could draft more."""
 MOST_ROWS = 4
-"""The most rows of a batch on the CPU with which the assistant is used. In a larger batch a pass
-takes longer in proportion to the tokens that it verifies, so drafts gain nothing. Nor is the
-assistant used later, when rows have ended: its prefill would cost more than it saves."""
+"""On the CPU the assistant is used only for batches that begin with at most this many rows. In a
+larger batch a pass takes longer in proportion to the tokens that it verifies, so drafts gain
+nothing. When rows of such a batch have ended, the assistant is still not used: its prefill would
+cost more than it saves."""
 LEAST_CHANCE = 0.1
 """The proposal of a row ends if the probability that all of it is correct is at most this."""
 ACCEPTED, REJECTED = 4, 1
@@ -36,10 +37,10 @@ ACCEPTED, REJECTED = 4, 1
 
 
 class Assistant:
-    """The assistant's state for one batch, whose rows are in the same order as the teacher's."""
+    """Proposes tokens for the rows of one batch, which have the same order as the teacher's."""
 
     def __init__(self, model: Whisper, audio: Tensor, n_positions: Tensor) -> None:
-        """Prepare to propose tokens for a batch.
+        """Start with all rows of a batch; the first proposal fills the cache.
 
         Args:
             model: the assistant.
@@ -59,7 +60,7 @@ class Assistant:
         self._accepted, self._rejected = ACCEPTED, REJECTED
 
     def make_room(self, max_tokens: int) -> None:
-        """Set the most tokens in a row; must be called once, before the first proposal."""
+        """Set the greatest number of tokens in a row; call it once, before the first proposal."""
         self._max_tokens = max_tokens
 
     @torch.inference_mode()
@@ -161,8 +162,9 @@ def draft_cost(n_rows: int, device: str) -> float:
 
 
 class ProposalGain:
-    """Decides whether another token is proposed: if it yields more for its cost than those so far.
+    """Decides whether to propose one more token for each row before the teacher verifies all.
 
+    It is proposed if it yields more expected tokens for its cost than the pass has without it.
     A pass of the teacher always yields one token for each row. It yields a proposed token with the
     probability that this token and all before it are correct (Leviathan, Kalman and Matias 2023,
     section 3.3, where all tokens have the same probability; here the assistant estimates each).

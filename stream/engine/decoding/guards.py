@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_POSITIONS = 1.8
-"""Encoder positions by which a token of a repeated phrase must be later than a period ago, for each
-token of the phrase: half of the time of the fastest speech, `TOKENS_PER_S`."""
+"""Encoder positions for each token of a phrase. A copy of the phrase that attends to audio less far
+after the audio of the copy before it was not spoken: this is half of the time that the fastest
+speech (`TOKENS_PER_S`) takes."""
 
 COMPRESSION_RATIO = 2.4
 """A text with a higher compression ratio repeats itself (OpenAI's threshold)."""
@@ -24,8 +25,8 @@ NO_SPEECH = 0.6
 """Words of low probability are dropped if the probability of no speech is above this (OpenAI's
 threshold)."""
 BRIEF_S = 0.3
-"""In less speech than this, doubtful words are dropped if the model itself finds no speech: a click
-or a breath is recognised as "Okay."."""
+"""Seconds of detected speech. With less, words below `SURE_LOG_PROBABILITY` are dropped if the
+model itself finds no speech: a click or a breath is recognised as "Okay."."""
 LONGEST_LOOP = 24
 """Number of tokens in the longest phrase that counts as a loop."""
 LOOP_REPEATS = 4
@@ -51,7 +52,7 @@ DOUBT_NATS = 0.6
 """By how much `diffusion_nats` is raised for each nat by which the mean log-probability is below
 `SURE_LOG_PROBABILITY`."""
 LEAP_NATS = 4.0
-"""By how much it is raised if all tokens leap back; in proportion if only some do."""
+"""By how much `diffusion_nats` is raised if all tokens leap back; in proportion if only some do."""
 LEAP_POSITIONS = 5
 """A token leaps back if the peak of its attention is more than this number of encoder positions
 (0.1 s) before that of the previous token."""
@@ -63,7 +64,8 @@ to nothing."""
 SHORT_GUESS_NATS = 0.3
 """By how much the limit of `diffusion_nats` is lower for guesses of less than `PHRASE_TOKENS`."""
 PHRASE_TOKENS = 8
-"""With fewer tokens it is not raised, because both measures are unreliable then."""
+"""With fewer tokens `diffusion_nats` is not raised, because the mean log-probability and the
+fraction that leaps back are unreliable then."""
 
 
 def spread_nats(
@@ -98,14 +100,14 @@ def diffusion_nats(
     *,
     repeats: bool = False,
 ) -> float:
-    """Return how diffuse the attention of some words is, with their doubt, in nats.
+    """Return a measure, in nats, of how diffuse the attention of some words is; less is better.
 
-    The lower the log-probability is, the narrower and the more ordered the attention must be. Words
-    are not judged if their log-probability is high: the result is minus infinity.
+    It is `spread_nats`, raised for a low log-probability and for tokens that leap back. If the
+    log-probability is high, the result is minus infinity: such words pass any limit.
 
     Args:
         attention: attention of the words' tokens.
-        mean_log_probability: mean over these tokens.
+        mean_log_probability: mean log-probability of these tokens.
         repeats: whether the text repeats itself. Such text always has a high log-probability, so
             its attention is judged even then.
     """
@@ -119,12 +121,12 @@ def diffusion_nats(
 
 
 def is_no_speech(probability: float, mean_log_probability: float, speech_s: float) -> bool:
-    """Return whether words were recognised where the model itself finds no speech.
+    """Return whether the words are doubtful and the model itself finds no speech in the window.
 
     Args:
-        probability: of no speech.
-        mean_log_probability: of the words.
-        speech_s: length of the speech that was detected, in seconds.
+        probability: the model's probability that there is no speech.
+        mean_log_probability: mean log-probability of the words' tokens.
+        speech_s: length of the speech that the VAD detected, in seconds.
     """
     least = SURE_LOG_PROBABILITY if speech_s < BRIEF_S else MEAN_LOG_PROBABILITY
     return probability > NO_SPEECH and mean_log_probability < least
@@ -134,11 +136,11 @@ def may_be_speech(tokens: int, speech_s: float, nats: float, limit_nats: float) 
     """Return whether words of very low probability may be speech that is hard to recognise.
 
     Args:
-        tokens: number of their tokens.
-        speech_s: length of the speech that was detected, in seconds.
-        nats: their `diffusion_nats`.
-        limit_nats: limit of `diffusion_nats` that was measured for the model; without one, which is
-            infinity, guesses cannot be told from babble.
+        tokens: number of the words' tokens.
+        speech_s: length of the speech that the VAD detected, in seconds.
+        nats: `diffusion_nats` of the words.
+        limit_nats: limit of `diffusion_nats` that was measured for the model; infinity if none was.
+            Then the result is False, because guesses cannot be distinguished from babble.
     """
     if tokens < max(GUESS_TOKENS, GUESS_TOKENS_PER_S * speech_s) or isinf(limit_nats):
         return False

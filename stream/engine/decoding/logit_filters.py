@@ -1,4 +1,4 @@
-"""Rules that forbid tokens in a transcript, by changing logits.
+"""Rules that forbid or favour tokens in a transcript, by changing logits.
 
 The design is that of `LogitFilter` in `openai/whisper`. A filter gets the logits of many positions,
 which may belong to several rows or to a draft under verification, and the tokens before each
@@ -19,10 +19,10 @@ decoding."""
 
 
 class LogitFilter(Protocol):
-    """A rule that forbids tokens."""
+    """A rule that changes logits, usually to minus infinity, which forbids the token."""
 
     def apply(self, logits: Tensor, before: Sequence[Sequence[int]]) -> None:
-        """Set logits (n, vocab_size) to minus infinity where `before[i]` forbids a token."""
+        """Change logits (n, vocab_size) in place; `before[i]` are the tokens before position i."""
 
 
 class SuppressTokens:
@@ -40,7 +40,7 @@ class SuppressTokens:
 
 
 class SuppressAtStart:
-    """Forbids a blank and the end at the start of a transcript."""
+    """Forbids a space and the end of the text as the first token of a transcript."""
 
     def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
         tokens = vocabulary.suppressed_at_start
@@ -85,7 +85,7 @@ class TimestampRules:
         elif closes:  # after half a pair, only the other half or the end is allowed
             position[: self.end_of_text] = -torch.inf
         stamps = [token for token in tokens if token >= self.begin]
-        if stamps:  # an end may equal the next start; a segment is never empty
+        if stamps:  # a segment may start where the one before ended, but must end after its start
             position[self.begin : stamps[-1] + (not (closes and not pair))] = -torch.inf
 
 

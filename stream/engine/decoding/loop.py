@@ -60,7 +60,7 @@ def decode(
             word times.
         temperature: 0 is greedy; above 0 tokens are sampled and drafts are not used.
         assistant: a smaller model that proposes tokens, for a temperature of 0 only.
-        kept: as `Whisper.prefill_cache` takes it.
+        kept: by row, the projected audio of earlier windows, as for `Whisper.prefill_cache`.
 
     Returns:
         One result for each request, in order.
@@ -146,7 +146,7 @@ def opening_tokens(
         vocabulary: vocabulary of the model.
         request: request of the row.
         language: code of the language; `request.language` may be `auto`.
-        limit: the most tokens in a row; the prompt uses at most half of them.
+        limit: greatest number of tokens in a row; the prompt uses at most half of it.
 
     Raises:
         ValueError: the model does not support the language.
@@ -212,7 +212,8 @@ def choose(
         model: the network.
         states: (batch, n_tokens, d_model) of this pass.
         rows: the rows of the batch.
-        alignment: that of the cache, (batch, n_heads, max_tokens, n_positions); None for none.
+        alignment: attention that the cache recorded, (batch, n_heads, max_tokens, n_positions);
+            None if it records none.
         temperature: 0 chooses the most probable token; above 0, tokens are sampled.
     """
     places = [(i, column) for i, row in enumerate(rows) for column in row.columns()]

@@ -26,7 +26,7 @@ because such tokens are invented."""
 
 
 class Ending(Enum):
-    """Why a row stopped."""
+    """The reason why the decoding of a row ended."""
 
     END_OF_TEXT = "end of text"
     BUDGET = "token budget"
@@ -80,7 +80,7 @@ class DecodeResult:
 
     @property
     def mean_log_probability(self) -> float:
-        """Mean over the tokens and the end token, if any."""
+        """Mean log-probability of the tokens and of the end token, if the row reached it."""
         return sum(self.log_probabilities) / max(1, len(self.log_probabilities))
 
 
@@ -113,7 +113,7 @@ class Row:
     all_accepted: bool = False
     """Whether the whole last proposal was accepted."""
     past_speech: int = 0
-    """How many of the last tokens attended past the end of the speech."""
+    """Number of consecutive tokens, up to the last, that attended past the end of the speech."""
     positions: list[int] = field(default_factory=list)
     """The encoder position that each text token attends to most."""
     attention: NDArray[np.float32] | None = None
@@ -146,7 +146,7 @@ class Row:
         return range(first, first + 1 + len(self.proposed))
 
     def before(self) -> list[list[int]]:
-        """Return the tokens before each of these choices, assuming that the proposal is correct."""
+        """Return the chosen tokens before each of `columns`, as if the proposal were correct."""
         return [self.tokens + self.proposed[:i] for i in range(len(self.proposed) + 1)]
 
     def draw(self, probabilities: Tensor) -> int:
@@ -211,7 +211,7 @@ class Row:
             self.ending = Ending.BUDGET
 
     def record_attention(self, alignment: Tensor) -> None:
-        """Copy the row's attention, one row for each choice, from the alignment of the cache.
+        """Copy the attention of each token of this row from the alignment of the cache.
 
         `alignment` is (n_heads, max_tokens, n_positions).
         """

@@ -23,7 +23,7 @@ class Feed:
     def __init__(
         self, audio: Audio, *, fast: bool, speed: float = 1.0, trailing_silence_s: float = 0.0
     ) -> None:
-        """Prepare the feed of a recording.
+        """Start before the first chunk, with the audio clock at 0.
 
         Args:
             audio: the recording.

@@ -5,7 +5,7 @@ manifest's folder), `text` or `reference` (the spoken words; null if they are no
 and `words`, a list of `word`, `start` and `end` in seconds, if the true times are known; or `cuts`,
 a list of such recordings that are joined with a pause of `gap_s` seconds. A recording whose
 channels are different speakers has `text_by_channel`, a list of texts. `turns`, a list of `start`,
-`end` and `channel` (0 if it is left out), says when somebody speaks.
+`end` and `channel` (0 if it is left out), has the times at which somebody speaks.
 """
 
 import json
@@ -26,7 +26,8 @@ from stream.evaluate.measures.record import TimedWord
 from stream.evaluate.measures.repeats import gain_of
 
 Channels = Literal["apart", "mixed"]
-"""How a recording is played whose channels are different speakers."""
+"""How a recording is played if its channels are different speakers: each channel on its own, or all
+mixed to one."""
 
 CUT_GAP_S = 0.8
 """Seconds of pause between the cuts of a joined recording."""
@@ -79,7 +80,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """When one person speaks."""
+    """A time in which one person speaks, in seconds of the recording."""
 
     start_s: float
     end_s: float
@@ -103,13 +104,13 @@ class Recording:
     text_by_channel: tuple[str, ...] = ()
     """The reference of each channel, if the audio has several and they are scored apart."""
     turns: tuple[Turn, ...] = ()
-    """When somebody speaks; empty if that is not known."""
+    """The times at which somebody speaks; empty if they are not known."""
     suite: str = "speech"
     condition: str = ""
     """How the audio was changed, such as "10 dB" of noise; results are reported for each
     condition."""
     repeat: int = 0
-    """How many times it was played before, each time a little louder."""
+    """The number of times that the recording is played before this one, each a little quieter."""
 
     @property
     def group(self) -> str:

@@ -1,8 +1,8 @@
 """Records speech from far away in a room: reverberation and the noise of the room.
 
 The impulse response is the statistical model of a room: the direct sound, then noise that decays by
-60 dB within the reverberation time. How loud it is follows from the distance: at the critical
-distance (Sabine) the direct and the reverberant sound are equally loud.
+60 dB within the reverberation time. The level of that noise follows from the distance: at the
+critical distance (Sabine) the direct and the reverberant sound are equally loud.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ FIRST_REFLECTION_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a microphone stands in a room."""
+    """A place of a microphone in a room, with the acoustics there."""
 
     distance_m: float
-    """From the speaker."""
+    """Distance from the speaker, in metres."""
     reverberation_s: float
     """Time in which reverberation decays by 60 dB."""
     snr_db: float
@@ -61,7 +61,10 @@ def impulse_response(place: Place, rate: int, rng: np.random.Generator) -> NDArr
 
 
 def reverberant(audio: Audio, place: Place, rng: np.random.Generator) -> Audio:
-    """Return speech with the reverberation of a room, as loud as it was, and with its decay."""
+    """Return speech with the reverberation of a room, at the level of the original.
+
+    It is longer than the original by the decay of the reverberation.
+    """
     response = impulse_response(place, audio.rate, rng)
     n_samples = len(audio.samples) + len(response) - 1
     spectrum = np.fft.rfft(audio.floats, n_samples) * np.fft.rfft(response, n_samples)

@@ -1,8 +1,8 @@
 """Generates sounds without words, reproducibly from a seed.
 
-Every word that is recognised in them is a hallucination. `SILENCE` is what a line carries when
-nobody speaks: digital silence, stationary noise, the tones of a telephone. `NOISE` and `MUSIC` are
-sounds around people: a keyboard, music.
+Every word that is recognised in them is a hallucination. `SILENCE` has the sounds of a line on
+which nobody speaks: digital silence, stationary noise, the tones of a telephone. `NOISE` and
+`MUSIC` have sounds around people: a keyboard, music.
 """
 
 from collections.abc import Callable

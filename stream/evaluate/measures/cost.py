@@ -57,7 +57,7 @@ def measured(cost: Cost, pid: int | None) -> Iterator[Cost]:
     gpu: list[float] = []
 
     def sample() -> None:
-        last = False  # one sample after the block: a short one may not have had another
+        last = False  # a last sample is taken after the block, which may be too short for any other
         while True:
             if pid is not None:
                 cost.peak_bytes = max(cost.peak_bytes, tree_bytes(pid))

@@ -10,12 +10,13 @@ from dataclasses import dataclass, fields
 from stream.evaluate.measures.record import TimedWord
 
 MARGIN_S = 0.5
-"""Turns are widened by this time: their edges, set by hand, and those of words are not exact."""
+"""Turns are widened by this time, because neither their edges, which were set by hand, nor the
+edges of words are exact."""
 LONGEST_PHRASE = 10
 """Words of the longest phrase whose repetition is looked for."""
 
 Turns = Sequence[tuple[float, float]]
-"""When somebody speaks: start and end in seconds."""
+"""The times at which somebody speaks: start and end in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Invented:
     outside: int = 0
     """Words outside of every turn, in recordings whose turns are known."""
     looped: int = 0
-    """Words in the third or a later copy in a row of the same phrase; people rarely go on."""
+    """Words in the third or a later copy in a row of the same phrase, which speakers seldom say."""
 
     def __add__(self, other: "Invented") -> "Invented":
         return Invented(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

@@ -98,7 +98,7 @@ def true_times(
 
 
 def appearances(caption: Caption) -> tuple[dict[int, float], dict[int, float]]:
-    """Return when each word of the final was first shown, and when first committed.
+    """Return the times at which each word of the final was first shown and first committed.
 
     Both map the index of a word in the final to seconds of the audio clock. Words that appear only
     in the final are in neither.
@@ -129,7 +129,7 @@ def _words(found: Latencies, caption: Caption, times: dict[int, TimedWord]) -> N
 def _speech(
     found: Latencies, caption: Caption, times: dict[int, TimedWord], from_manifest: bool
 ) -> None:
-    """Add the latencies of an utterance from the start and to the end of its speech.
+    """Add the latencies that count from the start and from the end of an utterance's speech.
 
     Speech starts and ends with its words if the times are from the manifest; otherwise with the
     system's events for the start and end of speech.

@@ -19,7 +19,7 @@ class StreamError(DistilStreamError):
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word and when it is spoken."""
+    """A word, with its start and end in seconds of the recording."""
 
     text: str
     start_s: float
@@ -30,7 +30,7 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What a system recognised on one channel of a recording."""
+    """The text that a system recognised on one channel of a recording."""
 
     text: str
     words: tuple[TimedWord, ...] = ()
@@ -115,7 +115,8 @@ class Caption:
     final: Finished | None = None
     final_at_s: float = 0.0
     forced: bool = False
-    """Whether the stream ended before silence ended the utterance, so that the final came early."""
+    """Whether this last utterance of its channel was ended by the end of the stream, not by
+    silence, so that its final came early."""
 
 
 def captions(events: Iterable[Stamped]) -> list[Caption]:

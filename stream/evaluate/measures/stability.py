@@ -27,13 +27,13 @@ class Stability:
 
     final_words: int = 0
     revisions: int = 0
-    """How often the shown text of an utterance was replaced."""
+    """Number of times that the shown text of an utterance was replaced."""
     erased: int = 0
-    """Words from the first changed one on."""
+    """Shown words from the first changed one to the last, over all revisions."""
     erased_as_shown: int = 0
-    """The same, if a difference in case or punctuation counts as a change."""
+    """`erased`, if a difference in case or punctuation counts as a change."""
     unstable: int = 0
-    """Words that were changed or dropped themselves."""
+    """Shown words that were changed or dropped themselves, over all revisions."""
 
     def __add__(self, other: "Stability") -> "Stability":
         return Stability(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

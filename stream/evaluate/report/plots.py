@@ -12,7 +12,7 @@ SHOWN, COMMITTED, FINAL, SPOKEN = "s0", "s1", "s2", "spoken"
 TIMELINE_S = 15.0
 """The preferred length of the recording in the timeline: it fills a page and can be read."""
 MOST_ROWS = 80
-"""The most words in a timeline, unless its first utterance has more."""
+"""Greatest number of words in a timeline, unless its first utterance has more."""
 
 
 def latency_plot(results: Sequence[Result]) -> str:
@@ -131,7 +131,7 @@ def timeline_choice(results: Sequence[Result]) -> Result | None:
 
 
 def timeline_plot(result: Result) -> str:
-    """Draw a row for each word: when it was spoken, first shown, committed and final."""
+    """Draw a row for each word: the times at which it was spoken, shown, committed and final."""
     drawn = first_captions(result)
     words = [word for caption in drawn if caption.final for word in caption.final.words]
     end_s = max(caption.final_at_s for caption in drawn) + 0.2

@@ -28,7 +28,7 @@ STREAMED = "streamed"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A recording, and the transcript of each system."""
+    """A recording that was played, and the transcripts that each system made of it."""
 
     played: Played
     offline: dict[str, tuple[Transcript, ...]] = field(default_factory=dict)
@@ -60,7 +60,10 @@ class Result:
         return sum((repetitions(*pair) for pair in pairs), Repetitions())
 
     def inventions(self) -> dict[str, Invented]:
-        """Return what each system invented in speech; empty if neither text nor turns are known."""
+        """Return the words that each system invented in speech, counted by kind.
+
+        The result is empty if neither the text nor the turns are known.
+        """
         recording = self.played.recording
         if not (recording.text or recording.turns):
             return {}
@@ -72,13 +75,16 @@ class Result:
         }
 
     def invented_on(self, turns: Turns, found: Transcript) -> Invented:
-        """Return the words of one channel that are outside of its turns, and those in a loop."""
+        """Count the words of one channel, those outside of its turns, and those in a loop."""
         words = normalised(found.text).split()
         outside = outside_turns(found.words, turns) if self.played.recording.turns else 0
         return Invented(recognised=len(words), outside=outside, looped=looped_words(words))
 
     def invented(self) -> dict[str, int]:
-        """Return the number of words that each system recognised; empty if there is speech."""
+        """Return the number of words that each system recognised in a recording without speech.
+
+        The result is empty if the recording has speech, or if its text is not known.
+        """
         if self.played.recording.text != "":
             return {}
         return {

@@ -37,11 +37,11 @@ class Axis:
     """Places on the axis and their names; None: round numbers."""
 
     def marks(self) -> Sequence[tuple[float, str]]:
-        """Return the places that are marked, and what is written there."""
+        """Return the values that are marked on the axis, each with its label."""
         return self.names or [(t, f"{t:g}") for t in ticks(self.low, self.high)]
 
     def part(self, value: float) -> float:
-        """Return how far along the axis a value is, 0..1; beyond an end counts as the end."""
+        """Return the position of a value along the axis, 0..1; values beyond an end are at it."""
         return min(max((value - self.low) / ((self.high - self.low) or 1), 0), 1)
 
 

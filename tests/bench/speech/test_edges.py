@@ -4,7 +4,14 @@ from math import isnan, nan
 
 import pytest
 
-from stream.bench.speech.edges import EdgeErrors, bias_ms, close, median_ms, out_of_order, phrase
+from stream.bench.speech.edges import (
+    EdgeErrors,
+    bias_ms,
+    close,
+    out_of_order,
+    percentile_ms,
+    phrase,
+)
 from stream.evaluate.measures.record import TimedWord
 
 
@@ -29,8 +36,8 @@ def test_known_edges_of_recognised_words_are_compared():
     assert errors.ends == [pytest.approx(-0.2)]
     assert close(errors.starts + errors.ends) == 0.5
     assert bias_ms(errors.ends) == pytest.approx(-200)
-    assert median_ms(errors.ends) == pytest.approx(200)
-    assert isnan(median_ms([]))
+    assert percentile_ms(errors.ends) == pytest.approx(200)
+    assert isnan(percentile_ms([]))
 
 
 def test_words_that_overlap_or_run_backwards_are_counted():
