@@ -240,7 +240,7 @@ class ServerConfig:
     max_upload_mb: Annotated[int, Parameter(group=LIMITS)] = 512
     """Maximum size of a recording, in megabytes; a larger one is refused with 413."""
 
-    max_connections_per_address: Annotated[int | None, Parameter(group=LIMITS)] = None
+    max_per_address: Annotated[int | None, Parameter(group=LIMITS)] = None
     """Connections from one address at once, and uploads among them. By default a quarter of all
     that are allowed, or any number from this machine, where a proxy may run."""
 
@@ -273,8 +273,8 @@ class ServerConfig:
         within("max_readers", self.max_readers, 0, 1_000_000)
         within("max_uploads", self.max_uploads, 0, 10_000)
         within("max_upload_mb", self.max_upload_mb, 1, 100_000)
-        if self.max_connections_per_address is not None:
-            within("max_connections_per_address", self.max_connections_per_address, 1, 1_000_000)
+        if self.max_per_address is not None:
+            within("max_per_address", self.max_per_address, 1, 1_000_000)
         within("drain_s", self.drain_s, 0, 3600)
         within("rooms_keep_h", self.rooms_keep_h, 0, 100_000)
         for name in ("whisperlive_port", "vosk_port", "wyoming_port", "audiosocket_port"):

@@ -59,12 +59,12 @@ class ServerState:
         self.rooms = self.room_service.rooms
         self.visitors = Visitors(config, self.metrics, self.rooms)
         self.streams = Streams(config, self.metrics, self.visitors.keyring.signer)
-        most, share = config.max_connections, config.max_connections_per_address
+        most, share = config.max_connections, config.max_per_address
         # All clients of a trusted proxy come from its address.
         self.shares = ConnectionShares(most, share or (most if config.trust_proxy else None))
         self.decoders = DecodingProcesses(config.max_sessions + config.max_uploads)
         self.draining = False
-        self.uploads = ConnectionShares(config.max_uploads, config.max_connections_per_address)
+        self.uploads = ConnectionShares(config.max_uploads, config.max_per_address)
         """Recordings that are being received or transcribed."""
         self.engine: Engine | None = None
         self.service: Service | None = None

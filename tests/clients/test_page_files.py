@@ -90,7 +90,7 @@ async def test_everything_is_copied(scripted, noise):
 
 
 async def test_over_http_it_says_that_copying_is_not_allowed(noise):
-    config = recording.config(host="0.0.0.0", allow_anyone=True)
+    config = recording.config(host="0.0.0.0", allow_anyone=True, allow_host=("captions.example",))
     async with running_server(config, recording.transcriber()) as address:
         insecure = address.replace("127.0.0.1", "captions.example")
         flags = ["--host-resolver-rules=MAP captions.example 127.0.0.1"]

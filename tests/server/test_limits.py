@@ -73,7 +73,7 @@ async def test_usual_control_frames_are_answered() -> None:
 
 
 async def test_connections_are_limited_in_all_and_per_address() -> None:
-    async with serving(max_connections_per_address=3) as server, AsyncExitStack() as stack:
+    async with serving(max_per_address=3) as server, AsyncExitStack() as stack:
         for _ in range(3):
             await stack.enter_async_context(client(server))
         with pytest.raises((OSError, IndexError)):  # there is no response
