@@ -28,6 +28,7 @@ def parse(*arguments: str) -> ServerConfig:
 VALUES = {
     "host": "0.0.0.0",
     "port": 1234,
+    "max_per_address": 9,
     "api_key": "secret",
     "api_key_file": Path("key"),
     "keys": Path("keys.toml"),

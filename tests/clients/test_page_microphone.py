@@ -32,7 +32,7 @@ async def test_a_machine_without_microphone(scripted):
 
 
 async def test_a_page_that_is_not_secure(noise):
-    config = recording.config(host="0.0.0.0", allow_anyone=True)
+    config = recording.config(host="0.0.0.0", allow_anyone=True, allow_host=("captions.example",))
     async with running_server(config, recording.FromFirstSound()) as address:
         insecure = address.replace("127.0.0.1", "captions.example")
         flags = [*microphone(noise), "--host-resolver-rules=MAP captions.example 127.0.0.1"]
