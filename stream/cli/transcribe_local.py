@@ -178,7 +178,11 @@ def target(path: Path, paths: Sequence[Path], output: OutputOptions) -> Path | N
 
 
 def stem_of(path: Path, n_parts: int) -> str:
-    """Return the name of a transcript: the last `n_parts` of the path, or its stem if 0."""
+    """Return the name of a transcript, without the suffix of its format.
+
+    It is the stem of the recording's path if `n_parts` is 0, else the last `n_parts` parts of the
+    path, joined by `_` (`a_talk.wav` for 2 parts of `x/a/talk.wav`).
+    """
     if path == STDIN:
         return "stdin"
     parts = [part for part in path.parts if part != path.anchor]

@@ -87,7 +87,9 @@ class Channel:
         self._utterances: list[Utterance] = []
         self._context_words: tuple[Word, ...] = ()  # the last words of the last final,
         self._context_language = ""  # and their language
-        self._expected_language = ""  # the last language detected in `LANGUAGE_S` of speech
+        # The language of the last window with at least `LANGUAGE_S` of speech; until there is one,
+        # that of the first final window with words.
+        self._expected_language = ""
 
     def receive_samples(self, samples: NDArray[np.float32]) -> None:
         """Take samples (n,) at the client's rate."""

@@ -210,7 +210,8 @@ class Utterance:
         start = cut_sample(self.known, latest, self.needed_sample)
         context = self.transcript.words_from(start)
         context_end = context[-1].end_sample if context else start
-        if context_end < successor.start_sample:  # the successor gets the later words
+        if context_end < successor.start_sample:
+            # Words between the context and the split are the successor's: it begins earlier.
             successor.start_sample = successor.speech_sample = context_end
         successor._start_windows(start, context)
 

@@ -39,6 +39,8 @@ UNSPEAKABLE = re.compile(r"\d{5}|[A-Z]{3}")
 def wordnet_sentences(folder: Path) -> tuple[list[str], list[str]]:
     """Return the examples and the definitions in WordNet's files (Miller 1995).
 
+    Those that are too short or not `speakable` are left out.
+
     Raises:
         UsageError: the folder does not have WordNet's files.
     """

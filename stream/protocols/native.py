@@ -113,7 +113,11 @@ class NativeProtocol(SessionProtocol):
             action(self, message)
 
     def _handle_misfit(self, text: str, reason: str) -> None:
-        """Send an error for a text that is not a valid message; `reason` is part of a sentence."""
+        """Answer a text that is not a valid message; end the stream if it is not a JSON object.
+
+        An object is ignored, with an error that contains `reason`, a part of a sentence. If it is a
+        `start` in OPENING, the state becomes REFUSED.
+        """
         try:
             content = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError):

@@ -78,8 +78,9 @@ class Cutter:
     def next_start(self, chunk: Chunk, speech: Sequence[Span]) -> tuple[int, Span | None]:
         """Return the first sample of the chunk after this one, and the overlap of the two.
 
-        The overlap is None if `chunk` ends in a pause. `speech` holds the spans of speech after the
-        start of `chunk`.
+        If `chunk` ends in a pause, the next one begins at its end, and the overlap is None. If it
+        ends within speech, its last two strides are the overlap, and the next one begins with them.
+        `speech` holds the spans of speech after the start of `chunk`.
         """
         if any(start < chunk.end_sample < end for start, end in speech):
             begin = chunk.end_sample - 2 * self.stride

@@ -96,7 +96,7 @@ class HttpConnection(H11Protocol):
         self._stop(self._write_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all time limits."""
+        """Stop all time limits, and remove the connection from the count of its address."""
         super().connection_lost(exc)
         self._stop(self._head_timer)
         self._stop(self._rest_timer)

@@ -151,7 +151,10 @@ class ServerState:
         await self.room_service.close()
 
     async def stop_engine(self) -> None:
-        """Stop the engine after its current batches; queued windows are dropped."""
+        """Stop watching load and keys, close the audit log, and stop the engine.
+
+        The engine finishes its current batches; queued windows are dropped.
+        """
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)

@@ -121,10 +121,10 @@ async def test_changing_words_do_not_move_committed_ones(scripted, noise):
     guesses = ["", " times", " times, it was the worst of times, it was the", " thymes", ""]
     server = asyncio.get_running_loop().create_future()
     async with opened(scripted, microphone(noise), **PHONE, reduced_motion="reduce") as (page, _):
-        await page.route_web_socket("**/v1/stream", lambda socket: server.set_result(socket))
+        await page.route_web_socket("**/v1/stream*", lambda socket: server.set_result(socket))
         await page.reload()
         await page.get_by_role("button", name="Start captions").click()
-        socket = await server
+        socket = await asyncio.wait_for(server, 60)
         socket.send('{"type":"ready","model":"none","received":0}')
         await state_is(page, "listening")
         tops = []

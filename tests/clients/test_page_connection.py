@@ -180,7 +180,7 @@ async def test_a_stream_that_always_breaks_is_not_opened_without_a_wait(scripted
         await socket.close(code=1011)
 
     async with opened(scripted, []) as (page, _):
-        await page.route_web_socket("**/v1/stream", answer)
+        await page.route_web_socket("**/v1/stream*", answer)
         await page.reload()
         await page.locator("#file").set_input_files(noise)
         while len(opened_at) < 4:

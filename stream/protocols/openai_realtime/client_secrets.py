@@ -33,7 +33,8 @@ def settings_in(shown_key: str) -> RealtimeSettings:
         held = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         update = read_update(held["session"], beta=held["beta"])
         return RealtimeSettings().updated(update)
-    except (ValueError, KeyError, TypeError, PeerError):  # of a server that requires no key
+    except (ValueError, KeyError, TypeError, PeerError):
+        # A server that requires no key does not check it: any text after `ek_` comes here.
         return RealtimeSettings()
 
 

@@ -259,7 +259,11 @@ def checked_format(asked: Format) -> Format:
 
 
 def checked_turns(asked: TurnDetection | UnsetType | None) -> TurnDetection | None:
-    """Return what ends items. Raises `SettingsError` for an unknown kind or eagerness."""
+    """Return the turn detection asked for; None if null or unset: then only commits end items.
+
+    Raises:
+        SettingsError: its kind or its eagerness is unknown.
+    """
     if not isinstance(asked, TurnDetection):
         return None
     if asked.type not in ("server_vad", "semantic_vad"):
