@@ -362,8 +362,11 @@ def one_of(field: str, value: str) -> None:
         raise UsageError(f"{field} is {value!r}; use one of {', '.join(CHOICES[field])}.")
 
 
-def from_environment(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
-    """Raise `CycloptsError` for an unknown variable with the prefix, such as a misspelt one."""
+def check_variables(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
+    """Check the names of the variables only; `from_variables` reads their values.
+
+    Raises `CycloptsError` if a variable with the prefix is not a setting, such as a misspelt one.
+    """
     known = {field.name.upper() for field in fields(ServerConfig)} | OTHER_VARIABLES
     for variable in os.environ:
         if variable.startswith(ENV_PREFIX) and variable.removeprefix(ENV_PREFIX) not in known:
@@ -417,5 +420,5 @@ def read_toml(path: Path) -> dict[str, object]:
         raise CycloptsError(msg=f"{path} is not valid TOML: {error}.") from None
 
 
-SOURCES = (from_environment, from_variables, from_file)
+SOURCES = (check_variables, from_variables, from_file)
 """Sources of settings besides the flags, for `App(config=…)`; an earlier one takes precedence."""

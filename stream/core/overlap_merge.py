@@ -50,8 +50,8 @@ def first_new_word(settled: Sequence[Word], hypothesis: Sequence[Word], start_sa
     while index < len(hypothesis) and midpoint(hypothesis[index]) < end:
         index += 1
     if not matches and index <= PASSED_OVER * len(settled) and end == start_sample:
-        # The model passed over the context. The path through the attention begins with the window,
-        # so the first words seem to be in the context.
+        # The model omitted the context, so the first words are new. Their times are wrong: the
+        # alignment always begins at the start of the window, where the context is.
         return first
     return index
 

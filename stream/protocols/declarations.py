@@ -69,7 +69,11 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature of the request, which replaces the key if its secret is configured."""
+    """How the requests of a protocol are signed.
+
+    If the operator has configured the secret, each request must be signed with it, and no API key
+    is read. Otherwise signatures are ignored, and the API key counts as usual.
+    """
 
     secret_setting: str
     """Name of the field of `ServerConfig` that holds the secret."""

@@ -21,7 +21,7 @@ related ones, those of South and South-East Asia, Mongolian and others."""
 
 REFUSED = regex.compile(
     r"(?V1)[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Noncharacter_Code_Point}]"
-    # Invisible format characters are refused, except these, which belong to the text before them:
+    # Invisible format characters are refused, except these, which are part of the text around them:
     r"|[\p{Cf}--["
     r"\u200e\u200f\u061c"  # direction marks, which do not affect other text
     r"\p{Grapheme_Cluster_Break=Prepend}\u180e\U00013430-\U0001343f"  # signs of single scripts

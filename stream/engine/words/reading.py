@@ -299,7 +299,10 @@ def copies_that_follow(reading: Reading, loop: Repetition) -> int:
 
 
 def without_late_words(reading: Reading, speech: Speech) -> tuple[Word, ...]:
-    """Return the words without those whose attention lies past the end of the speech."""
+    """Return the words without those of the last `PAST_SPEECH_TOKENS` tokens.
+
+    These attended past the end of the speech; the decoding of the row was ended for that reason.
+    """
     n_tokens = sum(len(word.tokens) for word in reading.words)
     return words_within(reading.words, n_tokens - PAST_SPEECH_TOKENS)
 
