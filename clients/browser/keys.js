@@ -7,11 +7,9 @@
 import { createToken } from "./javascript/tokens.js";
 
 const STORED = "distil-stream key";
-const USED_BEFORE_END_S = 5; // a token that expires sooner is not used any more
 
 const asked = new URLSearchParams(location.search);
 const hash = new URLSearchParams(location.hash.slice(1));
-const tokens = new Map(); // by purpose: { token, expires_at }
 
 /** The token in the address of the page; null if there is none. */
 export const given = asked.get("token")?.startsWith("dst_") ? asked.get("token") : null;
@@ -24,7 +22,6 @@ if (key) {
 }
 
 export function setKey(key) {
-  tokens.clear();
   sessionStorage.setItem(STORED, key);
 }
 
@@ -34,18 +31,15 @@ export function keyNow() {
 }
 
 /**
- * Returns a token for a purpose ("stream" or "read") in a room; null if the key is missing or wrong,
- * so that the request which needs the token shows what is wrong.
+ * Returns a new token for a purpose ("stream" or "read") in a room; null if the key is missing or
+ * wrong, so that the request which needs the token shows what is wrong. No token is used twice: after
+ * a restart the server may sign with another secret.
  */
 export async function tokenFor(purpose, room = null, speakers = []) {
   if (given && !sessionStorage.getItem(STORED)) return given;
   const wish = { purpose, ...(room && { room, speakers }) };
-  const known = tokens.get(JSON.stringify(wish));
-  if (known && known.expires_at - USED_BEFORE_END_S > Date.now() / 1000) return known.token;
   try {
-    const made = await createToken(base(), keyNow(), wish);
-    tokens.set(JSON.stringify(wish), made);
-    return made.token;
+    return (await createToken(base(), keyNow(), wish)).token;
   } catch (error) {
     if (error.code === "not_authorised") return null;
     throw error;

@@ -110,7 +110,7 @@ FAMILIES: Mapping[str, Callable[..., Transcriber]] = {
     "whisper": load_whisper,
 }
 """Loader of each family, called with the options of `load_transcriber`. A name that is none of
-these belongs to the last one, Whisper: it is a folder, an embedded model or an id of the hub."""
+these is a model of Whisper: a folder, an embedded model or an id of the hub."""
 
 
 def warn_if_too_slow(model: str, capacity: "Capacity") -> None:

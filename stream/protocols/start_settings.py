@@ -1,4 +1,8 @@
-"""Reads the settings of a client from a query string, and checks if the server supports them."""
+"""Makes the settings of a session from what a client asks for, and checks them.
+
+`from_query` reads a query string; `settings_of` makes the settings of every session. The path of a
+setting through the code is described in `core/settings`.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
