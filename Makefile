@@ -28,7 +28,7 @@ WORKERS := -n auto --maxprocesses 4
 test: $(VENV)/installed-test  ## run all tests
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-test-fast: $(VENV)/installed-test ## run the tests that need no model and no browser (one minute)
+test-fast: $(VENV)/installed-test ## run the tests that need no model and no browser (two minutes)
 	$(BIN)/python -m pytest $(WORKERS) -m 'not model and not browser and not slow and not large' $(ARGS)
 
 # Clients of other services, each in an environment of its own: they do not fit into one.
